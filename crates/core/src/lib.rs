@@ -1,1 +1,13 @@
-//! The law.
+//! The law of Evenkeel: what may be intended, what follows from it, and why.
+//!
+//! Owns the words of the domain ([`noun`]), the one write surface ([`change`]), the whole intended state ([`world`]),
+//! what was last seen ([`sightings`]) and the pure decisions made from both: [`routes`], [`balance`], [`health`],
+//! [`lifecycle`], [`plan`]. Must never do I/O, read a clock or roll dice: time and random ids are arguments.
+//! Read [`change`] first, then [`world`].
+#![forbid(unsafe_code)]
+
+pub mod health;
+pub mod name;
+pub mod noun;
+pub mod routes;
+pub mod time;

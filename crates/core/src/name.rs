@@ -1,0 +1,198 @@
+//! Names and ids as types, so that an image id can never be passed where an instance id is meant.
+//!
+//! Owns what a well-formed name is (limits and alphabets are AWS's). Must never know whether the named thing exists:
+//! that is [`crate::world`]'s to say.
+
+use std::fmt;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Why a text is not a name of its kind. Completes "failed to read …".
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{kind} `{text}`: {rule}")]
+pub struct Malformed {
+    /// What the text was meant to name, in AWS's words.
+    pub kind: &'static str,
+    /// The text as given, cut to 64 characters.
+    pub text: String,
+    /// The rule it breaks.
+    pub rule: &'static str,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Reads a name; the error says which rule the text breaks.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, Malformed> {
+                let text = text.as_ref();
+                let check: fn(&str) -> Result<(), &'static str> = $check;
+                match check(text) {
+                    Ok(()) => Ok(Self(Arc::from(text))),
+                    Err(rule) => Err(Malformed { kind: $kind, text: text.chars().take(64).collect(), rule }),
+                }
+            }
+
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Malformed;
+            fn try_from(text: String) -> Result<Self, Malformed> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.as_ref().to_owned()
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = Malformed;
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                Self::new(text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// A load balancer's name: 1–32 of `[A-Za-z0-9-]`, no hyphen at either end; case is kept.
+    LoadBalancerName, "load balancer name", |t| {
+        if t.is_empty() { return Err("must not be empty"); }
+        if t.chars().count() > 32 { return Err("cannot be longer than 32 characters"); }
+        if !t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') { return Err("may contain only characters A-Z, a-z, 0-9 and `-`"); }
+        if t.starts_with('-') || t.ends_with('-') { return Err("must not begin or end with `-`"); }
+        Ok(())
+    }
+);
+
+name!(
+    /// An availability zone's name, such as `us-east-1a`: 1–64 of `[a-z0-9-]`.
+    ZoneName, "availability zone", |t| {
+        if (1..=64).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') { Ok(()) }
+        else { Err("must be 1 to 64 characters of a-z, 0-9 and `-`") }
+    }
+);
+
+name!(
+    /// An instance id: `i-` and 8 or 17 lower-case hexadecimal digits.
+    InstanceId, "instance id", |t| prefixed_hex(t, "i-", "must be `i-` and 8 or 17 hexadecimal digits")
+);
+
+name!(
+    /// An image id: `ami-` and 8 or 17 lower-case hexadecimal digits.
+    ImageId, "image id", |t| prefixed_hex(t, "ami-", "must be `ami-` and 8 or 17 hexadecimal digits")
+);
+
+name!(
+    /// A reservation id: `r-` and 8 or 17 lower-case hexadecimal digits. One RunInstances call makes one reservation.
+    ReservationId, "reservation id", |t| prefixed_hex(t, "r-", "must be `r-` and 8 or 17 hexadecimal digits")
+);
+
+fn prefixed_hex(text: &str, prefix: &str, rule: &'static str) -> Result<(), &'static str> {
+    let hex = text.strip_prefix(prefix).ok_or(rule)?;
+    let digits = hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if digits && matches!(hex.len(), 8 | 17) { Ok(()) } else { Err(rule) }
+}
+
+/// A TCP port, 1–65535.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct Port(NonZeroU16);
+
+impl Port {
+    /// A port from its number; zero is refused, because nobody can connect to it.
+    pub fn new(number: u16) -> Result<Self, Malformed> {
+        NonZeroU16::new(number).map(Self).ok_or(Malformed { kind: "port", text: "0".into(), rule: "must be from 1 to 65535" })
+    }
+
+    /// The port's number.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.0.get()
+    }
+}
+
+impl TryFrom<u16> for Port {
+    type Error = Malformed;
+    fn try_from(number: u16) -> Result<Self, Malformed> {
+        Self::new(number)
+    }
+}
+
+impl From<Port> for u16 {
+    fn from(port: Port) -> Self {
+        port.number()
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn load_balancer_names_keep_awss_rules() {
+        let check = |text: &str, good: bool| assert_eq!(LoadBalancerName::new(text).is_ok(), good, "{text}");
+        check("test", true);
+        check("My-Web-1", true);
+        check(&"a".repeat(32), true);
+        check(&"a".repeat(33), false);
+        check("", false);
+        check("-a", false);
+        check("a-", false);
+        check("a_b", false);
+        check("é", false);
+    }
+
+    #[test]
+    fn ids_keep_their_prefix_and_length() {
+        let check = |text: &str, good: bool| assert_eq!(InstanceId::new(text).is_ok(), good, "{text}");
+        check("i-0123456789abcdef0", true);
+        check("i-2308974a", true);
+        check("i-2308974A", false);
+        check("ami-2308974a", false);
+        check("i-", false);
+        check("i-123456789", false);
+    }
+
+    #[test]
+    fn a_name_survives_json_only_when_it_is_well_formed() {
+        let port: Result<Port, _> = serde_json::from_str("0");
+        assert!(port.is_err());
+        let zone: ZoneName = serde_json::from_str("\"us-east-1a\"").unwrap();
+        assert_eq!(zone.as_str(), "us-east-1a");
+        assert!(serde_json::from_str::<InstanceId>("\"nonsense\"").is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! Routes: the immutable, numbered snapshot that the road drives by.
+//!
+//! Owns its shape. Must never hold what changes between two Changes (health, open connections): the road keeps that
+//! beside it, by name, so that a new snapshot costs no pool, count or verdict. Where it comes from: [`compile`].
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{InstanceId, LoadBalancerName, Port, ZoneName};
+use crate::noun::{HealthCheck, Protocol};
+use crate::time::Timestamp;
+
+/// Everything the road needs to know of intent. Serializable: each node keeps its last good one on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routes {
+    /// Grows with every Change that was committed; the road reports the one it drives by.
+    pub generation: u64,
+    /// Every load balancer by name; unchanged ones are shared with the snapshot before.
+    pub balancers: BTreeMap<LoadBalancerName, Arc<BalancerRoutes>>,
+}
+
+/// One load balancer as the road sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalancerRoutes {
+    /// Its name.
+    pub name: LoadBalancerName,
+    /// Whether every node spreads over the instances of all enabled zones.
+    pub cross_zone: bool,
+    /// How long a connection, client's or instance's, may carry nothing.
+    pub idle_timeout: Duration,
+    /// What each target is asked, and how often.
+    pub health_check: HealthCheck,
+    /// Where it listens: one address per enabled zone.
+    pub nodes: Vec<Node>,
+    /// What it listens for, the same on each node.
+    pub listeners: Vec<ListenerRoute>,
+    /// Every registered instance with an address, whether or not it may be sent requests now.
+    pub targets: Vec<Target>,
+}
+
+/// One address of a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Node {
+    /// The zone it stands in: without cross-zone balancing it sends to that zone's instances only. `None` for a node
+    /// of no zone (`evenkeel proxy FILE`), which gives each zone that has a live instance the same share.
+    pub zone: Option<ZoneName>,
+    /// The address it listens on.
+    pub address: IpAddr,
+}
+
+/// One port of a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerRoute {
+    /// The port that is bound: the listener's own, or a shifted one where privileged ports are not permitted.
+    pub bind_port: Port,
+    /// The port clients were told, for `X-Forwarded-Port`.
+    pub port: Port,
+    /// What clients speak.
+    pub protocol: Protocol,
+    /// The port on each instance.
+    pub instance_port: Port,
+    /// What instances are spoken to.
+    pub instance_protocol: Protocol,
+}
+
+/// One instance behind one load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its zone.
+    pub zone: ZoneName,
+    /// Its private address.
+    pub address: IpAddr,
+    /// A port that replaces the listeners' instance ports and the health check's (`evenkeel proxy FILE`, where
+    /// several targets may share an address). `None` otherwise.
+    pub port: Option<Port>,
+    /// What may be sent to it.
+    pub phase: Phase,
+}
+
+/// What intent allows a target to be sent; its health decides the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// New requests, when it is healthy.
+    Serving,
+    /// Checked, but nothing is sent to it: its zone is not enabled.
+    ZoneDisabled,
+    /// No new requests; what is in flight may finish until then, and is cut there.
+    Draining {
+        /// When what is still in flight is cut.
+        until: Timestamp,
+    },
+}

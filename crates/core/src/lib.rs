@@ -6,8 +6,14 @@
 //! Read [`change`] first, then [`world`].
 #![forbid(unsafe_code)]
 
+pub mod change;
 pub mod health;
+pub mod lifecycle;
 pub mod name;
 pub mod noun;
+pub mod plan;
+pub mod refusal;
 pub mod routes;
+pub mod sightings;
 pub mod time;
+pub mod world;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{ImageId, InstanceId, ReservationId, ZoneName};
+use crate::noun::Manifest;
 use crate::time::Timestamp;
 
 /// EC2's instance states with EC2's codes.
@@ -90,8 +91,12 @@ pub struct Instance {
     pub reservation: ReservationId,
     /// Its place in the reservation, from 0.
     pub launch_index: u32,
-    /// What it runs.
+    /// What it was launched from.
     pub image: ImageId,
+    /// What it runs: its image's manifest as it was at launch, so that it outlives the image.
+    pub manifest: Manifest,
+    /// Which files it was given: its image's digest.
+    pub digest: String,
     /// Where it runs.
     pub zone: ZoneName,
     /// Its private address, its own from launch until its record goes.
@@ -114,6 +119,8 @@ pub struct Instance {
     pub launched: Timestamp,
     /// When `state` last changed.
     pub changed: Timestamp,
+    /// The World's generation of that change: a road that drives by it has heard of it.
+    pub changed_in: u64,
     /// What becomes of it when it ends by itself.
     pub shutdown: ShutdownBehavior,
     /// Whether terminating it through the API is refused.

@@ -61,6 +61,15 @@ impl Default for Attributes {
     }
 }
 
+/// A node whose zone was disabled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeavingNode {
+    /// The address that DNS caches may still hold.
+    pub address: IpAddr,
+    /// When it stops listening.
+    pub until: Timestamp,
+}
+
 /// One load balancer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadBalancer {
@@ -76,6 +85,8 @@ pub struct LoadBalancer {
     pub listeners: Vec<Listener>,
     /// Enabled zones and the node address it has in each. Never empty.
     pub zones: BTreeMap<ZoneName, IpAddr>,
+    /// Nodes of zones just disabled: they still answer, from the other zones, until nobody's DNS cache names them.
+    pub leaving: BTreeMap<ZoneName, LeavingNode>,
     /// Registered instances.
     pub instances: BTreeSet<InstanceId>,
     /// Instances deregistered but still finishing, and when they are cut.

@@ -13,4 +13,4 @@ pub use health_check::{CheckProtocol, HealthCheck, HealthTarget};
 pub use image::{Image, Manifest};
 pub use instance::{Instance, InstanceState, ShutdownBehavior, StateReason};
 pub use listener::{Listener, Protocol};
-pub use load_balancer::{Attributes, DesyncMode, LoadBalancer, Scheme};
+pub use load_balancer::{Attributes, DesyncMode, LeavingNode, LoadBalancer, Scheme};

@@ -5,4 +5,5 @@
 //! ones when nobody publishes new ones.
 #![forbid(unsafe_code)]
 
+pub mod probe;
 pub mod target;

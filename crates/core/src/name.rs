@@ -129,7 +129,11 @@ pub struct Port(NonZeroU16);
 impl Port {
     /// A port from its number; zero is refused, because nobody can connect to it.
     pub fn new(number: u16) -> Result<Self, Malformed> {
-        NonZeroU16::new(number).map(Self).ok_or(Malformed { kind: "port", text: "0".into(), rule: "must be from 1 to 65535" })
+        NonZeroU16::new(number).map(Self).ok_or(Malformed {
+            kind: "port",
+            text: "0".into(),
+            rule: "must be from 1 to 65535",
+        })
     }
 
     /// The port's number.

@@ -60,7 +60,9 @@ pub enum BadHealthCheck {
     #[error("HealthCheck Target port must be from 1 to 65535")]
     Port,
     /// An HTTP or HTTPS target without a path.
-    #[error("HealthCheck HTTP Target must specify a port followed by a path that begins with a slash. e.g. HTTP:80/ping/this/path")]
+    #[error(
+        "HealthCheck HTTP Target must specify a port followed by a path that begins with a slash. e.g. HTTP:80/ping/this/path"
+    )]
     Path,
     /// A path with a space, a control character or more than 1,024 characters.
     #[error("HealthCheck Target path must be at most 1024 visible ASCII characters")]

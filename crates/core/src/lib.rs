@@ -6,6 +6,7 @@
 //! Read [`change`] first, then [`world`].
 #![forbid(unsafe_code)]
 
+pub mod balance;
 pub mod health;
 pub mod name;
 pub mod noun;

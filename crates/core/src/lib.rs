@@ -6,6 +6,7 @@
 //! Read [`change`] first, then [`world`].
 #![forbid(unsafe_code)]
 
+pub mod balance;
 pub mod change;
 pub mod health;
 pub mod lifecycle;

@@ -2,7 +2,13 @@
 //!
 //! Owns listeners, connections, the framing guard, the choice of an instance, health probes and what was measured.
 //! Must never know `World` or AWS: it drives by [`evenkeel_core::routes::Routes`] alone, and goes on driving by the last
-//! ones when nobody publishes new ones.
+//! ones when nobody publishes new ones. Read [`road`] first, then `request` for the life of one request.
 #![forbid(unsafe_code)]
 
+pub mod fault;
+mod io;
+pub mod meter;
+pub mod probe;
+pub mod proto;
+pub mod road;
 pub mod target;

@@ -98,6 +98,11 @@ impl Board {
         states.iter().map(|(key, state)| (key.clone(), Arc::clone(state))).collect()
     }
 
+    /// Forgets one target; whoever still has requests in flight on it holds its state a little longer.
+    pub fn forget(&self, key: &TargetKey) {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
     /// Forgets targets that `keep` does not name, once nothing is in flight on them.
     pub fn retain(&self, keep: impl Fn(&TargetKey) -> bool) {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);

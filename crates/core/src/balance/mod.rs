@@ -1,0 +1,241 @@
+//! The choice of an instance.
+//!
+//! Owns who is next, given who could be: each enabled zone its fair share, then round robin (TCP) or the fewest
+//! outstanding requests (HTTP). Must never look anything up: candidates, their load and their standing are arguments.
+//! Source: Elastic Load Balancing user guide, "How Elastic Load Balancing works" (routing algorithm, cross-zone).
+
+/// How far behind the others a candidate's turns may count. One makes an exact rotation; more lets a candidate that
+/// was passed over for its load catch up, without flooding one that comes back after a long absence.
+const CATCH_UP: u64 = 16;
+
+/// What may be sent to a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Serving and in service.
+    Live,
+    /// Live, but a connection to it failed since its last good check.
+    Suspect,
+    /// Anything else: nothing is sent to it.
+    Out,
+}
+
+/// One instance that could be chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Its zone's number, below [`Rota`]'s count of zones.
+    pub zone: usize,
+    /// Requests or connections in flight on it.
+    pub load: u32,
+    /// What may be sent to it.
+    pub standing: Standing,
+}
+
+/// Whose instances a node may choose among.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of one zone: a zone's node without cross-zone balancing.
+    Zone(usize),
+    /// All: cross-zone balancing.
+    Everyone,
+    /// First a zone, each with a live instance in turn; then among its instances.
+    EqualZones,
+}
+
+/// How instances of the same scope are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Each in turn.
+    RoundRobin,
+    /// The one with the fewest in flight; among equals each in turn.
+    FewestOutstanding,
+}
+
+/// Whose turn it is: how often each candidate and each zone was chosen.
+#[derive(Clone, Debug, Default)]
+pub struct Rota {
+    turns: Vec<u64>,
+    zones: Vec<u64>,
+}
+
+impl Rota {
+    /// A rota for that many candidates and zones.
+    #[must_use]
+    pub fn new(candidates: usize, zones: usize) -> Self {
+        Self { turns: vec![0; candidates], zones: vec![0; zones] }
+    }
+
+    /// How often a candidate was chosen, for [`Rota::resume`] after the list of candidates has changed.
+    #[must_use]
+    pub fn turns(&self, candidate: usize) -> u64 {
+        self.turns.get(candidate).copied().unwrap_or(0)
+    }
+
+    /// Carries a candidate's turns over from an older rota.
+    pub fn resume(&mut self, candidate: usize, turns: u64) {
+        if let Some(own) = self.turns.get_mut(candidate) {
+            *own = turns;
+        }
+    }
+}
+
+/// Chooses a candidate and takes its turn; `None` when nobody in scope is live. Suspects are chosen only where nobody
+/// else is live. `passed` names candidates already tried.
+pub fn choose(
+    rota: &mut Rota,
+    scope: Scope,
+    rule: Rule,
+    candidates: &[Candidate],
+    passed: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let in_reach = |zone: usize| match scope {
+        Scope::Zone(own) => zone == own,
+        Scope::Everyone | Scope::EqualZones => true,
+    };
+    let open = |standing: Standing| {
+        let passed = &passed;
+        move |index: usize, c: &Candidate| c.standing == standing && in_reach(c.zone) && !passed(index)
+    };
+    let any = |wanted: &dyn Fn(usize, &Candidate) -> bool| candidates.iter().enumerate().any(|(i, c)| wanted(i, c));
+    let standing = if any(&open(Standing::Live)) {
+        Standing::Live
+    } else if any(&open(Standing::Suspect)) {
+        Standing::Suspect
+    } else {
+        return None;
+    };
+    let wanted = open(standing);
+    let zone = match scope {
+        Scope::EqualZones => {
+            let live = |zone: usize| candidates.iter().enumerate().any(|(i, c)| c.zone == zone && wanted(i, c));
+            let zones = rota.zones.len();
+            Some(take_turn(&mut rota.zones, (0..zones).filter(|z| live(*z)).map(|z| (z, 0)), 1)?)
+        }
+        Scope::Zone(_) | Scope::Everyone => None,
+    };
+    let seats = candidates
+        .iter()
+        .enumerate()
+        .filter(|(i, c)| wanted(*i, c) && zone.is_none_or(|zone| c.zone == zone))
+        .map(|(i, c)| (i, if rule == Rule::FewestOutstanding { c.load } else { 0 }));
+    take_turn(&mut rota.turns, seats, if rule == Rule::FewestOutstanding { CATCH_UP } else { 1 })
+}
+
+/// The seat with the least load, then the fewest turns, then the lowest number; its turns are raised by one.
+fn take_turn(turns: &mut [u64], seats: impl Iterator<Item = (usize, u32)> + Clone, catch_up: u64) -> Option<usize> {
+    let most = seats.clone().filter_map(|(seat, _)| turns.get(seat)).max().copied()?;
+    let floor = most.saturating_sub(catch_up);
+    let count = |seat: usize| turns.get(seat).map_or(u64::MAX, |t| (*t).max(floor));
+    let (seat, _) = seats.min_by_key(|(seat, load)| (*load, count(*seat), *seat))?;
+    let next = count(seat).saturating_add(1);
+    *turns.get_mut(seat)? = next;
+    Some(seat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn live(zone: usize) -> Candidate {
+        Candidate { zone, load: 0, standing: Standing::Live }
+    }
+
+    fn spread(scope: Scope, rule: Rule, candidates: &[Candidate], rounds: usize) -> Vec<usize> {
+        let zones = candidates.iter().map(|c| c.zone + 1).max().unwrap_or(0);
+        let mut rota = Rota::new(candidates.len(), zones);
+        let mut counts = vec![0; candidates.len()];
+        for _ in 0..rounds {
+            if let Some(chosen) = choose(&mut rota, scope, rule, candidates, |_| false) {
+                counts[chosen] += 1;
+            }
+        }
+        counts
+    }
+
+    #[test]
+    fn zones_share_equally_or_instances_do() {
+        let four = [live(0), live(0), live(0), live(1)];
+        for rule in [Rule::RoundRobin, Rule::FewestOutstanding] {
+            assert_eq!(spread(Scope::EqualZones, rule, &four, 1200), [200, 200, 200, 600]);
+            assert_eq!(spread(Scope::Everyone, rule, &four, 1200), [300, 300, 300, 300]);
+            assert_eq!(spread(Scope::Zone(0), rule, &four, 1200), [400, 400, 400, 0]);
+            assert_eq!(spread(Scope::Zone(1), rule, &four, 1200), [0, 0, 0, 1200]);
+        }
+        let dead_zone = [live(0), Candidate { standing: Standing::Out, ..live(1) }];
+        assert_eq!(spread(Scope::EqualZones, Rule::RoundRobin, &dead_zone, 10), [10, 0]);
+        assert_eq!(spread(Scope::Zone(1), Rule::RoundRobin, &dead_zone, 10), [0, 0]);
+    }
+
+    #[test]
+    fn fewest_outstanding_is_exact_under_concurrency() {
+        // 64 requests always in flight, the oldest of which ends before the next begins: 20,000 requests over 3 + 1.
+        let mut candidates = [live(0), live(0), live(0), live(1)];
+        let mut rota = Rota::new(4, 2);
+        let (mut counts, mut flying) = ([0u32; 4], std::collections::VecDeque::new());
+        for _ in 0..20_000 {
+            if flying.len() == 64 {
+                let done: usize = flying.pop_front().unwrap();
+                candidates[done].load -= 1;
+            }
+            let chosen = choose(&mut rota, Scope::Everyone, Rule::FewestOutstanding, &candidates, |_| false).unwrap();
+            candidates[chosen].load += 1;
+            counts[chosen] += 1;
+            flying.push_back(chosen);
+        }
+        assert!(counts.iter().all(|n| n.abs_diff(5000) <= 20), "{counts:?}");
+    }
+
+    #[test]
+    fn load_decides_before_turns_for_http_only() {
+        let busy = [Candidate { load: 3, ..live(0) }, live(0)];
+        assert_eq!(spread(Scope::Everyone, Rule::FewestOutstanding, &busy, 10), [0, 10]);
+        assert_eq!(spread(Scope::Everyone, Rule::RoundRobin, &busy, 10), [5, 5]);
+    }
+
+    #[test]
+    fn suspects_wait_until_nobody_else_is_live() {
+        let suspect = Candidate { standing: Standing::Suspect, ..live(0) };
+        assert_eq!(spread(Scope::Everyone, Rule::RoundRobin, &[suspect, live(0)], 10), [0, 10]);
+        assert_eq!(spread(Scope::Everyone, Rule::RoundRobin, &[suspect, suspect], 10), [5, 5]);
+        // A zone of suspects only gets no share while another has a live instance.
+        assert_eq!(spread(Scope::EqualZones, Rule::RoundRobin, &[suspect, live(1)], 10), [0, 10]);
+    }
+
+    #[test]
+    fn one_that_comes_back_is_not_flooded() {
+        let mut rota = Rota::new(2, 1);
+        let away = [live(0), Candidate { standing: Standing::Out, ..live(0) }];
+        for _ in 0..1000 {
+            choose(&mut rota, Scope::Everyone, Rule::FewestOutstanding, &away, |_| false);
+        }
+        let back = [live(0), live(0)];
+        let mut in_a_row = 0;
+        while choose(&mut rota, Scope::Everyone, Rule::FewestOutstanding, &back, |_| false) == Some(1) {
+            in_a_row += 1;
+        }
+        assert!(in_a_row <= CATCH_UP + 1, "{in_a_row}");
+    }
+
+    proptest! {
+        #[test]
+        fn the_chosen_one_is_live_in_scope_and_untried(
+            seats in prop::collection::vec((0usize..4, 0u32..5, 0u8..3), 0..12),
+            scope in 0usize..6, fewest: bool, tried in prop::collection::vec(0usize..12, 0..4),
+        ) {
+            let standing = |n| match n { 0 => Standing::Live, 1 => Standing::Suspect, _ => Standing::Out };
+            let candidates: Vec<_> =
+                seats.iter().map(|(zone, load, s)| Candidate { zone: *zone, load: *load, standing: standing(*s) }).collect();
+            let scope = match scope { 4 => Scope::Everyone, 5 => Scope::EqualZones, zone => Scope::Zone(zone) };
+            let rule = if fewest { Rule::FewestOutstanding } else { Rule::RoundRobin };
+            let mut rota = Rota::new(candidates.len(), 4);
+            let chosen = choose(&mut rota, scope, rule, &candidates, |i| tried.contains(&i));
+            let fits = |i: usize, c: &Candidate| {
+                !tried.contains(&i) && c.standing != Standing::Out && !matches!(scope, Scope::Zone(z) if z != c.zone)
+            };
+            match chosen {
+                Some(i) => prop_assert!(fits(i, &candidates[i])),
+                None => prop_assert!(!candidates.iter().enumerate().any(|(i, c)| fits(i, c))),
+            }
+        }
+    }
+}

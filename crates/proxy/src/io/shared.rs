@@ -1,0 +1,182 @@
+//! What the workers and the road's owner share.
+//!
+//! Owns the plan behind its one atomic pointer, and each worker's post box. Must never be locked per request: a worker
+//! compares one number a loop, and takes a lock only when connections are handed over to it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use evenkeel_core::name::LoadBalancerName;
+use evenkeel_core::routes::{BalancerRoutes, ListenerRoute};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::process::{Resource, getrlimit};
+
+use super::listen::Bound;
+use crate::meter::Book;
+use crate::road::RoadConfig;
+use crate::target::{Board, TargetKey, TargetState};
+
+/// Routes as published, with the sockets and target states that belong to them.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) generation: u64,
+    pub(crate) balancers: BTreeMap<LoadBalancerName, Arc<PlannedBalancer>>,
+    pub(crate) gates: Vec<Gate>,
+}
+
+/// One balancer and its targets' states, in the order of its targets. The same `Arc` means: nothing changed.
+#[derive(Debug)]
+pub(crate) struct PlannedBalancer {
+    pub(crate) routes: Arc<BalancerRoutes>,
+    pub(crate) states: Vec<Arc<TargetState>>,
+}
+
+/// A bound socket and what is served on it.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) balancer: Arc<PlannedBalancer>,
+    pub(crate) node_index: usize,
+    pub(crate) listener_index: usize,
+    pub(crate) socket: Arc<Bound>,
+}
+
+impl Gate {
+    pub(crate) fn listener(&self) -> Option<&ListenerRoute> {
+        self.balancer.routes.listeners.get(self.listener_index)
+    }
+}
+
+/// A connection that one worker accepted for another.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) socket: OwnedFd,
+    pub(crate) peer: SocketAddr,
+    pub(crate) at: SocketAddr,
+}
+
+/// What others may see of a worker, and leave for it.
+#[derive(Debug)]
+pub(crate) struct Post {
+    pub(crate) wake: OwnedFd,
+    pub(crate) inbox: Mutex<Vec<Arrival>>,
+    /// Client connections it holds, those in its inbox among them.
+    pub(crate) clients: AtomicUsize,
+    pub(crate) sequence: AtomicU64,
+    pub(crate) generation: AtomicU64,
+    pub(crate) book: Book,
+    pub(crate) panics: AtomicU64,
+    pub(crate) accept_pauses: AtomicU64,
+}
+
+impl Post {
+    /// Makes the worker's wait return.
+    pub(crate) fn wake(&self) {
+        // Only a full counter can refuse, and then the worker is awake already.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    pub(crate) fn take_arrivals(&self) -> Vec<Arrival> {
+        std::mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Everything that is shared.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) plan: ArcSwap<Plan>,
+    pub(crate) sequence: AtomicU64,
+    pub(crate) board: Arc<Board>,
+    pub(crate) posts: Vec<Post>,
+    pub(crate) suspicion: Sender<TargetKey>,
+    pub(crate) max_clients: usize,
+    pub(crate) connect_timeout: Duration,
+    stopping: AtomicBool,
+    stop_at: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &RoadConfig, suspicion: Sender<TargetKey>) -> io::Result<Self> {
+        let workers = match config.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        let mut posts = Vec::with_capacity(workers);
+        for _ in 0..workers {
+            posts.push(Post {
+                wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+                inbox: Mutex::default(),
+                clients: AtomicUsize::new(0),
+                sequence: AtomicU64::new(0),
+                generation: AtomicU64::new(0),
+                book: Book::default(),
+                panics: AtomicU64::new(0),
+                accept_pauses: AtomicU64::new(0),
+            });
+        }
+        Ok(Self {
+            plan: ArcSwap::from_pointee(Plan::default()),
+            sequence: AtomicU64::new(0),
+            board: Arc::default(),
+            posts,
+            suspicion,
+            max_clients: if config.max_connections == 0 { permitted_clients() } else { config.max_connections },
+            connect_timeout: config.connect_timeout,
+            stopping: AtomicBool::new(false),
+            stop_at: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn publish(&self, plan: Plan) {
+        self.plan.store(Arc::new(plan));
+        self.sequence.fetch_add(1, Ordering::Release);
+        self.posts.iter().for_each(Post::wake);
+    }
+
+    pub(crate) fn applied(&self) -> u64 {
+        self.posts.iter().map(|post| post.generation.load(Ordering::Acquire)).min().unwrap_or(0)
+    }
+
+    pub(crate) fn settled(&self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        let wanted = self.sequence.load(Ordering::Acquire);
+        while self.posts.iter().any(|post| post.sequence.load(Ordering::Acquire) < wanted) {
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
+    }
+
+    pub(crate) fn stop(&self, at: Instant) {
+        *self.stop_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+        self.stopping.store(true, Ordering::Release);
+        self.posts.iter().for_each(Post::wake);
+    }
+
+    /// When what is still in flight is cut, once the road was told to stop.
+    pub(crate) fn stopping(&self) -> Option<Instant> {
+        if !self.stopping.load(Ordering::Acquire) {
+            return None;
+        }
+        *self.stop_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn clients(&self) -> usize {
+        self.posts.iter().map(|post| post.clients.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// Two of three descriptors that the process may open, less a reserve for everything that is not a client.
+fn permitted_clients() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
+    let limit = usize::try_from(limit).unwrap_or(1 << 20);
+    (limit.saturating_sub(64) / 3 * 2).max(16)
+}

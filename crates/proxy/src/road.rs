@@ -1,0 +1,225 @@
+//! The road as its owner sees it: start, publish, look, stop.
+//!
+//! Owns the workers' threads and the listening sockets. Must never touch a client's bytes: [`crate::io`] does that,
+//! one worker a thread. Start reading at [`Road::publish`], then go to `io/worker.rs`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use evenkeel_core::name::{LoadBalancerName, Port};
+use evenkeel_core::routes::{BalancerRoutes, Routes};
+use thiserror::Error;
+
+use crate::io::listen::{self, Bound};
+use crate::io::shared::{Gate, Plan, PlannedBalancer, Shared};
+use crate::meter::{self, Meters};
+use crate::target::{Board, TargetKey};
+
+/// How a road is built.
+#[derive(Clone, Debug)]
+pub struct RoadConfig {
+    /// Worker threads; 0 for one a core.
+    pub workers: usize,
+    /// Client connections over all workers; 0 for what the limit on open files permits (two of three descriptors,
+    /// because an active client needs a second one, to its instance).
+    pub max_connections: usize,
+    /// How long a connection to an instance may take to be made.
+    pub connect_timeout: Duration,
+}
+
+impl Default for RoadConfig {
+    fn default() -> Self {
+        Self { workers: 0, max_connections: 0, connect_timeout: Duration::from_secs(2) }
+    }
+}
+
+/// A listener that is not served, and why. It is tried again at the next [`Road::publish`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("listen on {address}:{port} for `{balancer}`: {error}")]
+pub struct BindFault {
+    /// The balancer that wants it.
+    pub balancer: LoadBalancerName,
+    /// The node's address.
+    pub address: IpAddr,
+    /// The port that could not be bound.
+    pub port: Port,
+    /// The reason, in the system's words or the road's.
+    pub error: String,
+}
+
+/// A running road. Dropping it stops it without draining.
+#[derive(Debug)]
+pub struct Road {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    bound: Mutex<BTreeMap<SocketAddr, Weak<Bound>>>,
+    suspicions: Mutex<Option<Receiver<TargetKey>>>,
+}
+
+impl Road {
+    /// Starts the workers; nothing is listened on before the first [`Road::publish`]. Errors: no thread, epoll or
+    /// eventfd to be had.
+    pub fn start(config: RoadConfig) -> io::Result<Self> {
+        let (teller, suspicions) = mpsc::channel();
+        let shared = Arc::new(Shared::new(&config, teller)?);
+        let threads = crate::io::start_workers(&shared)?;
+        Ok(Self {
+            shared,
+            threads: Mutex::new(threads),
+            bound: Mutex::new(BTreeMap::new()),
+            suspicions: Mutex::new(Some(suspicions)),
+        })
+    }
+
+    /// Drives by these Routes from now on: binds new listeners before it returns, lets go of those that are gone, and
+    /// wakes the workers. Balancers that are the same as before cost one comparison. Returns the listeners that could
+    /// not be served; calling again with the same Routes tries those again.
+    pub fn publish(&self, routes: Arc<Routes>) -> Vec<BindFault> {
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.shared.plan.load_full();
+        let mut plan = Plan { generation: routes.generation, ..Plan::default() };
+        let mut faults = Vec::new();
+        let mut taken: BTreeMap<SocketAddr, LoadBalancerName> = BTreeMap::new();
+        let mut live = BTreeMap::new();
+        for (name, balancer) in &routes.balancers {
+            let planned = match before.balancers.get(name) {
+                Some(old) if Arc::ptr_eq(&old.routes, balancer) || old.routes == *balancer => Arc::clone(old),
+                _ => Arc::new(self.planned(balancer)),
+            };
+            for (node_index, node) in balancer.nodes.iter().enumerate() {
+                for (listener_index, listener) in balancer.listeners.iter().enumerate() {
+                    let address = SocketAddr::new(node.address, listener.bind_port.number());
+                    let mut fault = |error: String| {
+                        let (balancer, address, port) = (name.clone(), node.address, listener.bind_port);
+                        faults.push(BindFault { balancer, address, port, error });
+                    };
+                    if listener.protocol.is_secure() {
+                        fault("TLS listeners need a certificate".to_owned());
+                        continue;
+                    }
+                    if listener.instance_protocol.is_secure() {
+                        fault("TLS to instances needs a trust policy".to_owned());
+                        continue;
+                    }
+                    if let Some(other) = taken.get(&address) {
+                        fault(format!("already listened on for `{other}`"));
+                        continue;
+                    }
+                    let socket = match bound.get(&address).and_then(Weak::upgrade) {
+                        Some(socket) => socket,
+                        None => match listen::bind(address) {
+                            Ok(socket) => Arc::new(socket),
+                            Err(error) => {
+                                fault(error.to_string());
+                                continue;
+                            }
+                        },
+                    };
+                    taken.insert(address, name.clone());
+                    live.insert(address, Arc::downgrade(&socket));
+                    plan.gates.push(Gate { balancer: Arc::clone(&planned), node_index, listener_index, socket });
+                }
+            }
+            plan.balancers.insert(name.clone(), planned);
+        }
+        self.forget_targets(&before, &plan);
+        // A socket that workers have not yet let go of must be found again if the next Routes want it back.
+        bound.retain(|_, socket| socket.strong_count() > 0);
+        bound.extend(live);
+        self.shared.publish(plan);
+        faults
+    }
+
+    /// The generation of the Routes that every worker drives by; 0 before the first.
+    #[must_use]
+    pub fn applied(&self) -> u64 {
+        self.shared.applied()
+    }
+
+    /// Waits until every worker drives by the Routes last published; false when `limit` passed first.
+    #[must_use]
+    pub fn settled(&self, limit: Duration) -> bool {
+        self.shared.settled(limit)
+    }
+
+    /// The live state of every target: probes write health there, workers read it.
+    #[must_use]
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.shared.board)
+    }
+
+    /// Targets that workers ask to be checked at once, each once until it is trusted again. Whoever asks first gets
+    /// the receiver; later callers get `None`.
+    #[must_use]
+    pub fn suspicions(&self) -> Option<Receiver<TargetKey>> {
+        self.suspicions.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Everything counted since the start, summed over the workers now.
+    #[must_use]
+    pub fn meters(&self) -> Meters {
+        let mut meters = meter::sum(self.shared.posts.iter().map(|post| &post.book));
+        for post in &self.shared.posts {
+            meters.panics += post.panics.load(Ordering::Relaxed);
+            meters.accept_pauses += post.accept_pauses.load(Ordering::Relaxed);
+        }
+        meters
+    }
+
+    /// How many worker threads drive.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.shared.posts.len()
+    }
+
+    /// Stops: no new connections, idle ones closed, requests in flight finished with `Connection: close`; what is left
+    /// after `drain` is cut. Returns when all workers have ended.
+    pub fn stop(self, drain: Duration) {
+        self.end(drain);
+    }
+
+    fn end(&self, drain: Duration) {
+        self.shared.stop(Instant::now() + drain);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A worker contains its panics; if one still ended so, there is nothing left to wait for.
+            let _ = thread.join();
+        }
+        // The plan holds the listening sockets: let go of them with the last worker.
+        self.shared.publish(Plan::default());
+    }
+
+    fn planned(&self, routes: &Arc<BalancerRoutes>) -> PlannedBalancer {
+        let key = |target: &evenkeel_core::routes::Target| (routes.name.clone(), target.instance.clone());
+        let states = routes.targets.iter().map(|target| self.shared.board.state(&key(target))).collect();
+        PlannedBalancer { routes: Arc::clone(routes), states }
+    }
+
+    /// A target that comes back later is a new one, without its old verdict.
+    fn forget_targets(&self, before: &Plan, after: &Plan) {
+        for (name, old) in &before.balancers {
+            let new = after.balancers.get(name);
+            if new.is_some_and(|new| Arc::ptr_eq(new, old)) {
+                continue;
+            }
+            for target in &old.routes.targets {
+                let stays = new.is_some_and(|new| new.routes.targets.iter().any(|t| t.instance == target.instance));
+                if !stays {
+                    self.shared.board.forget(&(name.clone(), target.instance.clone()));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Road {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
+}

@@ -1,1 +1,4 @@
 //! The house.
+
+pub mod drivers;
+pub mod images;

@@ -4,4 +4,9 @@
 //! line. Who may know whom is in ARCHITECTURE.md and held by a test; only `run` knows everyone.
 #![deny(unsafe_code)]
 
+pub mod drivers;
+pub mod images;
 pub mod keeper;
+pub mod link;
+pub mod loops;
+pub mod run;

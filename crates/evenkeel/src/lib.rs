@@ -8,5 +8,6 @@ pub mod drivers;
 pub mod images;
 pub mod keeper;
 pub mod link;
+pub mod lock;
 pub mod loops;
 pub mod run;

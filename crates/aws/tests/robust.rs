@@ -174,3 +174,26 @@ fn the_bounds_hold() {
         assert_eq!(get(format!("InstanceId.{index}=i-1")).expect_err(index).error.code, "InvalidParameterValue");
     }
 }
+
+#[test]
+fn errors_repeat_little_of_what_was_sent() {
+    let long = "9".repeat(100_000);
+    let zeros = "0".repeat(100_000);
+    let version = "Version=2012-06-01&LoadBalancerName=x";
+    let attributes = "LoadBalancerAttributes.AccessLog.Enabled=true&LoadBalancerAttributes.AccessLog.EmitInterval";
+    for query in [
+        format!("Action={long}"),
+        format!("{version}&Action=CreateLoadBalancerListeners&Listeners.member.1.InstancePort={long}"),
+        format!("{version}&Action=CreateLoadBalancerListeners&Listeners.member.{zeros}1.InstancePort=1"),
+        format!("{version}&Action=CreateLoadBalancerListeners&Listeners.member.{long}.InstancePort=1"),
+        format!("{version}&Action=ModifyLoadBalancerAttributes&{attributes}={long}"),
+        format!("Action=DescribeInstances&InstanceId={long}"),
+        format!("Action=DescribeInstances&DryRun={long}"),
+        format!("Action=DescribeInstances&{long}{}=1", ".1".repeat(20)),
+        format!("Action=RunInstances&MinCount=1&MaxCount=1&UserData=!{long}"),
+    ] {
+        let request = Request { method: "GET".into(), target: format!("/?{query}"), ..Request::default() };
+        let error = decode(&request).expect_err("a refusal").error;
+        assert!(error.message.len() < 800, "{} characters for {}", error.message.len(), &query[..60]);
+    }
+}

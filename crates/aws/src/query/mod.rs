@@ -1,7 +1,7 @@
 //! The query protocol's parameters: `Listeners.member.1.Protocol=http`, `InstanceId.1=i-1`, to and from typed inputs.
 //!
 //! Knows no action and no rule. Bounded: at most [`MAX_PARAMS`] parameters, names at most [`MAX_DEPTH`] deep. Next:
-//! [`params`] (text), [`de`] (to values), [`ser`] (from values), [`error`].
+//! `params` (text), `de` (to values), `ser` (from values), `error`.
 
 mod de;
 mod error;

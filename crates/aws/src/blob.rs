@@ -1,4 +1,6 @@
 //! Bytes that travel as base64: user data, console output.
+//!
+//! Never looks into them and never bounds them: the handler does. Next: [`crate::ec2`], where they stand.
 
 use base64::Engine as _;
 use base64::alphabet;

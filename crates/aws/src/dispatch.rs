@@ -265,3 +265,83 @@ macro_rules! actions {
     };
 }
 pub(crate) use actions;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(host: &str, query: &str) -> Request {
+        Request {
+            method: "GET".into(),
+            target: format!("/?{query}"),
+            headers: vec![("Host".into(), host.into())],
+            body: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn version_then_host_then_name_find_the_api() {
+        let check = |host: &str, query: &str, api: Api, version: &str| {
+            let decoded = decode(&get(host, query)).expect(query);
+            assert_eq!((decoded.api, decoded.version.as_str()), (api, version), "{query}");
+        };
+        check("h", "Version=2012-06-01&Action=DescribeLoadBalancers", Api::Elb, "2012-06-01");
+        check("h", "Version=2011-11-15&Action=DescribeLoadBalancers", Api::Elb, "2011-11-15");
+        check("h", "Action=DescribeLoadBalancers", Api::Elb, "2012-06-01");
+        check("h", "Version=2011-06-15&Action=GetCallerIdentity", Api::Sts, "2011-06-15");
+        check("h", "Version=2008-12-01&Action=DescribeInstances", Api::Ec2, "2008-12-01");
+        check("h", "Version=2012-06-01&Action=DescribeInstances", Api::Ec2, "2012-06-01");
+        check("h", "Action=DescribeInstances", Api::Ec2, "2016-11-15");
+        check("h", "Version=\"><x>.....&Action=DescribeInstances", Api::Ec2, "2016-11-15");
+        // Two APIs have this one.
+        let names = "&LoadBalancerNames.member.1=x";
+        check("h", &format!("Version=2012-06-01&Action=DescribeTags{names}"), Api::Elb, "2012-06-01");
+        check("h", "Version=2014-10-01&Action=DescribeTags", Api::Ec2, "2014-10-01");
+        check("elasticloadbalancing.x.y", &format!("Action=DescribeTags{names}"), Api::Elb, "2012-06-01");
+    }
+
+    #[test]
+    fn refusals_keep_their_dialect() {
+        let check = |request: Request, code: &str, dialect: Dialect| {
+            let rejected = decode(&request).expect_err(&request.target);
+            assert_eq!((rejected.error.code.as_ref(), rejected.dialect), (code, dialect), "{}", request.target);
+            assert_eq!(super::dialect(&request), dialect);
+        };
+        let elb = Api::Elb.dialect();
+        check(get("h", ""), "MissingAction", elb);
+        check(get("ec2.us-east-1.amazonaws.com", ""), "MissingAction", Dialect::Ec2);
+        check(get("h", "Version=2012-06-01&Action="), "MissingAction", elb);
+        check(get("h", "Version=2012-06-01&Action=Nope"), "InvalidAction", elb);
+        check(get("h", "Version=2011-01-01&Action=DescribeAutoScalingGroups"), "InvalidAction", elb);
+        check(get("h", "Version=2011-06-15&Action=AssumeRole"), "InvalidAction", Api::Sts.dialect());
+        check(get("h", "Version=2016-11-15&Action=Nope"), "InvalidAction", Dialect::Ec2);
+        check(get("h", "Version=2016-11-15&Action=TerminateInstances"), "MissingParameter", Dialect::Ec2);
+        check(get("h", "Version=2012-06-01&Action=DeleteLoadBalancer"), "ValidationError", elb);
+        let put = Request { method: "PUT".into(), ..get("h", "Version=2016-11-15&Action=DescribeInstances") };
+        check(put, "UnsupportedHttpVerb", Dialect::Ec2);
+        let mut json = get("h", "");
+        json.headers.push(("Content-Type".into(), b"application/x-amz-json-1.0".to_vec()));
+        json.body = b"Action=DescribeInstances".to_vec();
+        check(json, "MissingAction", elb);
+    }
+
+    #[test]
+    fn query_and_form_count_alike() {
+        let mut request = get("h", "Version=2012-06-01&Action=DeleteLoadBalancer");
+        request.method = "POST".into();
+        request.body = b"LoadBalancerName=x&Action=DescribeLoadBalancers".to_vec();
+        let decoded = decode(&request).expect("both halves");
+        let wanted = elb::DeleteLoadBalancer { load_balancer_name: "x".into() };
+        assert_eq!(decoded.call, Call::Elb(elb::Call::DeleteLoadBalancer(wanted)));
+        assert_eq!(action_name(&request).as_deref(), Some("DeleteLoadBalancer"));
+    }
+
+    #[test]
+    fn tables_are_sorted() {
+        for api in Api::ALL {
+            let mut sorted = api.actions().to_vec();
+            sorted.sort_by_key(|name| name.to_ascii_lowercase());
+            assert_eq!(api.actions(), sorted, "{api:?}");
+        }
+    }
+}

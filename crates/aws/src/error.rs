@@ -62,6 +62,11 @@ impl Error {
         Self::sender("InvalidParameterValue", message)
     }
 
+    /// `MissingParameter` 400: what EC2 says where a parameter is needed that only sometimes is.
+    pub fn missing_parameter(name: &str) -> Self {
+        Self::sender("MissingParameter", format!("The request must contain the parameter {name}"))
+    }
+
     /// Something broke here, nothing the caller could know about: `InternalError` 500 in EC2, else `InternalFailure`.
     pub fn internal(dialect: Dialect) -> Self {
         let code = if dialect == Dialect::Ec2 { "InternalError" } else { "InternalFailure" };

@@ -1,4 +1,6 @@
 //! Security groups, key pairs and network interfaces: only described, never made, by the actions here.
+//!
+//! Next: [`super::instance`], which carries them.
 #![allow(missing_docs, reason = "names and meanings of wire fields are AWS's own")]
 
 use serde::{Deserialize, Serialize};

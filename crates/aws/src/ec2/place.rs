@@ -1,4 +1,6 @@
 //! Regions and availability zones.
+//!
+//! Next: [`super::instance`] for what runs in them.
 #![allow(missing_docs, reason = "names and meanings of wire fields are AWS's own")]
 
 use serde::{Deserialize, Serialize};

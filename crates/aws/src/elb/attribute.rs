@@ -97,6 +97,6 @@ where
 {
     match Option::<String>::deserialize(deserializer)?.as_deref() {
         None | Some("None") => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|error| de::Error::custom(format!("`{text}`: {error}"))),
+        Some(text) => text.parse().map(Some).map_err(de::Error::custom),
     }
 }

@@ -29,8 +29,13 @@ struct At<'n> {
 }
 
 impl<'n> At<'n> {
+    /// boto 2 writes `InstanceId.1` even where an action takes one (GetConsoleOutput): a list of one is its element.
     fn scalar(&self, wanted: &str) -> Result<&'n str, Error> {
-        self.node.value.ok_or_else(|| Error::invalid(&self.path, None, wanted))
+        let only = || match self.node.children.get("1") {
+            Some(first) if self.node.children.len() == 1 && first.children.is_empty() => first.value,
+            _ => None,
+        };
+        self.node.value.or_else(only).ok_or_else(|| Error::invalid(&self.path, None, wanted))
     }
 
     fn parse<T: std::str::FromStr>(&self, wanted: &str) -> Result<T, Error> {

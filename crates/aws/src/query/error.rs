@@ -1,10 +1,16 @@
 //! What can be wrong with parameters, and how each dialect words it.
+//!
+//! Repeats no more of what a peer sent than the limits below. Next: [`crate::error`].
 
 use std::fmt;
 
 use serde::{de, ser};
 
 use crate::error::{Dialect, Error as WireError};
+
+/// Most characters of a value, and of a name or text, that an error repeats.
+const MAX_VALUE: usize = 64;
+const MAX_TEXT: usize = 256;
 
 /// A parameter that is missing or cannot be read, named as it stands on the wire (`Listeners.member.1.Protocol`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +38,8 @@ impl Error {
     }
 
     pub(super) fn invalid(parameter: &str, value: Option<&str>, wanted: &str) -> Self {
-        let value = value.map(|value| value.chars().take(64).collect());
-        let parameter = parameter.chars().take(256).collect();
-        Self { kind: Kind::Invalid { value, wanted: wanted.into() }, parameter, full: true }
+        let value = value.map(|value| cut(value, MAX_VALUE));
+        Self { kind: Kind::Invalid { value, wanted: wanted.into() }, parameter: parameter.into(), full: true }
     }
 
     /// Completes the name of the parameter with where it was found.
@@ -53,7 +58,7 @@ impl Error {
     /// Notes what stood there, for errors that serde raised without it.
     pub(super) fn with_value(mut self, found: Option<&str>) -> Self {
         if let Kind::Invalid { value: value @ None, .. } = &mut self.kind {
-            *value = found.map(|found| found.chars().take(64).collect());
+            *value = found.map(|found| cut(found, MAX_VALUE));
         }
         self
     }
@@ -61,25 +66,25 @@ impl Error {
     /// The error as the dialect words it: `ValidationError` in query APIs, `MissingParameter` and
     /// `InvalidParameterValue` in EC2, `MalformedQueryString` in both for what is no list of parameters at all.
     pub fn to_wire(&self, dialect: Dialect) -> WireError {
+        let parameter = cut(&self.parameter, MAX_TEXT);
         let (code, text) = match (&self.kind, dialect) {
             (Kind::Malformed(text), _) => ("MalformedQueryString", text.clone()),
             (Kind::Missing, Dialect::Ec2) => {
-                ("MissingParameter", format!("The request must contain the parameter {}", self.parameter))
+                ("MissingParameter", format!("The request must contain the parameter {parameter}"))
             }
             (Kind::Missing, Dialect::Query { .. }) => (
                 "ValidationError",
                 format!(
                     "1 validation error detected: Value null at '{}' failed to satisfy constraint: Member must not be \
                      null",
-                    self.member_path()
+                    member_path(&parameter)
                 ),
             ),
             (Kind::Invalid { value, wanted }, Dialect::Ec2) => (
                 "InvalidParameterValue",
                 format!(
-                    "Value ({}) for parameter {} is invalid. {wanted}",
+                    "Value ({}) for parameter {parameter} is invalid. {wanted}",
                     value.as_deref().unwrap_or_default(),
-                    self.parameter
                 ),
             ),
             (Kind::Invalid { value, wanted }, Dialect::Query { .. }) => (
@@ -87,31 +92,11 @@ impl Error {
                 format!(
                     "1 validation error detected: Value '{}' at '{}' failed to satisfy constraint: {wanted}",
                     value.as_deref().unwrap_or_default(),
-                    self.member_path()
+                    member_path(&parameter)
                 ),
             ),
         };
         WireError::sender(code, text)
-    }
-
-    /// AWS's own way to name a place: `listeners.1.member.instancePort`.
-    fn member_path(&self) -> String {
-        let mut parts: Vec<String> = Vec::new();
-        let mut source = self.parameter.split('.').peekable();
-        while let Some(part) = source.next() {
-            if part == "member"
-                && let Some(index) = source.next_if(|next| next.bytes().all(|b| b.is_ascii_digit()))
-            {
-                parts.push(index.into());
-            }
-            let mut letters = part.chars();
-            parts.push(
-                letters
-                    .next()
-                    .map_or_else(String::new, |first| first.to_lowercase().collect::<String>() + letters.as_str()),
-            );
-        }
-        parts.join(".")
     }
 }
 
@@ -131,7 +116,11 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(text: T) -> Self {
-        Self { kind: Kind::Invalid { value: None, wanted: text.to_string() }, parameter: String::new(), full: false }
+        Self {
+            kind: Kind::Invalid { value: None, wanted: cut(&text.to_string(), MAX_TEXT) },
+            parameter: String::new(),
+            full: false,
+        }
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -143,4 +132,28 @@ impl ser::Error for Error {
     fn custom<T: fmt::Display>(text: T) -> Self {
         de::Error::custom(text)
     }
+}
+
+/// AWS's own way to name a place: `listeners.1.member.instancePort`.
+fn member_path(parameter: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut source = parameter.split('.').peekable();
+    while let Some(part) = source.next() {
+        if part == "member"
+            && let Some(index) = source.next_if(|next| next.bytes().all(|b| b.is_ascii_digit()))
+        {
+            parts.push(index.into());
+        }
+        let mut letters = part.chars();
+        parts.push(
+            letters
+                .next()
+                .map_or_else(String::new, |first| first.to_lowercase().collect::<String>() + letters.as_str()),
+        );
+    }
+    parts.join(".")
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    text.chars().take(limit).collect()
 }

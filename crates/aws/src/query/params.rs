@@ -1,4 +1,6 @@
 //! Parameters as text: split, percent-decoded, counted; and the tree that their dotted names make.
+//!
+//! Never reads more than the stated limits. Next: [`super::de`].
 
 use std::collections::BTreeMap;
 

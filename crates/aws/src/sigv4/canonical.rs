@@ -1,4 +1,6 @@
 //! The canonical form of a request: what both sides hash.
+//!
+//! Checks nothing but that the signed headers are there. Next: [`super::stated`] for what the request claims.
 
 use aws_lc_rs::digest;
 use percent_encoding::{AsciiSet, percent_decode, percent_encode};

@@ -1,4 +1,6 @@
 //! Why a request's signature was not believed, and how each API words it.
+//!
+//! Never tells what the right signature would have been. Next: [`crate::error`].
 
 use crate::error::{Dialect, Error};
 

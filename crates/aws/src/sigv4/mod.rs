@@ -2,7 +2,7 @@
 //!
 //! Insists on no region or service: a scope is taken as the client states it, because boto 2 derives both from the host
 //! name (`0/127` for 127.0.0.1). Reads no clock and knows no keys: both are arguments. Source: "AWS Signature Version 4"
-//! in the IAM User Guide. Next: [`canonical`] (what is signed), [`error`] (what can be wrong).
+//! in the IAM User Guide. Next: `canonical` (what is signed), `stated` (what a request claims), `error`.
 
 mod canonical;
 mod error;

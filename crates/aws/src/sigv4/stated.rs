@@ -1,5 +1,7 @@
 //! What a request states about its own signature: key, scope, time, signed headers, payload; and whether those agree
 //! with each other and with the clock.
+//!
+//! Believes nothing of it: that is decided by the signature, in [`super::verify`].
 
 use super::canonical::{hex, sha256};
 use super::{ALGORITHM, AuthError, MAX_SKEW};

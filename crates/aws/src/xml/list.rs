@@ -1,6 +1,6 @@
 //! AWS's two ways to write a list: `<X><member>…</member></X>` and `<X><item>…</item></X>`.
 //!
-//! The same types stand in inputs, where `Members` is `X.member.N` on the wire. Next: [`super::write`].
+//! The same types stand in inputs, where `Members` is `X.member.N` on the wire. Next: [`mod@super::write`].
 
 use std::ops::{Deref, DerefMut};
 

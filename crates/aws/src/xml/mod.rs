@@ -1,6 +1,6 @@
 //! XML as AWS writes it: envelopes of answers and errors, and reading them back.
 //!
-//! Outputs are plain serde structs, used by the server to write and by the client to read. Next: [`write`] (values to
+//! Outputs are plain serde structs, used by the server to write and by the client to read. Next: [`mod@write`] (values to
 //! elements), [`list`] (the two kinds of list).
 
 pub mod list;

@@ -71,7 +71,7 @@ sys.meta_path.insert(0, _Finder)
 '''
 
 # Run by the venv's own python, which has fissix where the interpreter has no lib2to3.
-CONVERT = '''\
+CONVERT = """\
 import sys
 try:
     from lib2to3.refactor import RefactoringTool, get_fixers_from_package
@@ -85,7 +85,7 @@ for source, target in zip(sys.argv[1::2], sys.argv[2::2]):
         text = file.read()
     with open(target, "w", encoding="utf-8") as file:
         file.write(str(tool.refactor_string(text, source)))
-'''
+"""
 
 
 class Unable(Exception):
@@ -116,7 +116,7 @@ def prepare(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / (venv.name + ".lock"), "w")
     except OSError as why:
-        raise Unable("cannot write `%s`: %s" % (folder, why))
+        raise Unable("cannot write `%s`: %s" % (folder, why)) from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not is_ready(venv):
@@ -154,7 +154,6 @@ def make(venv, lock):
     python = venv_python(venv)
     run(lock, "make a virtual environment", sys.executable, "-m", "venv", venv)
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--quiet")
-    # Without wheel and setuptools, pip builds an sdist in an isolated environment of its own: nothing more to pin.
     run(lock, "install `%s` from PyPI" % REQUIREMENTS.name, *pip, "--requirement", REQUIREMENTS)
     add_shim(lock, python)
     convert_scripts(lock, venv)

@@ -7,8 +7,16 @@ import judge
 
 IN_SERVICE = ("InService", "N/A", "N/A")
 REGISTERING = ("OutOfService", "ELB", "Instance registration is still in progress.")
-FAILED = ("OutOfService", "Instance", "Instance has failed at least the UnhealthyThreshold number of health checks consecutively.")
-ZONE_OFF = ("OutOfService", "ELB", "Instance is in the EC2 Availability Zone for which LoadBalancer is not configured to route traffic to.")
+FAILED = (
+    "OutOfService",
+    "Instance",
+    "Instance has failed at least the UnhealthyThreshold number of health checks consecutively.",
+)
+ZONE_OFF = (
+    "OutOfService",
+    "ELB",
+    "Instance is in the EC2 Availability Zone for which LoadBalancer is not configured to route traffic to.",
+)
 ZONE_LEAVING = ("OutOfService", "ELB", "Disable Availability Zone is currently in progress.")
 NOT_REGISTERED = ("OutOfService", "Instance", "Instance is not currently registered with the LoadBalancer.")
 STOPPED = ("OutOfService", "Instance", "Instance is in stopped state.")
@@ -40,7 +48,9 @@ def expect_status(what, ran, endpoint, balancer, states, names):
     judge.promise("%s: instances listed" % what, listed == sorted(states), "%s" % sorted(states), "%s\n%s" % (listed, ran.out))
     for line in got:
         instance = line.split(" ")[0]
-        judge.promise("%s: state of %s" % (what, instance), line in allowed.get(instance, []), "\n".join(allowed.get(instance, [])), line)
+        judge.promise(
+            "%s: state of %s" % (what, instance), line in allowed.get(instance, []), "\n".join(allowed.get(instance, [])), line
+        )
     expected = [endpoint, "=" * 80, "Name: %s" % balancer.name, "DNS Name: %s" % balancer.dns]
     expected += ["Canonical hosted zone name: %s" % balancer.dns, "Canonical hosted zone name id: %s" % balancer.zone_id]
     expected += ["", "Health Check: HealthCheck:%s" % balancer.target, ""]

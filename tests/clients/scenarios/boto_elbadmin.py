@@ -46,8 +46,18 @@ def usage():
     expect_match("no command: help", ran.out, r"(?s)Usage: elbadmin \[options\] \[command\]\n.*")
     expect_run("unknown command", script("elbadmin", "fly"), ENDPOINT + "\n")
     listener = "%d,%d,http" % (AIM.port, AIM.instance_port)
-    expect_run("create without -l", script("elbadmin", "-z", A, "create", NAME), ENDPOINT + "\n-l option required for command create\n", 1)
-    expect_run("create without -z", script("elbadmin", "-l", listener, "create", NAME), ENDPOINT + "\n-z option required for command create\n", 1)
+    expect_run(
+        "create without -l",
+        script("elbadmin", "-z", A, "create", NAME),
+        ENDPOINT + "\n-l option required for command create\n",
+        1,
+    )
+    expect_run(
+        "create without -z",
+        script("elbadmin", "-l", listener, "create", NAME),
+        ENDPOINT + "\n-z option required for command create\n",
+        1,
+    )
     expect_run("addl without -l", script("elbadmin", "addl", NAME), ENDPOINT + "\n-l option required for command addl\n", 1)
     expect_run("rml without a port", script("elbadmin", "rml", NAME), ENDPOINT + "\nport required\n", 2)
     expect_run("an invalid region", script("elbadmin", "-r", "nowhere", "list"), "Invalid region (nowhere)\n", 1)
@@ -55,7 +65,16 @@ def usage():
 
 
 def nothing_there(elb):
-    for words in (("get",), ("delete",), ("add", "i-0123456789abcdef0"), ("rm", "i-0123456789abcdef0"), ("reap",), ("enable", A), ("disable", A), ("rml", "80")):
+    for words in (
+        ("get",),
+        ("delete",),
+        ("add", "i-0123456789abcdef0"),
+        ("rm", "i-0123456789abcdef0"),
+        ("reap",),
+        ("enable", A),
+        ("disable", A),
+        ("rml", "80"),
+    ):
         expect_run("%s of an unknown name" % words[0], script("elbadmin", words[0], NAME, *words[1:]), ABSENT % NAME)
     expect_run("list", script("elbadmin", "list"), listing(elb))
 
@@ -159,9 +178,23 @@ def zones(web, one, two, three, names):
     status("get with two zones", ran, web, {**both, three: ZONE_OFF}, names)
     status("disable of a zone already off", script("elbadmin", "disable", NAME, C), web, {**both, three: ZONE_OFF}, names)
     web.zones = [A]
-    status("disable all but one", script("elbadmin", "disable", NAME, B), web, {one: IN_SERVICE, two: (ZONE_OFF, ZONE_LEAVING), three: ZONE_OFF}, names)
-    expect_traceback("disable the last zone", script("elbadmin", "disable", NAME, A), ENDPOINT + "\n", "409", "InvalidConfigurationRequest")
-    expect_traceback("enable a zone that does not exist", script("elbadmin", "enable", NAME, "us-east-1z"), ENDPOINT + "\n", "ValidationError", "us-east-1z")
+    status(
+        "disable all but one",
+        script("elbadmin", "disable", NAME, B),
+        web,
+        {one: IN_SERVICE, two: (ZONE_OFF, ZONE_LEAVING), three: ZONE_OFF},
+        names,
+    )
+    expect_traceback(
+        "disable the last zone", script("elbadmin", "disable", NAME, A), ENDPOINT + "\n", "409", "InvalidConfigurationRequest"
+    )
+    expect_traceback(
+        "enable a zone that does not exist",
+        script("elbadmin", "enable", NAME, "us-east-1z"),
+        ENDPOINT + "\n",
+        "ValidationError",
+        "us-east-1z",
+    )
     web.zones = [A, B]
     status("enable again", script("elbadmin", "enable", NAME, B), web, {one: IN_SERVICE, two: COMING_UP, three: ZONE_OFF}, names)
     comes("the second is back", two, IN_SERVICE)
@@ -184,7 +217,9 @@ def kill_and_reap(ec2, web, one, two, three, names):
     ran = comes("elbadmin shows it terminated", one, TERMINATED)
     status("get with one terminated", ran, web, {**before, one: TERMINATED}, names)
     status("reap", script("elbadmin", "reap", NAME), web, {two: IN_SERVICE, three: ZONE_OFF}, names)
-    expect_traceback("add of a terminated instance", script("elbadmin", "add", NAME, one), ENDPOINT + "\n", "InvalidInstance", one)
+    expect_traceback(
+        "add of a terminated instance", script("elbadmin", "add", NAME, one), ENDPOINT + "\n", "InvalidInstance", one
+    )
 
 
 def listeners(web, two, three, names):
@@ -194,12 +229,16 @@ def listeners(web, two, three, names):
     status("addl", script("elbadmin", *words), web, there, names)
     status("addl of the same", script("elbadmin", *words), web, there, names)
     other = "%s,%d,tcp" % (SECOND[0], AIM.instance_port + 1)
-    expect_traceback("addl of another on the same port", script("elbadmin", "addl", NAME, "-l", other), ENDPOINT + "\n", "DuplicateListener")
+    expect_traceback(
+        "addl of another on the same port", script("elbadmin", "addl", NAME, "-l", other), ENDPOINT + "\n", "DuplicateListener"
+    )
     web.listeners = [FIRST]
     status("rml", script("elbadmin", "rml", NAME, SECOND[0]), web, there, names)
     status("rml of a port without listener", script("elbadmin", "rml", NAME, SECOND[0]), web, there, names)
     expect_traceback("addl of port 0", script("elbadmin", "addl", NAME, "-l", "0,80,http"), ENDPOINT + "\n", "ValidationError")
-    expect_traceback("addl of port 65536", script("elbadmin", "addl", NAME, "-l", "65536,80,http"), ENDPOINT + "\n", "ValidationError")
+    expect_traceback(
+        "addl of port 65536", script("elbadmin", "addl", NAME, "-l", "65536,80,http"), ENDPOINT + "\n", "ValidationError"
+    )
     status("get after what was refused", script("elbadmin", "get", NAME), web, there, names)
 
 

@@ -39,7 +39,7 @@ def launch(ec2):
         ids.append(reservation.instances[0].id)
         judge.at_end(ec2.terminate_instances, [ids[-1]])
 
-        # Launch times have whole seconds in boto's own reading: the next one must be later than this one.
+        # Launch times may have whole seconds only: the next one must be later than this one.
         def another_second(launched=reservation.instances[0].launch_time):
             return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") > launched[:19]
 
@@ -51,7 +51,9 @@ def launch(ec2):
 
 def usage(ids):
     expect_run("list_instances in an unknown region", script("list_instances", "-r", "nowhere"), "Region nowhere not found.\n", 1)
-    expect_run("kill_instance in an unknown region", script("kill_instance", "-r", "nowhere", ids[0]), "Region nowhere not found.\n", 1)
+    expect_run(
+        "kill_instance in an unknown region", script("kill_instance", "-r", "nowhere", ids[0]), "Region nowhere not found.\n", 1
+    )
     ran = script("kill_instance")
     expect("kill_instance without ids: exit status", ran.code, 1)
     expect_has("kill_instance without ids: help", ran.out, "Usage: kill_instance [-r] id [id ...]\n")
@@ -121,11 +123,17 @@ def filters(ids):
     expect("by tag, part of it", listed("tag:Name=%s" % TAG[:-1]), [])
     expect("by id", listed("instance-id=%s" % ids[2]), [ids[2]])
     expect("by zone and image", listed("availability-zone=%s,image-id=%s" % (C, AIM.image)), [ids[0]])
-    expect_traceback("by a filter that does not exist", script("list_instances", "-t", "-f", "nose=long"), "", "InvalidParameterValue", "nose")
+    expect_traceback(
+        "by a filter that does not exist", script("list_instances", "-t", "-f", "nose=long"), "", "InvalidParameterValue", "nose"
+    )
 
 
 def kill(ec2, ids):
-    expect_run("kill_instance of two", script("kill_instance", ids[0], ids[2]), "Stopping instance: %s\nStopping instance: %s\n" % (ids[0], ids[2]))
+    expect_run(
+        "kill_instance of two",
+        script("kill_instance", ids[0], ids[2]),
+        "Stopping instance: %s\nStopping instance: %s\n" % (ids[0], ids[2]),
+    )
     done = ["terminated", "running", "terminated"]
     until("those two are terminated", lambda: [i.state for i in instances(ec2, ids)], lambda got: got == done)
     names = ("ID", "State")
@@ -134,7 +142,9 @@ def kill(ec2, ids):
     unknown = "i-0123456789abcdef0"
     ran = script("kill_instance", unknown, ids[1])
     said = "The instance ID '%s' does not exist" % unknown
-    expect_traceback("kill_instance of an unknown one", ran, "Stopping instance: %s\n" % unknown, "InvalidInstanceID.NotFound", said)
+    expect_traceback(
+        "kill_instance of an unknown one", ran, "Stopping instance: %s\n" % unknown, "InvalidInstanceID.NotFound", said
+    )
     ran = script("kill_instance", "nonsense")
     expect_traceback("kill_instance of nonsense", ran, "Stopping instance: nonsense\n", "InvalidInstanceID.Malformed")
     expect("the third still runs", ec2.get_only_instances([ids[1]])[0].state, "running")

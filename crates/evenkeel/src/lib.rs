@@ -4,10 +4,12 @@
 //! line. Who may know whom is in ARCHITECTURE.md and held by a test; only `run` knows everyone.
 #![deny(unsafe_code)]
 
+pub mod agent;
 pub mod drivers;
 pub mod images;
 pub mod keeper;
 pub mod link;
 pub mod lock;
 pub mod loops;
-pub mod run;
+pub mod sample;
+pub mod sys;

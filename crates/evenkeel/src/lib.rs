@@ -1,1 +1,5 @@
 //! The house.
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod config;

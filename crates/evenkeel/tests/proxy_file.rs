@@ -103,9 +103,11 @@ fn a_file_is_driven_by_reloaded_and_drained() {
     };
     wait_until("only the second is checked", || serving(&proxy));
 
-    proxy.reload(proxy_file::parse("", 4).unwrap());
-    assert!(said("no longer listens"));
-    wait_until("nobody listens", || (!listens(port)).then_some(()));
+    let other = free_port();
+    proxy.reload(proxy_file::parse(&file(&[other], &[second]), 4).unwrap());
+    assert!(said(&format!("web no longer listens on http://127.0.0.1:{port}")));
+    wait_until("the old port is let go", || (!listens(port)).then_some(()));
+    wait_until("the new port serves", || get(other).ends_with("second").then_some(()));
     proxy.stop();
 }
 
@@ -125,7 +127,7 @@ fn check_only_reads() {
     let args = Args { file: path.clone(), check: true, threads: None, drain: 0 };
     let error = format!("{:#}", run(args.clone()).unwrap_err());
     assert!(error.contains("proxy.toml: No such file"), "{error}");
-    std::fs::write(&path, "threads = 1000").unwrap();
+    std::fs::write(&path, format!("threads = 1000\n{}", file(&[free_port()], &[]))).unwrap();
     let error = format!("{:#}", run(args.clone()).unwrap_err());
     assert!(error.ends_with("proxy.toml: line 1: `threads` is 1000; it must be from 1 to 256"), "{error}");
     std::fs::write(&path, file(&[free_port()], &[])).unwrap();

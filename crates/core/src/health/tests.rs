@@ -187,6 +187,15 @@ fn suspicion_is_settled_quickly_and_undone_quickly() {
         &[(0, "refused", Health::Initial), (1, "suspect", Health::Initial)],
     );
     assert!(!tracker.is_suspect());
+    let steps = [
+        (0, "ok", InService),
+        (5_000, "suspect", InService),
+        (5_000, "refused", InService),
+        (5_100, "refused", Failing),
+    ];
+    let tracker = check("provisional", rules, &steps);
+    assert_eq!(tracker.provisional_for(at(5_100)), Some(Duration::from_millis(99_900)));
+    assert_eq!(tracker.provisional_for(at(105_000)), None);
 }
 
 #[test]

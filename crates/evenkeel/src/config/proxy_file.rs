@@ -178,6 +178,10 @@ pub fn let_drain(before: &Routes, after: &mut Routes, until: Timestamp) {
 }
 
 fn build(file: File, generation: u64) -> Result<ProxyFile, Wrong> {
+    // A file that is being written is empty for a moment: a reload then must not take every listener away.
+    if file.balancer.is_empty() {
+        return Err(Wrong(0..0, "the file needs a `[[balancer]]`".into()));
+    }
     let threads = match file.threads {
         Some(threads) => Some(number(&threads, "threads", 1, THREADS_LIMIT as i64)? as usize),
         None => None,

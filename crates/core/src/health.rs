@@ -262,7 +262,9 @@ impl Tracker {
         self.last_start = Some(now);
         let gap = match self.pace {
             Pace::Quick(gap) => {
-                self.pace = Pace::Quick(gap.saturating_mul(2).min(self.rules.interval));
+                let next = gap.saturating_mul(2);
+                // A hundred targets that died together are not asked together for ever either.
+                self.pace = if next < self.rules.interval { Pace::Quick(next) } else { Pace::Spread };
                 gap.min(self.rules.interval)
             }
             Pace::Spread => {

@@ -5,6 +5,8 @@
 #![deny(unsafe_code)]
 
 pub mod agent;
+pub mod cli;
+pub mod config;
 pub mod drivers;
 pub mod images;
 pub mod keeper;

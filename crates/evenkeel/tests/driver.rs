@@ -1,5 +1,6 @@
 //! The process driver with the real binary: real agents, real process trees, real deaths. Owns the promises that a Loop
 //! builds on; every test has its own folder and its own loopback network, and waits on what it can see, with deadlines.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fs;

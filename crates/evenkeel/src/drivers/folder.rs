@@ -154,8 +154,8 @@ impl Folder {
         self.write("stop.json", ask, false)
     }
 
-    /// Takes the agent's lock, for as long as the file is held; `None` when another agent has it.
-    pub fn lock(&self) -> io::Result<Option<File>> {
+    /// Takes the agent's lock, until it is dropped; `None` when another agent has it.
+    pub fn lock(&self) -> io::Result<Option<Lock>> {
         try_lock(&self.file("lock"))
     }
 
@@ -186,11 +186,24 @@ impl Folder {
     }
 }
 
+/// A lock on a file, let go when dropped or when its process ends.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said, not left to the closing of the file: a child between its fork and its exec has the file open too.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 /// Takes an exclusive lock on a file that is made if absent; `None` when somebody has it.
-pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
+pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Lock { file })),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(e) => Err(e.into()),
     }

@@ -9,7 +9,7 @@ mod hands;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
@@ -24,7 +24,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::inotify;
 use rustix::process::Signal;
 
-use super::folder::{Ask, Folder, State, try_lock};
+use super::folder::{Ask, Folder, Lock, State, try_lock};
 use super::{CONSOLE_LIMIT, Driver, DriverError, Hint, LaunchSpec, Seen, SeenState, begins};
 use crate::agent::console;
 use crate::sys::cgroup::Groups;
@@ -73,7 +73,7 @@ struct Shared {
     changes: OwnedFd,
     closing: AtomicBool,
     discards: AtomicU64,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// What is known of one instance's newest boot.
@@ -282,7 +282,7 @@ impl Driver for ProcessDriver {
 const GONE: &str = ".gone-";
 
 /// Takes the lock on all instances.
-fn hold(folder: &std::path::Path) -> io::Result<Option<File>> {
+fn hold(folder: &std::path::Path) -> io::Result<Option<Lock>> {
     let deadline = Instant::now() + HELD_LIMIT;
     loop {
         match try_lock(&folder.join(".lock"))? {

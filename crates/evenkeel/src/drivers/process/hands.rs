@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use evenkeel_core::name::InstanceId;
 
 use super::{Job, SeenState, Shared, watched};
+use crate::agent::EXIT_HELD;
 use crate::agent::launch::DEFAULT_PATH;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
 use crate::drivers::{Exit, LaunchSpec, STOPPED_BEFORE_START};
@@ -166,6 +167,14 @@ fn start(shared: &Shared, id: &InstanceId, boot: u32) -> Result<(), String> {
 
 /// Finds out how a boot ended whose agent is gone.
 fn settle(shared: &Shared, id: &InstanceId, boot: u32, end: AgentEnd) {
+    if end == AgentEnd::Exited(EXIT_HELD.into()) {
+        let folder = shared.folder_of(id);
+        let free = matches!(folder.lock(), Ok(Some(_)));
+        if free && folder.status().is_none_or(|status| status.boot != boot) {
+            // Whoever had the folder let go of it without having run anything.
+            return begin(shared, id, boot);
+        }
+    }
     close(shared, id, boot, |status| match (status, end) {
         (None, end) => Exit::NeverStarted(never(end, &shared.folder_of(id))),
         (Some(_), AgentEnd::Killed(signal)) => Exit::Signal(signal),

@@ -80,13 +80,13 @@ fn read_changes(shared: &Shared) -> bool {
         }
         // Another agent than the one we started may have come first: then it is the one to watch.
         let known = slot.agent.as_ref().map(|agent| &agent.identity);
-        if status.agent.is_some() && status.agent.as_ref() != known {
-            if let Some(agent) = status.agent.and_then(watched) {
-                slot.strays.extend(slot.agent.replace(agent));
-                slot.awaits_agent = false;
-                // What was asked before it was known. One that cannot be signalled has ended, which the next poll shows.
-                let _ = shared.tell(id, slot);
-            }
+        if status.agent.as_ref() != known
+            && let Some(agent) = status.agent.and_then(watched)
+        {
+            slot.strays.extend(slot.agent.replace(agent));
+            slot.awaits_agent = false;
+            // What was asked before it was known. One that cannot be signalled has ended, which the next poll shows.
+            let _ = shared.tell(id, slot);
         }
     }
     changed

@@ -4,4 +4,5 @@
 //! line. Who may know whom is in ARCHITECTURE.md and held by a test; only `run` knows everyone.
 #![deny(unsafe_code)]
 
+pub mod api;
 pub mod keeper;

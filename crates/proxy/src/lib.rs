@@ -11,3 +11,5 @@ pub mod meter;
 pub mod proto;
 pub mod road;
 pub mod target;
+mod upstream;
+mod wheel;

@@ -11,3 +11,4 @@ pub mod link;
 pub mod lock;
 pub mod loops;
 pub mod run;
+pub mod traffic;

@@ -243,6 +243,14 @@ impl Tracker {
         self.suspect_since.is_some()
     }
 
+    /// How much longer one success is enough to undo the verdict, because suspicion alone made it: a decision that is
+    /// hard to take back, such as to replace the instance, should wait so long. `None` for a verdict by the thresholds.
+    #[must_use]
+    pub fn provisional_for(&self, now: Timestamp) -> Option<Duration> {
+        let left = self.provisional_until?.since(now);
+        (self.health == Health::Failing && !left.is_zero()).then_some(left)
+    }
+
     /// When the next check is to start. A caller whose last check still runs starts the next one after its end.
     #[must_use]
     pub fn due(&self) -> Timestamp {
@@ -254,7 +262,9 @@ impl Tracker {
         self.last_start = Some(now);
         let gap = match self.pace {
             Pace::Quick(gap) => {
-                self.pace = Pace::Quick(gap.saturating_mul(2).min(self.rules.interval));
+                let next = gap.saturating_mul(2);
+                // A hundred targets that died together are not asked together for ever either.
+                self.pace = if next < self.rules.interval { Pace::Quick(next) } else { Pace::Spread };
                 gap.min(self.rules.interval)
             }
             Pace::Spread => {

@@ -4,6 +4,9 @@
 //! line. Who may know whom is in ARCHITECTURE.md and held by a test; only `run` knows everyone.
 #![deny(unsafe_code)]
 
+pub mod agent;
+pub mod cli;
+pub mod config;
 pub mod drivers;
 pub mod images;
 pub mod keeper;
@@ -11,4 +14,6 @@ pub mod link;
 pub mod lock;
 pub mod loops;
 pub mod run;
+pub mod sample;
+pub mod sys;
 pub mod traffic;

@@ -187,6 +187,15 @@ fn suspicion_is_settled_quickly_and_undone_quickly() {
         &[(0, "refused", Health::Initial), (1, "suspect", Health::Initial)],
     );
     assert!(!tracker.is_suspect());
+    let steps = [
+        (0, "ok", InService),
+        (5_000, "suspect", InService),
+        (5_000, "refused", InService),
+        (5_100, "refused", Failing),
+    ];
+    let tracker = check("provisional", rules, &steps);
+    assert_eq!(tracker.provisional_for(at(5_100)), Some(Duration::from_millis(99_900)));
+    assert_eq!(tracker.provisional_for(at(105_000)), None);
 }
 
 #[test]
@@ -216,8 +225,10 @@ fn the_pace_is_quick_until_the_first_success_and_then_steady_from_start_to_start
     };
     let mut tracker = Tracker::new(RULES, u16::MAX / 2, at(0));
     assert_eq!(tracker.due(), at(0), "a new target is asked at once");
-    let quick = [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000];
-    assert_eq!(gaps(&mut tracker, Err(Cause::Refused), 9), quick);
+    let quick = [100, 200, 400, 800, 1_600, 3_200, 6_400, 7_499, 10_000, 10_000];
+    assert_eq!(gaps(&mut tracker, Err(Cause::Refused), 10), quick, "spread once, then steady");
+    let mut tracker = Tracker::new(RULES, u16::MAX / 2, at(0));
+    assert_eq!(gaps(&mut tracker, Err(Cause::Refused), 3), quick[..3]);
     assert_eq!(gaps(&mut tracker, Ok(()), 3), [7_499, 10_000, 10_000], "spread once, then steady");
     assert_eq!(gaps(&mut tracker, Err(Cause::Refused), 1), [10_000], "a failure does not change the pace");
 

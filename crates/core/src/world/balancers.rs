@@ -192,11 +192,6 @@ impl World {
         };
         within("ConnectionDraining.Timeout", patch.draining_timeout, 3600)?;
         within("ConnectionSettings.IdleTimeout", patch.idle_timeout, 4000)?;
-        if patch.draining == Some(false) && patch.draining_timeout.is_some() {
-            return Err(Refusal::BadCombination(
-                "ConnectionDraining.Timeout may be given only when ConnectionDraining is enabled",
-            ));
-        }
         Ok(rewrite(held, Reply::Done, |lb| {
             let attributes = &mut lb.attributes;
             attributes.cross_zone = patch.cross_zone.unwrap_or(attributes.cross_zone);

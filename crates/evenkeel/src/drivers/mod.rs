@@ -4,8 +4,10 @@
 //! Must never know World: a driver is told what to run and says what it sees; whether that is right is a Loop's to
 //! decide. Read [`process`] next for real processes, [`memory`] for the simulator's, [`limits`] for instance types.
 
+pub mod folder;
 pub mod limits;
 pub mod memory;
+pub mod process;
 
 use std::fmt;
 use std::io;
@@ -22,6 +24,7 @@ use thiserror::Error;
 
 pub use limits::{Limits, limits_for};
 pub use memory::MemoryDriver;
+pub use process::{ProcessConfig, ProcessDriver};
 
 /// Called after anything that [`Driver::seen`] reports has changed. It runs on the driver's own threads and must
 /// return at once; what changed is asked for, not told, so hints may be merged or repeated freely.

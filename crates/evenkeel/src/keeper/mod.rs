@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use evenkeel_core::change::{Change, Reply};
 use evenkeel_core::refusal::Refusal;
+use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Settings, World};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -76,16 +77,19 @@ impl KeeperHandle {
     }
 }
 
+/// What tells the Keeper the time.
+pub type Clock = fn() -> Timestamp;
+
 /// Loads the World from the Store and starts the Keeper's thread, which ends when every handle is gone.
 ///
 /// # Errors
 /// A Store that cannot be read, or whose World breaks its invariants.
-pub fn start<S: Store + 'static>(settings: Settings, mut store: S) -> Result<KeeperHandle, StoreError> {
+pub fn start<S: Store + 'static>(settings: Settings, mut store: S, clock: Clock) -> Result<KeeperHandle, StoreError> {
     let world = worker::load(&settings, &mut store)?;
     let published = Arc::new(ArcSwap::from_pointee(world));
     let (requests, inbox) = mpsc::channel(QUEUE);
     let (announce, generation) = watch::channel(published.load().generation());
-    let worker = worker::Worker::new(settings, store, Arc::clone(&published), announce);
+    let worker = worker::Worker::new(settings, store, clock, Arc::clone(&published), announce);
     std::thread::Builder::new()
         .name("keeper".into())
         .spawn(move || worker.run(inbox))

@@ -5,16 +5,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use evenkeel_core::change::Reply;
-use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Settings, World};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::store::{Batch, Entry, Store, StoreError};
-use super::{Rejected, Request};
+use super::{Clock, Rejected, Request};
 
 /// The most Changes that share one transaction.
 const BATCH: usize = 256;
@@ -22,6 +20,7 @@ const BATCH: usize = 256;
 pub(super) struct Worker<S> {
     settings: Settings,
     store: S,
+    clock: Clock,
     published: Arc<ArcSwap<World>>,
     announce: watch::Sender<u64>,
     panics: u32,
@@ -41,10 +40,11 @@ impl<S: Store> Worker<S> {
     pub(super) fn new(
         settings: Settings,
         store: S,
+        clock: Clock,
         published: Arc<ArcSwap<World>>,
         announce: watch::Sender<u64>,
     ) -> Self {
-        Self { settings, store, published, announce, panics: 0 }
+        Self { settings, store, clock, published, announce, panics: 0 }
     }
 
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
@@ -71,7 +71,7 @@ impl<S: Store> Worker<S> {
         let mut world = before.as_ref().clone();
         let (mut answers, mut entries) = (Vec::with_capacity(requests.len()), Vec::with_capacity(requests.len()));
         for Request { actor, change, answer } in requests {
-            let now = wall_clock();
+            let now = (self.clock)();
             let decided = world.decide(&change, now);
             let (result, writes) = match decided {
                 Ok(decision) => (Ok(decision.reply), decision.writes),
@@ -121,9 +121,4 @@ impl<S: Store> Worker<S> {
             }
         }
     }
-}
-
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

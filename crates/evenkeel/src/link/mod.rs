@@ -5,6 +5,7 @@
 
 pub mod frame;
 pub mod road;
+pub mod start;
 
 use std::sync::Arc;
 

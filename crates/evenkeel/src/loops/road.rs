@@ -163,7 +163,7 @@ async fn reach(crew: &Crew) -> anyhow::Result<UnixStream> {
             Err(error) => return Err(error).context("failed to connect to the road"),
         }
         if !started && !crate::lock::is_held(&place.lock())? {
-            crate::run::children::start_road(&crew.program, &crew.data_dir, crew.workers)?;
+            crate::link::start::start(&crew.program, &crew.data_dir, crew.workers)?;
             started = true;
         }
         if began.elapsed() > PATIENCE {

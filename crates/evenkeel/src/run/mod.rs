@@ -1,9 +1,7 @@
 //! The wiring: who is started, in which order, and who is told about whom. The only room that knows everyone.
 //!
-//! Owns the daemon's life ([`up`]), its end ([`down`]), its data directory ([`house`]) and its other processes
-//! ([`children`]). Must never hold a rule of the domain.
+//! Owns the daemon's life ([`up`]), its end ([`down`]) and its data directory ([`house`]). Must never hold a rule of the domain.
 
-pub mod children;
 pub mod down;
 pub mod house;
 pub mod status;

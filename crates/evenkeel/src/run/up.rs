@@ -20,7 +20,7 @@ use crate::drivers::Driver;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
 use crate::images::ImageStore;
 use crate::keeper::{self, store::sqlite::SqliteStore};
-use crate::loops::{Statuses, expiry, instances, road};
+use crate::loops::{self, Statuses, expiry, instances, road};
 
 /// Runs a daemon until `shutdown`; `ready` is told the API's address once it answers.
 ///
@@ -36,7 +36,7 @@ pub async fn up(
     let database = house.database();
     let store = SqliteStore::open(&database)
         .with_context(|| format!("failed to open the database `{}`", database.display()))?;
-    let keeper = keeper::start(settings, store)
+    let keeper = keeper::start(settings, store, loops::now)
         .with_context(|| format!("failed to load the state from `{}`", database.display()))?;
     let keys = Keys::open(house.dir()).context("failed to open the access keys")?;
     let images = Arc::new(ImageStore::open(house.dir()).context("failed to open the image store")?);

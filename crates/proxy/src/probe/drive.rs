@@ -151,13 +151,13 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
         }
         for key in published.added {
             self.parts.board.state(&key).set_health(Health::Initial);
-            verdicts.insert(key, Verdict { health: Health::Initial, since: at, why: None });
+            verdicts.insert(key, Verdict { health: Health::Initial, since: at, why: None, provisional_until: None });
         }
         drop(verdicts);
         for (key, transition) in published.moved {
             self.parts.board.state(&key).set_health(Health::Initial);
             if let Some(transition) = transition {
-                self.tell(key, transition);
+                self.tell(key, transition, None);
             }
         }
     }
@@ -177,7 +177,11 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
                 Ok((socket, talk)) => {
                     self.rounds.started(slot, Call { socket, talk, connected: false, serial }, now);
                 }
-                Err(Refused::Target(cause)) => self.fail_at_once(slot, cause, now),
+                Err(Refused::Target(cause)) => {
+                    self.rounds.skipped(slot, now);
+                    self.finish(slot, Err(cause), now);
+                }
+                Err(Refused::Ports) => self.rounds.skipped(slot, now),
                 Err(Refused::Machine) => {
                     // Says nothing about the target.
                     self.rounds.postponed(slot);
@@ -191,21 +195,15 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
     fn open(&self, slot: usize, serial: u32, address: std::net::SocketAddr) -> Result<OwnedFd, Refused> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket =
-            rustix::net::socket_with(family, SocketType::STREAM, flags, None).map_err(|error| refused(error, true))?;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None).map_err(refused)?;
         match rustix::net::connect(&socket, &address) {
             Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => {}
-            Err(error) => return Err(refused(error, false)),
+            Err(error) => return Err(refused(error)),
         }
         let data = epoll::EventData::new_u64(u64::from(serial) << 32 | slot as u64);
         let wanted = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        epoll::add(&self.epoll, &socket, data, wanted).map_err(|error| refused(error, true))?;
+        epoll::add(&self.epoll, &socket, data, wanted).map_err(refused)?;
         Ok(socket)
-    }
-
-    fn fail_at_once(&mut self, slot: usize, cause: Cause, now: Timestamp) {
-        self.rounds.failed_to_start(slot, now);
-        self.finish(slot, Err(cause), now);
     }
 
     fn hear(&mut self, data: u64, flags: epoll::EventFlags, now: Timestamp) {
@@ -242,7 +240,10 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
         }
         let key = watch.key.clone();
         match (transition, failure) {
-            (Some(transition), _) => self.tell(key, transition),
+            (Some(transition), _) => {
+                let provisional = watch.tracker.provisional_for(now);
+                self.tell(key, transition, provisional);
+            }
             // Who waits for a first verdict is helped by what the last check showed.
             (None, Some(cause)) => {
                 let mut verdicts = self.parts.shared.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,10 +255,15 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
         }
     }
 
-    fn tell(&mut self, key: TargetKey, mut transition: Transition) {
+    fn tell(&mut self, key: TargetKey, mut transition: Transition, provisional: Option<Duration>) {
         // The schedule runs on steady time; records carry the wall clock's.
         transition.at = wall();
-        let verdict = Verdict { health: transition.to, since: transition.at, why: Some(transition.why.clone()) };
+        let verdict = Verdict {
+            health: transition.to,
+            since: transition.at,
+            why: Some(transition.why.clone()),
+            provisional_until: provisional.map(|left| transition.at.plus(left)),
+        };
         self.parts.shared.verdicts.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), verdict);
         let tell = &mut self.parts.tell;
         // Foreign code: its panic must not end all checking.
@@ -277,16 +283,18 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
 enum Refused {
     /// The target's fault: a failure.
     Target(Cause),
-    /// This machine's: no result.
+    /// This machine's, and every other check's too: no result, and a pause.
     Machine,
+    /// This machine has no port left for this target: no result, and nobody else's trouble.
+    Ports,
 }
 
-fn refused(error: Errno, opening: bool) -> Refused {
-    let shortage = matches!(
-        error,
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL | Errno::AGAIN | Errno::NOSPC
-    );
-    if shortage || opening { Refused::Machine } else { Refused::Target(cause(error)) }
+fn refused(error: Errno) -> Refused {
+    match error {
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC => Refused::Machine,
+        Errno::ADDRNOTAVAIL | Errno::AGAIN => Refused::Ports,
+        other => Refused::Target(cause(other)),
+    }
 }
 
 fn cause(error: Errno) -> Cause {

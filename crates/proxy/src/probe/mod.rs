@@ -45,6 +45,9 @@ pub struct Verdict {
     /// What led to it; for a target that is not in service, what its last failed check showed. `None` before the
     /// first result.
     pub why: Option<Cause>,
+    /// For a target that suspicion alone took out: until then one good check brings it back, and whoever would replace
+    /// its instance should wait.
+    pub provisional_until: Option<Timestamp>,
 }
 
 /// What the thread and its owner share.

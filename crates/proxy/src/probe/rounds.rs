@@ -183,11 +183,12 @@ impl<C> Rounds<C> {
         self.reschedule(slot);
     }
 
-    /// A check ended before it began (the system refused the connection in the same breath): it counts as started.
-    pub fn failed_to_start(&mut self, slot: usize, now: Timestamp) {
+    /// A check ended before it began: it counts as started. If it has a result, [`Rounds::finished`] is to be called.
+    pub fn skipped(&mut self, slot: usize, now: Timestamp) {
         let Some(watch) = self.watches.get_mut(slot) else { return };
         watch.tracker.started(now);
         watch.state = State::Waiting;
+        self.reschedule(slot);
     }
 
     /// The target in a slot.
@@ -302,8 +303,10 @@ impl<C> Rounds<C> {
         let at = self.watches.get(slot).and_then(|watch| match &watch.state {
             State::Waiting => Some(watch.tracker.due()),
             State::Queued => None,
-            State::Running { young: true, started, .. } => Some(started.plus(YOUNG)),
-            State::Running { started, .. } => Some(started.plus(watch.balancer.health_check.timeout)),
+            State::Running { young, started, .. } => {
+                let timeout = watch.balancer.health_check.timeout;
+                Some(started.plus(if *young { timeout.min(YOUNG) } else { timeout }))
+            }
         });
         self.set_timer(slot, at);
     }

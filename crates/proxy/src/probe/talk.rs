@@ -176,6 +176,8 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::tls::settings;
     use super::*;
 
@@ -215,6 +217,27 @@ mod tests {
         let mut talk = talk("TCP:80", "127.0.0.1:80");
         assert_eq!(talk.connected(), Some(Ok(())));
         assert!(talk.pending().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_a_target_sends_panics(pieces: Vec<Vec<u8>>, record: bool) {
+            for check in ["TCP:1", "HTTP:1/", "SSL:1", "HTTPS:1/"] {
+                let mut talk = talk(check, "127.0.0.1:1");
+                let mut outcome = talk.connected();
+                for piece in &pieces {
+                    // A plausible record's head lets the bytes get further.
+                    let piece = if record { [&[22, 3, 3, 0, piece.len() as u8], piece.as_slice()].concat() } else { piece.clone() };
+                    if outcome.is_none() {
+                        outcome = talk.received(&piece);
+                    }
+                }
+                if check != "TCP:1" {
+                    prop_assert!(outcome != Some(Ok(())));
+                    prop_assert!(talk.closed().is_err());
+                }
+            }
+        }
     }
 
     #[test]

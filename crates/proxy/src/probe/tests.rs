@@ -262,6 +262,9 @@ fn a_dead_suspect_is_out_within_a_second_and_back_when_it_lives_again() {
     assert_eq!((out.from, out.to, out.why), (Health::InService, Health::Failing, Cause::Refused));
     assert!(died.elapsed() < Duration::from_secs(1), "out after {:?}", died.elapsed());
     assert_eq!(state.health(), Health::Failing);
+    let verdict = &prober.verdicts()[0].1;
+    let left = verdict.provisional_until.map(|until| until.since(verdict.since));
+    assert!(left.is_some_and(|left| left > Duration::from_secs(88)), "three intervals from the suspicion: {left:?}");
 
     let _listener = TcpListener::bind(address).unwrap();
     let (_, back) = next();

@@ -1,4 +1,5 @@
-//! The daemon's other processes. Owns how the road is started so that it outlives the daemon; agents are the driver's.
+//! How the road's process begins: in a session of its own, with a log, so that it outlives the daemon that starts it.
+//! Must never wait for it: the lock in the data directory says whether it runs.
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
@@ -13,7 +14,7 @@ const LOG_LIMIT: u64 = 8 << 20;
 ///
 /// # Errors
 /// The system's.
-pub fn start_road(program: &Path, data_dir: &Path, workers: usize) -> anyhow::Result<()> {
+pub fn start(program: &Path, data_dir: &Path, workers: usize) -> anyhow::Result<()> {
     let log_path = data_dir.join("road.log");
     let long = fs::metadata(&log_path).is_ok_and(|m| m.len() > LOG_LIMIT);
     let log = OpenOptions::new()

@@ -13,5 +13,7 @@ pub mod keeper;
 pub mod link;
 pub mod lock;
 pub mod loops;
+pub mod run;
 pub mod sample;
 pub mod sys;
+pub mod traffic;

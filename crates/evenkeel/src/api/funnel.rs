@@ -68,6 +68,10 @@ async fn handle(api: &Api, request: &Request, id: &str) -> Response {
         Ok(identity) => identity,
         Err(error) => return render_error(&error.to_wire(dialect()), id, dialect()),
     };
+    if request.method == "GET" && request.path_and_query() == ("/status", "") {
+        let body = (api.status)();
+        return Response { status: 200, content_type: "application/json", request_id: id.to_owned(), body };
+    }
     let Decoded { call, version, .. } = match decode(request) {
         Ok(decoded) => decoded,
         Err(rejected) => return render_error(&rejected.error, id, rejected.dialect),

@@ -61,6 +61,9 @@ pub type Console = dyn Fn(&InstanceId) -> std::io::Result<Vec<u8>> + Send + Sync
 /// Takes an image's files in from a folder or tar on this node; blocking. The error completes "failed to …".
 pub type Import = dyn Fn(&Path) -> Result<Imported, String> + Send + Sync;
 
+/// Says how the daemon fares, as JSON: the answer to a signed `GET /status`, for `evenkeel status`.
+pub type Status = dyn Fn() -> Vec<u8> + Send + Sync;
+
 /// What an import yields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
@@ -77,6 +80,7 @@ pub struct Api {
     keys: Arc<Keys>,
     console: Arc<Console>,
     import: Arc<Import>,
+    status: Arc<Status>,
     imports: Semaphore,
 }
 
@@ -89,8 +93,9 @@ impl Api {
         keys: Arc<Keys>,
         console: Arc<Console>,
         import: Arc<Import>,
+        status: Arc<Status>,
     ) -> Self {
-        Self { keeper, sightings, keys, console, import, imports: Semaphore::new(IMPORTS) }
+        Self { keeper, sightings, keys, console, import, status, imports: Semaphore::new(IMPORTS) }
     }
 }
 

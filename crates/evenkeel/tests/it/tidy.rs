@@ -139,7 +139,8 @@ fn crates_depend_only_on_whom_architecture_md_says_they_may() {
 
 #[test]
 fn core_and_the_tongue_are_pure() {
-    let impure = ["std::net::Tcp", "std::net::Udp", "std::fs", "std::thread", "tokio", "SystemTime::now", "Instant::now"];
+    let impure =
+        ["std::net::Tcp", "std::net::Udp", "std::fs", "std::thread", "tokio", "SystemTime::now", "Instant::now"];
     for name in ["core", "aws"] {
         for path in sources(&root().join("crates").join(name).join("src")) {
             let text = code(&std::fs::read_to_string(&path).unwrap());

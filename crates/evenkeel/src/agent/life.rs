@@ -4,7 +4,8 @@
 //! The agent is the reaper of everything below the application (prctl(2), PR_SET_CHILD_SUBREAPER): whatever loses its
 //! parent becomes its child. So when it has no child left, nothing below it is left either.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use evenkeel_core::time::Timestamp;
@@ -94,7 +95,7 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
     Ok(())
 }
 
-fn join(spec: &Spec) -> io::Result<(Group, Vec<std::fs::File>)> {
+fn join(spec: &Spec) -> io::Result<(Group, Vec<File>)> {
     let group = spec.groups.make(spec.instance.as_str(), spec.limits.cpu_millis, spec.limits.memory)?;
     let doors = group.doors()?;
     Ok((group, doors))
@@ -256,11 +257,13 @@ async fn read_some(output: &mut Option<Receiver>, buffer: &mut [u8]) -> io::Resu
     }
 }
 
-/// What was printed last and not yet read: at most what a pipe holds, since nobody writes any more.
+/// What was printed last and not yet read: at most what a pipe holds, since nobody writes any more. Read past the runtime,
+/// which may not have noticed yet that there is something.
 fn drain(output: Option<Receiver>, buffer: &mut [u8], console: &mut Console) {
-    let Some(output) = output else { return };
+    let Some(Ok(output)) = output.map(Receiver::into_nonblocking_fd) else { return };
+    let mut output = File::from(output);
     for _ in 0..64 {
-        match output.try_read(buffer) {
+        match output.read(buffer) {
             Ok(n) if n > 0 => console.write(&buffer[..n]),
             _ => return,
         }

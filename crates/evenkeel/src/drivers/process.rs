@@ -3,7 +3,7 @@
 //!
 //! Must never be the parent an instance depends on: agents lead their own sessions and write down how they fare, so this
 //! driver may be dropped or killed at any moment and opened again, and then finds what runs by pid, start time and the
-//! machine's boot. Calls only note what is wanted; [`hands`] do the slow work, [`watch`] waits for what happens.
+//! machine's boot. Calls only note what is wanted; `hands.rs` does the slow work, `watch.rs` waits for what happens.
 
 mod hands;
 mod watch;

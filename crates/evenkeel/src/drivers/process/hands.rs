@@ -181,7 +181,9 @@ fn settle(shared: &Shared, id: &InstanceId, boot: u32, end: AgentEnd) {
             return begin(shared, id, boot);
         }
     }
+    let told = shared.slots().get(id).is_some_and(|slot| slot.boot == boot && (slot.kill || slot.stop.is_some()));
     close(shared, id, boot, |status| match (status, end) {
+        (None, _) if told => Exit::NeverStarted(STOPPED_BEFORE_START.into()),
         (None, end) => Exit::NeverStarted(never(end, &shared.folder_of(id))),
         (Some(_), AgentEnd::Killed(signal)) => Exit::Signal(signal),
         (Some(_), _) => Exit::Unknown,

@@ -157,6 +157,11 @@ impl Worker {
             moved |= self.read_origin(c);
             moved |= self.read_client(c);
             self.count(c);
+            // Let go before the client is told: whoever acts on the answer finds nothing in flight.
+            if let Next::GiveBack { reuse } = c.session.next() {
+                self.give_back(c, reuse);
+                moved = true;
+            }
             // A client that is gone leaves something to be undone.
             moved |= self.deliver(c);
             if !moved {

@@ -267,6 +267,8 @@ fn rebuild(
         .flat_map(|old| old.places.iter().enumerate().map(|(at, place)| (place.key.1.clone(), (at, Rc::clone(place)))))
         .collect();
     let mut rota = Rota::new(routes.targets.len(), zones.len());
+    // Who is new has nothing to make up for.
+    let most = old.map_or(0, |old| (0..old.places.len()).map(|at| old.rota.borrow().turns(at)).max().unwrap_or(0));
     let mut places = Vec::with_capacity(routes.targets.len());
     for (index, (target, state)) in routes.targets.iter().zip(&planned.states).enumerate() {
         let place = match known.remove(&target.instance) {
@@ -276,6 +278,7 @@ fn rebuild(
                 place
             }
             other => {
+                rota.resume(index, most);
                 if let Some((_, replaced)) = other {
                     replaced.gone.set(true);
                     turnover.idle.append(&mut replaced.clear());

@@ -5,7 +5,7 @@ use std::thread;
 use evenkeel_core::health::Health;
 use evenkeel_core::routes::{Node, Phase};
 
-use crate::rig::{Rig, address, zone};
+use crate::rig::{Rig, zone};
 
 fn share(rig: &Rig, requests: usize, clients: usize) {
     thread::scope(|scope| {
@@ -53,8 +53,9 @@ fn a_zones_node_sends_to_its_own_instances_only() {
     assert_eq!(rig.hits(), [100, 0]);
     rig.routes.cross_zone = true;
     rig.publish();
-    share(&rig, 100, 1);
-    assert_eq!(rig.hits(), [150, 50]);
+    share(&rig, 2000, 1);
+    // One that was out of reach may make up for some turns, not more.
+    assert!(rig.hits()[0].abs_diff(1100) <= 150, "{:?}", rig.hits());
     // A zone without instances answers 503 while cross-zone balancing is off.
     rig.routes.cross_zone = false;
     rig.routes.nodes[0].zone = Some(zone("d"));
@@ -107,5 +108,4 @@ fn connections_are_spread_over_workers_evenly() {
         assert_eq!(client.get("/").status, 200);
     }
     assert_eq!(rig.meters().open_clients, 20);
-    let _ = address();
 }

@@ -105,10 +105,10 @@ impl Rig {
     pub fn publish(&mut self) {
         self.generation += 1;
         let balancers = [(self.routes.name.clone(), Arc::new(self.routes.clone()))].into();
+        self.health(Health::InService);
         let began = Instant::now();
         let faults = self.road.publish(Arc::new(Routes { generation: self.generation, balancers }));
         assert_eq!(faults, []);
-        self.health(Health::InService);
         assert!(self.road.settled(Duration::from_secs(5)));
         assert_eq!(self.road.applied(), self.generation);
         assert!(began.elapsed() < Duration::from_millis(2000), "took {:?}", began.elapsed());
@@ -194,8 +194,10 @@ impl Client {
     }
 
     pub fn post(&mut self, target: &str, body: &[u8]) -> Answer {
-        self.send(format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len()));
-        self.send(body);
+        let mut wire =
+            format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+        wire.extend_from_slice(body);
+        self.send(wire);
         self.read().unwrap()
     }
 

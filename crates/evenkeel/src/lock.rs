@@ -10,20 +10,34 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// Takes the lock, if nobody holds it, until the file is dropped; writes the process id into it.
+/// A lock that is held: let go when dropped, or when its process ends.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said, not left to the closing of the file: a child between its fork and its exec has the file open too.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
+/// Takes the lock, if nobody holds it, and writes the process id into it.
 ///
 /// # Errors
 /// The system's, when the file cannot be opened or written.
-pub fn try_exclusive(path: &Path) -> io::Result<Option<File>> {
-    let mut file = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(path)?;
+pub fn try_exclusive(path: &Path) -> io::Result<Option<Lock>> {
+    let file = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
-    file.set_len(0)?;
-    write!(file, "{}", std::process::id())?;
-    Ok(Some(file))
+    let mut lock = Lock { file };
+    lock.file.set_len(0)?;
+    write!(lock.file, "{}", std::process::id())?;
+    Ok(Some(lock))
 }
 
 /// The process id that the holder wrote, if it wrote one.
@@ -43,7 +57,11 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
         Err(error) => return Err(error),
     };
     match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
+        Ok(()) => {
+            // Let go at once, and not only by closing: see `Lock`.
+            drop(Lock { file });
+            Ok(false)
+        }
         Err(Errno::WOULDBLOCK) => Ok(true),
         Err(error) => Err(error.into()),
     }

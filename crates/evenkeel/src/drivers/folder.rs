@@ -14,7 +14,7 @@
 //! | `console.log`, `console.log.1` | agent | what the application printed, see [`crate::agent::console`] |
 //! | `agent.log` | agent | its own complaints |
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -23,11 +23,11 @@ use std::path::{Path, PathBuf};
 use evenkeel_core::name::{InstanceId, ZoneName};
 use evenkeel_core::noun::Manifest;
 use evenkeel_core::time::Timestamp;
-use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Exit, Limits};
+use crate::lock::{self, Lock};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::Identity;
 
@@ -158,7 +158,7 @@ impl Folder {
 
     /// Takes the agent's lock, until it is dropped; `None` when another agent has it.
     pub fn lock(&self) -> io::Result<Option<Lock>> {
-        try_lock(&self.file("lock"))
+        lock::try_exclusive(&self.file("lock"))
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
@@ -185,28 +185,5 @@ impl Folder {
             let _ = fs::remove_file(&beside);
         }
         written
-    }
-}
-
-/// A lock on a file, let go when dropped or when its process ends.
-#[derive(Debug)]
-pub struct Lock {
-    file: File,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Said, not left to the closing of the file: a child between its fork and its exec has the file open too.
-        let _ = flock(&self.file, FlockOperation::Unlock);
-    }
-}
-
-/// Takes an exclusive lock on a file that is made if absent; `None` when somebody has it.
-pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(Lock { file })),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(e) => Err(e.into()),
     }
 }

@@ -25,9 +25,10 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::inotify;
 use rustix::process::Signal;
 
-use super::folder::{Ask, Folder, Lock, State, try_lock};
+use super::folder::{Ask, Folder, State};
 use super::{CONSOLE_LIMIT, Driver, DriverError, Hint, LaunchSpec, Seen, SeenState, begins};
 use crate::agent::console;
+use crate::lock::{self, Lock};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::{self, Identity};
 
@@ -281,7 +282,7 @@ const GONE: &str = ".gone-";
 fn hold(folder: &std::path::Path) -> io::Result<Option<Lock>> {
     let deadline = Instant::now() + HELD_LIMIT;
     loop {
-        match try_lock(&folder.join(".lock"))? {
+        match lock::try_exclusive(&folder.join(".lock"))? {
             None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
             taken => return Ok(taken),
         }

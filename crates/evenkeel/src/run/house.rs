@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::lock::Lock;
+
 /// A locked data directory.
 #[derive(Debug)]
 pub struct House {
     dir: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Where the lock of a data directory's daemon is.

@@ -15,7 +15,8 @@ use evenkeel_core::refusal::Refusal;
 use super::filter::Filters;
 use super::funnel::{blocking, wire_time};
 use super::page::Page;
-use super::{Asked, dice, refusal, shown, tags, words};
+use super::{Asked, Imported, ROLLS, dice, refusal, shown, tags, words};
+use crate::keeper::Rejected;
 
 /// Characters of a description (AWS).
 const MOST_DESCRIPTION: usize = 255;
@@ -59,25 +60,24 @@ pub(super) async fn register(asked: &Asked<'_>, input: ec2::RegisterImage) -> Re
     }
     words::unless_dry_run(input.dry_run)?;
     let imported = import(asked, location.clone()).await?;
-    let new = NewImage {
-        id: image_id()?,
-        name: input.name,
-        description,
-        manifest: imported.manifest,
-        location: location.display().to_string(),
-        digest: imported.digest,
-        tags,
-    };
-    for _ in 1..super::ROLLS {
+    for _ in 0..ROLLS {
         let id = image_id()?;
-        let change = Change::RegisterImage(NewImage { id: id.clone(), ..new.clone() });
+        let change = Change::RegisterImage(NewImage {
+            id: id.clone(),
+            name: input.name.clone(),
+            description: description.clone(),
+            manifest: imported.manifest.clone(),
+            location: location.display().to_string(),
+            digest: imported.digest.clone(),
+            tags: tags.clone(),
+        });
         match asked.submit(change).await {
-            Ok(_) => return Ok(ec2::RegisterImageOutput { image_id: id.into() }),
-            Err(crate::keeper::Rejected::Refused(Refusal::IdTaken(_))) => {}
+            Err(Rejected::Refused(Refusal::IdTaken(_))) => {}
             Err(rejected) => return Err(refusal::ec2(rejected)),
+            Ok(_) => return Ok(ec2::RegisterImageOutput { image_id: id.into() }),
         }
     }
-    refuse(Refusal::IdTaken(new.id.to_string()))
+    Err(Error::receiver("InternalError", format!("no free image id was found in {ROLLS} rolls")))
 }
 
 pub(super) async fn deregister(asked: &Asked<'_>, input: &ec2::DeregisterImage) -> Result<ec2::Done, Error> {
@@ -122,7 +122,7 @@ fn location(stated: Option<&str>) -> Result<PathBuf, Error> {
     Ok(path.to_owned())
 }
 
-async fn import(asked: &Asked<'_>, location: PathBuf) -> Result<super::Imported, Error> {
+async fn import(asked: &Asked<'_>, location: PathBuf) -> Result<Imported, Error> {
     let busy = |_| Error::receiver("Unavailable", "The service is shutting down.").with_status(503);
     let _place = asked.api.imports.acquire().await.map_err(busy)?;
     let import = Arc::clone(&asked.api.import);

@@ -57,11 +57,10 @@ pub(super) async fn run(asked: &Asked<'_>, input: ec2::RunInstances) -> Result<e
 /// The reservation as it stands after the launch, or as the first call with the same token left it.
 fn made(asked: &Asked<'_>, reply: Reply) -> Result<ec2::Reservation, Error> {
     let world = asked.api.keeper.world();
-    let instances: Vec<&Instance> = match &reply {
+    let mut instances: Vec<&Instance> = match &reply {
         Reply::Reservation(id) => world.instances().filter(|i| i.reservation == *id).map(AsRef::as_ref).collect(),
         _ => Vec::new(),
     };
-    let mut instances = instances;
     instances.sort_by_key(|i| i.launch_index);
     let reservations = shown::reservations(&instances, world.settings());
     reservations

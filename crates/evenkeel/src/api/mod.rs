@@ -77,7 +77,7 @@ pub struct Api {
     keys: Arc<Keys>,
     console: Arc<Console>,
     import: Arc<Import>,
-    imports: Semaphore,
+    imports: Arc<Semaphore>,
 }
 
 impl Api {
@@ -90,7 +90,7 @@ impl Api {
         console: Arc<Console>,
         import: Arc<Import>,
     ) -> Self {
-        Self { keeper, sightings, keys, console, import, imports: Semaphore::new(IMPORTS) }
+        Self { keeper, sightings, keys, console, import, imports: Arc::new(Semaphore::new(IMPORTS)) }
     }
 }
 

@@ -44,8 +44,8 @@ impl Default for Limits {
         Self {
             connections: 1024,
             head: Duration::from_secs(10),
-            body: Duration::from_secs(30),
-            answer: Duration::from_secs(30),
+            body: Duration::from_secs(20),
+            answer: Duration::from_secs(40),
             write: Duration::from_secs(30),
             farewell: Duration::from_secs(10),
         }

@@ -121,6 +121,8 @@ async fn launches_are_refused_in_awss_words() {
     rig.no(with(|i| i.launch_template = Some(Default::default())), 400, "UnsupportedOperation", "Launch templates")
         .await;
     rig.no(with(|i| i.client_token = Some("t".repeat(65))), 400, "InvalidParameterValue", "64").await;
+    rig.no(with(|i| i.disable_api_termination = Some(true)), 400, "UnsupportedOperation", "Termination protection")
+        .await;
     let volume = |i: &mut ec2::RunInstances| {
         i.tag_specifications = vec![ec2::TagSpecification { resource_type: "volume".into(), tags: Vec::new() }];
     };
@@ -146,7 +148,8 @@ async fn launches_are_refused_in_awss_words() {
 #[tokio::test]
 async fn counts_and_tokens_are_kept() {
     let mut settings = settings();
-    settings.limits.instances = 3;
+    settings.limits.instances = 4;
+    settings.instance_pool = "127.81.0.0/30".parse().unwrap();
     let rig = Rig::with(Limits::default(), settings).await;
     let image = rig.image().await;
     let upto = |max_count| ec2::RunInstances { max_count, client_token: Some("t1".into()), ..launch(&image, 1) };
@@ -155,9 +158,20 @@ async fn counts_and_tokens_are_kept() {
     assert_eq!(rig.ok(upto(2)).await, first);
     let other = ec2::RunInstances { instance_type: Some("m1.large".into()), ..upto(2) };
     rig.no(other, 400, "IdempotentParameterMismatch", "t1").await;
-    rig.no(launch(&image, 2), 400, "InstanceLimitExceeded", "3").await;
+    rig.no(launch(&image, 3), 400, "InstanceLimitExceeded", "4").await;
+    rig.no(launch(&image, 2), 400, "InsufficientFreeAddressesInSubnet", "127.81.0.0/30").await;
+    rig.ok(launch(&image, 1)).await;
+}
+
+#[tokio::test]
+async fn as_many_as_there_is_room_for_are_launched() {
+    let mut settings = settings();
+    settings.limits.instances = 3;
+    let rig = Rig::with(Limits::default(), settings).await;
+    let image = rig.image().await;
+    rig.launch(&image, "us-east-1a", 1).await;
     let most = ec2::RunInstances { max_count: i64::MAX, ..launch(&image, 1) };
-    assert_eq!(rig.ok(most).await.instances_set.len(), 1);
+    assert_eq!(rig.ok(most).await.instances_set.len(), 2);
 }
 
 #[tokio::test]
@@ -211,9 +225,6 @@ async fn instances_end_stop_start_and_reboot() {
     assert_eq!(rig.ok(terminate(two)).await.instances_set[0].current_state.name, "terminated");
     rig.no(start(two), 400, "IncorrectInstanceState", "terminated").await;
     rig.ok(ec2::RebootInstances { instance_ids: vec![one.into()], dry_run: None }).await;
-    let kept = ec2::RunInstances { disable_api_termination: Some(true), ..launch(&image, 1) };
-    let kept = rig.ok(kept).await.instances_set[0].instance_id.clone();
-    rig.no(terminate(&kept), 400, "OperationNotPermitted", "disableApiTermination").await;
 }
 
 #[tokio::test]
@@ -329,7 +340,9 @@ async fn images_are_registered_described_and_taken_away() {
         filters: filters.to_vec(),
         ..Default::default()
     };
-    let found = async |input: ec2::DescribeImages| rig.ok(input).await.images_set.iter().map(|i| i.name.clone()).collect::<Vec<_>>();
+    let found = async |input: ec2::DescribeImages| {
+        rig.ok(input).await.images_set.iter().map(|i| i.name.clone()).collect::<Vec<_>>()
+    };
     assert_eq!(found(describe(&[], &["self"], &[])).await.len(), 2);
     assert_eq!(found(describe(&[&two], &[], &[])).await, ["two"]);
     assert_eq!(found(describe(&[], &[ACCOUNT], &[filter("name", &["t*"])])).await, ["two"]);

@@ -36,9 +36,10 @@ async fn a_hundred_balancers_are_described_in_no_time() {
     println!("DescribeLoadBalancers, 100 balancers × 50 instances: {best:?}");
     assert!(best < Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 50 }), "{best:?}");
     let start = Instant::now();
-    let reservations = rig.ok(ec2::DescribeInstances::default()).await.reservation_set;
+    let answer = rig.raw(&bytes(&rig.signed(&ec2::DescribeInstances::default()), true)).await;
+    println!("DescribeInstances, 5000 instances: {:?}", start.elapsed());
+    let reservations = client::parse::<ec2::DescribeInstances>(answer.status, &answer.body).unwrap().reservation_set;
     assert_eq!(reservations.iter().map(|r| r.instances_set.len()).sum::<usize>(), 5000);
-    println!("DescribeInstances, 5000 instances, client's reading included: {:?}", start.elapsed());
 }
 
 /// One place only: the second client is served because the first, who takes nothing, is cut off.

@@ -226,3 +226,66 @@ async fn a_full_disk_is_named_and_nothing_has_happened() {
     assert!(rig.ok(elb::DescribeLoadBalancers::default()).await.load_balancer_descriptions.is_empty());
     rig.balancer("web").await;
 }
+
+fn slow_image() -> ec2::RegisterImage {
+    ec2::RegisterImage { name: "slow".into(), image_location: Some("/images/slow".into()), ..Default::default() }
+}
+
+/// One test, because both hold the one gate.
+#[tokio::test]
+#[allow(clippy::await_holding_lock, reason = "the gate is what holds the import up; nobody awaits it")]
+async fn slow_calls_are_answered_in_time_and_finished_at_shutdown() {
+    let gate = GATE.lock().unwrap();
+    let rig = Rig::with(Limits { answer: SHORT, ..Limits::default() }, settings()).await;
+    rig.no(slow_image(), 503, "ServiceUnavailable", "It may still take effect.").await;
+    assert!(rig.ok(ec2::DescribeImages::default()).await.images_set.is_empty());
+    let mut generations = rig.keeper.generations();
+    drop(gate);
+    timeout(DEADLINE, generations.wait_for(|generation| *generation > 0)).await.unwrap().unwrap();
+    assert_eq!(rig.ok(ec2::DescribeImages::default()).await.images_set[0].name, "slow");
+
+    let gate = GATE.lock().unwrap();
+    let mut rig = Rig::start().await;
+    let mut stream = rig.connect().await;
+    stream.write_all(&bytes(&rig.signed(&slow_image()), false)).await.unwrap();
+    let under_way = async {
+        while HELD_UP.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, under_way).await.unwrap();
+    rig.stop.take().unwrap().send(()).unwrap();
+    while TcpStream::connect(&rig.host).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    drop(gate);
+    let answer = read_to_end(&mut stream).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    timeout(DEADLINE, &mut rig.served).await.unwrap().unwrap();
+}
+
+/// Seeded: a failure names the round that it came from.
+#[tokio::test]
+async fn requests_with_bytes_knocked_over_never_bring_it_down() {
+    let rig = Rig::with(impatient(), settings()).await;
+    let image = rig.image().await;
+    let whole = [
+        bytes(&rig.signed(&balancer("web")), true),
+        bytes(&rig.signed(&launch(&image, 1)), true),
+        bytes(&boto_get(&rig, "http://a/?Action=DescribeTags&Version=2012-06-01", "a", ("0", "127")), true),
+    ];
+    let mut dice = 0x9e37_79b9_7f4a_7c15u64;
+    for round in 0..150 {
+        let mut request = whole[round % whole.len()].clone();
+        for _ in 0..=round % 4 {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            let at = usize::try_from(dice >> 8).unwrap() % request.len();
+            request[at] = dice.to_le_bytes()[0];
+        }
+        let answer = rig.raw(&request).await;
+        assert!(answer.status < 500, "round {round}: {}", answer.text());
+    }
+    rig.ok(GetCallerIdentity {}).await;
+}

@@ -311,7 +311,6 @@ def run_instances(ec2):
     refused("MinCount 0", lambda: run(MinCount=0), "InvalidParameterValue")
     refused("an unknown zone", lambda: run(Placement={"AvailabilityZone": "us-east-1z"}), "InvalidParameterValue")
     refused("an unknown security group", lambda: run(SecurityGroups=[MISSING]), "InvalidGroup.NotFound")
-    refused("an unknown key pair", lambda: run(KeyName=MISSING), "InvalidKeyPair.NotFound")
     refused("user data over 16 KiB", lambda: run(UserData="x" * (16 * 1024 + 1)), "InvalidParameterValue")
     refused("a dry run", lambda: run(DryRun=True), "DryRunOperation", 412)
     refused(

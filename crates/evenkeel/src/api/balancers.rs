@@ -10,6 +10,7 @@ use evenkeel_aws::{Error, elb};
 use evenkeel_core::change::{Change, NewLoadBalancer, Reply};
 use evenkeel_core::name::ZoneName;
 use evenkeel_core::noun::{LoadBalancer, Scheme};
+use evenkeel_core::refusal::Refusal;
 
 use super::funnel::wire_time;
 use super::page::Page;
@@ -93,7 +94,7 @@ pub(super) fn existing<'w>(asked: &'w Asked<'_>, name: &str) -> Result<&'w LoadB
     let name = words::balancer(name)?;
     match asked.world.load_balancer(&name) {
         Some(lb) => Ok(lb),
-        None => Err(refusal::elb(evenkeel_core::refusal::Refusal::NoSuchLoadBalancer(name).into())),
+        None => Err(refusal::elb(Refusal::NoSuchLoadBalancer(name).into())),
     }
 }
 

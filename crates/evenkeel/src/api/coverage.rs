@@ -20,12 +20,17 @@ const REMARKS: &[(Api, &str, &str)] = &[
         "CreateLoadBalancerListeners",
         "No certificates yet, hence no HTTPS or SSL listeners. Instances are spoken to in HTTP or TCP.",
     ),
-    (Api::Elb, "DescribeLoadBalancers", "Policies are always empty. No `VPCId`."),
+    (
+        Api::Elb,
+        "DescribeLoadBalancers",
+        "Policies are always empty. No `VPCId`. Without `PageSize` everything is shown, where AWS shows 400. Instances are in the order of their ids.",
+    ),
     (
         Api::Elb,
         "ModifyLoadBalancerAttributes",
         "Cross-zone balancing, connection draining, idle timeout, desync mode. Access logs can only be switched off.",
     ),
+    (Api::Elb, "DescribeInstanceHealth", "Without instances named: in the order of their ids, draining ones last."),
     (Api::Ec2, "CreateTags", "Instances and images."),
     (Api::Ec2, "DeleteTags", "Instances and images."),
     (Api::Ec2, "DescribeImages", "All images are the owner's own."),
@@ -44,7 +49,7 @@ const REMARKS: &[(Api, &str, &str)] = &[
     (
         Api::Ec2,
         "RunInstances",
-        "No launch templates, subnets, chosen addresses or instance profiles (refused). Block devices and monitoring are ignored. Any `KeyName` is accepted. The security group is `default`.",
+        "No launch templates, subnets, chosen addresses, instance profiles or termination protection (refused). Block devices and monitoring are ignored. Any `KeyName` is accepted. The security group is `default`.",
     ),
     (Api::Ec2, "StopInstances", "No hibernation."),
 ];

@@ -14,7 +14,7 @@ use evenkeel_aws::{
 };
 use evenkeel_core::time::Timestamp;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use tokio::time::timeout;
 
@@ -183,6 +183,13 @@ fn taken_apart(request: hyper::Request<Incoming>) -> (Request, Incoming) {
 
 /// Reads a body to its end, or says why it cannot be.
 async fn read(mut body: Incoming, into: &mut Vec<u8>) -> Result<(), Error> {
+    let too_large = || {
+        let text = format!("The request's body is larger than {BODY_BYTES} bytes.");
+        Err(Error::sender("RequestEntityTooLarge", text).with_status(413))
+    };
+    if body.size_hint().lower() > DRAINED_BYTES as u64 {
+        return too_large();
+    }
     let mut length = 0usize;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
@@ -196,11 +203,7 @@ async fn read(mut body: Incoming, into: &mut Vec<u8>) -> Result<(), Error> {
         let room = BODY_BYTES - into.len();
         into.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
-    if length > BODY_BYTES {
-        let text = format!("The request's body is larger than {BODY_BYTES} bytes.");
-        return Err(Error::sender("RequestEntityTooLarge", text).with_status(413));
-    }
-    Ok(())
+    if length > BODY_BYTES { too_large() } else { Ok(()) }
 }
 
 fn too_slow() -> Error {

@@ -2,11 +2,11 @@
 //!
 //! Owns their form on the wire. Files are taken in by the `Import` that the API was given. Next: [`super::launch`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use evenkeel_aws::{Error, ec2};
+use evenkeel_aws::{Dialect, Error, ec2};
 use evenkeel_core::change::{Change, NewImage};
 use evenkeel_core::name::ImageId;
 use evenkeel_core::noun::{Image, image};
@@ -15,7 +15,8 @@ use evenkeel_core::refusal::Refusal;
 use super::filter::Filters;
 use super::funnel::{blocking, wire_time};
 use super::page::Page;
-use super::{Asked, dice, refusal, shown, tags, words};
+use super::{Asked, Import, Imported, ROLLS, dice, refusal, shown, tags, words};
+use crate::keeper::{KeeperHandle, Rejected};
 
 /// Characters of a description (AWS).
 const MOST_DESCRIPTION: usize = 255;
@@ -58,26 +59,50 @@ pub(super) async fn register(asked: &Asked<'_>, input: ec2::RegisterImage) -> Re
         return refuse(Refusal::ImageNameTaken { name: input.name, image: held.id.clone() });
     }
     words::unless_dry_run(input.dry_run)?;
-    let imported = import(asked, location.clone()).await?;
-    let new = NewImage {
-        id: image_id()?,
-        name: input.name,
-        description,
-        manifest: imported.manifest,
-        location: location.display().to_string(),
-        digest: imported.digest,
-        tags,
-    };
-    for _ in 1..super::ROLLS {
-        let id = image_id()?;
-        let change = Change::RegisterImage(NewImage { id: id.clone(), ..new.clone() });
-        match asked.submit(change).await {
-            Ok(_) => return Ok(ec2::RegisterImageOutput { image_id: id.into() }),
-            Err(crate::keeper::Rejected::Refused(Refusal::IdTaken(_))) => {}
-            Err(rejected) => return Err(refusal::ec2(rejected)),
+    let new = Wanted { name: input.name, description, location, tags };
+    let (api, actor) = (asked.api, asked.actor.clone());
+    let (keeper, import, imports) = (api.keeper.clone(), Arc::clone(&api.import), Arc::clone(&api.imports));
+    // On its own task: an import may take longer than the call may, and is then registered all the same.
+    let registered = tokio::spawn(async move {
+        let busy = |_| Error::receiver("Unavailable", "The service is shutting down.").with_status(503);
+        let place = imports.acquire().await.map_err(busy)?;
+        let imported = taken_in(import, new.location.clone()).await?;
+        drop(place);
+        new.registered(&keeper, &actor, imported).await
+    });
+    let image_id = registered.await.map_err(|_| Error::internal(Dialect::Ec2))??;
+    Ok(ec2::RegisterImageOutput { image_id: image_id.into() })
+}
+
+/// An image as a call states it.
+struct Wanted {
+    name: String,
+    description: String,
+    location: PathBuf,
+    tags: BTreeMap<String, String>,
+}
+
+impl Wanted {
+    async fn registered(self, keeper: &KeeperHandle, actor: &str, imported: Imported) -> Result<ImageId, Error> {
+        for _ in 0..ROLLS {
+            let id = image_id()?;
+            let change = Change::RegisterImage(NewImage {
+                id: id.clone(),
+                name: self.name.clone(),
+                description: self.description.clone(),
+                manifest: imported.manifest.clone(),
+                location: self.location.display().to_string(),
+                digest: imported.digest.clone(),
+                tags: self.tags.clone(),
+            });
+            match keeper.submit(actor, change).await {
+                Err(Rejected::Refused(Refusal::IdTaken(_))) => {}
+                Err(rejected) => return Err(refusal::ec2(rejected)),
+                Ok(_) => return Ok(id),
+            }
         }
+        Err(Error::receiver("InternalError", format!("no free image id was found in {ROLLS} rolls")))
     }
-    refuse(Refusal::IdTaken(new.id.to_string()))
 }
 
 pub(super) async fn deregister(asked: &Asked<'_>, input: &ec2::DeregisterImage) -> Result<ec2::Done, Error> {
@@ -122,14 +147,11 @@ fn location(stated: Option<&str>) -> Result<PathBuf, Error> {
     Ok(path.to_owned())
 }
 
-async fn import(asked: &Asked<'_>, location: PathBuf) -> Result<super::Imported, Error> {
-    let busy = |_| Error::receiver("Unavailable", "The service is shutting down.").with_status(503);
-    let _place = asked.api.imports.acquire().await.map_err(busy)?;
-    let import = Arc::clone(&asked.api.import);
-    let shown = location.display().to_string();
-    blocking(move || import(&location)).await?.map_err(|why| {
-        Error::sender("InvalidManifest", format!("Failed to import {}: failed to {why}", words::quoted(&shown)))
-    })
+async fn taken_in(import: Arc<Import>, location: PathBuf) -> Result<Imported, Error> {
+    let shown = words::quoted(&location.display().to_string());
+    blocking(move || import(&location))
+        .await?
+        .map_err(|why| Error::sender("InvalidManifest", format!("Failed to import {shown}: failed to {why}")))
 }
 
 fn wanted(asked: &Asked<'_>, texts: &[String]) -> Result<Option<BTreeSet<ImageId>>, Error> {

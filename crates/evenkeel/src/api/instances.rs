@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use evenkeel_aws::{Error, ec2};
-use evenkeel_core::change::{Change, Reply};
+use evenkeel_core::change::{Change, Reply, Transition};
 use evenkeel_core::name::InstanceId;
 use evenkeel_core::noun::Instance;
 
@@ -77,7 +77,7 @@ fn changes(reply: Reply) -> ec2::StateChanges {
         Reply::Transitions(transitions) => transitions,
         _ => Vec::new(),
     };
-    let change = |t: evenkeel_core::change::Transition| ec2::StateChange {
+    let change = |t: Transition| ec2::StateChange {
         instance_id: t.instance.into(),
         current_state: shown::state(t.to),
         previous_state: shown::state(t.from),

@@ -1,7 +1,7 @@
 //! RunInstances: what a launch may ask for, and what it cannot have here.
 //!
 //! Owns EC2's defaults and the reading of every parameter. What Evenkeel does not have (VPCs, launch templates, instance
-//! profiles) is refused rather than ignored; block devices and monitoring are accepted and have no effect. Next:
+//! profiles, termination protection) is refused rather than ignored; block devices and monitoring are accepted and have no effect. Next:
 //! [`super::instances`].
 
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use evenkeel_aws::{Error, ec2};
 use evenkeel_core::change::{Change, NewInstances, Reply};
 use evenkeel_core::name::{InstanceId, ReservationId};
-use evenkeel_core::noun::{Instance, ShutdownBehavior};
+use evenkeel_core::noun::{Instance, InstanceState, ShutdownBehavior};
 use evenkeel_core::refusal::Refusal;
 
 use super::{Asked, dice, network, refusal, shown, tags, words};
@@ -43,7 +43,7 @@ pub(super) async fn run(asked: &Asked<'_>, input: ec2::RunInstances) -> Result<e
         user_data: input.user_data.map(|data| user_data(&data.0)).transpose()?.filter(|data| !data.is_empty()),
         client_token: client_token(input.client_token)?,
         shutdown: shutdown(input.instance_initiated_shutdown_behavior.as_deref())?,
-        termination_protected: input.disable_api_termination == Some(true),
+        termination_protected: false,
         tags: tags::specified(input.tag_specifications, "instance")?,
     };
     let roll = || {
@@ -57,11 +57,10 @@ pub(super) async fn run(asked: &Asked<'_>, input: ec2::RunInstances) -> Result<e
 /// The reservation as it stands after the launch, or as the first call with the same token left it.
 fn made(asked: &Asked<'_>, reply: Reply) -> Result<ec2::Reservation, Error> {
     let world = asked.api.keeper.world();
-    let instances: Vec<&Instance> = match &reply {
+    let mut instances: Vec<&Instance> = match &reply {
         Reply::Reservation(id) => world.instances().filter(|i| i.reservation == *id).map(AsRef::as_ref).collect(),
         _ => Vec::new(),
     };
-    let mut instances = instances;
     instances.sort_by_key(|i| i.launch_index);
     let reservations = shown::reservations(&instances, world.settings());
     reservations
@@ -74,6 +73,9 @@ fn refuse_what_is_not_here(input: &ec2::RunInstances) -> Result<(), Error> {
     let unsupported = |text: &str| Err(Error::sender("UnsupportedOperation", text));
     if input.launch_template.is_some() {
         return unsupported("Launch templates are not supported here.");
+    }
+    if input.disable_api_termination == Some(true) {
+        return unsupported("Termination protection is not supported here: nothing could lift it again.");
     }
     if input.private_ip_address.as_ref().is_some_and(|address| !address.is_empty()) {
         return unsupported("A private address cannot be chosen here: every instance gets one from the pool.");
@@ -106,7 +108,10 @@ fn counts(asked: &Asked<'_>, least: i64, most: i64) -> Result<(u32, usize), Erro
     let (wanted, most) = (usize::try_from(least).unwrap_or(usize::MAX), usize::try_from(most).unwrap_or(usize::MAX));
     match u32::try_from(least) {
         Ok(least) if wanted <= limit => Ok((least, most.min(limit))),
-        _ => Err(refusal::ec2(Refusal::InstanceLimit { wanted, running: 0, limit }.into())),
+        _ => {
+            let running = asked.world.instances().filter(|i| i.state != InstanceState::Terminated).count();
+            Err(refusal::ec2(Refusal::InstanceLimit { wanted, running, limit }.into()))
+        }
     }
 }
 

@@ -81,7 +81,7 @@ pub struct Api {
     console: Arc<Console>,
     import: Arc<Import>,
     status: Arc<Status>,
-    imports: Semaphore,
+    imports: Arc<Semaphore>,
 }
 
 impl Api {
@@ -95,7 +95,7 @@ impl Api {
         import: Arc<Import>,
         status: Arc<Status>,
     ) -> Self {
-        Self { keeper, sightings, keys, console, import, status, imports: Semaphore::new(IMPORTS) }
+        Self { keeper, sightings, keys, console, import, status, imports: Arc::new(Semaphore::new(IMPORTS)) }
     }
 }
 

@@ -35,17 +35,21 @@ impl Page {
         Self::new(kind, token, size).ok_or_else(bad)
     }
 
-    /// A page of an ELB call: `PageSize` 1 to 400, which is also what is given when it is not stated.
+    /// A page of an ELB call: `PageSize` 1 to 400. Everything when it is not stated, where AWS gives 400: boto 2's
+    /// `elbadmin` states none and asks for no second page.
     pub(super) fn elb(kind: &'static str, size: Option<i64>, marker: Option<&str>) -> Result<Self, Error> {
         const MOST: i64 = 400;
-        let size = size.unwrap_or(MOST);
-        if !(1..=MOST).contains(&size) {
-            let rule = if size < 1 { "greater than or equal to 1" } else { "less than or equal to 400" };
-            let rule = format!("Member must have value {rule}");
-            return Err(words::out_of_bounds(&size.to_string(), "pageSize", &rule));
-        }
+        let size = match size {
+            None => usize::MAX,
+            Some(size) if (1..=MOST).contains(&size) => usize::try_from(size).unwrap_or(usize::MAX),
+            Some(size) => {
+                let rule = if size < 1 { "greater than or equal to 1" } else { "less than or equal to 400" };
+                let rule = format!("Member must have value {rule}");
+                return Err(words::out_of_bounds(&size.to_string(), "pageSize", &rule));
+            }
+        };
         let bad = || Error::validation("The specified Marker is invalid.");
-        Self::new(kind, marker, usize::try_from(size).unwrap_or(usize::MAX)).ok_or_else(bad)
+        Self::new(kind, marker, size).ok_or_else(bad)
     }
 
     fn new(kind: &'static str, token: Option<&str>, size: usize) -> Option<Self> {

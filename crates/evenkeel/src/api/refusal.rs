@@ -108,3 +108,25 @@ fn ec2_text(refusal: &Refusal) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_core::name::InstanceId;
+
+    use super::*;
+
+    #[test]
+    fn what_no_call_can_provoke_is_worded_all_the_same() {
+        let check = |rejected: Rejected, elb_want: (&str, u16), ec2_want: (&str, u16)| {
+            let (elb, ec2) = (elb(rejected.clone()), ec2(rejected));
+            assert_eq!((&*elb.code, elb.status), elb_want);
+            assert_eq!((&*ec2.code, ec2.status), ec2_want);
+        };
+        check(Rejected::Closed, ("ServiceUnavailable", 503), ("Unavailable", 503));
+        check(Rejected::NotStored("x".into()), ("ServiceUnavailable", 503), ("Unavailable", 503));
+        let taken = Refusal::IdTaken("i-00000001".into());
+        check(taken.into(), ("InternalFailure", 500), ("InternalError", 500));
+        let protected = Refusal::TerminationProtected(InstanceId::new("i-00000001").unwrap());
+        check(protected.into(), ("OperationNotPermitted", 400), ("OperationNotPermitted", 400));
+    }
+}

@@ -27,7 +27,8 @@ use super::{Api, funnel};
 pub(super) struct Limits {
     /// Connections at once; further ones wait to be accepted.
     pub connections: usize,
-    /// From the end of one answer, or the start of the connection, to the end of the next request's head.
+    /// From the end of one answer, or the start of the connection, to the end of the next request's head. Longer than
+    /// the 60 s for which boto 2 takes a connection that it keeps for a living one.
     pub head: Duration,
     /// From the end of the head to the end of the body.
     pub body: Duration,
@@ -43,9 +44,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
-            head: Duration::from_secs(10),
-            body: Duration::from_secs(30),
-            answer: Duration::from_secs(30),
+            head: Duration::from_secs(75),
+            body: Duration::from_secs(20),
+            answer: Duration::from_secs(40),
             write: Duration::from_secs(30),
             farewell: Duration::from_secs(10),
         }

@@ -3,6 +3,9 @@
 //! An instance's status is about the instance itself; whether its application is well is the balancer's question, in
 //! [`super::health`].
 
+use std::io;
+use std::sync::Arc;
+
 use evenkeel_aws::blob::Blob;
 use evenkeel_aws::xml::Items;
 use evenkeel_aws::{Error, ec2};
@@ -59,11 +62,11 @@ pub(super) async fn console(asked: &Asked<'_>, input: &ec2::GetConsoleOutput) ->
         return Err(words::no_instances(vec![id]));
     }
     words::unless_dry_run(input.dry_run)?;
-    let read = std::sync::Arc::clone(&asked.api.console);
+    let read = Arc::clone(&asked.api.console);
     let wanted = id.clone();
     let mut output = match blocking(move || read(&wanted)).await? {
         Ok(output) => output,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => {
             eprintln!("api: failed to read the console of {id}: {error}");
             return Err(Error::receiver("InternalError", format!("The console of {id} could not be read: {error}")));

@@ -513,9 +513,14 @@ impl Session {
         }
     }
 
+    /// No request after this one, or after the one that may be on its way.
+    pub fn make_last(&mut self) {
+        self.last = true;
+    }
+
     /// No request after this one; between requests the connection is closed at once.
     pub fn wind_down(&mut self) {
-        self.last = true;
+        self.make_last();
         if self.exchange.is_none() && self.held.is_empty() {
             self.ending.get_or_insert(Ending::Close);
         }
@@ -562,6 +567,14 @@ impl Session {
     fn fail(&mut self, fault: Fault, out: &mut Vec<u8>) {
         let verdict = fault.verdict();
         let begun = self.answer_is_begun();
+        let leaving = self.exchange.as_ref().is_some_and(|exchange| matches!(exchange.stage, Stage::Leaving { .. }));
+        if leaving || self.ending.is_some() {
+            // The outcome stands already; it can only become a cut.
+            if verdict.status == 0 {
+                self.ending = Some(Ending::Abort);
+            }
+            return;
+        }
         self.notes.fault = Some(fault);
         let whole = self.exchange.as_ref().is_some_and(|exchange| exchange.persists && exchange.body.is_done());
         self.last |= verdict.close || !whole;

@@ -5,8 +5,8 @@
 //! Source: Elastic Load Balancing user guide, "How Elastic Load Balancing works" (routing algorithm, cross-zone).
 
 /// How many turns a candidate that was passed over for its load may make up for. It makes them up among equals only, so
-/// one that comes back after a long absence is never given more in flight than the others.
-const CATCH_UP: u64 = 128;
+/// it is never given more in flight than the others; what it missed while it was out is not made up for at all.
+const CATCH_UP: u64 = 1024;
 
 /// What may be sent to a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,17 +64,15 @@ impl Rota {
         Self { turns: vec![0; candidates], zones: vec![0; zones] }
     }
 
-    /// How often a candidate was chosen, for [`Rota::resume`] after the list of candidates has changed.
+    /// A rota for a changed list: `before` says where each candidate stood in this one. Whose turn it was stays, and
+    /// older debts are forgotten, because they may stem from another scope; who is new comes last.
     #[must_use]
-    pub fn turns(&self, candidate: usize) -> u64 {
-        self.turns.get(candidate).copied().unwrap_or(0)
-    }
-
-    /// Carries a candidate's turns over from an older rota.
-    pub fn resume(&mut self, candidate: usize, turns: u64) {
-        if let Some(own) = self.turns.get_mut(candidate) {
-            *own = turns;
-        }
+    pub fn changed(&self, before: &[Option<usize>], zones: usize) -> Self {
+        let old = |place: &Option<usize>| place.and_then(|place| self.turns.get(place)).copied();
+        let least = before.iter().filter_map(old).min().unwrap_or(0);
+        let last = before.iter().filter_map(old).any(|turns| turns > least);
+        let turns = before.iter().map(|place| u64::from(old(place).map_or(last, |turns| turns > least))).collect();
+        Self { turns, zones: vec![0; zones] }
     }
 }
 
@@ -117,7 +115,12 @@ pub fn choose(
         .enumerate()
         .filter(|(i, c)| wanted(*i, c) && zone.is_none_or(|zone| c.zone == zone))
         .map(|(i, c)| (i, if rule == Rule::FewestOutstanding { c.load } else { 0 }));
-    take_turn(&mut rota.turns, seats, if rule == Rule::FewestOutstanding { CATCH_UP } else { 1 })
+    let chosen = take_turn(&mut rota.turns, seats, if rule == Rule::FewestOutstanding { CATCH_UP } else { 1 })?;
+    let turns = rota.turns.get(chosen).copied().unwrap_or(0);
+    for (missed, _) in rota.turns.iter_mut().zip(candidates).filter(|(_, c)| c.standing != standing) {
+        *missed = (*missed).max(turns);
+    }
+    Some(chosen)
 }
 
 /// The seat with the least load, then the fewest turns, then the lowest number; its turns are raised by one.
@@ -213,7 +216,25 @@ mod tests {
         while choose(&mut rota, Scope::Everyone, Rule::FewestOutstanding, &back, |_| false) == Some(1) {
             in_a_row += 1;
         }
-        assert!(in_a_row <= CATCH_UP + 1, "{in_a_row}");
+        assert!(in_a_row <= 1, "{in_a_row}");
+    }
+
+    #[test]
+    fn a_changed_list_keeps_whose_turn_it_was_and_no_older_debt() {
+        let mut rota = Rota::new(3, 1);
+        let next =
+            |rota: &mut Rota, n: usize| choose(rota, Scope::Everyone, Rule::RoundRobin, &vec![live(0); n], |_| false);
+        assert_eq!(next(&mut rota, 3), Some(0));
+        // A fourth comes, and the list is published anew after every request.
+        let mut rota = rota.changed(&[Some(0), Some(1), Some(2), None], 1);
+        let mut order = Vec::new();
+        for _ in 0..8 {
+            order.extend(next(&mut rota, 4));
+            rota = rota.changed(&[Some(0), Some(1), Some(2), Some(3)], 1);
+        }
+        assert_eq!(order, [1, 2, 0, 1, 2, 3, 0, 1]);
+        let owing = Rota { turns: vec![5000, 3], zones: vec![0] }.changed(&[Some(0), Some(1)], 1);
+        assert_eq!(owing.turns, [1, 0]);
     }
 
     proptest! {

@@ -144,7 +144,7 @@ impl Worker {
                     self.give_back(c, reuse);
                     moved = true;
                 }
-                Next::Close if c.pending.is_empty() => {
+                Next::Close if c.pending.is_empty() && self.out.is_empty() => {
                     return self.close(key, c);
                 }
                 Next::Close => {}
@@ -254,6 +254,7 @@ impl Worker {
             Write::Broken => {
                 // It may have answered before it closed: reading tells.
                 c.session.not_sent();
+                origin.stream.broken = true;
                 origin.stream.readable = true;
             }
         }
@@ -288,7 +289,8 @@ impl Worker {
                 return true;
             }
             Read::NotReady => return false,
-            Read::End => true,
+            // After a reset has been told once, only an end can be read.
+            Read::End => !origin.stream.broken,
             Read::Broken => false,
         };
         c.lane.meter.resets.add(1);
@@ -433,7 +435,12 @@ impl Worker {
         } else {
             c.session.timed_out(&mut self.out);
         }
-        self.deliver(&mut c);
+        self.drive_client(key, c);
+    }
+
+    /// Its instance may not be used any longer.
+    pub(super) fn cut_client(&mut self, key: u64, mut c: Box<Client>) {
+        c.session.cut(&mut self.out);
         self.drive_client(key, c);
     }
 

@@ -63,13 +63,13 @@ impl Worker {
     pub(super) fn drive_tunnel(&mut self, key: u64, mut tunnel: Box<Tunnel>) {
         match self.pump_tunnel(key, &mut tunnel) {
             Ok(true) => self.slots.put(key, Slot::Tunnel(tunnel)),
-            Ok(false) => self.end_tunnel(key, tunnel),
-            Err(fault) => self.fail_tunnel(key, tunnel, fault),
+            Ok(false) => self.end_tunnel(key, *tunnel),
+            Err(fault) => self.fail_tunnel(key, *tunnel, fault),
         }
     }
 
     /// Ends a tunnel whose two directions are done.
-    fn end_tunnel(&mut self, key: u64, mut tunnel: Box<Tunnel>) {
+    fn end_tunnel(&mut self, key: u64, mut tunnel: Tunnel) {
         if let Some(origin) = tunnel.origin.take() {
             self.discard(*origin);
         }
@@ -77,7 +77,7 @@ impl Worker {
     }
 
     /// Cuts a tunnel so that neither side can take it for done.
-    pub(super) fn fail_tunnel(&mut self, key: u64, tunnel: Box<Tunnel>, fault: Fault) {
+    pub(super) fn fail_tunnel(&mut self, key: u64, tunnel: Tunnel, fault: Fault) {
         tunnel.lane.meter.from_balancer[fault.index()].add(1);
         if tunnel.opened {
             tunnel.client.abort();
@@ -94,7 +94,7 @@ impl Worker {
             self.tunnel_not_connected(&mut tunnel);
             return self.drive_tunnel(key, tunnel);
         }
-        self.end_tunnel(key, tunnel);
+        self.end_tunnel(key, *tunnel);
     }
 
     fn pump_tunnel(&mut self, key: u64, t: &mut Tunnel) -> Result<bool, Fault> {

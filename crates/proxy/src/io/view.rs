@@ -266,19 +266,17 @@ fn rebuild(
         .iter()
         .flat_map(|old| old.places.iter().enumerate().map(|(at, place)| (place.key.1.clone(), (at, Rc::clone(place)))))
         .collect();
-    let mut rota = Rota::new(routes.targets.len(), zones.len());
-    // Who is new has nothing to make up for.
-    let most = old.map_or(0, |old| (0..old.places.len()).map(|at| old.rota.borrow().turns(at)).max().unwrap_or(0));
+    let mut before = Vec::with_capacity(routes.targets.len());
     let mut places = Vec::with_capacity(routes.targets.len());
-    for (index, (target, state)) in routes.targets.iter().zip(&planned.states).enumerate() {
+    for (target, state) in routes.targets.iter().zip(&planned.states) {
         let place = match known.remove(&target.instance) {
             Some((at, place)) if place.is_same(target, state) => {
-                rota.resume(index, old.map_or(0, |old| old.rota.borrow().turns(at)));
+                before.push(Some(at));
                 place.phase.set(target.phase);
                 place
             }
             other => {
-                rota.resume(index, most);
+                before.push(None);
                 if let Some((_, replaced)) = other {
                     replaced.gone.set(true);
                     turnover.idle.append(&mut replaced.clear());
@@ -308,6 +306,10 @@ fn rebuild(
         turnover.idle.append(&mut gone.clear());
     }
     let zone_of = routes.targets.iter().map(|t| zones.binary_search(&t.zone).unwrap_or(usize::MAX)).collect();
+    let rota = match old {
+        Some(old) => old.rota.borrow().changed(&before, zones.len()),
+        None => Rota::new(places.len(), zones.len()),
+    };
     BalancerView {
         planned: Arc::clone(planned),
         places,

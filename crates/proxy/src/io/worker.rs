@@ -18,6 +18,7 @@ use evenkeel_core::routes::Phase;
 use evenkeel_core::time::Timestamp;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use rustix::io::Errno;
 
 use super::client::{Client, Presence, millis};
 use super::listen::{self, Accepted};
@@ -79,8 +80,12 @@ impl Blueprint {
     }
 
     pub(super) fn run(self) {
+        self.build().run();
+    }
+
+    fn build(self) -> Worker {
         let connect_ms = millis(self.shared.connect_timeout);
-        let worker = Worker {
+        Worker {
             shared: self.shared,
             index: self.index,
             epoll: self.epoll,
@@ -100,8 +105,7 @@ impl Blueprint {
             sequence: 0,
             paused_until: None,
             stopping: false,
-        };
-        worker.run();
+        }
     }
 }
 
@@ -278,10 +282,13 @@ impl Worker {
         }
     }
 
-    fn listen(&self, gate: &GateView, key: u64) {
-        // It fails only without memory; the next publication tries again.
-        let _ =
-            epoll::add(&self.epoll, &gate.socket.fd, EventData::new_u64(key), EventFlags::IN | EventFlags::EXCLUSIVE);
+    fn listen(&mut self, gate: &GateView, key: u64) {
+        let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
+        match epoll::add(&self.epoll, &gate.socket.fd, EventData::new_u64(key), flags) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            // No memory now: tried again after a pause.
+            Err(_) => self.paused_until = Some(self.now + PAUSE_MS),
+        }
     }
 
     /// Looks whether there are new Routes, or the road is to stop.
@@ -313,6 +320,8 @@ impl Worker {
 
     fn turn(&mut self, turnover: Turnover) {
         for gate in &turnover.closed {
+            // Who has connected already is not turned away.
+            self.accept(gate);
             let _ = epoll::delete(&self.epoll, &gate.socket.fd);
             if let Some(key) = self.listening.remove(&gate.socket.address) {
                 self.slots.remove(key);
@@ -341,6 +350,12 @@ impl Worker {
     /// Clients of listeners that are gone: idle ones are closed, others after the answer at hand.
     fn wind_down(&mut self) {
         for key in self.slots.keys(|slot| matches!(slot, Slot::Client(client) if !client.gate.open.get())) {
+            // A request that has arrived already is answered: closing on it would lose it.
+            if let Some(Slot::Client(client)) = self.slots.slot(key) {
+                client.session.make_last();
+                client.stream.readable = true;
+            }
+            self.touch(key);
             if let Some(Slot::Client(client)) = self.slots.slot(key) {
                 client.session.wind_down();
             }
@@ -362,11 +377,8 @@ impl Worker {
     /// Takes the instance away from whoever holds it.
     fn cut(&mut self, key: u64) {
         match self.slots.take(key) {
-            Some(Slot::Client(mut client)) => {
-                client.session.cut(&mut self.out);
-                self.drive_client(key, client);
-            }
-            Some(Slot::Tunnel(tunnel)) => self.fail_tunnel(key, tunnel, Fault::Cut),
+            Some(Slot::Client(client)) => self.cut_client(key, client),
+            Some(Slot::Tunnel(tunnel)) => self.fail_tunnel(key, *tunnel, Fault::Cut),
             Some(other) => self.slots.put(key, other),
             None => {}
         }
@@ -390,9 +402,10 @@ impl Worker {
         }
         if self.paused_until.is_some_and(|until| until <= self.now) {
             self.paused_until = None;
-            for gate in self.view.gates().filter(|_| !self.stopping) {
-                if let Some(key) = self.listening.get(&gate.socket.address) {
-                    self.listen(gate, *key);
+            let gates: Vec<_> = self.view.gates().filter(|_| !self.stopping).cloned().collect();
+            for gate in gates {
+                if let Some(key) = self.listening.get(&gate.socket.address).copied() {
+                    self.listen(&gate, key);
                 }
             }
         }
@@ -466,4 +479,25 @@ impl Worker {
 
 fn wall_clock() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::road::RoadConfig;
+
+    #[test]
+    fn a_panic_ends_one_connection_and_is_counted() {
+        let config = RoadConfig { workers: 1, ..RoadConfig::default() };
+        let shared = Arc::new(Shared::new(&config, std::sync::mpsc::channel().0).unwrap());
+        let mut worker = Blueprint::new(shared, 0).unwrap().build();
+        let broken = worker.slots.add(Slot::Busy);
+        let its = worker.slots.add(Slot::Lent(broken));
+        let other = worker.slots.add(Slot::Lent(0));
+        worker.out.push(b'x');
+        worker.contain(|_| panic!("as a test"));
+        assert_eq!(worker.post().panics.load(Ordering::Relaxed), 1);
+        assert!(worker.slots.slot(broken).is_none() && worker.slots.slot(its).is_none());
+        assert!(worker.slots.slot(other).is_some() && worker.out.is_empty());
+    }
 }

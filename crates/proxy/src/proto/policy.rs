@@ -8,6 +8,10 @@ use super::field::{Fields, Name};
 use super::scan::is_token_byte;
 use crate::fault::Fault;
 
+/// A field the framing depends on is not understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotUnderstood;
+
 /// Options one message may name in `Connection`: enough for anything real, few enough to compare with every field.
 pub const OPTION_LIMIT: usize = 32;
 
@@ -25,7 +29,7 @@ pub struct Connection {
 /// The framing of a request (RFC 9112 §6.3). A transfer coding with a length, twice, or in HTTP/1.0 is an attempt to be
 /// read in two ways.
 pub fn request_framing(bytes: &[u8], fields: &Fields, minor: u8) -> Result<Framing, Fault> {
-    let length = content_length(bytes, fields).map_err(|()| Fault::BadRequest)?;
+    let length = content_length(bytes, fields).map_err(|_| Fault::BadRequest)?;
     match coding(bytes, fields) {
         Coding::None => Ok(length.map_or(Framing::None, Framing::Length)),
         Coding::Chunked if minor == 0 || length.is_some() => Err(Fault::BadRequest),
@@ -38,7 +42,7 @@ pub fn request_framing(bytes: &[u8], fields: &Fields, minor: u8) -> Result<Frami
 
 /// The framing of a response to a request (`head`: to HEAD). RFC 9112 §6.3.
 pub fn response_framing(bytes: &[u8], fields: &Fields, minor: u8, status: u16, head: bool) -> Result<Framing, Fault> {
-    let length = content_length(bytes, fields).map_err(|()| Fault::BadAnswer)?;
+    let length = content_length(bytes, fields).map_err(|_| Fault::BadAnswer)?;
     let chunked = match coding(bytes, fields) {
         Coding::None => false,
         Coding::Chunked if minor > 0 && length.is_none() => true,
@@ -53,18 +57,18 @@ pub fn response_framing(bytes: &[u8], fields: &Fields, minor: u8, status: u16, h
 }
 
 /// One decimal number in one field; anything else, two equal ones among it, is refused.
-pub fn content_length(bytes: &[u8], fields: &Fields) -> Result<Option<u64>, ()> {
+pub fn content_length(bytes: &[u8], fields: &Fields) -> Result<Option<u64>, NotUnderstood> {
     let mut all = fields.of(Name::ContentLength);
     let Some(field) = all.next() else { return Ok(None) };
     let value = field.value.of(bytes);
     if all.next().is_some() || value.is_empty() || value.len() > 40 {
-        return Err(());
+        return Err(NotUnderstood);
     }
     let number = value.iter().try_fold(0u64, |sum, digit| {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
     });
-    number.map(Some).ok_or(())
+    number.map(Some).ok_or(NotUnderstood)
 }
 
 enum Coding {
@@ -99,11 +103,11 @@ fn coding(bytes: &[u8], fields: &Fields) -> Coding {
 }
 
 /// Reads all `Connection` fields; an error when an option is no token or there are more than [`OPTION_LIMIT`].
-pub fn connection(bytes: &[u8], fields: &Fields) -> Result<Connection, ()> {
+pub fn connection(bytes: &[u8], fields: &Fields) -> Result<Connection, NotUnderstood> {
     let mut out = Connection::default();
     for (count, option) in options(bytes, fields).enumerate() {
         if count >= OPTION_LIMIT || !option.iter().all(|b| is_token_byte(*b)) {
-            return Err(());
+            return Err(NotUnderstood);
         }
         if option.eq_ignore_ascii_case(b"close") {
             out.close = true;

@@ -113,7 +113,7 @@ fn read(bytes: &[u8], start: usize, end: usize) -> Result<RequestHead, Fault> {
         return Err(bad);
     }
     let framing = policy::request_framing(bytes, &fields, minor)?;
-    let connection = policy::connection(bytes, &fields).map_err(|()| bad)?;
+    let connection = policy::connection(bytes, &fields).map_err(|_| bad)?;
     let mut expects_continue = false;
     // An HTTP/1.0 client cannot expect anything (RFC 9110 §10.1.1).
     for field in fields.of(Name::Expect).filter(|_| minor > 0) {

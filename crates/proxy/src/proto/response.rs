@@ -72,6 +72,6 @@ fn read(bytes: &[u8], end: usize, to_head: bool) -> Result<ResponseHead, Fault> 
     }
     let fields = Fields::read(bytes, line_len + 2, end).map_err(|_| bad)?;
     let framing = policy::response_framing(bytes, &fields, minor, status, to_head)?;
-    let connection = policy::connection(bytes, &fields).map_err(|()| bad)?;
+    let connection = policy::connection(bytes, &fields).map_err(|_| bad)?;
     Ok(ResponseHead { len: end, status, reason, minor, fields, framing, connection })
 }

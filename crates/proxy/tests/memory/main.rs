@@ -1,5 +1,5 @@
 //! What the road holds in memory, in a process where nothing else runs: idle clients, slow readers, slow instances.
-#![allow(missing_docs, dead_code)]
+#![allow(missing_docs, dead_code, clippy::unwrap_used)]
 
 #[path = "../road/origin.rs"]
 mod origin;

@@ -1,5 +1,5 @@
 //! The road with real sockets: its workers between small real instances and real clients, all on loopback.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod balance;
 mod bodies;

@@ -94,6 +94,7 @@ fn answers_without_a_body_leave_the_connection_right() {
     // This instance sends a body to HEAD: it must reach nobody.
     let answer = client.read_answer(true).unwrap();
     assert_eq!((answer.status, answer.field("content-length")), (200, Some("1000")));
+    eventually("the instance's connection is closed", || rig.origins[0].open() == 0);
     client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(client.read_answer(true).unwrap().field("content-length").is_some());
     assert_eq!(client.get("/204").status, 204);

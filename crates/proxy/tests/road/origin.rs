@@ -21,7 +21,6 @@ struct State {
     hits: AtomicU64,
     connections: AtomicU64,
     streams: Mutex<Vec<TcpStream>>,
-    heads: Mutex<Vec<String>>,
 }
 
 impl Origin {
@@ -46,11 +45,6 @@ impl Origin {
     /// Connections open now.
     pub fn open(&self) -> usize {
         self.state.streams.lock().unwrap().len()
-    }
-
-    /// Heads as they were read, in order.
-    pub fn heads(&self) -> Vec<String> {
-        self.state.heads.lock().unwrap().clone()
     }
 
     /// Refuses connections from now on, and closes those it has.
@@ -118,7 +112,6 @@ fn talk(stream: TcpStream, state: &State) -> std::io::Result<()> {
             thread::sleep(Duration::from_millis(number));
         }
         let body = read_body(&head, &mut reader)?;
-        state.heads.lock().unwrap().push(head.clone());
         state.hits.fetch_add(1, Ordering::SeqCst);
         match path {
             "/echo" | "/no-read" => {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel::drivers::folder::{Folder, State, Status};
 use evenkeel::drivers::{Driver, DriverError, Exit, LaunchSpec, Limits, ProcessConfig, ProcessDriver, Seen, SeenState};
+use evenkeel::images::ImageStore;
 use evenkeel::sample;
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
 use evenkeel_core::noun::Manifest;
@@ -213,7 +214,6 @@ fn until(what: &str, good: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !good() {
         assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::yield_now();
         std::thread::park_timeout(Duration::from_millis(2));
     }
 }
@@ -490,6 +490,85 @@ fn of_two_agents_only_one_runs_and_an_ended_boot_never_again() {
     stage.wait_ended(1);
     assert_eq!(second(), Some(0));
     assert!(stage.alive(1).is_empty());
+}
+
+#[test]
+fn an_agent_that_hangs_is_overruled() {
+    let stage = Stage::new();
+    for (n, end) in [(1, "kill"), (2, "stop")] {
+        let status = stage.up(n, &[("FORK_CHILD", "1")]);
+        kill_process(Pid::from_raw(pids(&status).0).unwrap(), Signal::STOP).unwrap();
+        match end {
+            "kill" => stage.driver().kill(&stage.id(n)).unwrap(),
+            _ => stage.driver().stop(&stage.id(n), Duration::ZERO).unwrap(),
+        }
+        assert_eq!(stage.wait_ended(n), Exit::Signal(9));
+        stage.nothing_left(n, &status);
+    }
+}
+
+#[test]
+fn an_application_that_never_listens_is_stopped_like_any_other() {
+    let stage = Stage::new();
+    stage.driver().launch(&stage.spec(1, 1, &[("NEVER_LISTEN", "1")])).unwrap();
+    stage.wait_running(1);
+    until("its start", || stage.console(1).contains("starts"));
+    assert!(stage.ask(1, "/").is_none());
+    stage.driver().stop(&stage.id(1), Duration::from_secs(20)).unwrap();
+    assert_eq!(stage.wait_ended(1), Exit::Status(0));
+}
+
+#[test]
+fn a_full_disk_fails_what_needs_room_and_nothing_else() {
+    let mut stage = Stage::new();
+    stage.crash();
+    let large = stage.dir.path().join("large");
+    sample::write_image(&large, "large", "v1", Path::new(EXE)).unwrap();
+    fs::write(large.join("ballast"), vec![7; 4 << 20]).unwrap();
+    let disk = stage.dir.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    // A small disk in a mount namespace of its own, where the user may make one.
+    let script = "mount -t tmpfs -o size=1m none \"$1\" || exit 77; exec \"$2\" on_a_small_disk --exact --nocapture";
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .args([&disk, &std::env::current_exe().unwrap()])
+        .env("SMALL_DISK", &disk)
+        .env("DRIVER_INSTANCES", format!("{}={}", stage.id(1), stage.address(1)))
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {
+            assert!(String::from_utf8_lossy(&output.stdout).contains("full and free again"), "{output:?}");
+        }
+        Ok(output) if String::from_utf8_lossy(&output.stdout).contains("running 1 test") => panic!("{output:?}"),
+        other => eprintln!("not tested: no mount namespace here: {other:?}"),
+    }
+}
+
+/// Not a test of its own: what `a_full_disk_fails_what_needs_room_and_nothing_else` runs on a disk of 1 MiB.
+#[test]
+fn on_a_small_disk() {
+    let Some(disk) = std::env::var_os("SMALL_DISK").map(PathBuf::from) else { return };
+    let (small, large) = (disk.with_file_name("image"), disk.with_file_name("large"));
+    let store = ImageStore::open(&disk).unwrap();
+    let error = store.import(&large).unwrap_err().to_string();
+    assert!(error.contains("ballast") && error.contains("No space left"), "{error}");
+    assert_eq!(fs::read_dir(disk.join("images")).unwrap().count(), 0);
+    store.import(&small).unwrap();
+
+    let driver = ProcessDriver::open(&ProcessConfig { data_dir: disk, agent: EXE.into(), limit: false }).unwrap();
+    let pair = std::env::var("DRIVER_INSTANCES").unwrap();
+    let (id, address) = pair.split_once('=').unwrap();
+    let spec = |boot, image: &Path| spec_of(InstanceId::new(id).unwrap(), boot, image, address.parse().unwrap(), &[]);
+    let state = || driver.seen().pop().unwrap().state;
+    driver.launch(&spec(1, &large)).unwrap();
+    until("the end", || matches!(state(), SeenState::Ended { .. }));
+    let SeenState::Ended { how: Exit::NeverStarted(why) } = state() else { panic!("{:?}", state()) };
+    assert!(why.contains("ballast") && why.contains("No space left"), "{why}");
+    driver.launch(&spec(2, &small)).unwrap();
+    until("running", || matches!(state(), SeenState::Running { .. }));
+    driver.stop(&InstanceId::new(id).unwrap(), Duration::ZERO).unwrap();
+    until("the end", || matches!(state(), SeenState::Ended { .. }));
+    println!("full and free again");
 }
 
 #[test]

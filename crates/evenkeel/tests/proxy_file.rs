@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use evenkeel::cli::proxy::{Args, Proxy, run};
@@ -19,28 +19,50 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// An application that answers every request with its name.
-fn application(name: &'static str) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut stream = stream;
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                loop {
-                    let mut line = String::new();
-                    while reader.read_line(&mut line).unwrap_or(0) > 2 {}
-                    if line.is_empty() {
-                        return;
-                    }
-                    let length = name.len();
-                    let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}");
-                }
-            });
+/// An application that answers every request with its name, until it is killed.
+struct Application {
+    address: SocketAddr,
+    listener: TcpListener,
+    clients: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Application {
+    fn start(name: &'static str) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let clients: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let (accepting, known) = (listener.try_clone().unwrap(), Arc::clone(&clients));
+        std::thread::spawn(move || {
+            while let Ok((stream, _)) = accepting.accept() {
+                known.lock().unwrap().push(stream.try_clone().unwrap());
+                std::thread::spawn(move || answer(stream, name));
+            }
+        });
+        Self { address, listener, clients }
+    }
+
+    /// As a killed process leaves its sockets: nobody listens, connections are closed.
+    fn kill(&self) {
+        rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both).unwrap();
+        for client in self.clients.lock().unwrap().drain(..) {
+            let _ = client.shutdown(std::net::Shutdown::Both);
         }
-    });
-    address
+    }
+}
+
+fn answer(mut stream: TcpStream, name: &str) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    loop {
+        let mut line = String::new();
+        let mut any = false;
+        while reader.read_line(&mut line).unwrap_or(0) > 2 {
+            any = true;
+        }
+        if !any {
+            return;
+        }
+        let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len());
+    }
 }
 
 fn file(listeners: &[u16], targets: &[SocketAddr]) -> String {
@@ -84,7 +106,8 @@ fn listens(port: u16) -> bool {
 fn a_file_is_driven_by_reloaded_and_drained() {
     static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let said = |text: &str| SAID.lock().unwrap().iter().any(|line| line.contains(text));
-    let (first, second, port) = (application("first"), application("second"), free_port());
+    let (first, second) = (Application::start("first").address, Application::start("second").address);
+    let port = free_port();
     let parse = |targets: &[SocketAddr], generation| proxy_file::parse(&file(&[port], targets), generation).unwrap();
     let say = |line: &str| SAID.lock().unwrap().push(line.to_owned());
     let mut proxy = Proxy::start(parse(&[first], 1), 1, Duration::ZERO, say).unwrap();
@@ -109,6 +132,29 @@ fn a_file_is_driven_by_reloaded_and_drained() {
     assert!(said(&format!("web no longer listens on http://127.0.0.1:{port}")));
     wait_until("the old port is let go", || (!listens(port)).then_some(()));
     wait_until("the new port serves", || get(other).ends_with("second").then_some(()));
+    proxy.stop();
+}
+
+#[test]
+fn a_dead_application_costs_no_request_and_is_out_within_a_second() {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let said = |text: &str| SAID.lock().unwrap().iter().any(|line| line.contains(text));
+    let (one, two, port) = (Application::start("one"), Application::start("two"), free_port());
+    let text = file(&[port], &[one.address, two.address]).replace("interval = 5", "interval = 300, unhealthy = 10");
+    let say = |line: &str| SAID.lock().unwrap().push(line.to_owned());
+    let proxy = Proxy::start(proxy_file::parse(&text, 1).unwrap(), 1, Duration::ZERO, say).unwrap();
+    for app in [&one, &two] {
+        wait_until("both serve", || said(&format!("web {}: in service", app.address)).then_some(()));
+    }
+    one.kill();
+    let died = Instant::now();
+    let out = format!("web {}: failing, was in service: connection refused", one.address);
+    while !said(&out) {
+        let answer = get(port);
+        assert!(answer.ends_with("two") || answer.ends_with("one"), "a request was lost: {answer:?}");
+        assert!(died.elapsed() < PATIENCE, "never taken out: {:?}", SAID.lock().unwrap());
+    }
+    assert!(died.elapsed() < Duration::from_secs(1), "taken out after {:?}", died.elapsed());
     proxy.stop();
 }
 

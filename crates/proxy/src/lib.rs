@@ -5,10 +5,15 @@
 //! ones when nobody publishes new ones. Read [`road`] first, then `request` for the life of one request.
 #![forbid(unsafe_code)]
 
+mod drain;
 pub mod fault;
 mod io;
 pub mod meter;
 pub mod probe;
 pub mod proto;
+pub mod request;
 pub mod road;
 pub mod target;
+pub mod tunnel;
+mod upstream;
+mod wheel;

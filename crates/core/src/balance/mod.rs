@@ -4,9 +4,9 @@
 //! outstanding requests (HTTP). Must never look anything up: candidates, their load and their standing are arguments.
 //! Source: Elastic Load Balancing user guide, "How Elastic Load Balancing works" (routing algorithm, cross-zone).
 
-/// How far behind the others a candidate's turns may count. One makes an exact rotation; more lets a candidate that
-/// was passed over for its load catch up, without flooding one that comes back after a long absence.
-const CATCH_UP: u64 = 16;
+/// How many turns a candidate that was passed over for its load may make up for. It makes them up among equals only, so
+/// one that comes back after a long absence is never given more in flight than the others.
+const CATCH_UP: u64 = 128;
 
 /// What may be sent to a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! The application's start. Owns its environment, its command line with the variables filled in, and where its program is
-//! looked for; must never watch what it started: that is [`super::life`]'s.
+//! looked for; must never watch what it started: that is `life.rs`'s.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -4,7 +4,8 @@
 //! The agent is the reaper of everything below the application (prctl(2), PR_SET_CHILD_SUBREAPER): whatever loses its
 //! parent becomes its child. So when it has no child left, nothing below it is left either.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use evenkeel_core::time::Timestamp;
@@ -84,17 +85,15 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
     console.note(&format!("boot {}: {how}", spec.boot));
     // A group still in use (a process stuck in the kernel) is removed by the driver, which tries again later.
     let _ = boot.group.remove();
-    while !boot.say(State::Ended { how: how.clone() }) {
-        // The disk is full; a stop ends the wait, and the driver then reports what it knows itself.
-        tokio::select! {
-            () = tokio::time::sleep(WRITE_AGAIN) => {}
-            _ = term.recv() => return Err(AgentError::Io(io::ErrorKind::StorageFull.into())),
-        }
+    if boot.say(State::Ended { how }) {
+        Ok(())
+    } else {
+        // Told by this agent's own end, the driver sees at once that it is over, though not how.
+        Err(io::Error::from(io::ErrorKind::StorageFull).into())
     }
-    Ok(())
 }
 
-fn join(spec: &Spec) -> io::Result<(Group, Vec<std::fs::File>)> {
+fn join(spec: &Spec) -> io::Result<(Group, Vec<File>)> {
     let group = spec.groups.make(spec.instance.as_str(), spec.limits.cpu_millis, spec.limits.memory)?;
     let doors = group.doors()?;
     Ok((group, doors))
@@ -256,11 +255,13 @@ async fn read_some(output: &mut Option<Receiver>, buffer: &mut [u8]) -> io::Resu
     }
 }
 
-/// What was printed last and not yet read: at most what a pipe holds, since nobody writes any more.
+/// What was printed last and not yet read: at most what a pipe holds, since nobody writes any more. Read past the runtime,
+/// which may not have noticed yet that there is something.
 fn drain(output: Option<Receiver>, buffer: &mut [u8], console: &mut Console) {
-    let Some(output) = output else { return };
+    let Some(Ok(output)) = output.map(Receiver::into_nonblocking_fd) else { return };
+    let mut output = File::from(output);
     for _ in 0..64 {
-        match output.try_read(buffer) {
+        match output.read(buffer) {
             Ok(n) if n > 0 => console.write(&buffer[..n]),
             _ => return,
         }

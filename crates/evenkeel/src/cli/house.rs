@@ -71,14 +71,17 @@ pub fn up(args: &daemon::Up, streams: &mut Streams<'_>) -> anyhow::Result<Outcom
         };
         run::up::up(&options, ready, shutdown).await
     })?;
-    writeln!(streams.err, "the daemon has ended; load balancers and instances go on: `evenkeel up` takes them on again, `evenkeel down` ends the load balancers")?;
+    writeln!(
+        streams.err,
+        "the daemon has ended; load balancers and instances go on: `evenkeel up` takes them on again, `evenkeel down` ends the load balancers"
+    )?;
     Ok(Outcome::Done)
 }
 
 fn options(args: &daemon::Up) -> anyhow::Result<Options> {
-    let data_dir = args
-        .data_dir()
-        .ok_or_else(|| hinted("nothing says where to keep state", "give `--data-dir`, or set HOME or EVENKEEL_DATA_DIR"))?;
+    let data_dir = args.data_dir().ok_or_else(|| {
+        hinted("nothing says where to keep state", "give `--data-dir`, or set HOME or EVENKEEL_DATA_DIR")
+    })?;
     let zones = args.zones().iter().map(ZoneName::new).collect::<Result<_, _>>().context("failed to read `--zones`")?;
     let pool = |text: &str, flag: &str| text.parse().map_err(|e| anyhow!("failed to read `{flag}`: {e}"));
     Ok(Options {

@@ -20,11 +20,11 @@ const CONNECTS: u32 = 3;
 const CONNECT_PAUSE: Duration = Duration::from_millis(150);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why an exchange failed.
+/// Why an exchange failed. What the system said is the source, not part of the text.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody answers there.
-    #[error("no connection to {endpoint}: {source}")]
+    #[error("no connection to {endpoint}")]
     Connect {
         /// Where.
         endpoint: String,
@@ -32,7 +32,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The connection broke, or its 30 seconds were over.
-    #[error("the exchange with {endpoint} broke: {source}")]
+    #[error("the exchange with {endpoint} broke")]
     Broken {
         /// With whom.
         endpoint: String,
@@ -127,7 +127,8 @@ impl std::str::FromStr for Endpoint {
 /// [`Error`]; within 30 seconds in any case.
 pub fn exchange(endpoint: &Endpoint, request: &Request) -> Result<(u16, Vec<u8>), Error> {
     let deadline = Instant::now() + TIMEOUT;
-    let stream = connect(endpoint).map_err(|source| Error::Connect { endpoint: endpoint.to_string(), source })?;
+    let stream =
+        connect(endpoint, deadline).map_err(|source| Error::Connect { endpoint: endpoint.to_string(), source })?;
     let mut timed = Timed { stream, deadline };
     let broken = |source| match limit_in(&source) {
         Some(error) => error,
@@ -137,7 +138,7 @@ pub fn exchange(endpoint: &Endpoint, request: &Request) -> Result<(u16, Vec<u8>)
     read_answer(&mut BufReader::new(timed)).map_err(broken)
 }
 
-fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
+fn connect(endpoint: &Endpoint, deadline: Instant) -> io::Result<TcpStream> {
     let addresses = endpoint.addresses()?;
     let mut last = io::Error::from(ErrorKind::NotFound);
     for attempt in 0..CONNECTS {
@@ -145,7 +146,7 @@ fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
             std::thread::sleep(CONNECT_PAUSE);
         }
         for address in &addresses {
-            match TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
+            match TcpStream::connect_timeout(address, CONNECT_TIMEOUT.min(left(deadline)?)) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     return Ok(stream);
@@ -176,32 +177,29 @@ struct Timed {
     deadline: Instant,
 }
 
-impl Timed {
-    fn left(&self) -> io::Result<Option<Duration>> {
-        match self.deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            Some(left) => Ok(Some(left)),
-            None => Err(io::Error::new(ErrorKind::TimedOut, "no whole answer within 30 seconds")),
-        }
-    }
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(out_of_time()) } else { Ok(left) }
+}
+
+fn out_of_time() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "no whole answer within 30 seconds")
 }
 
 fn told_as_timeout(error: io::Error) -> io::Error {
-    if error.kind() == ErrorKind::WouldBlock {
-        return io::Error::new(ErrorKind::TimedOut, "no whole answer within 30 seconds");
-    }
-    error
+    if error.kind() == ErrorKind::WouldBlock { out_of_time() } else { error }
 }
 
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
         self.stream.read(buffer).map_err(told_as_timeout)
     }
 }
 
 impl Write for Timed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.set_write_timeout(Some(left(self.deadline)?))?;
         self.stream.write(bytes).map_err(told_as_timeout)
     }
 

@@ -137,3 +137,7 @@ fn changed(changes: StateChanges, streams: &mut Streams<'_>) -> anyhow::Result<O
     }
     Ok(Outcome::Done)
 }
+
+#[cfg(test)]
+#[path = "instance_tests.rs"]
+mod tests;

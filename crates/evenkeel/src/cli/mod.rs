@@ -47,23 +47,25 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXAMPLES: &str = "\
+/// A literal, so that both help texts can hold it.
+macro_rules! examples {
+    () => {
+        "\
 Examples:
-  eval \"$(evenkeel env)\"                                     aim boto3, the AWS CLI and Terraform at the daemon
-  evenkeel image register ./myapp                            make an image; prints ami-…
-  evenkeel run ami-… --zone us-east-1a --count 2 --wait      launch two instances of it
-  evenkeel elbadmin -l 80,80,http -z us-east-1a create web   make a load balancer
-  evenkeel elbadmin add web i-…                              put an instance behind it
-  evenkeel wait web                                          wait until all its instances are in service";
+  eval \"$(evenkeel env)\"                                 aim boto3, the AWS CLI, Terraform here
+  evenkeel image register ./myapp                        make an image; prints ami-…
+  evenkeel run ami-… --count 2 --wait                    launch two instances of it
+  evenkeel elbadmin -l 80,80,http -z us-east-1a create web
+  evenkeel elbadmin add web i-…                          put an instance behind it
+  evenkeel wait web                                      wait until all are in service"
+    };
+}
 
-const LONG: &str = "\
-Examples:
-  eval \"$(evenkeel env)\"                                     aim boto3, the AWS CLI and Terraform at the daemon
-  evenkeel image register ./myapp                            make an image; prints ami-…
-  evenkeel run ami-… --zone us-east-1a --count 2 --wait      launch two instances of it
-  evenkeel elbadmin -l 80,80,http -z us-east-1a create web   make a load balancer
-  evenkeel elbadmin add web i-…                              put an instance behind it
-  evenkeel wait web                                          wait until all its instances are in service
+const EXAMPLES: &str = examples!();
+
+const LONG: &str = concat!(
+    examples!(),
+    "
 
 Exit codes:
   0  done
@@ -72,7 +74,8 @@ Exit codes:
 
 Environment:
   AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_DEFAULT_REGION
-  EVENKEEL_DATA_DIR, XDG_DATA_HOME";
+  EVENKEEL_DATA_DIR, XDG_DATA_HOME"
+);
 
 /// The sub-commands.
 #[derive(Debug, Subcommand)]
@@ -188,6 +191,7 @@ pub(crate) fn alone(name: &'static str) -> clap::Command {
 /// Whatever keeps it from ending; what a command can say by itself is in its [`Outcome`].
 pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
     match command {
+        Command::Elbadmin(args) if args.command.is_none() => elbadmin::help(streams),
         Command::Elbadmin(args) => elbadmin::run(args, &connect(&args.reach, args.region.as_deref())?, streams),
         Command::ListInstances(args) => {
             list_instances::run(args, &connect(&args.reach, args.region.as_deref())?, streams)

@@ -42,6 +42,9 @@ pub fn with_process<T>(command: impl FnOnce(&mut Streams<'_>) -> T) -> T {
     command(&mut Streams { out: &mut out, err: &mut err, live })
 }
 
+/// Columns that every terminal has.
+const LIVE_WIDTH: usize = 79;
+
 /// One line that changes: written over on a terminal, anew for each change otherwise.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -58,6 +61,8 @@ impl Progress {
             return Ok(());
         }
         if streams.live {
+            // A line that wraps could not be written over.
+            let line: String = line.chars().take(LIVE_WIDTH).collect();
             write!(streams.err, "\r\x1b[K{line}")?;
         } else {
             writeln!(streams.err, "{line}")?;

@@ -1,6 +1,8 @@
 //! The folder of an instance: what driver and agent tell each other, written so that either may die between any two
 //! writes. Owns its layout; must never start or signal a process.
 //!
+//! Agents outlive upgrades, so driver and agent may be of different versions: a new field needs a default.
+//!
 //! | file | written by | says |
 //! | --- | --- | --- |
 //! | `root/` | driver | the application's files: copied beside, then renamed; kept over boots |

@@ -3,7 +3,7 @@
 //!
 //! Must never be the parent an instance depends on: agents lead their own sessions and write down how they fare, so this
 //! driver may be dropped or killed at any moment and opened again, and then finds what runs by pid, start time and the
-//! machine's boot. Calls only note what is wanted; [`hands`] do the slow work, [`watch`] waits for what happens.
+//! machine's boot. Calls only note what is wanted; `hands.rs` does the slow work, `watch.rs` waits for what happens.
 
 mod hands;
 mod watch;
@@ -13,6 +13,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -240,13 +241,8 @@ impl Driver for ProcessDriver {
             if let Some(slot) = slots.get(instance).filter(|slot| !slot.ended()) {
                 return Err(DriverError::StillRunning { instance: instance.clone(), boot: slot.boot });
             }
-            let number = self.shared.discards.fetch_add(1, Ordering::Relaxed);
-            let gone = self.shared.folder.join(format!("{GONE}{}-{number}", std::process::id()));
-            match fs::rename(self.shared.folder_of(instance).path(), &gone) {
-                Ok(()) => self.shared.give(Job::Discard(gone)),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(DriverError::Io { what: format!("remove `{instance}`"), source }),
-            }
+            let discarded = self.shared.discard(instance);
+            discarded.map_err(|source| DriverError::Io { what: format!("remove `{instance}`"), source })?;
             // Not there, or still in use by a process stuck in the kernel: then the machine's next boot removes it.
             let _ = self.shared.groups.group(instance.as_str()).remove();
             if slots.remove(instance).is_none() {
@@ -308,7 +304,7 @@ impl Shared {
             let spec = match folder.spec() {
                 Ok(Some(spec)) => spec,
                 Ok(None) => {
-                    fs::remove_dir_all(folder.path())?;
+                    self.discard(&id)?;
                     continue;
                 }
                 // Not ours to judge: it stays until `remove` names it.
@@ -337,6 +333,18 @@ impl Shared {
 
     fn folder_of(&self, instance: &InstanceId) -> Folder {
         Folder::new(self.folder.join(instance.as_str()))
+    }
+
+    /// Puts an instance's folder out of the way at once, and has it deleted; one that is not there is no error.
+    fn discard(&self, instance: &InstanceId) -> io::Result<()> {
+        let number = self.discards.fetch_add(1, Ordering::Relaxed);
+        let gone = self.folder.join(format!("{GONE}{}-{number}-{instance}", std::process::id()));
+        match fs::rename(self.folder_of(instance).path(), &gone) {
+            Ok(()) => self.give(Job::Discard(gone)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+        Ok(())
     }
 
     fn watch(&self, folder: &Folder) -> io::Result<i32> {
@@ -382,7 +390,8 @@ impl Shared {
     fn hint(&self) {
         let hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for hint in hints {
-            hint();
+            // A panic of the one who is hinted must not end the thread that brings the hint.
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| hint()));
         }
     }
 }

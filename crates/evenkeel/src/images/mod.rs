@@ -2,7 +2,7 @@
 //! folder or tar as a user hands it over and that folder; must never know ids or names of images: those are World's.
 //!
 //! An image is whole or not there: it is written beside its place and renamed into it, so `kill -9` or a full disk leave
-//! only leftovers, which [`ImageStore::open`] sweeps. Read [`tree`] for what files may be in one, [`unpack`] for tars.
+//! only leftovers, which [`ImageStore::open`] sweeps. Read [`tree`] for what files may be in one, `unpack.rs` for tars.
 
 pub mod tree;
 mod unpack;

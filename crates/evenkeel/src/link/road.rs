@@ -109,7 +109,11 @@ pub fn run(data_dir: &Path, workers: usize) -> anyhow::Result<()> {
     let road = Road::start(RoadConfig { workers, ..RoadConfig::default() }).context("failed to start the workers")?;
     let suspicions = road.suspicions();
     let (tell, told) = std::sync::mpsc::channel::<()>();
-    let prober = Prober::start(road.board(), move |_, _| drop(tell.send(()))).context("failed to start the prober")?;
+    let prober = Prober::start(road.board(), move |_, _| {
+        // The other end goes only when this process does.
+        let _ = tell.send(());
+    })
+    .context("failed to start the prober")?;
     let shared = Arc::new(Shared { road, prober, place: place.clone(), desk: Mutex::default(), bell: Condvar::new() });
     if let Some(routes) = last_good(&place) {
         shared.publish(routes);
@@ -185,7 +189,9 @@ impl Shared {
         let altered = desk.routes.balancers != routes.balancers;
         desk.routes = Arc::clone(&routes);
         drop(desk);
-        self.road.settled(Duration::from_secs(1));
+        if !self.road.settled(Duration::from_secs(1)) {
+            eprintln!("road: a worker is late to drive by generation {}", routes.generation);
+        }
         self.ring();
         if altered && let Err(error) = keep(&self.place, &routes) {
             eprintln!("road: failed to keep the routes on disk: {error}");

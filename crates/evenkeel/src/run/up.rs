@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::house::{House, lowest_port};
 use super::{Options, status};
 use crate::api::keys::Keys;
-use crate::api::{self, Api};
+use crate::api::{self, Api, Imported};
 use crate::drivers::Driver;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
 use crate::images::ImageStore;
@@ -45,8 +45,12 @@ pub async fn up(
         Some(program) => program.clone(),
         None => std::env::current_exe().context("failed to find this program's own file")?,
     };
-    let driver = ProcessDriver::open(&ProcessConfig { data_dir: house.dir().to_owned(), agent: program.clone() })
-        .context("failed to open the process driver")?;
+    let driver =
+        ProcessDriver::open(&ProcessConfig { data_dir: house.dir().to_owned(), agent: program.clone(), limit: true })
+            .context("failed to open the process driver")?;
+    if let Some(note) = driver.limits_note() {
+        eprintln!("instances: {note}");
+    }
     let driver: Arc<dyn Driver> = Arc::new(driver);
 
     let listener = TcpListener::bind(options.listen)
@@ -77,14 +81,13 @@ pub async fn up(
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
 
     let report = status::Reporter { keeper: keeper.clone(), sightings: sightings.clone(), statuses, counts };
-    let api = Api {
-        keeper,
-        sightings,
-        keys: Arc::new(keys),
-        console: Arc::new(move |id| driver.console(id)),
-        import: Arc::new(move |path: &Path| images.import(path).map_err(|e| e.to_string())),
-        status: Arc::new(move || report.report()),
+    let import = move |path: &Path| match images.import(path) {
+        Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest }),
+        Err(error) => Err(error.to_string()),
     };
+    let status = move || serde_json::to_vec(&report.report()).unwrap_or_default();
+    let console = move |id: &_| driver.console(id);
+    let api = Api::new(keeper, sightings, Arc::new(keys), Arc::new(console), Arc::new(import), Arc::new(status));
     house.announce(&format!("http://{address}"))?;
     ready(address);
     api::serve(Arc::new(api), listener, shutdown).await;

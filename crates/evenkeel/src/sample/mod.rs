@@ -10,7 +10,7 @@
 //! | `GET /env` | a JSON object of its environment |
 //!
 //! Faults by environment: `IGNORE_TERM=1`, `NEVER_LISTEN=1`, `FORK_CHILD=1` (leaves a grandchild that made itself a
-//! daemon), `EXIT_AFTER_MS`, `START_DELAY_MS`, `HEALTH_STATUS`, `HEALTH_DELAY_MS`. Read [`serve`] for the server.
+//! daemon), `EXIT_AFTER_MS`, `START_DELAY_MS`, `HEALTH_STATUS`, `HEALTH_DELAY_MS`. Read `serve.rs` for the server.
 
 mod serve;
 

@@ -46,8 +46,7 @@ fn a_daemon_killed_in_the_midst_of_200_writes_loses_nothing_it_acknowledged() {
     let answered = AtomicUsize::new(0);
     let fates = std::thread::scope(|scope| {
         let (rig, answered, ids) = (&rig, &answered, &ids);
-        let writers: Vec<_> =
-            (0..4).map(|w| scope.spawn(move || write(rig, w, ids, answered))).collect();
+        let writers: Vec<_> = (0..4).map(|w| scope.spawn(move || write(rig, w, ids, answered))).collect();
         // The kill comes when about half are answered, wherever each writer then is.
         let pid = rig.daemon.as_ref().unwrap().id();
         while answered.load(Ordering::Relaxed) < WRITES / 2 {
@@ -239,7 +238,11 @@ fn at_50_random_points_a_crash_leaves_the_acknowledged_whole_and_the_rest_whole_
                     keeper.submit("sim", image()).await.unwrap();
                     shadow.apply(&image(), frozen()).unwrap();
                 }
-                assert_eq!(*keeper.world(), shadow, "seed {seed}, life {life}: what was acknowledged is not what is there");
+                assert_eq!(
+                    *keeper.world(),
+                    shadow,
+                    "seed {seed}, life {life}: what was acknowledged is not what is there"
+                );
                 let crash_at = 5 + dice.below(60);
                 for n in 0.. {
                     let change = change(&mut dice, &shadow);

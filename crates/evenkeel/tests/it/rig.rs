@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::client;
@@ -19,6 +20,15 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_evenkeel");
 pub const PORT: u16 = 8080;
 /// Where the sample application listens, on its instance's own address.
 pub const INSTANCE_PORT: u16 = 8081;
+
+/// Tests that measure run alone; all others beside each other.
+static FLOOR: RwLock<()> = RwLock::new(());
+
+/// A place on the floor.
+enum Place {
+    Shared(#[expect(dead_code, reason = "held, not read")] RwLockReadGuard<'static, ()>),
+    Alone(#[expect(dead_code, reason = "held, not read")] RwLockWriteGuard<'static, ()>),
+}
 
 /// One Evenkeel.
 pub struct Rig {
@@ -33,6 +43,7 @@ pub struct Rig {
     extra: Vec<String>,
     pools: [Ipv4Addr; 2],
     _claims: Vec<TcpListener>,
+    _place: Place,
 }
 
 impl Rig {
@@ -41,8 +52,17 @@ impl Rig {
         Self::start_with(&[])
     }
 
+    /// Starts an Evenkeel for a test that measures, when no other test runs.
+    pub fn start_alone() -> Self {
+        Self::start_in(Place::Alone(FLOOR.write().unwrap_or_else(PoisonError::into_inner)), &[])
+    }
+
     /// Starts an Evenkeel with more arguments for `up`.
     pub fn start_with(extra: &[&str]) -> Self {
+        Self::start_in(Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner)), extra)
+    }
+
+    fn start_in(place: Place, extra: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("rig-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let (node, claim) = claim_block();
         let (instance, other) = claim_block();
@@ -58,6 +78,7 @@ impl Rig {
             extra: extra.iter().map(ToString::to_string).collect(),
             pools: [node, instance],
             _claims: vec![claim, other],
+            _place: place,
         };
         rig.up();
         rig
@@ -118,9 +139,14 @@ impl Rig {
 
     /// Calls the API.
     pub fn call<A: Action>(&self, input: &A) -> Result<A::Output, Error> {
-        let request = client::encode(input, &self.api.to_string(), &self.credentials, "us-east-1", clock()).unwrap();
-        let (status, body) = post(self.api, &request).map_err(|e| Error::told(0, "NoAnswer", e.to_string()))?;
+        let (status, body) = self.ask(input).map_err(|e| Error::told(0, "NoAnswer", e.to_string()))?;
         client::parse::<A>(status, &body)
+    }
+
+    /// Calls the API and does not look into the answer.
+    pub fn ask<A: Action>(&self, input: &A) -> std::io::Result<(u16, Vec<u8>)> {
+        let request = client::encode(input, &self.api.to_string(), &self.credentials, "us-east-1", clock()).unwrap();
+        post(self.api, &request)
     }
 
     /// Waits until `look` sees what it looks for; panics with the logs when it does not in time.
@@ -153,7 +179,7 @@ impl Rig {
     /// Registers any folder as an image.
     pub fn register(&self, name: &str, dir: &Path) -> Result<String, Error> {
         let input = ec2::RegisterImage {
-            name: Some(name.into()),
+            name: name.into(),
             image_location: Some(dir.display().to_string()),
             ..Default::default()
         };
@@ -184,7 +210,7 @@ impl Rig {
 
     /// An instance's state, and why it is so.
     pub fn state(&self, id: &str) -> (String, String) {
-        let input = ec2::DescribeInstances { instance_id: vec![id.into()], ..Default::default() };
+        let input = ec2::DescribeInstances { instance_ids: vec![id.into()], ..Default::default() };
         let described = self.call(&input).unwrap_or_else(|e| panic!("{e:?}\n{}", self.log()));
         let instance = &described.reservation_set[0].instances_set[0];
         let reason = instance.state_reason.as_ref().map(|r| r.message.clone()).unwrap_or_default();
@@ -225,7 +251,7 @@ impl Rig {
         let created = self.call(&elb::CreateLoadBalancer {
             load_balancer_name: name.into(),
             listeners: vec![listener].into(),
-            availability_zones: zones.iter().map(ToString::to_string).collect(),
+            availability_zones: Some(zones.iter().map(ToString::to_string).collect()),
             ..Default::default()
         })?;
         Ok(created.dns_name)
@@ -245,7 +271,7 @@ impl Rig {
 
     /// Terminates instances.
     pub fn terminate(&self, ids: &[String]) {
-        self.call(&ec2::TerminateInstances { instance_id: ids.to_vec() }).unwrap();
+        self.call(&ec2::TerminateInstances { instance_ids: ids.to_vec(), ..Default::default() }).unwrap();
     }
 
     /// Each registered instance's health as `State: Description`.
@@ -267,13 +293,18 @@ impl Rig {
 
     /// The balancer's node addresses by zone, as a client of EC2 finds them.
     pub fn nodes(&self, name: &str) -> Vec<(String, SocketAddr)> {
-        let filter = ec2::Filter { name: "description".into(), value: vec![format!("ELB {name}")] };
-        let input = ec2::DescribeNetworkInterfaces { filter: vec![filter], ..Default::default() };
+        let filter = ec2::Filter { name: "description".into(), values: vec![format!("ELB {name}")] };
+        let input = ec2::DescribeNetworkInterfaces { filters: vec![filter], ..Default::default() };
         let described = self.call(&input).unwrap();
         let mut nodes: Vec<(String, SocketAddr)> = described
             .network_interface_set
             .iter()
-            .map(|n| (n.availability_zone.clone(), format!("{}:{PORT}", n.private_ip_address).parse().unwrap()))
+            .map(|n| {
+                (
+                    n.availability_zone.clone().unwrap_or_default(),
+                    format!("{}:{PORT}", n.private_ip_address).parse().unwrap(),
+                )
+            })
             .collect();
         nodes.sort();
         nodes
@@ -301,7 +332,9 @@ impl Rig {
         }
         let described = self.call(&ec2::DescribeInstances::default());
         let ids: Vec<String> = described
-            .map(|d| d.reservation_set.iter().flat_map(|r| r.instances_set.iter().map(|i| i.instance_id.clone())).collect())
+            .map(|d| {
+                d.reservation_set.iter().flat_map(|r| r.instances_set.iter().map(|i| i.instance_id.clone())).collect()
+            })
             .unwrap_or_default();
         if !ids.is_empty() {
             self.terminate(&ids);

@@ -3,8 +3,14 @@
 //! Owns system calls and who is called when something is ready. Must never decide what a request becomes: the states
 //! in [`crate::request`] and [`crate::tunnel`] do. Read `worker.rs` first.
 
+mod client;
 pub(crate) mod listen;
+mod origin;
+mod pipe;
 pub(crate) mod shared;
+mod slots;
+mod stream;
+mod view;
 mod worker;
 
 use std::io;
@@ -17,7 +23,7 @@ use shared::Shared;
 pub(crate) fn start_workers(shared: &Arc<Shared>) -> io::Result<Vec<JoinHandle<()>>> {
     let mut threads = Vec::new();
     for index in 0..shared.posts.len() {
-        let started = worker::Worker::new(Arc::clone(shared), index)
+        let started = worker::Blueprint::new(Arc::clone(shared), index)
             .and_then(|build| std::thread::Builder::new().name(format!("road-{index}")).spawn(move || build.run()));
         match started {
             Ok(thread) => threads.push(thread),

@@ -169,6 +169,13 @@ impl Shared {
         *self.stop_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A client of that worker is gone.
+    pub(crate) fn leave(&self, index: usize) {
+        if let Some(post) = self.posts.get(index) {
+            post.clients.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn clients(&self) -> usize {
         self.posts.iter().map(|post| post.clients.load(Ordering::Relaxed)).sum()
     }

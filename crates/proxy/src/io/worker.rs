@@ -1,37 +1,469 @@
-//! One worker: its loop and what it drives.
+//! One worker: its loop, and who is called when something is ready.
+//!
+//! Owns a readiness loop and everything in it: connections never change their worker, so nothing here is locked. Must
+//! never block but in its one wait. Read `run`, then `client.rs` for HTTP and `pipe.rs` for TCP.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Instant, SystemTime};
 
-use rustix::event::epoll;
+use evenkeel_core::balance::Candidate;
+use evenkeel_core::routes::Phase;
+use evenkeel_core::time::Timestamp;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
 
-use super::shared::Shared;
+use super::client::{Client, Presence, millis};
+use super::listen::{self, Accepted};
+use super::pipe::Tunnel;
+use super::shared::{Arrival, Post, Shared};
+use super::slots::{Slot, Slots};
+use super::stream::{INTEREST, Stream};
+use super::view::{GateView, Place, Turnover, View};
+use crate::drain::{self, Cuts};
+use crate::fault::Fault;
+use crate::wheel::Wheel;
+
+/// Bytes read at once; every connection of a worker reads into the same ones.
+const SCRATCH: usize = 64 * 1024;
+/// Connections taken from a listener before others get their turn.
+const ACCEPTS: usize = 8;
+/// How long accepting rests when no descriptor is to be had.
+const PAUSE_MS: u64 = 100;
+const WAKE: u64 = u64::MAX;
 
 pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    index: usize,
+    pub(super) epoll: OwnedFd,
+    pub(super) slots: Slots,
+    wheel: Wheel,
+    view: View,
+    cuts: Cuts<Rc<Place>>,
+    listening: BTreeMap<SocketAddr, u64>,
+    pub(super) scratch: Box<[u8]>,
+    /// Bytes for the client at hand.
+    pub(super) out: Vec<u8>,
+    pub(super) seats: Vec<Candidate>,
+    /// Connections that had more to do than their turn allowed.
+    pub(super) again: Vec<u64>,
+    due: Vec<(u64, u64)>,
+    started: Instant,
+    /// Milliseconds since the worker started, as of this turn of the loop.
+    pub(super) now: u64,
+    pub(super) connect_ms: u64,
+    sequence: u64,
+    paused_until: Option<u64>,
+    pub(super) stopping: bool,
+}
+
+/// What a worker is built from; the worker itself is made on its own thread, because it must not leave it.
+pub(super) struct Blueprint {
     shared: Arc<Shared>,
     index: usize,
     epoll: OwnedFd,
 }
 
-impl Worker {
+impl Blueprint {
     pub(super) fn new(shared: Arc<Shared>, index: usize) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let wake = epoll::EventData::new_u64(0);
-        epoll::add(&epoll, &shared.posts[index].wake, wake, epoll::EventFlags::IN | epoll::EventFlags::ET)?;
+        let post = shared.posts.get(index).ok_or(io::ErrorKind::NotFound)?;
+        epoll::add(&epoll, &post.wake, EventData::new_u64(WAKE), EventFlags::IN | EventFlags::ET)?;
         Ok(Self { shared, index, epoll })
     }
 
     pub(super) fn run(self) {
-        let mut events = Vec::with_capacity(512);
-        while self.shared.stopping().is_none() {
-            let post = &self.shared.posts[self.index];
-            let sequence = self.shared.sequence.load(Ordering::Acquire);
-            post.generation.store(self.shared.plan.load().generation, Ordering::Release);
-            post.sequence.store(sequence, Ordering::Release);
+        let connect_ms = millis(self.shared.connect_timeout);
+        let worker = Worker {
+            shared: self.shared,
+            index: self.index,
+            epoll: self.epoll,
+            slots: Slots::default(),
+            wheel: Wheel::new(),
+            view: View::default(),
+            cuts: Cuts::default(),
+            listening: BTreeMap::new(),
+            scratch: vec![0; SCRATCH].into_boxed_slice(),
+            out: Vec::new(),
+            seats: Vec::new(),
+            again: Vec::new(),
+            due: Vec::new(),
+            started: Instant::now(),
+            now: 1,
+            connect_ms,
+            sequence: 0,
+            paused_until: None,
+            stopping: false,
+        };
+        worker.run();
+    }
+}
+
+impl Worker {
+    fn post(&self) -> &Post {
+        &self.shared.posts[self.index]
+    }
+
+    fn run(mut self) {
+        let mut events: Vec<Event> = Vec::with_capacity(512);
+        loop {
+            self.look_at_clock();
+            self.contain(Self::follow);
+            if self.is_done() {
+                return;
+            }
+            self.contain(Self::expire);
+            let timeout = self.patience();
             events.clear();
-            let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None);
+            // An interrupted wait is an empty one.
+            let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref());
+            self.look_at_clock();
+            for event in &events {
+                let (key, flags) = (event.data.u64(), event.flags);
+                self.contain(|worker| worker.on_event(key, flags));
+            }
+            for key in std::mem::take(&mut self.again) {
+                self.contain(|worker| worker.touch(key));
+            }
         }
     }
+
+    /// Runs one step; a panic in it costs the connection it was about, and is counted.
+    fn contain(&mut self, step: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| step(self))).is_ok() {
+            return;
+        }
+        self.post().panics.fetch_add(1, Ordering::Relaxed);
+        self.out.clear();
+        for owner in self.slots.keys(|slot| matches!(slot, Slot::Busy)) {
+            self.slots.remove(owner);
+            for lent in self.slots.keys(|slot| matches!(slot, Slot::Lent(by) if *by == owner)) {
+                self.slots.remove(lent);
+            }
+        }
+    }
+
+    fn look_at_clock(&mut self) {
+        self.now = millis(self.started.elapsed()) + 1;
+    }
+
+    fn on_event(&mut self, key: u64, flags: EventFlags) {
+        if key == WAKE {
+            return self.on_wake();
+        }
+        match self.slots.slot(key) {
+            // An event for something that is gone.
+            None | Some(Slot::Busy) => {}
+            Some(Slot::Listener(gate)) => {
+                let gate = Rc::clone(gate);
+                self.accept(&gate);
+            }
+            Some(Slot::Client(client)) => {
+                client.stream.mark(flags);
+                self.touch(key);
+            }
+            Some(Slot::Tunnel(tunnel)) => {
+                tunnel.client.mark(flags);
+                self.touch(key);
+            }
+            Some(Slot::Idle(_)) => {
+                // Nothing was asked, so whatever it says is not for anyone.
+                if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
+                    self.close_idle(key);
+                }
+            }
+            Some(Slot::Lent(owner)) => {
+                let owner = *owner;
+                let origin = match self.slots.slot(owner) {
+                    Some(Slot::Client(client)) => client.origin.as_deref_mut(),
+                    Some(Slot::Tunnel(tunnel)) => tunnel.origin.as_deref_mut(),
+                    _ => None,
+                };
+                if let Some(origin) = origin.filter(|origin| origin.key == key) {
+                    origin.mark(flags);
+                    self.touch(owner);
+                }
+            }
+        }
+    }
+
+    /// Drives whatever the key stands for.
+    fn touch(&mut self, key: u64) {
+        match self.slots.take(key) {
+            Some(Slot::Client(client)) => self.drive_client(key, client),
+            Some(Slot::Tunnel(tunnel)) => self.drive_tunnel(key, tunnel),
+            Some(other) => self.slots.put(key, other),
+            None => {}
+        }
+    }
+
+    fn on_wake(&mut self) {
+        let mut count = [0u8; 8];
+        // Edge-triggered: an unread counter would do no harm, but it must not overflow.
+        let _ = rustix::io::read(&self.post().wake, &mut count);
+        for Arrival { socket, peer, at } in self.post().take_arrivals() {
+            match self.view.gate(&at) {
+                Some(gate) if !self.stopping => self.adopt(&gate, socket, peer),
+                _ => self.shared.leave(self.index),
+            }
+        }
+    }
+
+    fn accept(&mut self, gate: &Rc<GateView>) {
+        for _ in 0..ACCEPTS {
+            if self.shared.clients() >= self.shared.max_clients {
+                return self.pause();
+            }
+            match listen::accept(&gate.socket) {
+                Accepted::Nobody => return,
+                Accepted::Exhausted => return self.pause(),
+                Accepted::Client(socket, peer) => {
+                    let chosen = self.fewest();
+                    let Some(post) = self.shared.posts.get(chosen) else { return };
+                    post.clients.fetch_add(1, Ordering::Relaxed);
+                    if chosen == self.index {
+                        self.adopt(gate, socket, peer);
+                    } else {
+                        let arrival = Arrival { socket, peer, at: gate.socket.address };
+                        post.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(arrival);
+                        post.wake();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The worker that gets the next client: this one, unless another has clearly fewer.
+    fn fewest(&self) -> usize {
+        let count = |index: usize| self.shared.posts[index].clients.load(Ordering::Relaxed);
+        let own = count(self.index);
+        let least = (0..self.shared.posts.len()).min_by_key(|index| count(*index)).unwrap_or(self.index);
+        if own > count(least) + 1 { least } else { self.index }
+    }
+
+    /// Takes a client that was counted already.
+    fn adopt(&mut self, gate: &Rc<GateView>, socket: OwnedFd, peer: SocketAddr) {
+        let lane = Rc::clone(&gate.lane.borrow());
+        let presence = Presence::new(&self.shared, self.index, &lane.meter);
+        let stream = Stream::plain(socket);
+        let key = self.slots.add(Slot::Busy);
+        if epoll::add(&self.epoll, stream.fd(), EventData::new_u64(key), INTEREST).is_err() {
+            self.slots.remove(key);
+            return;
+        }
+        self.arm(key, self.now + millis(lane.idle));
+        if lane.sees_requests() {
+            let client = Client::new(stream, peer, Rc::clone(gate), self.now, presence);
+            self.slots.put(key, Slot::Client(Box::new(client)));
+        } else {
+            self.drive_tunnel(key, Box::new(Tunnel::new(stream, lane, self.now, presence)));
+        }
+    }
+
+    /// Rests accepting: without descriptors every wait would return at once, with nothing to be done.
+    fn pause(&mut self) {
+        if self.paused_until.is_some() {
+            return;
+        }
+        self.post().accept_pauses.fetch_add(1, Ordering::Relaxed);
+        self.paused_until = Some(self.now + PAUSE_MS);
+        for gate in self.view.gates() {
+            let _ = epoll::delete(&self.epoll, &gate.socket.fd);
+        }
+    }
+
+    fn listen(&self, gate: &GateView, key: u64) {
+        // It fails only without memory; the next publication tries again.
+        let _ =
+            epoll::add(&self.epoll, &gate.socket.fd, EventData::new_u64(key), EventFlags::IN | EventFlags::EXCLUSIVE);
+    }
+
+    /// Looks whether there are new Routes, or the road is to stop.
+    fn follow(&mut self) {
+        let sequence = self.shared.sequence.load(Ordering::Acquire);
+        if sequence != self.sequence {
+            self.sequence = sequence;
+            let plan = self.shared.plan.load_full();
+            let turnover = self.view.turn(&plan, &self.shared.posts[self.index].book);
+            self.turn(turnover);
+            let stays = |name: &_, instance: Option<&_>| {
+                plan.balancers.get(name).is_some_and(|balancer| {
+                    instance.is_none_or(|id| balancer.routes.targets.iter().any(|target| target.instance == *id))
+                })
+            };
+            self.post().book.retain(stays);
+            self.post().generation.store(plan.generation, Ordering::Release);
+            self.post().sequence.store(sequence, Ordering::Release);
+        }
+        if !self.stopping && self.shared.stopping().is_some() {
+            self.stopping = true;
+            for gate in self.view.gates() {
+                gate.open.set(false);
+                let _ = epoll::delete(&self.epoll, &gate.socket.fd);
+            }
+            self.wind_down();
+        }
+    }
+
+    fn turn(&mut self, turnover: Turnover) {
+        for gate in &turnover.closed {
+            let _ = epoll::delete(&self.epoll, &gate.socket.fd);
+            if let Some(key) = self.listening.remove(&gate.socket.address) {
+                self.slots.remove(key);
+            }
+        }
+        for gate in turnover.opened {
+            let key = self.slots.add(Slot::Listener(Rc::clone(&gate)));
+            self.listening.insert(gate.socket.address, key);
+            if self.paused_until.is_none() && !self.stopping {
+                self.listen(&gate, key);
+            }
+        }
+        for key in turnover.idle {
+            self.close_idle(key);
+        }
+        for place in turnover.draining {
+            if let Phase::Draining { until } = place.phase.get() {
+                self.cuts.add(until, place);
+            }
+        }
+        if !turnover.closed.is_empty() {
+            self.wind_down();
+        }
+    }
+
+    /// Clients of listeners that are gone: idle ones are closed, others after the answer at hand.
+    fn wind_down(&mut self) {
+        for key in self.slots.keys(|slot| matches!(slot, Slot::Client(client) if !client.gate.open.get())) {
+            if let Some(Slot::Client(client)) = self.slots.slot(key) {
+                client.session.wind_down();
+            }
+            self.touch(key);
+        }
+    }
+
+    fn is_done(&mut self) -> bool {
+        let Some(at) = self.shared.stopping() else { return false };
+        if self.post().clients.load(Ordering::Relaxed) > 0 && Instant::now() < at {
+            return false;
+        }
+        for key in self.slots.keys(|slot| matches!(slot, Slot::Client(_) | Slot::Tunnel(_))) {
+            self.contain(|worker| worker.cut(key));
+        }
+        true
+    }
+
+    /// Takes the instance away from whoever holds it.
+    fn cut(&mut self, key: u64) {
+        match self.slots.take(key) {
+            Some(Slot::Client(mut client)) => {
+                client.session.cut(&mut self.out);
+                self.drive_client(key, client);
+            }
+            Some(Slot::Tunnel(tunnel)) => self.fail_tunnel(key, tunnel, Fault::Cut),
+            Some(other) => self.slots.put(key, other),
+            None => {}
+        }
+    }
+
+    /// Does what the time has come for.
+    fn expire(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.due(self.now, &mut due);
+        for (key, tick) in due.drain(..) {
+            self.contain(|worker| worker.ring(key, tick));
+        }
+        self.due = due;
+        if self.cuts.next().is_some() {
+            let now = wall_clock();
+            for (at, place) in self.cuts.due(now) {
+                if drain::holds(at, place.phase.get()) {
+                    self.cut_place(&place);
+                }
+            }
+        }
+        if self.paused_until.is_some_and(|until| until <= self.now) {
+            self.paused_until = None;
+            for gate in self.view.gates().filter(|_| !self.stopping) {
+                if let Some(key) = self.listening.get(&gate.socket.address) {
+                    self.listen(gate, *key);
+                }
+            }
+        }
+    }
+
+    fn cut_place(&mut self, place: &Rc<Place>) {
+        let holds = |slot: &Slot| {
+            let origin = match slot {
+                Slot::Client(client) => client.origin.as_ref(),
+                Slot::Tunnel(tunnel) => tunnel.origin.as_ref(),
+                _ => None,
+            };
+            origin.is_some_and(|origin| Rc::ptr_eq(&origin.place, place))
+        };
+        for key in self.slots.keys(holds) {
+            self.cut(key);
+        }
+    }
+
+    /// A wheel's entry is due: it may be an old one, or the deadline may have moved on.
+    fn ring(&mut self, key: u64, tick: u64) {
+        match self.slots.armed(key) {
+            Some(armed) if *armed == tick => *armed = 0,
+            _ => return,
+        }
+        let connect_ms = self.connect_ms;
+        let deadline = match self.slots.slot(key) {
+            Some(Slot::Client(client)) => client.deadline(connect_ms),
+            Some(Slot::Tunnel(tunnel)) => tunnel.deadline(connect_ms),
+            Some(Slot::Idle(origin)) => origin.since + origin.idle_ms,
+            _ => return,
+        };
+        if deadline > self.now {
+            return self.arm(key, deadline);
+        }
+        match self.slots.take(key) {
+            Some(Slot::Client(client)) => {
+                self.arm(key, self.now + 1000);
+                self.client_late(key, client);
+            }
+            Some(Slot::Tunnel(tunnel)) => {
+                self.arm(key, self.now + 1000);
+                self.tunnel_late(key, tunnel);
+            }
+            Some(other) => {
+                self.slots.put(key, other);
+                self.close_idle(key);
+            }
+            None => {}
+        }
+    }
+
+    /// Has the key looked at no later than `at`.
+    pub(super) fn arm(&mut self, key: u64, at: u64) {
+        let Some(armed) = self.slots.armed(key) else { return };
+        if *armed == 0 || at < *armed * crate::wheel::TICK_MS {
+            *armed = self.wheel.arm(key, at);
+        }
+    }
+
+    /// How long the loop may sleep.
+    fn patience(&self) -> Option<Timespec> {
+        let wall = |at: Timestamp| self.now + millis(at.since(wall_clock())) + 1;
+        let stop = self.shared.stopping().map(|at| self.now + millis(at.saturating_duration_since(Instant::now())) + 1);
+        let moments = [self.wheel.next_ms(), self.cuts.next().map(wall), self.paused_until, stop];
+        let next = if self.again.is_empty() { moments.into_iter().flatten().min()? } else { self.now };
+        let wait = next.saturating_sub(self.now);
+        Some(Timespec { tv_sec: (wait / 1000) as i64, tv_nsec: (wait % 1000 * 1_000_000) as i64 })
+    }
+}
+
+fn wall_clock() -> Timestamp {
+    Timestamp(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis))
 }

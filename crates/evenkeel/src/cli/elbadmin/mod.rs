@@ -70,16 +70,22 @@ pub struct Elbadmin {
     pub reach: Reach,
 }
 
+/// What it prints when it is given no command.
+///
+/// # Errors
+/// Those of writing.
+pub fn help(streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
+    write!(streams.out, "{}", super::alone("elbadmin").render_help())?;
+    Ok(Outcome::Failed)
+}
+
 /// Carries out one `elbadmin` command.
 ///
 /// # Errors
 /// What the daemon refused, or that it could not be reached. An unknown load balancer is no error, as in boto: a message
 /// and exit code 0.
 pub fn run(args: &Elbadmin, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
-    let Some(command) = args.command.as_deref() else {
-        write!(streams.out, "{}", super::alone("elbadmin").render_help())?;
-        return Ok(Outcome::Failed);
-    };
+    let Some(command) = args.command.as_deref() else { return help(streams) };
     if let Some(region) = args.region.as_deref()
         && !client.regions()?.iter().any(|served| served == region)
     {

@@ -8,6 +8,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::PoisonError;
@@ -46,17 +47,22 @@ pub(super) enum AgentEnd {
 /// Works until the driver closes. What is left in the queue then, the next driver finds on disk.
 pub(super) fn run(shared: &Shared) {
     while let Some(job) = next(shared) {
-        match job {
-            Job::Launch(spec) => match make(shared, &spec) {
-                Ok(()) => begin(shared, &spec.instance, spec.boot),
-                // Without its spec no agent ever ran it.
-                Err(why) => finish(shared, &spec.instance, spec.boot, Exit::NeverStarted(why)),
-            },
-            Job::Start(id, boot) => begin(shared, &id, boot),
-            Job::Settle(id, boot, end) => settle(shared, &id, boot, end),
-            // What cannot be deleted now is tried again when the driver is next opened.
-            Job::Discard(path) => drop(fs::remove_dir_all(path)),
-        }
+        // A panic costs its job, not the thread that all later ones need.
+        let _ = catch_unwind(AssertUnwindSafe(|| work(shared, job)));
+    }
+}
+
+fn work(shared: &Shared, job: Job) {
+    match job {
+        Job::Launch(spec) => match make(shared, &spec) {
+            Ok(()) => begin(shared, &spec.instance, spec.boot),
+            // Without its spec no agent ever ran it.
+            Err(why) => finish(shared, &spec.instance, spec.boot, Exit::NeverStarted(why)),
+        },
+        Job::Start(id, boot) => begin(shared, &id, boot),
+        Job::Settle(id, boot, end) => settle(shared, &id, boot, end),
+        // What cannot be deleted now is tried again when the driver is next opened.
+        Job::Discard(path) => drop(fs::remove_dir_all(path)),
     }
 }
 
@@ -175,7 +181,9 @@ fn settle(shared: &Shared, id: &InstanceId, boot: u32, end: AgentEnd) {
             return begin(shared, id, boot);
         }
     }
+    let told = shared.slots().get(id).is_some_and(|slot| slot.boot == boot && (slot.kill || slot.stop.is_some()));
     close(shared, id, boot, |status| match (status, end) {
+        (None, _) if told => Exit::NeverStarted(STOPPED_BEFORE_START.into()),
         (None, end) => Exit::NeverStarted(never(end, &shared.folder_of(id))),
         (Some(_), AgentEnd::Killed(signal)) => Exit::Signal(signal),
         (Some(_), _) => Exit::Unknown,

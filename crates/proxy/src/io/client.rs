@@ -1,0 +1,467 @@
+//! A client's HTTP connection, driven.
+//!
+//! Owns the order in which a [`Session`]'s wishes meet the sockets. Must never interpret a byte: the session does.
+//! Start at `pump`.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::origin::{Connecting, Origin};
+use super::shared::Shared;
+use super::slots::Slot;
+use super::stream::{Read, Stream, Write};
+use super::view::{GateView, Lane, Place};
+use super::worker::Worker;
+use crate::meter::NodeBlock;
+use crate::request::{Next, Session, Waits};
+
+/// Moves of one connection before others get their turn.
+const TURNS: u32 = 32;
+/// How long a connection that is closed waits for the client to see why.
+const LINGER_MS: u64 = 2000;
+
+/// A client and the instance connection it holds at the moment.
+pub(super) struct Client {
+    pub(super) stream: Stream,
+    peer: SocketAddr,
+    pub(super) gate: Rc<GateView>,
+    lane: Rc<Lane>,
+    pub(super) session: Session,
+    /// Bytes the client has not taken yet; while there are any, its instance is not read.
+    pending: Vec<u8>,
+    flushed: usize,
+    pub(super) origin: Option<Box<Origin>>,
+    /// Places tried for this request; true for those not to be tried again in any way.
+    tried: Vec<(Rc<Place>, bool)>,
+    /// When bytes last moved, in the worker's milliseconds.
+    last: u64,
+    /// When the head at hand, or lingering, began.
+    since: u64,
+    lingering: bool,
+    began: Option<Instant>,
+    _presence: Presence,
+}
+
+/// A client counted in, for as long as it lives.
+pub(super) struct Presence {
+    shared: Arc<Shared>,
+    index: usize,
+    meter: Arc<NodeBlock>,
+}
+
+impl Presence {
+    pub(super) fn new(shared: &Arc<Shared>, index: usize, meter: &Arc<NodeBlock>) -> Self {
+        meter.open_clients.add(1);
+        meter.accepted.add(1);
+        Self { shared: Arc::clone(shared), index, meter: Arc::clone(meter) }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.meter.open_clients.sub(1);
+        self.shared.leave(self.index);
+    }
+}
+
+impl Client {
+    pub(super) fn new(stream: Stream, peer: SocketAddr, gate: Rc<GateView>, now: u64, presence: Presence) -> Self {
+        let lane = Rc::clone(&gate.lane.borrow());
+        Self {
+            stream,
+            peer,
+            gate,
+            lane,
+            session: Session::default(),
+            pending: Vec::new(),
+            flushed: 0,
+            origin: None,
+            tried: Vec::new(),
+            last: now,
+            since: 0,
+            lingering: false,
+            began: None,
+            _presence: presence,
+        }
+    }
+
+    fn idle_ms(&self) -> u64 {
+        millis(self.lane.idle)
+    }
+
+    /// When it is to be looked at again, in the worker's milliseconds.
+    pub(super) fn deadline(&self, connect_ms: u64) -> u64 {
+        if self.lingering {
+            return self.since + LINGER_MS;
+        }
+        match &self.origin {
+            _ if !self.pending.is_empty() => self.last + self.idle_ms(),
+            Some(origin) if !origin.connected => origin.since + connect_ms.min(self.idle_ms()),
+            _ if self.session.waits() == Waits::Head => self.since + self.idle_ms(),
+            _ => self.last + self.idle_ms(),
+        }
+    }
+}
+
+pub(super) fn millis(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
+}
+
+impl Worker {
+    /// Drives a client as far as it goes now, and puts it back or closes it.
+    pub(super) fn drive_client(&mut self, key: u64, mut client: Box<Client>) {
+        if self.pump(key, &mut client) {
+            self.slots.put(key, Slot::Client(client));
+        } else {
+            if let Some(origin) = client.origin.take() {
+                self.discard(*origin);
+            }
+            self.count(&mut client);
+            self.out.clear();
+            self.slots.remove(key);
+        }
+    }
+
+    /// False when the connection is over.
+    fn pump(&mut self, key: u64, c: &mut Client) -> bool {
+        if c.lingering {
+            return self.linger(c);
+        }
+        if c.stream.broken && c.session.is_busy() {
+            c.session.client_gone(&mut self.out);
+        }
+        for _ in 0..TURNS {
+            let mut moved = self.flush(c);
+            match c.session.next() {
+                Next::Wait => {}
+                Next::Borrow => {
+                    self.borrow(key, c);
+                    moved = true;
+                }
+                Next::GiveBack { reuse } => {
+                    self.give_back(c, reuse);
+                    moved = true;
+                }
+                Next::Close if c.pending.is_empty() => {
+                    return self.close(key, c);
+                }
+                Next::Close => {}
+                Next::Abort => {
+                    c.stream.abort();
+                    return false;
+                }
+            }
+            moved |= self.send_up(c);
+            moved |= self.read_origin(c);
+            moved |= self.read_client(c);
+            self.count(c);
+            // Let go before the client is told: whoever acts on the answer finds nothing in flight.
+            if let Next::GiveBack { reuse } = c.session.next() {
+                self.give_back(c, reuse);
+                moved = true;
+            }
+            // A client that is gone leaves something to be undone.
+            moved |= self.deliver(c);
+            if !moved {
+                return true;
+            }
+        }
+        self.again.push(key);
+        true
+    }
+
+    /// Gets a connection to an instance: an idle one where that is safe, a new one otherwise.
+    fn borrow(&mut self, key: u64, c: &mut Client) {
+        let lane = Rc::clone(&c.lane);
+        let is = |place: &Rc<Place>, tried: &Rc<Place>| Rc::ptr_eq(place, tried);
+        let untried = lane.choose(&mut self.seats, |place| c.tried.iter().any(|(tried, _)| is(place, tried)));
+        // When only an old connection was at fault, its instance may answer on a new one.
+        let chosen = untried.or_else(|| {
+            lane.choose(&mut self.seats, |place| c.tried.iter().any(|(tried, done)| *done && is(place, tried)))
+                .filter(|_| !c.tried.is_empty())
+        });
+        let Some(place) = chosen else { return c.session.no_target(&mut self.out) };
+        let port = lane.port_of(&place);
+        let idle = if c.tried.is_empty() { self.lend(&place, port, key) } else { None };
+        c.origin = idle.or_else(|| self.connect(&place, port, key));
+        match &c.origin {
+            Some(origin) => {
+                c.session.lent();
+                if !origin.connected {
+                    self.arm(key, self.now + self.connect_ms);
+                }
+            }
+            None => {
+                lane.meter.connect_errors.add(1);
+                c.tried.push((place, true));
+                c.session.not_connected(&mut self.out);
+            }
+        }
+        c.last = self.now;
+    }
+
+    /// Lets go of the instance, and goes on with what the client has already sent.
+    fn give_back(&mut self, c: &mut Client, reuse: bool) {
+        if let Some(origin) = c.origin.take() {
+            if reuse {
+                self.shelve(origin, c.idle_ms());
+            } else {
+                self.discard(*origin);
+            }
+        }
+        self.count(c);
+        c.session.given_back();
+        if !c.session.is_busy() {
+            c.tried = Vec::new();
+            self.enter(c);
+            let front = c.lane.forwarded(c.peer.ip());
+            c.session.advance(&front, &mut self.out);
+            self.note_head(c);
+        }
+    }
+
+    /// A request takes the listener's present state with it, for its whole life.
+    fn enter(&mut self, c: &mut Client) {
+        let lane = c.gate.lane.borrow();
+        if !Rc::ptr_eq(&lane, &c.lane) {
+            c.lane = Rc::clone(&lane);
+        }
+        if !c.gate.open.get() || self.stopping {
+            c.session.wind_down();
+        }
+    }
+
+    fn send_up(&mut self, c: &mut Client) -> bool {
+        let Some(origin) = c.origin.as_deref_mut() else { return false };
+        if !origin.connected {
+            match origin.settle() {
+                Connecting::Pending => return false,
+                Connecting::Made => {}
+                Connecting::Failed => {
+                    self.connect_failed(c);
+                    return true;
+                }
+            }
+        }
+        if !origin.stream.writable || c.session.unsent().is_empty() {
+            return false;
+        }
+        match origin.stream.write(c.session.unsent()) {
+            Write::Took(count) => c.session.sent(count),
+            Write::NotReady => return false,
+            Write::Broken => {
+                // It may have answered before it closed: reading tells.
+                c.session.not_sent();
+                origin.stream.readable = true;
+            }
+        }
+        c.last = self.now;
+        true
+    }
+
+    fn connect_failed(&mut self, c: &mut Client) {
+        if let Some(origin) = &c.origin {
+            c.lane.meter.connect_errors.add(1);
+            origin.place.meter.connect_errors.add(1);
+            origin.place.suspect(&self.shared);
+            c.tried.push((Rc::clone(&origin.place), true));
+        }
+        c.session.not_connected(&mut self.out);
+    }
+
+    fn read_origin(&mut self, c: &mut Client) -> bool {
+        let Some(origin) = c.origin.as_deref_mut() else { return false };
+        if !origin.connected
+            || !origin.stream.readable
+            || !c.pending.is_empty()
+            || !self.out.is_empty()
+            || !c.session.wants_origin()
+        {
+            return false;
+        }
+        let orderly = match origin.stream.read(&mut self.scratch) {
+            Read::Bytes(count) => {
+                c.session.origin_bytes(&self.scratch[..count], &mut self.out);
+                c.last = self.now;
+                return true;
+            }
+            Read::NotReady => return false,
+            Read::End => true,
+            Read::Broken => false,
+        };
+        c.lane.meter.resets.add(1);
+        origin.place.meter.resets.add(1);
+        if c.session.origin_closed(orderly, &mut self.out) {
+            // An old connection may just have idled too long; a new one that breaks says something of its instance.
+            if !origin.reused && !orderly {
+                origin.place.suspect(&self.shared);
+            }
+            c.tried.push((Rc::clone(&origin.place), !origin.reused));
+        }
+        true
+    }
+
+    fn read_client(&mut self, c: &mut Client) -> bool {
+        if !c.stream.readable || !c.pending.is_empty() || !self.out.is_empty() || !c.session.wants_client() {
+            return false;
+        }
+        match c.stream.read(&mut self.scratch) {
+            Read::Bytes(count) => {
+                c.last = self.now;
+                c.lane.meter.bytes_in.add(count as u64);
+                if !c.session.is_busy() {
+                    self.enter(c);
+                }
+                let front = c.lane.forwarded(c.peer.ip());
+                c.session.client_bytes(&self.scratch[..count], &front, &mut self.out);
+                self.note_head(c);
+                true
+            }
+            Read::NotReady => false,
+            Read::End => {
+                c.session.client_eof(&mut self.out);
+                true
+            }
+            Read::Broken => {
+                c.session.client_gone(&mut self.out);
+                true
+            }
+        }
+    }
+
+    /// A head has an absolute deadline, from its first byte on.
+    fn note_head(&mut self, c: &mut Client) {
+        if c.session.waits() != Waits::Head {
+            c.since = 0;
+        } else if c.since == 0 {
+            c.since = self.now.max(1);
+        }
+    }
+
+    /// Sends what the session has to say; what is not taken waits.
+    fn deliver(&mut self, c: &mut Client) -> bool {
+        if self.out.is_empty() {
+            return false;
+        }
+        let mut took = 0;
+        if c.pending.is_empty() && c.stream.writable {
+            match c.stream.write(&self.out) {
+                Write::Took(count) => took = count,
+                Write::NotReady => {}
+                Write::Broken => {
+                    self.out.clear();
+                    c.session.client_gone(&mut self.out);
+                    c.stream.broken = true;
+                }
+            }
+        }
+        c.last = self.now;
+        c.lane.meter.bytes_out.add(took as u64);
+        c.pending.extend_from_slice(&self.out[took..]);
+        self.out.clear();
+        c.stream.broken
+    }
+
+    fn flush(&mut self, c: &mut Client) -> bool {
+        if c.pending.is_empty() || !c.stream.writable {
+            return false;
+        }
+        match c.stream.write(&c.pending[c.flushed..]) {
+            Write::Took(count) => {
+                c.flushed += count;
+                c.last = self.now;
+                c.lane.meter.bytes_out.add(count as u64);
+                if c.flushed == c.pending.len() {
+                    c.pending = Vec::new();
+                    c.flushed = 0;
+                }
+                true
+            }
+            Write::NotReady => false,
+            Write::Broken => {
+                c.pending = Vec::new();
+                c.flushed = 0;
+                c.session.client_gone(&mut self.out);
+                self.out.clear();
+                true
+            }
+        }
+    }
+
+    /// Closes, in a way that lets the client read the last answer: a reset would take it away.
+    fn close(&mut self, key: u64, c: &mut Client) -> bool {
+        self.count(c);
+        if c.stream.broken || (c.session.is_drained() && !c.stream.readable) {
+            return false;
+        }
+        c.stream.finish();
+        c.lingering = true;
+        c.since = self.now;
+        self.arm(key, self.now + LINGER_MS);
+        self.linger(c)
+    }
+
+    fn linger(&mut self, c: &mut Client) -> bool {
+        for _ in 0..TURNS {
+            if !c.stream.readable {
+                return true;
+            }
+            match c.stream.read(&mut self.scratch) {
+                Read::Bytes(_) => {}
+                Read::NotReady => return true,
+                Read::End | Read::Broken => return false,
+            }
+        }
+        // Whoever sends that much after it was told to stop is not waited for.
+        false
+    }
+
+    /// A client's deadline has passed.
+    pub(super) fn client_late(&mut self, key: u64, mut c: Box<Client>) {
+        if c.lingering {
+            self.slots.remove(key);
+            return;
+        }
+        if !c.pending.is_empty() {
+            c.pending = Vec::new();
+            c.flushed = 0;
+            c.session.stalled(&mut self.out);
+        } else if c.origin.as_ref().is_some_and(|origin| !origin.connected) {
+            self.connect_failed(&mut c);
+        } else {
+            c.session.timed_out(&mut self.out);
+        }
+        self.deliver(&mut c);
+        self.drive_client(key, c);
+    }
+
+    fn count(&mut self, c: &mut Client) {
+        let notes = c.session.take_notes();
+        if notes == crate::request::Notes::default() {
+            return;
+        }
+        let meter = &c.lane.meter;
+        if notes.request {
+            meter.requests.add(1);
+            c.began = Some(Instant::now());
+        }
+        if notes.retried {
+            meter.retries.add(1);
+        }
+        if let Some(status) = notes.answered {
+            let class = usize::from(status / 100).clamp(1, 5) - 1;
+            meter.from_instance[class].add(1);
+            if let Some(origin) = &c.origin {
+                origin.place.meter.answers[class].add(1);
+            }
+            if let Some(began) = c.began.take() {
+                c.lane.balancer.latency.record(began.elapsed());
+            }
+        }
+        if let Some(fault) = notes.fault {
+            meter.from_balancer[fault.index()].add(1);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! A TCP listener's connection, driven: bytes both ways.
+//!
+//! Owns the order in which the two directions meet the sockets. Must never look at a byte.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::client::{Presence, millis};
+use super::origin::{Connecting, Origin};
+use super::slots::Slot;
+use super::stream::{Read, Stream, Write};
+use super::view::{Lane, Place};
+use super::worker::Worker;
+use crate::fault::Fault;
+use crate::request::ATTEMPTS;
+use crate::tunnel::Pipe;
+
+/// Moves of one tunnel before others get their turn.
+const TURNS: u32 = 32;
+
+/// A client, its instance, and the bytes between them.
+pub(super) struct Tunnel {
+    pub(super) client: Stream,
+    lane: Rc<Lane>,
+    pub(super) origin: Option<Box<Origin>>,
+    up: Pipe,
+    down: Pipe,
+    tried: Vec<Rc<Place>>,
+    last: u64,
+    began: Instant,
+    opened: bool,
+    _presence: Presence,
+}
+
+impl Tunnel {
+    pub(super) fn new(client: Stream, lane: Rc<Lane>, now: u64, presence: Presence) -> Self {
+        Self {
+            client,
+            lane,
+            origin: None,
+            up: Pipe::default(),
+            down: Pipe::default(),
+            tried: Vec::new(),
+            last: now,
+            began: Instant::now(),
+            opened: false,
+            _presence: presence,
+        }
+    }
+
+    /// When it is to be looked at again, in the worker's milliseconds.
+    pub(super) fn deadline(&self, connect_ms: u64) -> u64 {
+        let idle = millis(self.lane.idle);
+        match &self.origin {
+            Some(origin) if !origin.connected => origin.since + connect_ms.min(idle),
+            _ => self.last + idle,
+        }
+    }
+}
+
+impl Worker {
+    /// Drives a tunnel as far as it goes now, and puts it back or closes it.
+    pub(super) fn drive_tunnel(&mut self, key: u64, mut tunnel: Box<Tunnel>) {
+        match self.pump_tunnel(key, &mut tunnel) {
+            Ok(true) => self.slots.put(key, Slot::Tunnel(tunnel)),
+            Ok(false) => self.end_tunnel(key, tunnel),
+            Err(fault) => self.fail_tunnel(key, tunnel, fault),
+        }
+    }
+
+    /// Ends a tunnel whose two directions are done.
+    fn end_tunnel(&mut self, key: u64, mut tunnel: Box<Tunnel>) {
+        if let Some(origin) = tunnel.origin.take() {
+            self.discard(*origin);
+        }
+        self.slots.remove(key);
+    }
+
+    /// Cuts a tunnel so that neither side can take it for done.
+    pub(super) fn fail_tunnel(&mut self, key: u64, tunnel: Box<Tunnel>, fault: Fault) {
+        tunnel.lane.meter.from_balancer[fault.index()].add(1);
+        if tunnel.opened {
+            tunnel.client.abort();
+            if let Some(origin) = &tunnel.origin {
+                origin.stream.abort();
+            }
+        }
+        self.end_tunnel(key, tunnel);
+    }
+
+    /// A tunnel's deadline has passed.
+    pub(super) fn tunnel_late(&mut self, key: u64, mut tunnel: Box<Tunnel>) {
+        if tunnel.origin.as_ref().is_some_and(|origin| !origin.connected) {
+            self.tunnel_not_connected(&mut tunnel);
+            return self.drive_tunnel(key, tunnel);
+        }
+        self.end_tunnel(key, tunnel);
+    }
+
+    fn pump_tunnel(&mut self, key: u64, t: &mut Tunnel) -> Result<bool, Fault> {
+        for _ in 0..TURNS {
+            let Some(origin) = t.origin.as_deref_mut() else {
+                if t.client.broken {
+                    return Err(Fault::ClientGone);
+                }
+                self.open_tunnel(key, t)?;
+                continue;
+            };
+            if !origin.connected {
+                match origin.settle() {
+                    Connecting::Pending if t.client.broken => return Err(Fault::ClientGone),
+                    Connecting::Pending => return Ok(true),
+                    Connecting::Failed => {
+                        self.tunnel_not_connected(t);
+                        continue;
+                    }
+                    Connecting::Made => {
+                        t.opened = true;
+                        t.lane.meter.requests.add(1);
+                        t.lane.balancer.latency.record(t.began.elapsed());
+                        t.tried = Vec::new();
+                    }
+                }
+            }
+            let scratch = &mut self.scratch;
+            let (up, read) = carry(&mut t.client, &mut origin.stream, &mut t.up, scratch).map_err(|end| match end {
+                End::Source => Fault::ClientGone,
+                End::Sink => Fault::TruncatedAnswer,
+            })?;
+            let (down, written) =
+                carry(&mut origin.stream, &mut t.client, &mut t.down, scratch).map_err(|end| match end {
+                    End::Source => Fault::TruncatedAnswer,
+                    End::Sink => Fault::ClientGone,
+                })?;
+            t.lane.meter.bytes_in.add(read);
+            t.lane.meter.bytes_out.add(written);
+            if t.up.is_closed() && t.down.is_closed() {
+                return Ok(false);
+            }
+            if !up && !down {
+                return Ok(true);
+            }
+            t.last = self.now;
+        }
+        self.again.push(key);
+        Ok(true)
+    }
+
+    fn open_tunnel(&mut self, key: u64, t: &mut Tunnel) -> Result<(), Fault> {
+        let fault = if t.tried.is_empty() { Fault::NoTarget } else { Fault::ConnectFailed };
+        if t.tried.len() >= usize::from(ATTEMPTS) {
+            return Err(fault);
+        }
+        let lane = Rc::clone(&t.lane);
+        let place = lane.choose(&mut self.seats, |place| t.tried.iter().any(|tried| Rc::ptr_eq(tried, place)));
+        let place = place.ok_or(fault)?;
+        let port = lane.port_of(&place);
+        t.origin = self.connect(&place, port, key);
+        if t.origin.is_none() {
+            lane.meter.connect_errors.add(1);
+        } else {
+            self.arm(key, self.now + self.connect_ms.min(millis(Duration::from_secs(3600))));
+        }
+        t.tried.push(place);
+        Ok(())
+    }
+
+    fn tunnel_not_connected(&mut self, t: &mut Tunnel) {
+        if let Some(origin) = t.origin.take() {
+            t.lane.meter.connect_errors.add(1);
+            origin.place.meter.connect_errors.add(1);
+            origin.place.suspect(&self.shared);
+            self.discard(*origin);
+        }
+    }
+}
+
+enum End {
+    Source,
+    Sink,
+}
+
+/// Moves what can be moved one way. Returns whether anything moved, and the bytes read.
+fn carry(from: &mut Stream, to: &mut Stream, pipe: &mut Pipe, scratch: &mut [u8]) -> Result<(bool, u64), End> {
+    let (mut moved, mut read) = (false, 0);
+    if !pipe.unsent().is_empty() && to.writable {
+        match to.write(pipe.unsent()) {
+            Write::Took(count) => {
+                pipe.sent(count);
+                moved = true;
+            }
+            Write::NotReady => {}
+            Write::Broken => return Err(End::Sink),
+        }
+    }
+    if pipe.wants() && from.readable {
+        match from.read(scratch) {
+            Read::Bytes(count) => {
+                moved = true;
+                read = count as u64;
+                let took = match if to.writable { to.write(&scratch[..count]) } else { Write::NotReady } {
+                    Write::Took(took) => took,
+                    Write::NotReady => 0,
+                    Write::Broken => return Err(End::Sink),
+                };
+                pipe.keep(&scratch[took..count]);
+            }
+            Read::NotReady => {}
+            Read::End => {
+                pipe.end();
+                moved = true;
+            }
+            Read::Broken => return Err(End::Source),
+        }
+    }
+    if pipe.closes() {
+        to.finish();
+        moved = true;
+    }
+    Ok((moved, read))
+}

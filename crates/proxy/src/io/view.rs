@@ -1,0 +1,319 @@
+//! Routes as one worker sees them.
+//!
+//! Owns the worker's turns, its idle connections and its counters beside what was published; all of it survives a
+//! change of Routes where the thing itself did. Must never be shared: another worker has its own.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_core::balance::{self, Candidate, Rota, Rule, Scope, Standing};
+use evenkeel_core::health::Health;
+use evenkeel_core::name::{LoadBalancerName, ZoneName};
+use evenkeel_core::noun::Protocol;
+use evenkeel_core::routes::{ListenerRoute, Node, Phase, Target};
+
+use super::listen::Bound;
+use super::shared::{Gate, Plan, PlannedBalancer, Shared};
+use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
+use crate::proto::emit::Forwarded;
+use crate::target::{TargetKey, TargetState};
+use crate::upstream::Shelf;
+
+/// One target as a worker knows it.
+pub(super) struct Place {
+    pub(super) key: TargetKey,
+    pub(super) address: IpAddr,
+    pub(super) port: Option<u16>,
+    pub(super) state: Arc<TargetState>,
+    pub(super) meter: Arc<TargetBlock>,
+    pub(super) phase: Cell<Phase>,
+    /// Not in Routes any more.
+    pub(super) gone: Cell<bool>,
+    shelves: RefCell<BTreeMap<u16, Shelf>>,
+}
+
+impl Place {
+    /// Whether connections to it may be kept for later.
+    pub(super) fn keeps(&self) -> bool {
+        !self.gone.get() && self.phase.get() == Phase::Serving
+    }
+
+    pub(super) fn lend(&self, port: u16) -> Option<u64> {
+        self.shelves.borrow_mut().get_mut(&port)?.lend()
+    }
+
+    pub(super) fn shelve(&self, port: u16, key: u64) -> bool {
+        self.keeps() && self.shelves.borrow_mut().entry(port).or_default().put(key)
+    }
+
+    pub(super) fn unshelve(&self, port: u16, key: u64) {
+        if let Some(shelf) = self.shelves.borrow_mut().get_mut(&port) {
+            shelf.remove(key);
+        }
+    }
+
+    fn clear(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.shelves.borrow_mut()).into_values().flat_map(|mut shelf| shelf.clear()).collect()
+    }
+
+    /// Marks it suspect and asks for a check, once until it is trusted again.
+    pub(super) fn suspect(&self, shared: &Shared) {
+        if self.state.suspect() {
+            // Nobody may be listening: then suspicion only passes it over.
+            let _ = shared.suspicion.send(self.key.clone());
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        match (self.phase.get(), self.state.health(), self.state.is_suspect()) {
+            (Phase::Serving, Health::InService, false) => Standing::Live,
+            (Phase::Serving, Health::InService, true) => Standing::Suspect,
+            _ => Standing::Out,
+        }
+    }
+
+    fn is_same(&self, target: &Target, state: &Arc<TargetState>) -> bool {
+        let port = target.port.map(evenkeel_core::name::Port::number);
+        self.address == target.address && self.port == port && Arc::ptr_eq(&self.state, state)
+    }
+}
+
+/// One balancer as a worker knows it.
+pub(super) struct BalancerView {
+    planned: Arc<PlannedBalancer>,
+    places: Vec<Rc<Place>>,
+    zones: Vec<ZoneName>,
+    zone_of: Vec<usize>,
+    rota: RefCell<Rota>,
+    pub(super) latency: Arc<LatencyBlock>,
+}
+
+/// One listener on one node: all that a connection accepted there needs to know.
+pub(super) struct Lane {
+    pub(super) balancer: Rc<BalancerView>,
+    pub(super) listener: ListenerRoute,
+    pub(super) address: SocketAddr,
+    scope: Scope,
+    pub(super) meter: Arc<NodeBlock>,
+    pub(super) idle: Duration,
+}
+
+impl Lane {
+    fn new(gate: &Gate, listener: &ListenerRoute, balancer: &Rc<BalancerView>, node: &Node, book: &Book) -> Self {
+        let routes = &gate.balancer.routes;
+        let scope = match &node.zone {
+            None if routes.cross_zone => Scope::Everyone,
+            None => Scope::EqualZones,
+            Some(_) if routes.cross_zone => Scope::Everyone,
+            // A zone without instances has no number: nobody is in reach.
+            Some(zone) => Scope::Zone(balancer.zones.iter().position(|z| z == zone).unwrap_or(usize::MAX)),
+        };
+        Self {
+            balancer: Rc::clone(balancer),
+            listener: listener.clone(),
+            address: gate.socket.address,
+            scope,
+            meter: book.node(&routes.name, &node.zone),
+            idle: routes.idle_timeout,
+        }
+    }
+
+    pub(super) fn forwarded(&self, client: IpAddr) -> Forwarded {
+        let proto = if self.listener.protocol == Protocol::Https { "https" } else { "http" };
+        Forwarded { client, node: self.address, proto, port: self.listener.port.number() }
+    }
+
+    /// Whether its clients speak HTTP.
+    pub(super) fn sees_requests(&self) -> bool {
+        self.listener.protocol.sees_requests()
+    }
+
+    /// The port on that instance.
+    pub(super) fn port_of(&self, place: &Place) -> u16 {
+        place.port.unwrap_or(self.listener.instance_port.number())
+    }
+
+    /// Chooses an instance that `passed` does not name.
+    pub(super) fn choose(&self, seats: &mut Vec<Candidate>, passed: impl Fn(&Rc<Place>) -> bool) -> Option<Rc<Place>> {
+        let balancer = &self.balancer;
+        seats.clear();
+        seats.extend(balancer.places.iter().zip(&balancer.zone_of).map(|(place, zone)| Candidate {
+            zone: *zone,
+            load: place.state.outstanding(),
+            standing: place.standing(),
+        }));
+        let rule = if self.sees_requests() { Rule::FewestOutstanding } else { Rule::RoundRobin };
+        let mut rota = balancer.rota.borrow_mut();
+        let chosen =
+            balance::choose(&mut rota, self.scope, rule, seats, |i| balancer.places.get(i).is_none_or(&passed));
+        chosen.and_then(|index| balancer.places.get(index)).cloned()
+    }
+}
+
+/// A listening socket in a worker's loop, and what is served on it now.
+pub(super) struct GateView {
+    pub(super) socket: Arc<Bound>,
+    pub(super) open: Cell<bool>,
+    pub(super) lane: RefCell<Rc<Lane>>,
+    balancer: LoadBalancerName,
+    protocol: Protocol,
+}
+
+/// Everything a worker drives by.
+#[derive(Default)]
+pub(super) struct View {
+    balancers: BTreeMap<LoadBalancerName, Rc<BalancerView>>,
+    gates: BTreeMap<SocketAddr, (Arc<Bound>, Rc<GateView>)>,
+}
+
+/// What a worker has to do after its view has changed.
+#[derive(Default)]
+pub(super) struct Turnover {
+    /// Gates to listen on.
+    pub(super) opened: Vec<Rc<GateView>>,
+    /// Gates to stop listening on; some may have been opened anew on the same socket.
+    pub(super) closed: Vec<Rc<GateView>>,
+    /// Idle connections to close.
+    pub(super) idle: Vec<u64>,
+    /// Targets that are draining.
+    pub(super) draining: Vec<Rc<Place>>,
+}
+
+impl View {
+    pub(super) fn gate(&self, at: &SocketAddr) -> Option<Rc<GateView>> {
+        self.gates.get(at).map(|(_, gate)| Rc::clone(gate))
+    }
+
+    pub(super) fn gates(&self) -> impl Iterator<Item = &Rc<GateView>> {
+        self.gates.values().map(|(_, gate)| gate)
+    }
+
+    /// Takes over a plan. What has not changed costs a comparison of pointers.
+    pub(super) fn turn(&mut self, plan: &Plan, book: &Book) -> Turnover {
+        let mut turnover = Turnover::default();
+        let mut before = std::mem::take(&mut self.balancers);
+        for (name, planned) in &plan.balancers {
+            let old = before.remove(name);
+            let view = match old {
+                Some(old) if Arc::ptr_eq(&old.planned, planned) => old,
+                old => Rc::new(rebuild(planned, old.as_deref(), book, &mut turnover)),
+            };
+            self.balancers.insert(name.clone(), view);
+        }
+        for gone in before.into_values().flat_map(|old| old.places.clone()) {
+            gone.gone.set(true);
+            turnover.idle.append(&mut gone.clear());
+        }
+        self.turn_gates(plan, book, &mut turnover);
+        turnover
+    }
+
+    fn turn_gates(&mut self, plan: &Plan, book: &Book, turnover: &mut Turnover) {
+        let mut before = std::mem::take(&mut self.gates);
+        for gate in &plan.gates {
+            let routes = &gate.balancer.routes;
+            let parts = (self.balancers.get(&routes.name), gate.listener(), routes.nodes.get(gate.node_index));
+            let (Some(balancer), Some(listener), Some(node)) = parts else { continue };
+            let at = gate.socket.address;
+            let same = |old: &GateView| {
+                Arc::ptr_eq(&old.socket, &gate.socket)
+                    && old.balancer == routes.name
+                    && old.protocol == listener.protocol
+            };
+            let view = match before.remove(&at) {
+                Some((_, old)) if same(&old) => {
+                    let unchanged = Rc::ptr_eq(&old.lane.borrow().balancer, balancer);
+                    if !unchanged {
+                        old.lane.replace(Rc::new(Lane::new(gate, listener, balancer, node, book)));
+                    }
+                    old
+                }
+                old => {
+                    turnover.closed.extend(old.map(|(_, old)| old));
+                    let view = Rc::new(GateView {
+                        socket: Arc::clone(&gate.socket),
+                        open: Cell::new(true),
+                        lane: RefCell::new(Rc::new(Lane::new(gate, listener, balancer, node, book))),
+                        balancer: routes.name.clone(),
+                        protocol: listener.protocol,
+                    });
+                    turnover.opened.push(Rc::clone(&view));
+                    view
+                }
+            };
+            self.gates.insert(at, (Arc::clone(&gate.socket), view));
+        }
+        turnover.closed.extend(before.into_values().map(|(_, old)| old));
+        turnover.closed.iter().for_each(|gate| gate.open.set(false));
+    }
+}
+
+fn rebuild(
+    planned: &Arc<PlannedBalancer>,
+    old: Option<&BalancerView>,
+    book: &Book,
+    turnover: &mut Turnover,
+) -> BalancerView {
+    let routes = &planned.routes;
+    let mut zones: Vec<ZoneName> = routes.targets.iter().map(|target| target.zone.clone()).collect();
+    zones.sort();
+    zones.dedup();
+    let mut known: BTreeMap<_, _> = old
+        .iter()
+        .flat_map(|old| old.places.iter().enumerate().map(|(at, place)| (place.key.1.clone(), (at, Rc::clone(place)))))
+        .collect();
+    let mut rota = Rota::new(routes.targets.len(), zones.len());
+    // Who is new has nothing to make up for.
+    let most = old.map_or(0, |old| (0..old.places.len()).map(|at| old.rota.borrow().turns(at)).max().unwrap_or(0));
+    let mut places = Vec::with_capacity(routes.targets.len());
+    for (index, (target, state)) in routes.targets.iter().zip(&planned.states).enumerate() {
+        let place = match known.remove(&target.instance) {
+            Some((at, place)) if place.is_same(target, state) => {
+                rota.resume(index, old.map_or(0, |old| old.rota.borrow().turns(at)));
+                place.phase.set(target.phase);
+                place
+            }
+            other => {
+                rota.resume(index, most);
+                if let Some((_, replaced)) = other {
+                    replaced.gone.set(true);
+                    turnover.idle.append(&mut replaced.clear());
+                }
+                Rc::new(Place {
+                    key: (routes.name.clone(), target.instance.clone()),
+                    address: target.address,
+                    port: target.port.map(evenkeel_core::name::Port::number),
+                    state: Arc::clone(state),
+                    meter: book.target(&routes.name, &target.instance),
+                    phase: Cell::new(target.phase),
+                    gone: Cell::new(false),
+                    shelves: RefCell::default(),
+                })
+            }
+        };
+        if target.phase != Phase::Serving {
+            turnover.idle.append(&mut place.clear());
+        }
+        if matches!(target.phase, Phase::Draining { .. }) {
+            turnover.draining.push(Rc::clone(&place));
+        }
+        places.push(place);
+    }
+    for (_, gone) in known.into_values() {
+        gone.gone.set(true);
+        turnover.idle.append(&mut gone.clear());
+    }
+    let zone_of = routes.targets.iter().map(|t| zones.binary_search(&t.zone).unwrap_or(usize::MAX)).collect();
+    BalancerView {
+        planned: Arc::clone(planned),
+        places,
+        zones,
+        zone_of,
+        rota: RefCell::new(rota),
+        latency: book.latency(&routes.name),
+    }
+}

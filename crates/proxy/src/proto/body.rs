@@ -1,0 +1,302 @@
+//! A body, piece by piece.
+//!
+//! Owns where it ends. Must never hold bytes: it says which of those given are data. Chunk extensions and trailers are
+//! checked and dropped. Source: RFC 9112 §6, §7.1.
+
+use super::scan::is_token_byte;
+
+/// Bytes the extensions of one chunk may have.
+pub const EXTENSION_LIMIT: u16 = 4096;
+/// Bytes all trailers of a body may have.
+pub const TRAILER_LIMIT: u16 = 16_384;
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none.
+    None,
+    /// After that many bytes.
+    Length(u64),
+    /// After the last chunk.
+    Chunked,
+    /// When the connection ends; responses only.
+    UntilClose,
+}
+
+/// What the next bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Data of the body, never empty.
+    Data(&'a [u8]),
+    /// All bytes are taken and the body goes on.
+    More,
+    /// The body is complete; what follows is not part of it.
+    End,
+}
+
+/// The body breaks the grammar of chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadChunk;
+
+/// Reads one body.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyReader {
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Done,
+    Length(u64),
+    UntilClose,
+    Size { value: u64, digits: u8 },
+    Extension { value: u64, seen: u16, quote: Quote },
+    SizeLf { value: u64 },
+    Data(u64),
+    DataCr,
+    DataLf,
+    TrailerStart { seen: u16 },
+    TrailerName { seen: u16 },
+    TrailerValue { seen: u16 },
+    TrailerLf { seen: u16 },
+    EndLf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quote {
+    Outside,
+    Inside,
+    Escaped,
+}
+
+impl BodyReader {
+    /// A reader at the beginning of a body.
+    #[must_use]
+    pub fn new(framing: Framing) -> Self {
+        let state = match framing {
+            Framing::None | Framing::Length(0) => State::Done,
+            Framing::Length(n) => State::Length(n),
+            Framing::Chunked => State::Size { value: 0, digits: 0 },
+            Framing::UntilClose => State::UntilClose,
+        };
+        Self { state }
+    }
+
+    /// Whether the body is complete.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// The connection ended: true when that is how this body was to end.
+    pub fn finish(&mut self) -> bool {
+        if matches!(self.state, State::UntilClose) {
+            self.state = State::Done;
+        }
+        self.is_done()
+    }
+
+    /// Takes bytes from the front of `input` up to the end of the next piece.
+    pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Piece<'a>, BadChunk> {
+        loop {
+            match &mut self.state {
+                State::Done => return Ok(Piece::End),
+                _ if input.is_empty() => return Ok(Piece::More),
+                State::UntilClose => return Ok(Piece::Data(std::mem::take(input))),
+                State::Length(left) => {
+                    let data = take(input, left);
+                    if *left == 0 {
+                        self.state = State::Done;
+                    }
+                    return Ok(Piece::Data(data));
+                }
+                State::Data(left) => {
+                    let data = take(input, left);
+                    if *left == 0 {
+                        self.state = State::DataCr;
+                    }
+                    return Ok(Piece::Data(data));
+                }
+                _ => {
+                    let byte = input[0];
+                    *input = &input[1..];
+                    self.state = self.state.step(byte)?;
+                }
+            }
+        }
+    }
+}
+
+fn take<'a>(input: &mut &'a [u8], left: &mut u64) -> &'a [u8] {
+    let len = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+    let (data, rest) = input.split_at(len);
+    *input = rest;
+    *left -= len as u64;
+    data
+}
+
+impl State {
+    /// One byte between data.
+    fn step(self, byte: u8) -> Result<Self, BadChunk> {
+        Ok(match (self, byte) {
+            // Sixteen digits at most, and nothing that is negative to whoever counts in signed numbers.
+            (Self::Size { value, digits: 0..16 }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F')
+                if value <= i64::MAX as u64 >> 4 =>
+            {
+                let digit = char::from(byte).to_digit(16).ok_or(BadChunk)?;
+                let Self::Size { digits, .. } = self else { return Err(BadChunk) };
+                Self::Size { value: value << 4 | u64::from(digit), digits: digits + 1 }
+            }
+            (Self::Size { value, digits: 1.. }, b'\r') => Self::SizeLf { value },
+            (Self::Size { value, digits: 1.. }, b';') => Self::Extension { value, seen: 0, quote: Quote::Outside },
+            (Self::Extension { seen: EXTENSION_LIMIT.., .. }, _) => return Err(BadChunk),
+            (Self::Extension { value, quote: Quote::Outside, .. }, b'\r') => Self::SizeLf { value },
+            (Self::Extension { value, seen, quote }, _) => {
+                Self::Extension { value, seen: seen + 1, quote: quote.step(byte)? }
+            }
+            (Self::SizeLf { value: 0 }, b'\n') => Self::TrailerStart { seen: 0 },
+            (Self::SizeLf { value }, b'\n') => Self::Data(value),
+            (Self::DataCr, b'\r') => Self::DataLf,
+            (Self::DataLf, b'\n') => Self::Size { value: 0, digits: 0 },
+            (Self::TrailerStart { .. }, b'\r') => Self::EndLf,
+            (Self::EndLf, b'\n') => Self::Done,
+            (Self::TrailerStart { seen } | Self::TrailerName { seen }, _)
+                if seen < TRAILER_LIMIT && is_token_byte(byte) =>
+            {
+                Self::TrailerName { seen: seen + 1 }
+            }
+            (Self::TrailerName { seen }, b':') => Self::TrailerValue { seen },
+            (Self::TrailerValue { seen }, b'\r') => Self::TrailerLf { seen },
+            (Self::TrailerValue { seen }, b'\t' | b' '..=b'~' | 0x80..) if seen < TRAILER_LIMIT => {
+                Self::TrailerValue { seen: seen + 1 }
+            }
+            (Self::TrailerLf { seen }, b'\n') => Self::TrailerStart { seen },
+            _ => return Err(BadChunk),
+        })
+    }
+}
+
+impl Quote {
+    /// One byte of an extension: a token, its value or a quoted string, which alone may hold anything visible.
+    fn step(self, byte: u8) -> Result<Self, BadChunk> {
+        let visible = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+        match (self, byte) {
+            (Self::Outside, b'"') => Ok(Self::Inside),
+            (Self::Outside, b';' | b'=' | b' ' | b'\t') => Ok(Self::Outside),
+            (Self::Outside, _) if is_token_byte(byte) => Ok(Self::Outside),
+            (Self::Inside, b'"') => Ok(Self::Outside),
+            (Self::Inside, b'\\') => Ok(Self::Escaped),
+            (Self::Inside | Self::Escaped, _) if visible => Ok(Self::Inside),
+            _ => Err(BadChunk),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(framing: Framing, input: &[u8], step: usize) -> Result<(Vec<u8>, usize, bool), BadChunk> {
+        let mut reader = BodyReader::new(framing);
+        let (mut data, mut used) = (Vec::new(), 0);
+        for chunk in input.chunks(step.max(1)) {
+            let mut rest = chunk;
+            loop {
+                match reader.next(&mut rest)? {
+                    Piece::Data(piece) => data.extend_from_slice(piece),
+                    Piece::More => break,
+                    Piece::End => return Ok((data, used + chunk.len() - rest.len(), true)),
+                }
+            }
+            used += chunk.len();
+        }
+        Ok((data, used, reader.is_done()))
+    }
+
+    #[test]
+    fn chunks_are_read_strictly() {
+        let check = |input: &str, out: Option<&str>| {
+            for step in [1, 2, 3, input.len()] {
+                let read = read(Framing::Chunked, input.as_bytes(), step);
+                let data = read.ok().filter(|(_, used, done)| *done && *used == input.len());
+                let data = data.map(|(data, ..)| String::from_utf8_lossy(&data).into_owned());
+                assert_eq!(data.as_deref(), out, "{input:?} by {step}");
+            }
+        };
+        check("5\r\nhello\r\n0\r\n\r\n", Some("hello"));
+        check("5\r\nhello\r\n001\r\n!\r\n000\r\n\r\n", Some("hello!"));
+        check("0\r\n\r\n", Some(""));
+        check("1;a=b;c=\"d;\\\"e\"\r\nx\r\n0;z\r\nContent-Length: 5\r\nB:\r\n\r\n", Some("x"));
+        for bad in [
+            "0x5\r\nhello\r\n0\r\n\r\n",
+            "+5\r\nhello",
+            "-5\r\n",
+            "0_5\r\n",
+            " 5\r\n",
+            "5 \r\nhello",
+            "G\r\n",
+            "\r\n",
+            "\0",
+            ";\r\n",
+            "00000000000000005\r\nhello",
+            "FFFFFFFFFFFFFFFF\r\n",
+            "8000000000000000\r\n",
+            "5\nhello",
+            "5\rhello",
+            "5\r\nhello\n0",
+            "5\r\nhelloXX0\r\n\r\n",
+            "5\r\nhello!\r\n",
+            "0\n\n",
+            "0\r\n\n",
+            "5;a\nhello",
+            "5;a\r;\n",
+            "5\r;a\n",
+            "5;a=\"b\r\nhello",
+            "5;a\0\r\n",
+            "0\r\nA\r\n\r\n",
+            "0\r\nA : b\r\n",
+            "0\r\nA: \0\r\n",
+            "0\r\nA: b\n\r\n",
+            "0\r\n A: b\r\n",
+            "0\r\n: b\r\n",
+        ] {
+            assert_eq!(read(Framing::Chunked, bad.as_bytes(), 1).map(|r| r.2), Err(BadChunk), "{bad:?}");
+        }
+        let long = format!("5;{}", "a".repeat(100_000));
+        assert_eq!(read(Framing::Chunked, long.as_bytes(), 4096).map(|r| r.2), Err(BadChunk));
+        let trailers = format!("0\r\n{}", "a: b\r\n".repeat(50_000));
+        assert_eq!(read(Framing::Chunked, trailers.as_bytes(), 4096).map(|r| r.2), Err(BadChunk));
+    }
+
+    #[test]
+    fn what_follows_a_body_is_left() {
+        assert_eq!(read(Framing::Length(3), b"abcGET", 100), Ok((b"abc".to_vec(), 3, true)));
+        assert_eq!(read(Framing::None, b"GET", 100), Ok((vec![], 0, true)));
+        assert_eq!(read(Framing::Chunked, b"0\r\n\r\nGET", 100), Ok((vec![], 5, true)));
+        let mut until_close = BodyReader::new(Framing::UntilClose);
+        assert!(!until_close.is_done() && until_close.finish());
+        assert!(!BodyReader::new(Framing::Length(1)).finish());
+    }
+
+    proptest! {
+        #[test]
+        fn splits_change_nothing(input in "[0-9a-f;\"=\r\n xG\0]{0,60}", step in 1usize..7) {
+            let whole = read(Framing::Chunked, input.as_bytes(), input.len());
+            let split = read(Framing::Chunked, input.as_bytes(), step);
+            match (whole, split) {
+                (Ok((a, _, true)), Ok((b, _, true))) | (Ok((a, _, false)), Ok((b, _, false))) => prop_assert_eq!(a, b),
+                (a, b) => prop_assert_eq!(a, b),
+            }
+        }
+
+        #[test]
+        fn emitted_chunks_read_back(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..6), step in 1usize..50) {
+            let mut wire = Vec::new();
+            pieces.iter().for_each(|piece| super::super::emit::chunk(piece, &mut wire));
+            super::super::emit::last_chunk(&mut wire);
+            let read = read(Framing::Chunked, &wire, step);
+            prop_assert_eq!(read, Ok((pieces.concat(), wire.len(), true)));
+        }
+    }
+}

@@ -1,0 +1,605 @@
+//! The life of a request, top to bottom, without I/O.
+//!
+//! Owns what one HTTP/1 client connection is doing and what happens next: head, instance, body up, answer down, and what
+//! follows each failure. Must never read a clock, a socket or Routes: whoever drives it ([`crate::io`]) asks
+//! [`Session::next`], does that, and tells it what came of it. Bytes for the client are appended to `out`; bytes for the
+//! instance are held in [`Session::unsent`], for as long as they may have to be sent again.
+//!
+//! Read in this order: [`Session::client_bytes`] → `begin` → [`Session::lent`] → [`Session::origin_bytes`] →
+//! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
+
+use crate::fault::{Fault, Retry};
+use crate::proto::emit::{self, Forwarded, Relay};
+use crate::proto::{BodyReader, Framing, Parsed, Piece, RequestHead, ResponseHead, Scanner};
+
+/// Bytes of a request's body that are held to be sent again; with more the request is not retried once it was sent.
+pub const REPLAY_LIMIT: usize = 64 * 1024;
+/// Bytes waiting for the instance above which the client is not read.
+pub const UNSENT_LIMIT: usize = 64 * 1024;
+/// Tries of one request, the first among them.
+pub const ATTEMPTS: u8 = 5;
+/// Interim answers (1xx) to one request.
+const INTERIM_LIMIT: u8 = 16;
+
+/// One client's HTTP/1 connection. Between requests it holds no buffer.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// Bytes of the client that are not understood yet: part of a head, or pipelined requests.
+    held: Vec<u8>,
+    scanner: Scanner,
+    exchange: Option<Box<Exchange>>,
+    ending: Option<Ending>,
+    /// The client will send nothing more.
+    eof: bool,
+    /// The exchange at hand is the last one.
+    last: bool,
+    notes: Notes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Close,
+    Abort,
+}
+
+/// One request and its answer.
+#[derive(Debug)]
+struct Exchange {
+    /// The request as the instance reads it; all of it while `whole`.
+    up: Vec<u8>,
+    sent: usize,
+    whole: bool,
+    /// The kernel took at least a byte for the connection at hand.
+    accepted: bool,
+    idempotent: bool,
+    to_head: bool,
+    minor: u8,
+    persists: bool,
+    body: BodyReader,
+    chunked: bool,
+    /// The instance takes no more of the request, but may still answer.
+    deaf: bool,
+    attempts: u8,
+    failed: Option<Fault>,
+    stage: Stage,
+    answer: Answer,
+    /// A byte of an answer has come on the connection at hand.
+    heard: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// A connection is wanted.
+    Borrowing,
+    /// A connection is held.
+    Holding,
+    /// It is let go of, and the request is tried again.
+    Retrying,
+    /// It is let go of, and the exchange is over.
+    Leaving { reuse: bool },
+}
+
+#[derive(Debug)]
+enum Answer {
+    Head { held: Vec<u8>, scanner: Scanner, interim: u8 },
+    Body { reader: BodyReader, framing: Framing, reuse: bool },
+}
+
+impl Answer {
+    fn expected() -> Self {
+        Self::Head { held: Vec::new(), scanner: Scanner::default(), interim: 0 }
+    }
+}
+
+/// What the driver has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Move bytes as [`Session::wants_client`], [`Session::unsent`] and [`Session::wants_origin`] say, or wait.
+    Wait,
+    /// Get a connection to an instance, then call [`Session::lent`], [`Session::not_connected`] or
+    /// [`Session::no_target`].
+    Borrow,
+    /// Let go of the connection, then call [`Session::given_back`].
+    GiveBack {
+        /// It may serve another request; otherwise it must be closed.
+        reuse: bool,
+    },
+    /// Close the client's connection once all bytes are sent.
+    Close,
+    /// Cut the client's connection, so that what it got cannot pass for complete.
+    Abort,
+}
+
+/// Whom a session is waiting for: it decides which deadline holds, and what is said when it passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// The client may or may not send another request.
+    NextRequest,
+    /// The client has begun a head.
+    Head,
+    /// The client is sending a body.
+    Body,
+    /// An instance is to take the request or to answer.
+    Instance,
+}
+
+/// What happened since the last look, for the meter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// A request was understood.
+    pub request: bool,
+    /// An instance's final answer has begun: its status.
+    pub answered: Option<u16>,
+    /// A request is tried again.
+    pub retried: bool,
+    /// Something failed for good.
+    pub fault: Option<Fault>,
+}
+
+impl Session {
+    /// Bytes of the client. Call only while [`Session::wants_client`].
+    pub fn client_bytes(&mut self, bytes: &[u8], front: &Forwarded, out: &mut Vec<u8>) {
+        if self.exchange.is_some() {
+            let left = self.feed_request(bytes, out);
+            self.held.extend_from_slice(&bytes[bytes.len() - left..]);
+        } else if self.held.is_empty() {
+            let used = self.read_heads(bytes, front, out);
+            self.held.extend_from_slice(&bytes[used..]);
+        } else {
+            self.held.extend_from_slice(bytes);
+            self.advance(front, out);
+        }
+    }
+
+    /// Goes on with bytes that were held back, once an exchange is over.
+    pub fn advance(&mut self, front: &Forwarded, out: &mut Vec<u8>) {
+        if self.exchange.is_some() || self.ending.is_some() {
+            return;
+        }
+        let held = std::mem::take(&mut self.held);
+        let used = self.read_heads(&held, front, out);
+        if used < held.len() {
+            self.held = held;
+            self.held.drain(..used);
+        }
+        if self.eof && self.exchange.is_none() {
+            self.ending.get_or_insert(Ending::Close);
+        }
+    }
+
+    /// Reads a head, and what is there of its body; returns the bytes used.
+    fn read_heads(&mut self, bytes: &[u8], front: &Forwarded, out: &mut Vec<u8>) -> usize {
+        match RequestHead::read(bytes, &mut self.scanner) {
+            Parsed::More => 0,
+            Parsed::Refused(fault) => {
+                self.fail(fault, out);
+                bytes.len()
+            }
+            Parsed::Head(head) => {
+                self.scanner = Scanner::default();
+                self.begin(bytes, &head, front);
+                let body = &bytes[head.len..];
+                let left = self.feed_request(body, out);
+                let waiting = self.exchange.as_ref().is_some_and(|e| !e.body.is_done());
+                if head.expects_continue && waiting && self.ending.is_none() {
+                    out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                bytes.len() - left
+            }
+        }
+    }
+
+    fn begin(&mut self, bytes: &[u8], head: &RequestHead, front: &Forwarded) {
+        let mut up = Vec::new();
+        emit::request(bytes, head, front, &mut up);
+        self.notes.request = true;
+        self.exchange = Some(Box::new(Exchange {
+            up,
+            sent: 0,
+            whole: true,
+            accepted: false,
+            idempotent: head.is_idempotent,
+            to_head: head.is_head,
+            minor: head.minor,
+            persists: head.persists(),
+            body: BodyReader::new(head.framing),
+            chunked: head.framing == Framing::Chunked,
+            deaf: false,
+            attempts: 0,
+            failed: None,
+            stage: Stage::Borrowing,
+            answer: Answer::expected(),
+            heard: false,
+        }));
+    }
+
+    /// Takes body bytes; returns how many were left because the body was complete.
+    fn feed_request(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
+        let Some(exchange) = &mut self.exchange else { return bytes.len() };
+        let mut rest = bytes;
+        loop {
+            if exchange.body.is_done() {
+                return rest.len();
+            }
+            match exchange.body.next(&mut rest) {
+                Ok(Piece::Data(data)) if !exchange.deaf => {
+                    if exchange.chunked {
+                        emit::chunk(data, &mut exchange.up);
+                    } else {
+                        exchange.up.extend_from_slice(data);
+                    }
+                    exchange.forget_sent();
+                }
+                Ok(Piece::Data(_)) => {}
+                Ok(Piece::More) => return 0,
+                Ok(Piece::End) => {}
+                Err(_) => {
+                    self.fail(Fault::BadRequest, out);
+                    return 0;
+                }
+            }
+            if exchange.chunked && exchange.body.is_done() && !exchange.deaf {
+                emit::last_chunk(&mut exchange.up);
+            }
+        }
+    }
+
+    /// The client will send nothing more. A whole request is still answered (RFC 9112 §9.6).
+    pub fn client_eof(&mut self, out: &mut Vec<u8>) {
+        self.eof = true;
+        match &self.exchange {
+            None => self.ending = Some(Ending::Close),
+            Some(exchange) if !exchange.body.is_done() => self.client_gone(out),
+            Some(_) => {}
+        }
+    }
+
+    /// The client's connection is broken: nobody is left to answer.
+    pub fn client_gone(&mut self, out: &mut Vec<u8>) {
+        if self.exchange.is_some() {
+            self.fail(Fault::ClientGone, out);
+        } else {
+            self.ending = Some(Ending::Close);
+        }
+    }
+
+    /// What the driver has to do.
+    #[must_use]
+    pub fn next(&self) -> Next {
+        let stage = self.exchange.as_ref().map(|exchange| exchange.stage);
+        match (stage, self.ending) {
+            (Some(Stage::Leaving { reuse }), _) => Next::GiveBack { reuse },
+            (Some(Stage::Retrying), _) => Next::GiveBack { reuse: false },
+            (_, Some(Ending::Close)) => Next::Close,
+            (_, Some(Ending::Abort)) => Next::Abort,
+            (Some(Stage::Borrowing), None) => Next::Borrow,
+            (Some(Stage::Holding) | None, None) => Next::Wait,
+        }
+    }
+
+    /// Whether the client may be read.
+    #[must_use]
+    pub fn wants_client(&self) -> bool {
+        self.ending.is_none()
+            && self
+                .exchange
+                .as_ref()
+                .is_none_or(|exchange| !exchange.body.is_done() && exchange.up.len() - exchange.sent < UNSENT_LIMIT)
+    }
+
+    /// Whether the instance may be read.
+    #[must_use]
+    pub fn wants_origin(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.stage == Stage::Holding)
+    }
+
+    /// Whom it waits for.
+    #[must_use]
+    pub fn waits(&self) -> Waits {
+        match &self.exchange {
+            None if self.held.is_empty() => Waits::NextRequest,
+            None => Waits::Head,
+            Some(exchange) if !exchange.body.is_done() && exchange.sent == exchange.up.len() => Waits::Body,
+            Some(_) => Waits::Instance,
+        }
+    }
+
+    /// Whether an exchange is at hand.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.exchange.is_some()
+    }
+
+    /// Whether the client has sent everything that was asked of it, so that closing loses nothing.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.held.is_empty() && self.exchange.is_none()
+    }
+
+    /// A connection to an instance is there.
+    pub fn lent(&mut self) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.stage = Stage::Holding;
+            exchange.attempts += 1;
+            exchange.sent = 0;
+            exchange.accepted = false;
+            exchange.heard = false;
+            exchange.deaf = false;
+        }
+    }
+
+    /// Bytes for the instance.
+    #[must_use]
+    pub fn unsent(&self) -> &[u8] {
+        match &self.exchange {
+            Some(exchange) if exchange.stage == Stage::Holding && !exchange.deaf => &exchange.up[exchange.sent..],
+            _ => &[],
+        }
+    }
+
+    /// The kernel took that many of [`Session::unsent`].
+    pub fn sent(&mut self, count: usize) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.accepted |= count > 0;
+            exchange.sent = (exchange.sent + count).min(exchange.up.len());
+            exchange.forget_sent();
+        }
+    }
+
+    /// The instance takes no more bytes. It may have answered before it closed, so it is read to its end.
+    pub fn not_sent(&mut self) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.deaf = true;
+        }
+    }
+
+    /// Bytes of the instance. Call only while [`Session::wants_origin`].
+    pub fn origin_bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        exchange.heard = true;
+        let Answer::Head { held, .. } = &mut exchange.answer else { return self.feed_answer(bytes, out) };
+        if held.is_empty() {
+            let used = self.read_answers(bytes, out);
+            if let Some(Exchange { answer: Answer::Head { held, .. }, .. }) = self.exchange.as_deref_mut() {
+                held.extend_from_slice(&bytes[used..]);
+            }
+        } else {
+            let mut all = std::mem::take(held);
+            all.extend_from_slice(bytes);
+            let used = self.read_answers(&all, out);
+            if let Some(Exchange { answer: Answer::Head { held, .. }, .. }) = self.exchange.as_deref_mut() {
+                all.drain(..used);
+                *held = all;
+            }
+        }
+    }
+
+    /// Reads interim heads, then the final one and what is there of its body; returns the bytes used.
+    fn read_answers(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
+        let mut at = 0;
+        loop {
+            let Some(exchange) = &mut self.exchange else { return bytes.len() };
+            let Answer::Head { scanner, interim, .. } = &mut exchange.answer else { return bytes.len() };
+            let head = match ResponseHead::read(&bytes[at..], scanner, exchange.to_head) {
+                Ok(Some(head)) => head,
+                Ok(None) => return at,
+                Err(fault) => {
+                    self.fail(fault, out);
+                    return bytes.len();
+                }
+            };
+            *scanner = Scanner::default();
+            let here = &bytes[at..];
+            at += head.len;
+            if head.status >= 200 {
+                self.answer_begins(here, &head, out);
+                self.feed_answer(&bytes[at..], out);
+                return bytes.len();
+            }
+            *interim += 1;
+            // Upgrades were never asked for, and `100` was already said by the balancer.
+            if head.status == 101 || *interim > INTERIM_LIMIT {
+                self.fail(Fault::BadAnswer, out);
+                return bytes.len();
+            }
+            if head.status != 100 && exchange.minor > 0 {
+                emit::response(here, &head, &Relay { framing: Framing::None, minor: 1, close: false }, out);
+            }
+        }
+    }
+
+    fn answer_begins(&mut self, bytes: &[u8], head: &ResponseHead, out: &mut Vec<u8>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        // What the instance ends by closing is chunked for those who understand it: a cut is then seen as one.
+        let framing = match head.framing {
+            Framing::Chunked | Framing::UntilClose if exchange.minor > 0 => Framing::Chunked,
+            Framing::Chunked | Framing::UntilClose => Framing::UntilClose,
+            other => other,
+        };
+        self.last |= !exchange.persists || !exchange.body.is_done() || framing == Framing::UntilClose;
+        let relay = Relay { framing, minor: exchange.minor, close: self.last };
+        emit::response(bytes, head, &relay, out);
+        self.notes.answered = Some(head.status);
+        exchange.whole = false;
+        exchange.forget_sent();
+        exchange.answer = Answer::Body { reader: BodyReader::new(head.framing), framing, reuse: head.persists() };
+    }
+
+    fn feed_answer(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let Answer::Body { reader, framing, reuse } = &mut exchange.answer else { return };
+        let mut rest = bytes;
+        loop {
+            match reader.next(&mut rest) {
+                Ok(Piece::Data(data)) if *framing == Framing::Chunked => emit::chunk(data, out),
+                Ok(Piece::Data(data)) => out.extend_from_slice(data),
+                Ok(Piece::More) => return,
+                Ok(Piece::End) => {
+                    // Bytes nobody asked for: what they belong to is unknown, so they reach no one.
+                    *reuse &= rest.is_empty();
+                    return self.answer_ends(out);
+                }
+                Err(_) => return self.fail(Fault::BadAnswer, out),
+            }
+        }
+    }
+
+    fn answer_ends(&mut self, out: &mut Vec<u8>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let Answer::Body { framing, reuse, .. } = &exchange.answer else { return };
+        if *framing == Framing::Chunked {
+            emit::last_chunk(out);
+        }
+        let taken = exchange.body.is_done() && exchange.sent == exchange.up.len() && !exchange.deaf;
+        self.last |= !exchange.body.is_done();
+        exchange.stage = Stage::Leaving { reuse: *reuse && taken };
+    }
+
+    /// The instance closed the connection, orderly or not. True when it did so without a byte of an answer.
+    pub fn origin_closed(&mut self, orderly: bool, out: &mut Vec<u8>) -> bool {
+        let Some(exchange) = &mut self.exchange else { return false };
+        match &mut exchange.answer {
+            Answer::Head { .. } if !exchange.heard => {
+                self.failed(Fault::ClosedBeforeAnswer, out);
+                return true;
+            }
+            Answer::Head { .. } => self.fail(Fault::BadAnswer, out),
+            Answer::Body { reader, .. } => {
+                if orderly && reader.finish() {
+                    self.answer_ends(out);
+                } else {
+                    self.fail(Fault::TruncatedAnswer, out);
+                }
+            }
+        }
+        false
+    }
+
+    /// No connection could be made to the instance that was chosen.
+    pub fn not_connected(&mut self, out: &mut Vec<u8>) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.attempts += u8::from(exchange.stage == Stage::Borrowing);
+            self.failed(Fault::ConnectFailed, out);
+        }
+    }
+
+    /// Nobody is there to be chosen, or everybody was tried.
+    pub fn no_target(&mut self, out: &mut Vec<u8>) {
+        let fault = self.exchange.as_ref().and_then(|exchange| exchange.failed);
+        self.fail(fault.unwrap_or(Fault::NoTarget), out);
+    }
+
+    /// The deadline of what it [waits for](Session::waits) has passed.
+    pub fn timed_out(&mut self, out: &mut Vec<u8>) {
+        let begun = self.answer_is_begun();
+        match self.waits() {
+            Waits::NextRequest => self.ending = Some(Ending::Close),
+            Waits::Head => self.fail(Fault::RequestTimeout, out),
+            Waits::Body => self.fail(Fault::RequestTimeout, out),
+            Waits::Instance if begun => self.fail(Fault::TruncatedAnswer, out),
+            Waits::Instance => self.fail(Fault::SilentInstance, out),
+        }
+    }
+
+    /// The client has not read its answer for too long.
+    pub fn stalled(&mut self, out: &mut Vec<u8>) {
+        self.fail(Fault::ClientStalled, out);
+    }
+
+    /// The instance may not be used any longer.
+    pub fn cut(&mut self, out: &mut Vec<u8>) {
+        if self.exchange.is_some() {
+            self.fail(Fault::Cut, out);
+        }
+    }
+
+    /// No request after this one; between requests the connection is closed at once.
+    pub fn wind_down(&mut self) {
+        self.last = true;
+        if self.exchange.is_none() && self.held.is_empty() {
+            self.ending.get_or_insert(Ending::Close);
+        }
+    }
+
+    /// The connection was let go of: the request is tried again, or the exchange is over.
+    pub fn given_back(&mut self) {
+        let Some(exchange) = &mut self.exchange else { return };
+        if exchange.stage == Stage::Retrying {
+            exchange.stage = Stage::Borrowing;
+            exchange.answer = Answer::expected();
+            self.notes.retried = true;
+            return;
+        }
+        self.exchange = None;
+        if self.last || (self.eof && self.held.is_empty()) {
+            self.ending.get_or_insert(Ending::Close);
+        }
+    }
+
+    /// What happened since the last call.
+    pub fn take_notes(&mut self) -> Notes {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// A try failed; the table says whether there may be another.
+    fn failed(&mut self, fault: Fault, out: &mut Vec<u8>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let harmless = match fault.verdict().retry {
+            Retry::Never => false,
+            Retry::Always => true,
+            Retry::IfHarmless => !exchange.accepted || (exchange.idempotent && exchange.whole),
+        };
+        exchange.failed = Some(fault);
+        if harmless && exchange.attempts < ATTEMPTS && self.ending.is_none() {
+            exchange.sent = 0;
+            exchange.stage = Stage::Retrying;
+        } else {
+            self.fail(fault, out);
+        }
+    }
+
+    /// The exchange fails for good: the client is told where that is still possible, and cut off where it is not.
+    fn fail(&mut self, fault: Fault, out: &mut Vec<u8>) {
+        let verdict = fault.verdict();
+        let begun = self.answer_is_begun();
+        self.notes.fault = Some(fault);
+        let whole = self.exchange.as_ref().is_some_and(|exchange| exchange.persists && exchange.body.is_done());
+        self.last |= verdict.close || !whole;
+        if begun || verdict.status == 0 {
+            self.ending = Some(Ending::Abort);
+        } else {
+            emit::own_answer(verdict.status, verdict.reason, self.last, out);
+        }
+        match &mut self.exchange {
+            Some(exchange) => exchange.stage = Stage::Leaving { reuse: false },
+            None => {
+                self.ending.get_or_insert(Ending::Close);
+            }
+        }
+    }
+
+    fn answer_is_begun(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| matches!(exchange.answer, Answer::Body { .. }))
+    }
+}
+
+impl Exchange {
+    /// Lets go of bytes that need not be sent again.
+    fn forget_sent(&mut self) {
+        let harmless = self.idempotent && self.whole && self.up.len() <= REPLAY_LIMIT + crate::proto::scan::HEAD_LIMIT;
+        if harmless || self.sent == 0 {
+            return;
+        }
+        self.whole = false;
+        if self.sent == self.up.len() {
+            self.up.clear();
+            self.sent = 0;
+        } else if self.sent >= UNSENT_LIMIT {
+            self.up.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

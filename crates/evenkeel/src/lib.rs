@@ -8,6 +8,7 @@ pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod drivers;
 pub mod images;
 pub mod keeper;

@@ -7,6 +7,7 @@
 pub mod balancer;
 pub mod client;
 pub mod daemon;
+pub mod demo;
 pub mod elbadmin;
 pub mod env;
 pub mod failure;
@@ -117,6 +118,8 @@ pub enum Command {
     Status(daemon::Status),
     /// Show who changed what, and when
     Audit(house::Audit),
+    /// Play the main job on throw-away state, under real traffic
+    Demo(demo::Demo),
     /// Run the proxy alone, from a file
     Proxy(proxy::Args),
     /// The data plane's own process
@@ -214,6 +217,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Down(args) => house::down(args, streams),
         Command::Status(args) => house::status(args, streams),
         Command::Audit(args) => house::audit(args, streams),
+        Command::Demo(args) => demo::run(args, streams),
         Command::Proxy(args) => proxy::run(args.clone()).map(|()| Outcome::Done),
         Command::Road(args) => house::road(args),
         Command::InstallLinks(args) => links::run(args, streams),

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-pub use tally::{Failure, Latencies, Loss, Seen, Snapshot};
+pub use tally::{Failure, Latencies, Loss, Seen, Snapshot, millis};
 
 use tally::Tally;
 

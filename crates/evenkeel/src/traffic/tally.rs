@@ -76,13 +76,23 @@ pub struct Failure {
     /// Whether it had a method that may be sent twice.
     pub idempotent: bool,
     /// When it was begun, since the start of the traffic.
+    #[serde(serialize_with = "millis", rename = "sent_ms")]
     pub sent: Duration,
     /// When it was lost, since the start of the traffic.
+    #[serde(serialize_with = "millis", rename = "lost_ms")]
     pub lost: Duration,
 }
 
+/// Writes a duration as milliseconds with three decimals.
+///
+/// # Errors
+/// The serializer's.
+pub fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_micros() as f64 / 1e3)
+}
+
 /// What was seen of one instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// Its zone.
     pub zone: String,

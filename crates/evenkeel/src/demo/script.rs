@@ -1,0 +1,481 @@
+//! The script: the steps of the main job, top to bottom, each through the API.
+//!
+//! Owns what is done and measured; what the measures mean is [`super::judge`]'s. Waits on what the API and the traffic
+//! say, each time with a limit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use evenkeel_aws::{ec2, elb};
+
+use super::Pace;
+use super::board::Board;
+use super::judge::{Disabled, Figures, Kill, Registered, Restart, seconds};
+use super::report::count;
+use super::stage::{self, Stage};
+use crate::cli::client::Client;
+use crate::traffic::{Addresses, Failure, Plan, Seen, Snapshot, Traffic, addresses};
+
+/// The balancer.
+const NAME: &str = "test";
+/// Its zones.
+const ZONES: [&str; 2] = ["us-east-1a", "us-east-1b"];
+/// How long anything that is waited for may take.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often clients ask where the balancer is, as resolvers do.
+const RESOLVE: Duration = Duration::from_millis(500);
+/// Losses told in words.
+const TOLD: usize = 20;
+
+/// A play in progress.
+pub(super) struct Play<'a> {
+    stage: Stage,
+    pace: Pace,
+    board: &'a Board,
+    interrupted: &'a AtomicBool,
+    client: Option<Client>,
+    nodes: Addresses,
+    resolved: Instant,
+    figures: Figures,
+    images: BTreeMap<&'static str, String>,
+    /// Instances behind the balancer, with their zones, in the order they were added.
+    serving: Vec<(String, &'static str)>,
+    marks: Marks,
+}
+
+/// Points in the traffic's time that its accounts are cut at.
+#[derive(Debug, Default)]
+struct Marks {
+    /// From just before the kill to the next step.
+    kill: Option<(Duration, Duration)>,
+    /// When the instance was dead.
+    dead: Duration,
+    killed: Option<(String, &'static str, usize)>,
+    /// Just before a zone was disabled, and when it was back.
+    disabled: Option<Snapshot>,
+    back: Option<Snapshot>,
+}
+
+impl<'a> Play<'a> {
+    pub fn new(stage: Stage, pace: Pace, board: &'a Board, interrupted: &'a AtomicBool) -> Self {
+        Self {
+            stage,
+            pace,
+            board,
+            interrupted,
+            client: None,
+            nodes: addresses(Vec::new()),
+            resolved: Instant::now(),
+            figures: Figures { rate: pace.rate, ..Figures::default() },
+            images: BTreeMap::new(),
+            serving: Vec::new(),
+            marks: Marks::default(),
+        }
+    }
+
+    /// All of it, or up to what failed.
+    pub fn run(&mut self) -> anyhow::Result<()> {
+        self.open()?;
+        self.launch_first()?;
+        self.board.step(format!("send {} requests a second", self.pace.rate));
+        self.send()?;
+        self.look_on()?;
+        for number in 1..=self.pace.replaced {
+            self.replace(number)?;
+        }
+        self.kill()?;
+        self.disable_and_enable()?;
+        self.restart()?;
+        self.board.step("look on once more");
+        self.look_on()
+    }
+
+    /// Ends the traffic and adds everything up.
+    pub fn finish(mut self) -> (Stage, Figures) {
+        if let Some(end) = self.board.stop_traffic() {
+            self.add_up(&end);
+        }
+        (self.stage, self.figures)
+    }
+
+    fn open(&mut self) -> anyhow::Result<()> {
+        self.board.step("start a daemon on throw-away state");
+        let interrupted = self.interrupted;
+        self.client = Some(self.stage.up(|| unless(interrupted))?);
+        self.board.note(format!("it answers at {}", self.client()?.endpoint()));
+        self.board.step("register the sample application as image v1 and v2");
+        for version in ["v1", "v2"] {
+            let input = ec2::RegisterImage {
+                name: format!("sample-{version}"),
+                image_location: Some(text(&self.stage.image(version)?)?),
+                ..Default::default()
+            };
+            let image = self.client()?.call(&input).context("failed to register the image")?.image_id;
+            self.images.insert(version, image);
+        }
+        self.board.step(format!("create the load balancer `{NAME}` over {} and {}", ZONES[0], ZONES[1]));
+        self.create()
+    }
+
+    fn create(&self) -> anyhow::Result<()> {
+        let (client, load_balancer_name) = (self.client()?, NAME.to_owned());
+        let listener = elb::Listener {
+            protocol: "HTTP".into(),
+            load_balancer_port: self.stage.port.into(),
+            instance_port: self.stage.instance_port.into(),
+            ..Default::default()
+        };
+        let created = client.call(&elb::CreateLoadBalancer {
+            load_balancer_name: load_balancer_name.clone(),
+            listeners: vec![listener].into(),
+            availability_zones: Some(ZONES.iter().map(ToString::to_string).collect()),
+            ..Default::default()
+        })?;
+        self.board.note(format!("its name is {}", created.dns_name));
+        let health_check = elb::HealthCheck {
+            target: format!("HTTP:{}/health", self.stage.instance_port),
+            interval: 5,
+            timeout: 2,
+            unhealthy_threshold: 2,
+            healthy_threshold: 2,
+        };
+        client.call(&elb::ConfigureHealthCheck {
+            load_balancer_name: load_balancer_name.clone(),
+            health_check,
+        })?;
+        let draining = elb::ConnectionDraining { enabled: true, timeout: Some(30) };
+        let load_balancer_attributes =
+            elb::LoadBalancerAttributes { connection_draining: Some(draining), ..Default::default() };
+        client.call(&elb::ModifyLoadBalancerAttributes { load_balancer_name, load_balancer_attributes })?;
+        Ok(())
+    }
+
+    fn launch_first(&mut self) -> anyhow::Result<()> {
+        self.board.step(format!("launch {} instances of v1 in each zone", self.pace.each));
+        let mut ids = Vec::new();
+        for zone in ZONES {
+            for id in self.launch("v1", zone, self.pace.each)? {
+                ids.push((id, zone));
+            }
+        }
+        // Replaced in turns, now in one zone, now in the other.
+        let each = ids.len() / ZONES.len();
+        self.serving = (0..each).flat_map(|n| [ids[n].clone(), ids[each + n].clone()]).collect();
+        let all: Vec<String> = self.serving.iter().map(|(id, _)| id.clone()).collect();
+        self.wait_running(&all)?;
+        self.board.step("put them behind the load balancer");
+        self.register(&all)?;
+        self.wait_in_service(&all)
+    }
+
+    /// Traffic from now on.
+    fn send(&mut self) -> anyhow::Result<()> {
+        self.resolve()?;
+        let nodes = self.nodes.load().len();
+        if nodes != ZONES.len() {
+            bail!("failed to find the load balancer's addresses: {nodes} of {}", ZONES.len());
+        }
+        let plan = Plan { host: NAME.into(), ..Plan::new(Arc::clone(&self.nodes), self.pace.rate) };
+        self.board.traffic(Traffic::start(plan).context("failed to start the traffic")?);
+        Ok(())
+    }
+
+    /// The classic replacement: launch new, wait until it is up, add, remove old, kill old.
+    fn replace(&mut self, number: usize) -> anyhow::Result<()> {
+        let (old, zone) = self.serving.first().cloned().context("there is no instance to replace")?;
+        self.board.step(format!("replace {old} by v2 ({number} of {})", self.pace.replaced));
+        let new = self.launch("v2", zone, 1)?;
+        self.wait_running(&new)?;
+        let asked = self.board.clock();
+        self.register(&new)?;
+        for id in &new {
+            let what = format!("a first request on {id}");
+            let seen = self.until(&what, |play| Ok(play.seen(id)))?;
+            let first_request = seen.first_sent.saturating_sub(asked);
+            self.board.note(format!("{id} got its first request {} after it was added", seconds(first_request)));
+            self.figures.registered.push(Registered { instance: id.clone(), zone: zone.into(), first_request });
+        }
+        self.wait_in_service(&new)?;
+        let instances = vec![elb::Instance { instance_id: old.clone() }].into();
+        let input = elb::DeregisterInstancesFromLoadBalancer { load_balancer_name: NAME.into(), instances };
+        self.client()?.call(&input).with_context(|| format!("failed to remove {old}"))?;
+        self.board.instance(&old, "drains");
+        self.until(&format!("{old} to be drained"), |play| {
+            let health = play.client()?.instance_health(NAME, std::slice::from_ref(&old))?;
+            let gone = |state: &elb::InstanceState| state.description.contains("not currently registered");
+            Ok(health.iter().all(gone).then_some(()))
+        })?;
+        self.terminate(&old)?;
+        self.serving.remove(0);
+        self.serving.extend(new.into_iter().map(|id| (id, zone)));
+        Ok(())
+    }
+
+    fn kill(&mut self) -> anyhow::Result<()> {
+        let (id, zone) = self.serving.last().cloned().context("there is no instance to kill")?;
+        self.board.step(format!("kill {id} without warning"));
+        let from = self.board.clock();
+        let processes = self.stage.kill_instance(&id)?;
+        self.marks.dead = self.board.clock();
+        // Until the next step begins, which is set then.
+        self.marks.kill = Some((from, Duration::MAX));
+        self.marks.killed = Some((id.clone(), zone, processes));
+        self.serving.pop();
+        self.board.instance(&id, "killed");
+        // A loss later than a second after must have the time to be seen.
+        self.flow(self.pace.look.max(Duration::from_millis(1500)))?;
+        self.marks.kill = Some((from, self.board.clock()));
+        Ok(())
+    }
+
+    fn disable_and_enable(&mut self) -> anyhow::Result<()> {
+        let zone = ZONES[0];
+        self.board.step(format!("disable {zone}"));
+        let zones = || vec![zone.to_owned()].into();
+        self.marks.disabled = self.board.snapshot();
+        let load_balancer_name = || NAME.to_owned();
+        self.client()?.call(&elb::DisableAvailabilityZonesForLoadBalancer {
+            load_balancer_name: load_balancer_name(),
+            availability_zones: zones(),
+        })?;
+        let answered = self.board.clock();
+        self.look_on()?;
+        let last = self.last_sent_in(zone);
+        self.board.step(format!("enable {zone}"));
+        let (asked, before) = (self.board.clock(), self.answers_of(zone));
+        self.client()?.call(&elb::EnableAvailabilityZonesForLoadBalancer {
+            load_balancer_name: load_balancer_name(),
+            availability_zones: zones(),
+        })?;
+        self.until(&format!("requests in {zone}"), |play| {
+            play.resolve()?;
+            Ok((play.answers_of(zone) > before).then_some(()))
+        })?;
+        let back = self.board.clock().saturating_sub(asked);
+        let last_request = last.saturating_sub(answered);
+        self.figures.disabled = Some(Disabled { zone: zone.into(), last_request, back });
+        // Connections are made anew while the zone comes back; its share counts from when it is.
+        self.flow(RESOLVE)?;
+        self.marks.back = self.board.snapshot();
+        self.look_on()
+    }
+
+    fn restart(&mut self) -> anyhow::Result<()> {
+        self.board.step("kill the daemon, and start it again");
+        let ids: Vec<String> = self.serving.iter().map(|(id, _)| id.clone()).collect();
+        let before = self.pids();
+        let answered = self.answered();
+        let killed = Instant::now();
+        self.stage.kill_daemon()?;
+        self.client = None;
+        self.flow(self.pace.look.min(Duration::from_secs(1)))?;
+        let interrupted = self.interrupted;
+        let client = self.stage.up(|| unless(interrupted))?;
+        let (away, answered) = (killed.elapsed(), self.answered() - answered);
+        self.client = Some(client);
+        self.board.note(format!("{} requests were answered while it was gone", count(answered)));
+        // What is not adopted in time is for the judge to say, not a reason to stop.
+        let waited = self.wait_in_service(&ids);
+        unless(self.interrupted)?;
+        if let Err(error) = waited {
+            self.board.note(format!("{error:#}"));
+        }
+        let health = self.client()?.instance_health(NAME, &ids)?;
+        let serves = |id: &String| health.iter().any(|state| state.instance_id == *id && state.state == "InService");
+        let after = self.pids();
+        let same = |id: &&String| serves(id) && before.get(*id) == after.get(*id);
+        let adopted = ids.iter().filter(same).count();
+        self.figures.restart = Some(Restart { away, answered, before: ids.len(), adopted });
+        Ok(())
+    }
+
+    fn launch(&mut self, version: &str, zone: &str, number: i64) -> anyhow::Result<Vec<String>> {
+        let input = ec2::RunInstances {
+            image_id: self.images.get(version).cloned(),
+            min_count: number,
+            max_count: number,
+            placement: Some(ec2::Placement { availability_zone: Some(zone.into()), ..Default::default() }),
+            ..Default::default()
+        };
+        let reservation = self.client()?.call(&input).context("failed to launch instances")?;
+        let ids: Vec<String> = reservation.instances_set.iter().map(|one| one.instance_id.clone()).collect();
+        for id in &ids {
+            self.stage.launched(id);
+            self.board.instance(id, "launched");
+        }
+        Ok(ids)
+    }
+
+    fn register(&self, ids: &[String]) -> anyhow::Result<()> {
+        let instances = ids.iter().map(|id| elb::Instance { instance_id: id.clone() }).collect();
+        let input = elb::RegisterInstancesWithLoadBalancer { load_balancer_name: NAME.into(), instances };
+        self.client()?.call(&input).with_context(|| format!("failed to add {}", ids.join(", ")))?;
+        ids.iter().for_each(|id| self.board.instance(id, "added"));
+        Ok(())
+    }
+
+    fn terminate(&self, id: &str) -> anyhow::Result<()> {
+        let input = ec2::TerminateInstances { instance_ids: vec![id.to_owned()], ..Default::default() };
+        self.client()?.call(&input).with_context(|| format!("failed to terminate {id}"))?;
+        self.board.instance(id, "terminated");
+        Ok(())
+    }
+
+    fn wait_running(&mut self, ids: &[String]) -> anyhow::Result<()> {
+        self.until(&format!("{} to run", ids.join(", ")), |play| {
+            let found = play.client()?.reservations(Vec::new(), ids.to_vec())?;
+            let instances: Vec<&ec2::Instance> = found.iter().flat_map(|r| r.instances_set.iter()).collect();
+            if let Some(dead) = instances.iter().find(|one| one.instance_state.name == "terminated") {
+                bail!("failed to launch {}: {}", dead.instance_id, dead.reason);
+            }
+            let run = instances.iter().all(|one| one.instance_state.name == "running");
+            Ok((run && instances.len() == ids.len()).then_some(()))
+        })
+    }
+
+    fn wait_in_service(&mut self, ids: &[String]) -> anyhow::Result<()> {
+        self.until(&format!("{} to be in service", ids.join(", ")), |play| {
+            let health = play.client()?.instance_health(NAME, ids)?;
+            Ok(health.iter().all(|state| state.state == "InService").then_some(()))
+        })?;
+        ids.iter().for_each(|id| self.board.instance(id, "in service"));
+        Ok(())
+    }
+
+    /// Looks on while traffic flows.
+    fn look_on(&mut self) -> anyhow::Result<()> {
+        self.flow(self.pace.look)
+    }
+
+    fn flow(&mut self, time: Duration) -> anyhow::Result<()> {
+        let until = Instant::now() + time;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            self.tick()?;
+            std::thread::sleep(left.min(LOOK));
+        }
+        Ok(())
+    }
+
+    fn until<T>(
+        &mut self,
+        what: &str,
+        mut look: impl FnMut(&mut Self) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
+        let until = Instant::now() + LIMIT;
+        loop {
+            self.tick()?;
+            if let Some(seen) = look(self)? {
+                return Ok(seen);
+            }
+            if Instant::now() > until {
+                bail!("waited {} s in vain for {what}", LIMIT.as_secs());
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn tick(&mut self) -> anyhow::Result<()> {
+        unless(self.interrupted)?;
+        if self.resolved.elapsed() >= RESOLVE && self.client.is_some() {
+            self.resolve()?;
+        }
+        Ok(())
+    }
+
+    /// Asks where the balancer is. While the daemon is away clients keep what they know.
+    fn resolve(&mut self) -> anyhow::Result<()> {
+        let port = self.stage.port;
+        let found = self.client()?.interfaces(&format!("ELB {NAME}"))?;
+        let mut at = Vec::new();
+        for interface in found {
+            let address = &interface.private_ip_address;
+            at.push(format!("{address}:{port}").parse().with_context(|| format!("failed to read `{address}`"))?);
+        }
+        if !at.is_empty() && **self.nodes.load() != at {
+            self.nodes.store(Arc::new(at));
+        }
+        self.resolved = Instant::now();
+        Ok(())
+    }
+
+    fn client(&self) -> anyhow::Result<&Client> {
+        self.client.as_ref().context("the daemon is not up")
+    }
+
+    fn seen(&self, id: &str) -> Option<Seen> {
+        self.board.snapshot()?.instances.remove(id)
+    }
+
+    fn answered(&self) -> u64 {
+        self.board.snapshot().map_or(0, |now| now.ok)
+    }
+
+    fn answers_of(&self, zone: &str) -> u64 {
+        self.board.snapshot().and_then(|now| now.zones.get(zone).copied()).unwrap_or_default()
+    }
+
+    fn last_sent_in(&self, zone: &str) -> Duration {
+        let now = self.board.snapshot().unwrap_or_default();
+        now.instances.values().filter(|seen| seen.zone == zone).map(|seen| seen.last_sent).max().unwrap_or_default()
+    }
+
+    /// The processes that each instance runs in.
+    fn pids(&self) -> BTreeMap<String, Vec<i32>> {
+        self.serving.iter().map(|(id, _)| (id.clone(), stage::pids(id))).collect()
+    }
+
+    fn add_up(&mut self, end: &Snapshot) {
+        let figures = &mut self.figures;
+        (figures.duration, figures.sent, figures.answered) = (end.at, end.sent, end.ok);
+        (figures.losses, figures.versions) = (end.failed.clone(), end.versions.clone());
+        figures.failures = end.failures.iter().take(TOLD).cloned().collect();
+        (figures.p50, figures.p99) = (end.latencies.quantile(0.5), end.latencies.quantile(0.99));
+        figures.max = end.latencies.max();
+        let by_kill = |failure: &&Failure| {
+            self.marks.kill.is_some_and(|(from, until)| failure.lost >= from && failure.lost < until)
+        };
+        let killed: Vec<&Failure> = end.failures.iter().filter(by_kill).collect();
+        figures.lost_unplanned = killed.len() as u64;
+        // Those that there was no room to tell in words count as planned: nobody can say better.
+        figures.lost_planned = end.lost() - figures.lost_unplanned;
+        figures.zones = end.zones.clone();
+        if let Some(disabled) = &self.marks.disabled {
+            let back = self.marks.back.as_ref().unwrap_or(end);
+            for (zone, answers) in &mut figures.zones {
+                let at = |snapshot: &Snapshot| snapshot.zones.get(zone).copied().unwrap_or_default();
+                *answers -= at(back) - at(disabled);
+            }
+        }
+        let Some((instance, zone, processes)) = self.marks.killed.clone() else { return };
+        let dead = self.marks.dead;
+        let late = killed.iter().filter(|failure| failure.lost > dead + Duration::from_secs(1)).count();
+        let lost = killed.iter().map(|failure| failure.lost).max().unwrap_or_default();
+        let answered = end.instances.get(&instance).map(|seen| seen.last_sent).unwrap_or_default();
+        figures.kill = Some(Kill {
+            instance,
+            zone: zone.into(),
+            processes,
+            lost_idempotent: killed.iter().filter(|failure| failure.idempotent).count() as u64,
+            lost_late: late as u64,
+            last_request: lost.max(answered).saturating_sub(dead),
+        });
+    }
+}
+
+/// Goes on, unless somebody wants it to end.
+fn unless(interrupted: &AtomicBool) -> anyhow::Result<()> {
+    if interrupted.load(Ordering::Relaxed) {
+        bail!("it was interrupted");
+    }
+    Ok(())
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    Ok(path.to_str().with_context(|| format!("`{}` is not UTF-8", path.display()))?.to_owned())
+}

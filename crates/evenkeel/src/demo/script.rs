@@ -145,10 +145,7 @@ impl<'a> Play<'a> {
             unhealthy_threshold: 2,
             healthy_threshold: 2,
         };
-        client.call(&elb::ConfigureHealthCheck {
-            load_balancer_name: load_balancer_name.clone(),
-            health_check,
-        })?;
+        client.call(&elb::ConfigureHealthCheck { load_balancer_name: load_balancer_name.clone(), health_check })?;
         let draining = elb::ConnectionDraining { enabled: true, timeout: Some(30) };
         let load_balancer_attributes =
             elb::LoadBalancerAttributes { connection_draining: Some(draining), ..Default::default() };

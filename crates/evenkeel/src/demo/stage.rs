@@ -299,7 +299,8 @@ impl Stage {
             return false;
         }
         let line = fs::read(process.join("cmdline")).unwrap_or_default();
-        let mut arguments = line.split(|byte| *byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned());
+        let mut arguments =
+            line.split(|byte| *byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned());
         // The demo itself may have been told the same directory.
         arguments.nth(1).is_some_and(|command| command != "demo")
             && arguments.any(|argument| Path::new(&argument).starts_with(&self.data_dir))

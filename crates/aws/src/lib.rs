@@ -1,1 +1,39 @@
-//! The AWS tongue.
+//! The tongue: AWS's APIs on the wire, bytes to typed calls and typed answers to bytes, for server and client alike.
+//!
+//! Pure: no socket, no task, no clock (now is an argument), and nothing known of Evenkeel itself. Nothing that a peer
+//! sends may panic here or cost more than a small multiple of its own size.
+//!
+//! A server goes [`sigv4::verify`] → [`decode`] → (handler) → [`render`] or [`render_error`]; a client goes
+//! [`client::encode`] → (network) → [`client::parse`].
+//!
+//! # Adding an action
+//! 1. Its types: a struct called like the action for the input and one for the output, in the API's folder ([`elb`],
+//!    [`ec2`], [`sts`]), with fields named and ordered as in botocore's model of the API. An input's optional
+//!    parameter is an `Option`, or a list with `#[serde(default)]`; a list is [`xml::Members`] in query APIs, `Vec` in
+//!    EC2's inputs and [`xml::Items`] in its outputs. Structs of outputs carry `#[serde(default)]`, so that
+//!    the client reads answers that lack a field.
+//! 2. One row in the table of that API (`actions!` in its `mod.rs`).
+//! 3. Its handler, in the house: the `match` on the API's `Call` does not compile until it is there.
+//!
+//! A new API is a folder with a table, and a variant of [`Api`] and [`Call`].
+
+pub mod blob;
+pub mod client;
+pub mod dispatch;
+pub mod ec2;
+pub mod elb;
+pub mod error;
+pub mod http;
+pub mod query;
+mod render;
+pub mod sigv4;
+pub mod sts;
+pub mod time;
+pub mod xml;
+
+pub use dispatch::{Action, Api, Call, Decoded, Rejected, action_name, decode, dialect};
+pub use error::{Dialect, Error, Fault};
+pub use http::{Request, Response};
+pub use render::{render, render_error};
+pub use sigv4::{AuthError, Credentials, Identity};
+pub use time::Time;

@@ -7,8 +7,14 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod change;
 pub mod health;
+pub mod lifecycle;
 pub mod name;
 pub mod noun;
+pub mod plan;
+pub mod refusal;
 pub mod routes;
+pub mod sightings;
 pub mod time;
+pub mod world;

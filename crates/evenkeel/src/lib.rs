@@ -1,1 +1,20 @@
-//! The house.
+//! The house: Evenkeel as one process tree.
+//!
+//! Owns everything that touches the world outside: the API's socket, the Store, the drivers, the loops, the command
+//! line. Who may know whom is in ARCHITECTURE.md and held by a test; only `run` knows everyone.
+#![deny(unsafe_code)]
+
+pub mod agent;
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod drivers;
+pub mod images;
+pub mod keeper;
+pub mod link;
+pub mod lock;
+pub mod loops;
+pub mod run;
+pub mod sample;
+pub mod sys;
+pub mod traffic;

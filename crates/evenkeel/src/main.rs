@@ -1,2 +1,7 @@
-//! The binary.
-fn main() {}
+//! The binary: nothing but the door to [`evenkeel::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    evenkeel::cli::main()
+}

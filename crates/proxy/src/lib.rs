@@ -9,6 +9,7 @@ mod drain;
 pub mod fault;
 mod io;
 pub mod meter;
+pub mod probe;
 pub mod proto;
 pub mod request;
 pub mod road;

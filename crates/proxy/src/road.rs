@@ -180,7 +180,7 @@ impl Road {
 
     /// Stops: no new connections, idle ones closed, requests in flight finished with `Connection: close`; what is left
     /// after `drain` is cut. Returns when all workers have ended.
-    pub fn stop(self, drain: Duration) {
+    pub fn stop(&self, drain: Duration) {
         self.end(drain);
     }
 

@@ -74,4 +74,7 @@ pub struct Listener {
     pub instance_port: Port,
     /// What instances are spoken to; the same layer as `protocol`.
     pub instance_protocol: Protocol,
+    /// The certificate that an HTTPS or SSL listener shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }

@@ -3,6 +3,10 @@
 //! Owns its shape. Must never hold what changes between two Changes (health, open connections): the road keeps that
 //! beside it, by name, so that a new snapshot costs no pool, count or verdict. Where it comes from: [`compile`].
 
+pub mod compile;
+
+pub use compile::compile;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,0 +1,347 @@
+//! From a request to a typed call: routing by Version and Action, and the tables that name every action served.
+//!
+//! Checks no signature (that is [`crate::sigv4`]'s, and comes first) and no value beyond its shape. Next: the tables
+//! themselves, at the top of [`crate::elb`], [`crate::ec2`] and [`crate::sts`].
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Dialect, Error};
+use crate::http::Request;
+use crate::query::{self, Params, Tree};
+use crate::{ec2, elb, sts};
+
+/// The APIs served here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// Elastic Load Balancing, Classic.
+    Elb,
+    /// EC2.
+    Ec2,
+    /// Security Token Service.
+    Sts,
+}
+
+impl Api {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Elb, Self::Ec2, Self::Sts];
+
+    /// The version our own client states. For EC2 any other is answered as well.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Elb => "2012-06-01",
+            Self::Ec2 => "2016-11-15",
+            Self::Sts => "2011-06-15",
+        }
+    }
+
+    /// The name in the scope of a signature.
+    pub const fn signing_name(self) -> &'static str {
+        match self {
+            Self::Elb => "elasticloadbalancing",
+            Self::Ec2 => "ec2",
+            Self::Sts => "sts",
+        }
+    }
+
+    /// How it wraps answers and words errors.
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::Elb => Dialect::Query { namespace: "http://elasticloadbalancing.amazonaws.com/doc/2012-06-01/" },
+            Self::Sts => Dialect::Query { namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
+            Self::Ec2 => Dialect::Ec2,
+        }
+    }
+
+    /// Names of all its actions, sorted.
+    pub const fn actions(self) -> &'static [&'static str] {
+        match self {
+            Self::Elb => elb::ACTIONS,
+            Self::Ec2 => ec2::ACTIONS,
+            Self::Sts => sts::ACTIONS,
+        }
+    }
+
+    fn serves(self, action: &str) -> bool {
+        self.actions().contains(&action)
+    }
+}
+
+/// One action of one API; implemented by its input.
+pub trait Action: Serialize + DeserializeOwned {
+    /// Value of the `Action` parameter.
+    const NAME: &'static str;
+    /// The API it belongs to.
+    const API: Api;
+    /// What it answers.
+    type Output: Serialize + DeserializeOwned;
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "made once and moved once per request; a box buys nothing")]
+pub enum Call {
+    /// A call of Elastic Load Balancing.
+    Elb(elb::Call),
+    /// A call of EC2.
+    Ec2(ec2::Call),
+    /// A call of STS.
+    Sts(sts::Call),
+}
+
+/// A call, and what is needed to answer it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// The call with its input.
+    pub call: Call,
+    /// The API it belongs to; [`Api::dialect`] is how to answer an error.
+    pub api: Api,
+    /// The version that the client stated; EC2's answers repeat it. Safe to write into XML.
+    pub version: String,
+    /// Name of the action.
+    pub action: &'static str,
+}
+
+/// Why a request is no call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct Rejected {
+    /// What to answer.
+    pub error: Error,
+    /// In which form.
+    pub dialect: Dialect,
+}
+
+/// Reads the call out of a request. Parameters of the query string and of a form body count alike, the first of a name
+/// wins, unknown ones are ignored.
+///
+/// # Errors
+/// `InvalidAction`, `MissingAction`, a missing or malformed parameter in the API's own words, `UnsupportedHttpVerb`, or
+/// `MalformedQueryString` for more than [`query::MAX_PARAMS`] parameters.
+pub fn decode(request: &Request) -> Result<Decoded, Rejected> {
+    let (params, malformed) = parameters(request);
+    let route = route(request, &params);
+    let dialect = route.map_or_else(|| unrouted_dialect(request, &params), Api::dialect);
+    let reject = |error| Rejected { error, dialect };
+
+    if !matches!(request.method.as_str(), "GET" | "POST") {
+        let method: String = request.method.chars().take(32).collect();
+        let text = format!("The requested HTTP verb is not supported: {method}");
+        return Err(reject(Error::sender("UnsupportedHttpVerb", text)));
+    }
+    let read = |error: query::Error| reject(error.to_wire(dialect));
+    if let Some(error) = malformed {
+        return Err(read(error));
+    }
+    let Some(action) = params.first("Action").filter(|action| !action.is_empty()) else {
+        return Err(reject(Error::missing_action()));
+    };
+    let Some(api) = route else { return Err(reject(Error::invalid_action(action))) };
+    let tree = params.tree().map_err(read)?;
+    let (call, action) =
+        decode_call(api, action, &tree).unwrap_or_else(|| Err(query::Error::missing("Action"))).map_err(read)?;
+    Ok(Decoded { call, api, version: version(api, &params), action })
+}
+
+/// The form in which to answer an error about this request, however broken it is.
+pub fn dialect(request: &Request) -> Dialect {
+    let (params, _) = parameters(request);
+    route(request, &params).map_or_else(|| unrouted_dialect(request, &params), Api::dialect)
+}
+
+/// The `Action` that a request names, for logs and audit; unchecked, at most 128 characters.
+pub fn action_name(request: &Request) -> Option<String> {
+    parameters(request).0.first("Action").map(|action| action.chars().take(128).collect())
+}
+
+fn decode_call(api: Api, action: &str, tree: &Tree<'_>) -> Option<Result<(Call, &'static str), query::Error>> {
+    Some(match api {
+        Api::Elb => elb::Call::decode(action, tree)?.map(|call| (call.name(), Call::Elb(call))),
+        Api::Ec2 => ec2::Call::decode(action, tree)?.map(|call| (call.name(), Call::Ec2(call))),
+        Api::Sts => sts::Call::decode(action, tree)?.map(|call| (call.name(), Call::Sts(call))),
+    })
+    .map(|decoded| decoded.map(|(name, call)| (call, name)))
+}
+
+/// Everything that could be read, and the first thing that could not.
+fn parameters(request: &Request) -> (Params, Option<query::Error>) {
+    let mut params = Params::default();
+    let (_, query) = request.path_and_query();
+    let mut malformed = params.read(query.as_bytes()).err();
+    let form = match request.header("content-type") {
+        None => true,
+        Some(kind) => {
+            let kind = kind.split(';').next().unwrap_or_default().trim();
+            kind.is_empty() || kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        }
+    };
+    if form && malformed.is_none() {
+        malformed = params.read(&request.body).err();
+    }
+    (params, malformed)
+}
+
+/// Version first: it is the one thing that every client states rightly. An action name settles what it leaves open:
+/// EC2 and ELB once shared version dates, and clients of 2009 state older ones.
+fn route(request: &Request, params: &Params) -> Option<Api> {
+    let action = params.first("Action")?;
+    let stated = params.first("Version");
+    let exact = Api::ALL.into_iter().find(|api| *api != Api::Ec2 && stated == Some(api.version()));
+    let host = request.header("host").unwrap_or_default();
+    let named = Api::ALL
+        .into_iter()
+        .find(|api| stated.is_none() && host.split('.').next().is_some_and(|label| label == api.signing_name()));
+    [exact, named, Some(Api::Ec2), Some(Api::Elb), Some(Api::Sts)].into_iter().flatten().find(|api| api.serves(action))
+}
+
+/// Versions of query APIs that are not served (Auto Scaling, ELBv2, IAM, CloudWatch, SNS): their clients expect the
+/// query form of an error.
+const OTHER_QUERY_VERSIONS: [&str; 5] = ["2011-01-01", "2015-12-01", "2010-05-08", "2010-08-01", "2010-03-31"];
+
+fn unrouted_dialect(request: &Request, params: &Params) -> Dialect {
+    match params.first("Version") {
+        Some(version) => match Api::ALL.into_iter().find(|api| api.version() == version) {
+            Some(api) => api.dialect(),
+            None if OTHER_QUERY_VERSIONS.contains(&version) => Api::Elb.dialect(),
+            None => Dialect::Ec2,
+        },
+        None if request.header("host").is_some_and(|host| host.starts_with("ec2.")) => Dialect::Ec2,
+        None => Api::Elb.dialect(),
+    }
+}
+
+/// As stated where it looks like a version, so that nobody writes into our XML through it.
+fn version(api: Api, params: &Params) -> String {
+    params
+        .first("Version")
+        .filter(|text| text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
+        .unwrap_or(api.version())
+        .to_owned()
+}
+
+/// The table of one API: `Action => Output` per row, where the input is the type called like the action. Makes
+/// `ACTIONS`, `Call` and an [`Action`] for every input.
+macro_rules! actions {
+    ($api:expr; $($action:ident => $output:ty),* $(,)?) => {
+        /// Names of all actions served, sorted.
+        pub const ACTIONS: &[&str] = &[$(stringify!($action)),*];
+
+        /// One call of this API with its input.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[allow(clippy::large_enum_variant, reason = "made once and moved once per request; a box buys nothing")]
+        pub enum Call {
+            $(
+                #[doc = concat!("`", stringify!($action), "`.")]
+                $action($action),
+            )*
+        }
+
+        impl Call {
+            /// Name of the action.
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$action(_) => stringify!($action),)*
+                }
+            }
+
+            pub(crate) fn decode(
+                action: &str,
+                tree: &crate::query::Tree<'_>,
+            ) -> Option<Result<Self, crate::query::Error>> {
+                match action {
+                    $(stringify!($action) => Some(tree.to().map(Self::$action)),)*
+                    _ => None,
+                }
+            }
+        }
+
+        $(
+            impl crate::dispatch::Action for $action {
+                const NAME: &'static str = stringify!($action);
+                const API: Api = $api;
+                type Output = $output;
+            }
+        )*
+    };
+}
+pub(crate) use actions;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(host: &str, query: &str) -> Request {
+        Request {
+            method: "GET".into(),
+            target: format!("/?{query}"),
+            headers: vec![("Host".into(), host.into())],
+            body: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn version_then_host_then_name_find_the_api() {
+        let check = |host: &str, query: &str, api: Api, version: &str| {
+            let decoded = decode(&get(host, query)).expect(query);
+            assert_eq!((decoded.api, decoded.version.as_str()), (api, version), "{query}");
+        };
+        check("h", "Version=2012-06-01&Action=DescribeLoadBalancers", Api::Elb, "2012-06-01");
+        check("h", "Version=2011-11-15&Action=DescribeLoadBalancers", Api::Elb, "2011-11-15");
+        check("h", "Action=DescribeLoadBalancers", Api::Elb, "2012-06-01");
+        check("h", "Version=2011-06-15&Action=GetCallerIdentity", Api::Sts, "2011-06-15");
+        check("h", "Version=2008-12-01&Action=DescribeInstances", Api::Ec2, "2008-12-01");
+        check("h", "Version=2012-06-01&Action=DescribeInstances", Api::Ec2, "2012-06-01");
+        check("h", "Action=DescribeInstances", Api::Ec2, "2016-11-15");
+        check("h", "Version=\"><x>.....&Action=DescribeInstances", Api::Ec2, "2016-11-15");
+        // Two APIs have this one.
+        let names = "&LoadBalancerNames.member.1=x";
+        check("h", &format!("Version=2012-06-01&Action=DescribeTags{names}"), Api::Elb, "2012-06-01");
+        check("h", "Version=2014-10-01&Action=DescribeTags", Api::Ec2, "2014-10-01");
+        check("elasticloadbalancing.x.y", &format!("Action=DescribeTags{names}"), Api::Elb, "2012-06-01");
+    }
+
+    #[test]
+    fn refusals_keep_their_dialect() {
+        let check = |request: Request, code: &str, dialect: Dialect| {
+            let rejected = decode(&request).expect_err(&request.target);
+            assert_eq!((rejected.error.code.as_ref(), rejected.dialect), (code, dialect), "{}", request.target);
+            assert_eq!(super::dialect(&request), dialect);
+        };
+        let elb = Api::Elb.dialect();
+        check(get("h", ""), "MissingAction", elb);
+        check(get("ec2.us-east-1.amazonaws.com", ""), "MissingAction", Dialect::Ec2);
+        check(get("h", "Version=2012-06-01&Action="), "MissingAction", elb);
+        check(get("h", "Version=2012-06-01&Action=Nope"), "InvalidAction", elb);
+        check(get("h", "Version=2011-01-01&Action=DescribeAutoScalingGroups"), "InvalidAction", elb);
+        check(get("h", "Version=2011-06-15&Action=AssumeRole"), "InvalidAction", Api::Sts.dialect());
+        check(get("h", "Version=2016-11-15&Action=Nope"), "InvalidAction", Dialect::Ec2);
+        check(get("h", "Version=2016-11-15&Action=TerminateInstances"), "MissingParameter", Dialect::Ec2);
+        check(get("h", "Version=2012-06-01&Action=DeleteLoadBalancer"), "ValidationError", elb);
+        let put = Request { method: "PUT".into(), ..get("h", "Version=2016-11-15&Action=DescribeInstances") };
+        check(put, "UnsupportedHttpVerb", Dialect::Ec2);
+        let mut json = get("h", "");
+        json.headers.push(("Content-Type".into(), b"application/x-amz-json-1.0".to_vec()));
+        json.body = b"Action=DescribeInstances".to_vec();
+        check(json, "MissingAction", elb);
+    }
+
+    #[test]
+    fn query_and_form_count_alike() {
+        let mut request = get("h", "Version=2012-06-01&Action=DeleteLoadBalancer");
+        request.method = "POST".into();
+        request.body = b"LoadBalancerName=x&Action=DescribeLoadBalancers".to_vec();
+        let decoded = decode(&request).expect("both halves");
+        let wanted = elb::DeleteLoadBalancer { load_balancer_name: "x".into() };
+        assert_eq!(decoded.call, Call::Elb(elb::Call::DeleteLoadBalancer(wanted)));
+        assert_eq!(action_name(&request).as_deref(), Some("DeleteLoadBalancer"));
+    }
+
+    #[test]
+    fn tables_are_sorted() {
+        for api in Api::ALL {
+            let mut sorted = api.actions().to_vec();
+            sorted.sort_by_key(|name| name.to_ascii_lowercase());
+            assert_eq!(api.actions(), sorted, "{api:?}");
+        }
+    }
+}

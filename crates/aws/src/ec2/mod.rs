@@ -1,0 +1,72 @@
+//! EC2, whatever version the client states (boto 2 says 2014-10-01, boto3 2016-11-15): its inputs, outputs and table
+//! of actions.
+//!
+//! Knows names and shapes, not rules. Next: [`instance`], [`launch`], [`status`], [`image`], [`place`], [`network`],
+//! [`tag`], and [`crate::dispatch`] for what the table makes.
+#![allow(missing_docs, reason = "names and meanings of wire fields are AWS's own")]
+
+pub mod image;
+pub mod instance;
+pub mod launch;
+pub mod network;
+pub mod place;
+pub mod status;
+pub mod tag;
+
+pub use image::*;
+pub use instance::*;
+pub use launch::*;
+pub use network::*;
+pub use place::*;
+pub use status::*;
+pub use tag::*;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dispatch::{Api, actions};
+
+actions! {
+    Api::Ec2;
+    CreateTags => Done,
+    DeleteTags => Done,
+    DeregisterImage => Done,
+    DescribeAvailabilityZones => DescribeAvailabilityZonesOutput,
+    DescribeImages => DescribeImagesOutput,
+    DescribeInstances => DescribeInstancesOutput,
+    DescribeInstanceStatus => DescribeInstanceStatusOutput,
+    DescribeKeyPairs => DescribeKeyPairsOutput,
+    DescribeNetworkInterfaces => DescribeNetworkInterfacesOutput,
+    DescribeRegions => DescribeRegionsOutput,
+    DescribeSecurityGroups => DescribeSecurityGroupsOutput,
+    DescribeTags => DescribeTagsOutput,
+    GetConsoleOutput => ConsoleOutput,
+    RebootInstances => Done,
+    RegisterImage => RegisterImageOutput,
+    RunInstances => Reservation,
+    StartInstances => StateChanges,
+    StopInstances => StateChanges,
+    TerminateInstances => StateChanges,
+}
+
+/// The answer of actions that answer nothing: `<return>true</return>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Done {
+    #[serde(rename = "return")]
+    pub done: bool,
+}
+
+impl Default for Done {
+    fn default() -> Self {
+        Self { done: true }
+    }
+}
+
+/// One `Filter.N` of a Describe call. Values are alternatives, filters must all hold; `*` and `?` are wildcards.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Filter {
+    pub name: String,
+    #[serde(default, rename = "Value")]
+    pub values: Vec<String>,
+}

@@ -1,0 +1,329 @@
+//! The write surface on one page: every way in which intent can alter.
+//!
+//! Owns [`Change`] and what each answers with. Must never hold how a Change is carried out or refused: that is
+//! [`crate::world`]'s, a file a noun. Ids and numbers that need dice are given by whoever makes the Change.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{ImageId, InstanceId, LoadBalancerName, Port, ReservationId, ZoneName};
+use crate::noun::{DesyncMode, HealthCheck, InstanceState, Listener, Manifest, Scheme, ShutdownBehavior};
+
+/// One alteration of intent. Serializable, because each is kept in the audit record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Change {
+    /// A new load balancer; the same again with the same settings is a success that changes nothing.
+    CreateLoadBalancer(NewLoadBalancer),
+    /// Its end; a missing one is a success.
+    DeleteLoadBalancer {
+        /// Which.
+        name: LoadBalancerName,
+    },
+    /// More listeners; an identical one that exists is a success.
+    CreateListeners {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// Which.
+        listeners: Vec<Listener>,
+    },
+    /// Fewer listeners; absent ports are ignored.
+    DeleteListeners {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// Their ports.
+        ports: Vec<Port>,
+    },
+    /// Instances behind a balancer; all or none of a call.
+    RegisterInstances {
+        /// Behind which balancer.
+        name: LoadBalancerName,
+        /// Which; registered ones are a success.
+        instances: Vec<InstanceId>,
+    },
+    /// Instances away from a balancer, with draining if it is on.
+    DeregisterInstances {
+        /// From which balancer.
+        name: LoadBalancerName,
+        /// Which; ones not registered are a success.
+        instances: Vec<InstanceId>,
+    },
+    /// A deregistered instance has finished, or its time is up.
+    EndDraining {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// Zones in which the balancer has a node.
+    EnableZones {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// Which.
+        zones: Vec<ZoneName>,
+    },
+    /// Zones in which it shall have none; one must remain.
+    DisableZones {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// Which.
+        zones: Vec<ZoneName>,
+    },
+    /// The node of a disabled zone stops listening.
+    EndLeaving {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// The zone.
+        zone: ZoneName,
+    },
+    /// What instances are asked.
+    ConfigureHealthCheck {
+        /// By which balancer.
+        name: LoadBalancerName,
+        /// The new check.
+        health_check: HealthCheck,
+    },
+    /// Attributes; what is absent stays.
+    ModifyAttributes {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// The new values.
+        patch: AttributesPatch,
+    },
+    /// Tags on balancers, at most 10 each.
+    TagLoadBalancers {
+        /// Which.
+        names: Vec<LoadBalancerName>,
+        /// Keys and values.
+        tags: BTreeMap<String, String>,
+    },
+    /// Tags off balancers.
+    UntagLoadBalancers {
+        /// Which.
+        names: Vec<LoadBalancerName>,
+        /// Keys.
+        keys: Vec<String>,
+    },
+    /// New instances.
+    RunInstances(NewInstances),
+    /// Instances' end, in any state; idempotent.
+    TerminateInstances {
+        /// Which.
+        instances: Vec<InstanceId>,
+    },
+    /// Instances stopped, to be started again.
+    StopInstances {
+        /// Which.
+        instances: Vec<InstanceId>,
+    },
+    /// Stopped instances started.
+    StartInstances {
+        /// Which.
+        instances: Vec<InstanceId>,
+    },
+    /// Running instances started anew; they stay `running`.
+    RebootInstances {
+        /// Which.
+        instances: Vec<InstanceId>,
+    },
+    /// What a driver saw of an instance.
+    Report {
+        /// Which.
+        instance: InstanceId,
+        /// Of which boot; news of an older one is ignored.
+        boot: u32,
+        /// What was seen.
+        seen: Seen,
+    },
+    /// The record of a terminated instance goes.
+    ForgetInstance {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// A new image.
+    RegisterImage(NewImage),
+    /// An image's end; instances that run from it go on.
+    DeregisterImage {
+        /// Which.
+        image: ImageId,
+    },
+    /// Tags on instances and images, at most 50 each.
+    CreateTags {
+        /// Ids of either kind.
+        resources: Vec<String>,
+        /// Keys and values.
+        tags: BTreeMap<String, String>,
+    },
+    /// Tags off instances and images.
+    DeleteTags {
+        /// Ids of either kind.
+        resources: Vec<String>,
+        /// Keys, and the value a tag must have to go; `None` for any. Empty: all tags go.
+        tags: Vec<(String, Option<String>)>,
+    },
+}
+
+/// What [`Change::CreateLoadBalancer`] wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewLoadBalancer {
+    /// Its name.
+    pub name: LoadBalancerName,
+    /// Who it is meant for.
+    pub scheme: Scheme,
+    /// At least one.
+    pub listeners: Vec<Listener>,
+    /// At least one.
+    pub zones: Vec<ZoneName>,
+    /// Recorded.
+    pub security_groups: Vec<String>,
+    /// At most 10.
+    pub tags: BTreeMap<String, String>,
+    /// The digits in its DNS name; random.
+    pub dns_number: u32,
+}
+
+/// What [`Change::ModifyAttributes`] sets; `None` leaves a value as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttributesPatch {
+    /// Cross-zone balancing.
+    pub cross_zone: Option<bool>,
+    /// Connection draining.
+    pub draining: Option<bool>,
+    /// Its longest wait, 1–3600 s.
+    pub draining_timeout: Option<Duration>,
+    /// 1–4000 s.
+    pub idle_timeout: Option<Duration>,
+    /// Framing strictness.
+    pub desync: Option<DesyncMode>,
+}
+
+/// What [`Change::RunInstances`] wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewInstances {
+    /// The reservation's id; random.
+    pub reservation: ReservationId,
+    /// As many fresh ids as are wanted at most; random.
+    pub ids: Vec<InstanceId>,
+    /// The fewest that are acceptable, from 1.
+    pub min_count: u32,
+    /// From which image.
+    pub image: ImageId,
+    /// Where; `None` lets the World choose the zone with the fewest instances.
+    pub zone: Option<ZoneName>,
+    /// Recorded; drivers derive limits from it.
+    pub instance_type: String,
+    /// Recorded.
+    pub key_name: Option<String>,
+    /// Recorded.
+    pub groups: Vec<String>,
+    /// Base64; at most 16 KiB raw, checked by the caller.
+    pub user_data: Option<String>,
+    /// For idempotence, at most 64 characters.
+    pub client_token: Option<String>,
+    /// What becomes of them when they end by themselves.
+    pub shutdown: ShutdownBehavior,
+    /// Whether terminating them is refused.
+    pub termination_protected: bool,
+    /// Tags for each instance.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What [`Change::RegisterImage`] wants; its files are in the image store already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewImage {
+    /// Random.
+    pub id: ImageId,
+    /// One image a name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// What it runs.
+    pub manifest: Manifest,
+    /// Where it came from.
+    pub location: String,
+    /// SHA-256 of its files, in hex.
+    pub digest: String,
+    /// At most 50.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What a driver saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seen {
+    /// The application was started.
+    Running,
+    /// The instance ended.
+    Ended {
+        /// How, in words: `application exited with status 1`.
+        how: String,
+        /// Whether it ended in good order (status 0), rather than by failure.
+        orderly: bool,
+        /// Whether it never ran at all.
+        never_started: bool,
+    },
+}
+
+/// What an accepted Change answers with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// Nothing to say.
+    Done,
+    /// Nothing was changed, because it was so already.
+    Unchanged,
+    /// The DNS name of a new (or the same) load balancer.
+    DnsName(String),
+    /// The instances now registered.
+    Instances(Vec<InstanceId>),
+    /// The zones now enabled.
+    Zones(Vec<ZoneName>),
+    /// The reservation that was made, or the one made before with the same token.
+    Reservation(ReservationId),
+    /// Instances' states before and after.
+    Transitions(Vec<Transition>),
+}
+
+/// One instance's state before and after a Change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// Which.
+    pub instance: InstanceId,
+    /// Before.
+    pub from: InstanceState,
+    /// After.
+    pub to: InstanceState,
+}
+
+impl Change {
+    /// The Change's name, for audit records and messages.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CreateLoadBalancer(_) => "CreateLoadBalancer",
+            Self::DeleteLoadBalancer { .. } => "DeleteLoadBalancer",
+            Self::CreateListeners { .. } => "CreateListeners",
+            Self::DeleteListeners { .. } => "DeleteListeners",
+            Self::RegisterInstances { .. } => "RegisterInstances",
+            Self::DeregisterInstances { .. } => "DeregisterInstances",
+            Self::EndDraining { .. } => "EndDraining",
+            Self::EnableZones { .. } => "EnableZones",
+            Self::DisableZones { .. } => "DisableZones",
+            Self::EndLeaving { .. } => "EndLeaving",
+            Self::ConfigureHealthCheck { .. } => "ConfigureHealthCheck",
+            Self::ModifyAttributes { .. } => "ModifyAttributes",
+            Self::TagLoadBalancers { .. } => "TagLoadBalancers",
+            Self::UntagLoadBalancers { .. } => "UntagLoadBalancers",
+            Self::RunInstances(_) => "RunInstances",
+            Self::TerminateInstances { .. } => "TerminateInstances",
+            Self::StopInstances { .. } => "StopInstances",
+            Self::StartInstances { .. } => "StartInstances",
+            Self::RebootInstances { .. } => "RebootInstances",
+            Self::Report { .. } => "Report",
+            Self::ForgetInstance { .. } => "ForgetInstance",
+            Self::RegisterImage(_) => "RegisterImage",
+            Self::DeregisterImage { .. } => "DeregisterImage",
+            Self::CreateTags { .. } => "CreateTags",
+            Self::DeleteTags { .. } => "DeleteTags",
+        }
+    }
+}

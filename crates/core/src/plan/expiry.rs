@@ -1,0 +1,50 @@
+//! What intent lets go of with time: drained instances, nodes of disabled zones, records of the terminated.
+
+use std::time::Duration;
+
+use crate::change::Change;
+use crate::noun::InstanceState;
+use crate::sightings::Sightings;
+use crate::time::Timestamp;
+use crate::world::World;
+
+/// How long the record of a terminated instance stays (AWS: about an hour).
+pub const TERMINATED_STAYS: Duration = Duration::from_secs(3600);
+
+/// The Changes that are due.
+#[must_use]
+pub fn due(world: &World, sightings: &Sightings, now: Timestamp) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for lb in world.load_balancers() {
+        for (instance, until) in &lb.draining {
+            let idle = sightings.road.as_ref().is_some_and(|road| {
+                let key = (lb.name.clone(), instance.clone());
+                road.applied >= world.generation() && !road.outstanding.contains_key(&key)
+            });
+            let runs = world.instance(instance).is_some_and(|i| i.state == InstanceState::Running);
+            if idle || !runs || now >= *until {
+                changes.push(Change::EndDraining { name: lb.name.clone(), instance: instance.clone() });
+            }
+        }
+        for (zone, node) in &lb.leaving {
+            if now >= node.until {
+                changes.push(Change::EndLeaving { name: lb.name.clone(), zone: zone.clone() });
+            }
+        }
+    }
+    for instance in world.instances() {
+        if instance.state == InstanceState::Terminated && now.since(instance.changed) >= TERMINATED_STAYS {
+            changes.push(Change::ForgetInstance { instance: instance.id.clone() });
+        }
+    }
+    changes
+}
+
+/// When something next falls due by time alone.
+#[must_use]
+pub fn next_deadline(world: &World) -> Option<Timestamp> {
+    let balancers = world.load_balancers();
+    let waits = balancers.flat_map(|lb| lb.draining.values().copied().chain(lb.leaving.values().map(|n| n.until)));
+    let gone = world.instances().filter(|i| i.state == InstanceState::Terminated);
+    waits.chain(gone.map(|i| i.changed.plus(TERMINATED_STAYS))).min()
+}

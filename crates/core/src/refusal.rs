@@ -1,0 +1,206 @@
+//! Every reason to say no to a Change, in the words of the domain.
+//!
+//! Owns the reasons and their texts (AWS's where they were seen live). Must never name an HTTP status or an AWS error
+//! code: those are in the house's `api/refusal`, one exhaustive table.
+
+use thiserror::Error;
+
+use crate::name::{ImageId, InstanceId, LoadBalancerName, Port, ZoneName};
+use crate::noun::health_check::BadHealthCheck;
+use crate::noun::image::BadManifest;
+use crate::noun::{InstanceState, Protocol};
+
+/// Why a Change was not made. Nothing of a refused Change has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// No balancer of that name.
+    #[error("There is no ACTIVE Load Balancer named '{0}'")]
+    NoSuchLoadBalancer(LoadBalancerName),
+    /// The name is taken by one with other settings.
+    #[error("Load Balancer named '{name}' already exists and it is configured with different {what}.", what = if *.only_tags { "tags" } else { "parameters" })]
+    LoadBalancerTaken {
+        /// The name.
+        name: LoadBalancerName,
+        /// Whether only the tags differ.
+        only_tags: bool,
+    },
+    /// The quota of balancers is used up.
+    #[error("Exceeded quota of account: {limit} load balancers")]
+    TooManyLoadBalancers {
+        /// The quota.
+        limit: usize,
+    },
+    /// A balancer without listeners.
+    #[error("Listeners cannot be empty")]
+    NoListeners,
+    /// More listeners than a balancer may have.
+    #[error("a load balancer may have at most {limit} listeners")]
+    TooManyListeners {
+        /// The quota.
+        limit: usize,
+    },
+    /// The port has another listener.
+    #[error(
+        "A listener already exists for {name} with LoadBalancerPort {port}, but with a different InstancePort, Protocol, or SSLCertificateId"
+    )]
+    ListenerConflict {
+        /// The balancer.
+        name: LoadBalancerName,
+        /// The port.
+        port: Port,
+    },
+    /// Requests on one side, bytes on the other.
+    #[error(
+        "Listener protocol {front} cannot be paired with InstanceProtocol {back}: HTTP and HTTPS go with each other, and so do TCP and SSL"
+    )]
+    LayerMismatch {
+        /// To clients.
+        front: Protocol,
+        /// To instances.
+        back: Protocol,
+    },
+    /// One instance port spoken to both inside and outside TLS.
+    #[error("listeners that share InstancePort {port} must all be secure to the instance, or none")]
+    InstancePortConflict {
+        /// The instance port.
+        port: Port,
+    },
+    /// HTTPS or SSL without a certificate.
+    #[error("Secure Listeners need to specify a SSLCertificateId")]
+    CertificateNeeded,
+    /// A certificate nobody uploaded.
+    #[error("Server Certificate not found for the key: {0}")]
+    NoSuchCertificate(String),
+    /// A protocol the road does not speak.
+    #[error("InstanceProtocol {0} is not supported: instances are spoken to in HTTP or TCP")]
+    UnsupportedProtocol(Protocol),
+    /// A port below 1024 that this process may not bind.
+    #[error(
+        "port {port} needs a privilege that this node lacks: grant it with `setcap cap_net_bind_service=+ep` on the binary or `sysctl net.ipv4.ip_unprivileged_port_start=0`, or start with `--port-shift 8000`"
+    )]
+    PortNeedsPrivilege {
+        /// The port.
+        port: Port,
+    },
+    /// No such zone here.
+    #[error("Invalid availability zone: {0}")]
+    NoSuchZone(ZoneName),
+    /// A balancer without zones.
+    #[error("Either AvailabilityZones or SubnetIds must be specified")]
+    NoZones,
+    /// Disabling would leave none.
+    #[error("a load balancer must keep at least one availability zone")]
+    LastZone,
+    /// The pool that addresses come from is used up.
+    #[error("no free address is left in the pool {pool}")]
+    PoolExhausted {
+        /// The pool.
+        pool: String,
+    },
+    /// Unknown instances.
+    #[error("{text}", text = no_such_instances(.0))]
+    NoSuchInstances(Vec<InstanceId>),
+    /// A terminated instance cannot be registered.
+    #[error("Instance {0} is in terminated state and cannot be registered.")]
+    InstanceTerminated(InstanceId),
+    /// More instances than a balancer may have.
+    #[error("a load balancer may have at most {limit} registered instances")]
+    TooManyRegistered {
+        /// The quota.
+        limit: usize,
+    },
+    /// A health check outside its limits.
+    #[error(transparent)]
+    BadHealthCheck(#[from] BadHealthCheck),
+    /// A number outside its range.
+    #[error("{what} must be from {low} to {high}")]
+    OutOfRange {
+        /// Which number.
+        what: &'static str,
+        /// The lowest allowed.
+        low: u64,
+        /// The highest allowed.
+        high: u64,
+    },
+    /// A value that goes only with another.
+    #[error("{0}")]
+    BadCombination(&'static str),
+    /// Too many tags on one thing.
+    #[error("at most {limit} tags may be set on one resource")]
+    TooManyTags {
+        /// The limit.
+        limit: usize,
+    },
+    /// A tag key or value outside its length.
+    #[error("tag {what} must be {low} to {high} characters")]
+    TagLength {
+        /// `key` or `value`.
+        what: &'static str,
+        /// The lowest allowed.
+        low: usize,
+        /// The highest allowed.
+        high: usize,
+    },
+    /// `aws:` is not for people.
+    #[error("Tag keys starting with 'aws:' are reserved for internal use")]
+    TagReserved,
+    /// Unknown thing to tag.
+    #[error("The ID '{0}' does not exist")]
+    NoSuchResource(String),
+    /// Unknown image.
+    #[error("The image id '[{0}]' does not exist")]
+    NoSuchImage(ImageId),
+    /// The image name is taken.
+    #[error("AMI name {name} is already in use by AMI {image}")]
+    ImageNameTaken {
+        /// The name.
+        name: String,
+        /// Who has it.
+        image: ImageId,
+    },
+    /// A manifest that breaks its rules.
+    #[error(transparent)]
+    BadManifest(#[from] BadManifest),
+    /// More instances than this node runs.
+    #[error(
+        "You have requested more instances ({wanted}) than your current instance limit of {limit} allows: {running} are there already"
+    )]
+    InstanceLimit {
+        /// How many were wanted.
+        wanted: usize,
+        /// How many there are.
+        running: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The state does not allow it.
+    #[error("The instance '{instance}' is not in a state from which it can be {wanted}; it is {}", .state.as_str())]
+    WrongState {
+        /// Which.
+        instance: InstanceId,
+        /// Its state.
+        state: InstanceState,
+        /// `started`, `stopped`, `rebooted`.
+        wanted: &'static str,
+    },
+    /// Protected against termination.
+    #[error(
+        "The instance '{0}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."
+    )]
+    TerminationProtected(InstanceId),
+    /// A token used before with other parameters.
+    #[error("The client token '{0}' was used before with different parameters")]
+    TokenReused(String),
+    /// An id that exists already: whoever threw the dice shall throw again.
+    #[error("the id `{0}` is taken")]
+    IdTaken(String),
+}
+
+fn no_such_instances(ids: &[InstanceId]) -> String {
+    let list = ids.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(", ");
+    if ids.len() == 1 {
+        format!("The instance ID '{list}' does not exist")
+    } else {
+        format!("The instance IDs '{list}' do not exist")
+    }
+}

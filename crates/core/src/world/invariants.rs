@@ -1,0 +1,60 @@
+//! What is true of every World, whatever Changes made it. Held after each Change by the simulator and by tests, and
+//! once when a Store is loaded: a database that breaks them is refused rather than driven by.
+
+use std::collections::BTreeSet;
+
+use super::{World, balancers, tags};
+use crate::noun::InstanceState;
+
+impl World {
+    /// Every broken invariant, in words; empty for a sound World.
+    #[must_use]
+    pub fn broken_invariants(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        let mut demand = |holds: bool, what: String| {
+            if !holds {
+                broken.push(what);
+            }
+        };
+        let (mut nodes, mut dns_names) = (BTreeSet::new(), BTreeSet::new());
+        for lb in self.load_balancers() {
+            let name = &lb.name;
+            demand(!lb.zones.is_empty(), format!("load balancer `{name}` has no zone"));
+            demand(dns_names.insert(&lb.dns_name), format!("two load balancers are called `{}`", lb.dns_name));
+            demand(lb.tags.len() <= tags::PER_LOAD_BALANCER, format!("load balancer `{name}` has too many tags"));
+            demand(lb.health_check.validate().is_ok(), format!("load balancer `{name}` has a bad health check"));
+            for address in balancers::node_addresses(lb) {
+                demand(nodes.insert(address), format!("two nodes have the address {address}"));
+            }
+            for zone in lb.leaving.keys() {
+                demand(!lb.zones.contains_key(zone), format!("`{name}` both has and leaves {zone}"));
+            }
+            let ports: BTreeSet<_> = lb.listeners.iter().map(|l| l.port).collect();
+            demand(ports.len() == lb.listeners.len(), format!("`{name}` listens twice on one port"));
+            for id in lb.instances.iter().chain(lb.draining.keys()) {
+                demand(self.instance(id).is_some(), format!("`{name}` names {id}, which does not exist"));
+            }
+            for id in lb.draining.keys() {
+                demand(!lb.instances.contains(id), format!("`{name}` both has and drains {id}"));
+            }
+        }
+        let mut addresses = BTreeSet::new();
+        for instance in self.instances() {
+            let id = &instance.id;
+            demand(addresses.insert(instance.address), format!("{id} shares {} with another", instance.address));
+            demand(instance.boots >= 1, format!("{id} was never booted"));
+            demand(instance.tags.len() <= tags::PER_RESOURCE, format!("{id} has too many tags"));
+            demand(instance.changed_in <= self.generation(), format!("{id} changed in the future"));
+            demand(
+                instance.state != InstanceState::Terminated || instance.changed >= instance.launched,
+                format!("{id} ended before it was launched"),
+            );
+        }
+        let mut names = BTreeSet::new();
+        for image in self.images() {
+            demand(names.insert(&image.name), format!("two images are called `{}`", image.name));
+            demand(image.manifest.validate().is_ok(), format!("{} has a bad manifest", image.id));
+        }
+        broken
+    }
+}

@@ -1,0 +1,304 @@
+//! The World: the whole intended state, in memory, one value.
+//!
+//! Owns what is intended and the rules between things. [`World::decide`] judges a [`Change`] and says which rows it
+//! would write; [`World::absorb`] takes rows in. They are apart so that the Keeper can commit rows to the Store between
+//! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
+//! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`instances`], [`images`], [`tags`].
+
+mod balancers;
+mod images;
+mod instances;
+mod invariants;
+mod pool;
+mod tags;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use pool::Pool;
+
+use crate::change::{Change, Reply};
+use crate::name::{ImageId, InstanceId, LoadBalancerName, ZoneName};
+use crate::noun::{Image, Instance, InstanceState, LoadBalancer};
+use crate::refusal::Refusal;
+use crate::time::Timestamp;
+
+/// What is configured at start rather than changed by Changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The region's name, such as `us-east-1`.
+    pub region: String,
+    /// The zones there are, in order.
+    pub zones: Vec<ZoneName>,
+    /// The owner's account id: 12 digits.
+    pub account: String,
+    /// What balancers' DNS names end in, such as `elb.evenkeel.test`.
+    pub dns_domain: String,
+    /// Where balancers' node addresses come from.
+    pub node_pool: Pool,
+    /// Where instances' private addresses come from.
+    pub instance_pool: Pool,
+    /// The lowest port this process may bind; 0 for any.
+    pub lowest_port: u16,
+    /// Added to ports below `lowest_port` when they are bound; 0 for none, and then such listeners are refused.
+    pub port_shift: u16,
+    /// Quotas.
+    pub limits: Limits,
+}
+
+/// Quotas; AWS's defaults where AWS has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Load balancers (AWS: 20).
+    pub load_balancers: usize,
+    /// Listeners of one (AWS: 100).
+    pub listeners: usize,
+    /// Registered instances of one (AWS: 1000).
+    pub registered: usize,
+    /// Instances that are not terminated.
+    pub instances: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { load_balancers: 500, listeners: 100, registered: 1000, instances: 10_000 }
+    }
+}
+
+/// The whole intended state. Cloning shares every record, so a snapshot costs pointers, not copies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct World {
+    settings: Arc<Settings>,
+    generation: u64,
+    load_balancers: BTreeMap<LoadBalancerName, Arc<LoadBalancer>>,
+    instances: BTreeMap<InstanceId, Arc<Instance>>,
+    images: BTreeMap<ImageId, Arc<Image>>,
+}
+
+/// One record as the Store keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Row {
+    /// A load balancer.
+    LoadBalancer(LoadBalancer),
+    /// An instance.
+    Instance(Instance),
+    /// An image.
+    Image(Image),
+}
+
+/// Which record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// A load balancer by name.
+    LoadBalancer(LoadBalancerName),
+    /// An instance by id.
+    Instance(InstanceId),
+    /// An image by id.
+    Image(ImageId),
+}
+
+/// One row to write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Insert or replace.
+    Put(Row),
+    /// Remove.
+    Remove(Key),
+}
+
+/// An accepted Change: what it answers, and what it writes. No writes: it was so already.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The answer.
+    pub reply: Reply,
+    /// The rows, in no particular order, each key at most once.
+    pub writes: Vec<Write>,
+}
+
+impl Row {
+    /// Which record this is.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        match self {
+            Self::LoadBalancer(lb) => Key::LoadBalancer(lb.name.clone()),
+            Self::Instance(instance) => Key::Instance(instance.id.clone()),
+            Self::Image(image) => Key::Image(image.id.clone()),
+        }
+    }
+}
+
+impl Key {
+    /// The kind, as the Store names it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::LoadBalancer(_) => "load_balancer",
+            Self::Instance(_) => "instance",
+            Self::Image(_) => "image",
+        }
+    }
+
+    /// The name within the kind.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::LoadBalancer(name) => name.as_str(),
+            Self::Instance(id) => id.as_str(),
+            Self::Image(id) => id.as_str(),
+        }
+    }
+}
+
+impl World {
+    /// A World with nothing in it.
+    #[must_use]
+    pub fn empty(settings: Settings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            generation: 0,
+            load_balancers: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            images: BTreeMap::new(),
+        }
+    }
+
+    /// The World that rows from a Store make.
+    #[must_use]
+    pub fn load(settings: Settings, generation: u64, rows: impl IntoIterator<Item = Row>) -> Self {
+        let mut world = Self::empty(settings);
+        for row in rows {
+            world.put(row);
+        }
+        world.generation = generation;
+        world
+    }
+
+    /// Judges a Change: what it answers and writes, or why it is refused. Changes nothing.
+    pub fn decide(&self, change: &Change, now: Timestamp) -> Result<Decision, Refusal> {
+        match change {
+            Change::CreateLoadBalancer(new) => self.create_load_balancer(new, now),
+            Change::DeleteLoadBalancer { name } => Ok(self.delete_load_balancer(name)),
+            Change::CreateListeners { name, listeners } => self.create_listeners(name, listeners),
+            Change::DeleteListeners { name, ports } => self.delete_listeners(name, ports),
+            Change::RegisterInstances { name, instances } => self.register_instances(name, instances),
+            Change::DeregisterInstances { name, instances } => self.deregister_instances(name, instances, now),
+            Change::EndDraining { name, instance } => self.end_draining(name, instance),
+            Change::EnableZones { name, zones } => self.enable_zones(name, zones),
+            Change::DisableZones { name, zones } => self.disable_zones(name, zones, now),
+            Change::EndLeaving { name, zone } => self.end_leaving(name, zone),
+            Change::ConfigureHealthCheck { name, health_check } => self.configure_health_check(name, health_check),
+            Change::ModifyAttributes { name, patch } => self.modify_attributes(name, patch),
+            Change::TagLoadBalancers { names, tags } => self.tag_load_balancers(names, tags),
+            Change::UntagLoadBalancers { names, keys } => self.untag_load_balancers(names, keys),
+            Change::RunInstances(new) => self.run_instances(new, now),
+            Change::TerminateInstances { instances } => self.terminate_instances(instances, now),
+            Change::StopInstances { instances } => self.stop_instances(instances, now),
+            Change::StartInstances { instances } => self.start_instances(instances, now),
+            Change::RebootInstances { instances } => self.reboot_instances(instances),
+            Change::Report { instance, boot, seen } => Ok(self.report(instance, *boot, seen, now)),
+            Change::ForgetInstance { instance } => Ok(self.forget_instance(instance)),
+            Change::RegisterImage(new) => self.register_image(new, now),
+            Change::DeregisterImage { image } => self.deregister_image(image),
+            Change::CreateTags { resources, tags } => self.create_tags(resources, tags),
+            Change::DeleteTags { resources, tags } => self.delete_tags(resources, tags),
+        }
+    }
+
+    /// Takes in the writes of one accepted Change; the generation grows by one if there are any.
+    pub fn absorb(&mut self, writes: &[Write]) {
+        if writes.is_empty() {
+            return;
+        }
+        self.generation += 1;
+        for write in writes {
+            match write {
+                Write::Put(row) => self.put(row.clone()),
+                Write::Remove(Key::LoadBalancer(name)) => drop(self.load_balancers.remove(name)),
+                Write::Remove(Key::Instance(id)) => drop(self.instances.remove(id)),
+                Write::Remove(Key::Image(id)) => drop(self.images.remove(id)),
+            }
+        }
+    }
+
+    /// Judges a Change and takes it in: what tests, replays and simulations use, where no Store stands between.
+    pub fn apply(&mut self, change: &Change, now: Timestamp) -> Result<Reply, Refusal> {
+        let decision = self.decide(change, now)?;
+        self.absorb(&decision.writes);
+        Ok(decision.reply)
+    }
+
+    /// What is configured.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// How many writing Changes made this World.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// A load balancer by its exact name.
+    #[must_use]
+    pub fn load_balancer(&self, name: &LoadBalancerName) -> Option<&Arc<LoadBalancer>> {
+        self.load_balancers.get(name)
+    }
+
+    /// All load balancers, by name.
+    pub fn load_balancers(&self) -> impl Iterator<Item = &Arc<LoadBalancer>> {
+        self.load_balancers.values()
+    }
+
+    /// An instance.
+    #[must_use]
+    pub fn instance(&self, id: &InstanceId) -> Option<&Arc<Instance>> {
+        self.instances.get(id)
+    }
+
+    /// All instances, by id.
+    pub fn instances(&self) -> impl Iterator<Item = &Arc<Instance>> {
+        self.instances.values()
+    }
+
+    /// An image.
+    #[must_use]
+    pub fn image(&self, id: &ImageId) -> Option<&Arc<Image>> {
+        self.images.get(id)
+    }
+
+    /// All images, by id.
+    pub fn images(&self) -> impl Iterator<Item = &Arc<Image>> {
+        self.images.values()
+    }
+
+    /// Every record as a row: what a Store that lived through the same Changes holds.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        let load_balancers = self.load_balancers.values().map(|lb| Row::LoadBalancer(lb.as_ref().clone()));
+        let instances = self.instances.values().map(|i| Row::Instance(i.as_ref().clone()));
+        let images = self.images.values().map(|i| Row::Image(i.as_ref().clone()));
+        load_balancers.chain(instances).chain(images)
+    }
+
+    fn put(&mut self, row: Row) {
+        match row {
+            Row::LoadBalancer(lb) => drop(self.load_balancers.insert(lb.name.clone(), Arc::new(lb))),
+            Row::Instance(instance) => drop(self.instances.insert(instance.id.clone(), Arc::new(instance))),
+            Row::Image(image) => drop(self.images.insert(image.id.clone(), Arc::new(image))),
+        }
+    }
+
+    /// Instances that count against limits: all that are not terminated.
+    fn living(&self) -> impl Iterator<Item = &Arc<Instance>> {
+        self.instances.values().filter(|i| i.state != InstanceState::Terminated)
+    }
+}
+
+impl Decision {
+    /// An answer that writes nothing.
+    fn unchanged(reply: Reply) -> Self {
+        Self { reply, writes: Vec::new() }
+    }
+}

@@ -1,0 +1,389 @@
+//! The seeded simulator: random Changes against the World, its rows and its plan.
+//!
+//! Owns the laws that hold for every history: invariants after each Change, rows that reload to an equal World, a
+//! refused Change that changes nothing, a plan carried out that leaves an empty plan. A failure prints its seed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use evenkeel_core::change::{AttributesPatch, Change, NewImage, NewInstances, NewLoadBalancer, Seen};
+use evenkeel_core::name::{ImageId, InstanceId, LoadBalancerName, Port, ReservationId, ZoneName};
+use evenkeel_core::noun::{
+    DesyncMode, HealthCheck, HealthTarget, InstanceState, Listener, Manifest, Protocol, Scheme, ShutdownBehavior,
+};
+use evenkeel_core::plan::{Condition, Sight, Step, expiry, instances};
+use evenkeel_core::routes::{Phase, Routes, compile};
+use evenkeel_core::sightings::Sightings;
+use evenkeel_core::time::Timestamp;
+use evenkeel_core::world::{Key, Limits, Row, Settings, World, Write};
+
+/// xorshift64*: the dice of the simulator. Small, seeded, and the same on every machine.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.roll() >> 33).unwrap() % n
+    }
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        region: "us-east-1".into(),
+        zones: ["us-east-1a", "us-east-1b", "us-east-1c"].map(zone).into(),
+        account: "000000000000".into(),
+        dns_domain: "elb.evenkeel.test".into(),
+        node_pool: "127.80.0.0/27".parse().unwrap(),
+        instance_pool: "127.81.0.0/27".parse().unwrap(),
+        lowest_port: 0,
+        port_shift: 0,
+        limits: Limits { load_balancers: 5, listeners: 4, registered: 6, instances: 10 },
+    }
+}
+
+fn zone(text: &str) -> ZoneName {
+    ZoneName::new(text).unwrap()
+}
+
+/// Random Changes, most of them sensible, some of them not.
+struct Author {
+    dice: Dice,
+}
+
+impl Author {
+    fn name(&mut self) -> LoadBalancerName {
+        LoadBalancerName::new(self.dice.pick(&["web", "api", "mail", "db", "cache", "extra", "more"])).unwrap()
+    }
+    fn zones(&mut self) -> Vec<ZoneName> {
+        let all = ["us-east-1a", "us-east-1b", "us-east-1c", "us-east-1z"];
+        (0..self.dice.below(3))
+            .map(|_| {
+                let among = if self.dice.chance(5) { 4 } else { 3 };
+                zone(all[self.dice.below(among)])
+            })
+            .collect()
+    }
+    fn listeners(&mut self) -> Vec<Listener> {
+        let protocols = [Protocol::Http, Protocol::Http, Protocol::Tcp, Protocol::Ssl];
+        (0..self.dice.below(3))
+            .map(|_| {
+                let protocol = self.dice.pick(&protocols);
+                let back = if self.dice.chance(95) { protocol.plain() } else { self.dice.pick(&protocols) };
+                let port = |dice: &mut Dice| Port::new(80 + dice.below(5) as u16).unwrap();
+                Listener {
+                    port: port(&mut self.dice),
+                    protocol,
+                    instance_port: port(&mut self.dice),
+                    instance_protocol: back,
+                    certificate: None,
+                }
+            })
+            .collect()
+    }
+    fn known_or_not(&mut self, world: &World) -> Vec<InstanceId> {
+        let known: Vec<InstanceId> = world.instances().map(|i| i.id.clone()).collect();
+        (0..self.dice.below(4))
+            .map(
+                |_| {
+                    if known.is_empty() || self.dice.chance(3) { self.fresh_instance() } else { self.dice.pick(&known) }
+                },
+            )
+            .collect()
+    }
+    fn fresh_instance(&mut self) -> InstanceId {
+        InstanceId::new(format!("i-{:017x}", self.dice.roll())).unwrap()
+    }
+    fn tags(&mut self) -> BTreeMap<String, String> {
+        (0..self.dice.below(3))
+            .map(|_| (self.dice.pick(&["Name", "owner", "aws:x", "tier"]).to_string(), "v".to_owned()))
+            .collect()
+    }
+
+    fn write(&mut self, world: &World) -> Change {
+        let name = self.name();
+        let ids = self.known_or_not(world);
+        let images: Vec<ImageId> = world.images().map(|i| i.id.clone()).collect();
+        match self.dice.below(23) {
+            0 | 1 => Change::CreateLoadBalancer(NewLoadBalancer {
+                name,
+                scheme: self.dice.pick(&[Scheme::InternetFacing, Scheme::Internal]),
+                listeners: self.listeners(),
+                zones: self.zones(),
+                security_groups: vec![],
+                tags: self.tags(),
+                dns_number: self.dice.below(1000) as u32,
+            }),
+            2 => Change::DeleteLoadBalancer { name },
+            3 => Change::CreateListeners { name, listeners: self.listeners() },
+            4 => Change::DeleteListeners { name, ports: vec![Port::new(80 + self.dice.below(5) as u16).unwrap()] },
+            5..=7 => Change::RegisterInstances { name, instances: ids },
+            8 => Change::DeregisterInstances { name, instances: ids },
+            9 => Change::EnableZones { name, zones: self.zones() },
+            10 => Change::DisableZones { name, zones: self.zones() },
+            11 => Change::ConfigureHealthCheck {
+                name,
+                health_check: HealthCheck {
+                    target: HealthTarget::parse("HTTP:80/").unwrap(),
+                    interval: Duration::from_secs(self.dice.below(320) as u64),
+                    timeout: Duration::from_secs(self.dice.below(10) as u64),
+                    unhealthy_threshold: 2,
+                    healthy_threshold: self.dice.below(12) as u32,
+                },
+            },
+            12 => Change::ModifyAttributes {
+                name,
+                patch: AttributesPatch {
+                    cross_zone: Some(self.dice.chance(50)),
+                    draining: self.dice.chance(80).then(|| self.dice.chance(70)),
+                    draining_timeout: self.dice.chance(30).then(|| Duration::from_secs(self.dice.below(4000) as u64)),
+                    idle_timeout: None,
+                    desync: Some(DesyncMode::Strictest),
+                },
+            },
+            13 | 14 => Change::RunInstances(NewInstances {
+                reservation: ReservationId::new(format!("r-{:017x}", self.dice.roll())).unwrap(),
+                ids: (0..1 + self.dice.below(3)).map(|_| self.fresh_instance()).collect(),
+                min_count: 1 + self.dice.below(2) as u32,
+                image: if images.is_empty() || self.dice.chance(3) {
+                    ImageId::new("ami-00000000").unwrap()
+                } else {
+                    self.dice.pick(&images)
+                },
+                zone: self.zones().pop(),
+                instance_type: "m1.small".into(),
+                key_name: None,
+                groups: vec![],
+                user_data: None,
+                client_token: self.dice.chance(20).then(|| self.dice.pick(&["x", "y", "z"]).to_owned()),
+                shutdown: self.dice.pick(&[ShutdownBehavior::Stop, ShutdownBehavior::Terminate]),
+                termination_protected: self.dice.chance(5),
+                tags: self.tags(),
+            }),
+            15 => Change::TerminateInstances { instances: ids },
+            16 => Change::StopInstances { instances: ids },
+            17 => Change::StartInstances { instances: ids },
+            18 => Change::RebootInstances { instances: ids },
+            19 => Change::RegisterImage(NewImage {
+                id: ImageId::new(format!("ami-{:017x}", self.dice.roll())).unwrap(),
+                name: self.dice.pick(&["app one", "app two", "app three"]).to_owned(),
+                description: String::new(),
+                manifest: Manifest {
+                    name: "app".into(),
+                    version: None,
+                    description: String::new(),
+                    command: vec!["./serve".into()],
+                    port: Port::new(80).unwrap(),
+                    env: BTreeMap::new(),
+                    stop_grace: 10,
+                },
+                location: "/app".into(),
+                digest: "00".into(),
+                tags: self.tags(),
+            }),
+            20 if self.dice.chance(20) && !images.is_empty() => {
+                Change::DeregisterImage { image: self.dice.pick(&images) }
+            }
+            21 => Change::CreateTags { resources: ids.iter().map(ToString::to_string).collect(), tags: self.tags() },
+            _ => match ids.first() {
+                Some(id) => Change::Report {
+                    instance: id.clone(),
+                    boot: world.instance(id).map_or(1, |i| i.boots),
+                    seen: if self.dice.chance(70) {
+                        Seen::Running
+                    } else {
+                        Seen::Ended { how: "it ended".into(), orderly: self.dice.chance(50), never_started: false }
+                    },
+                },
+                None => Change::DeleteTags { resources: vec![], tags: vec![] },
+            },
+        }
+    }
+}
+
+/// Rows as a Store would hold them.
+#[derive(Default)]
+struct Table(BTreeMap<Key, String>);
+
+impl Table {
+    fn write(&mut self, writes: &[Write]) {
+        for write in writes {
+            match write {
+                Write::Put(row) => drop(self.0.insert(row.key(), serde_json::to_string(row).unwrap())),
+                Write::Remove(key) => drop(self.0.remove(key)),
+            }
+        }
+    }
+    fn reload(&self, generation: u64) -> World {
+        World::load(settings(), generation, self.0.values().map(|text| serde_json::from_str::<Row>(text).unwrap()))
+    }
+}
+
+#[test]
+fn invariants_hold_after_each_of_100_000_random_changes_and_rows_reload_to_an_equal_world() {
+    let mut author = Author { dice: Dice(0x5eed_2026) };
+    let mut world = World::empty(settings());
+    let mut table = Table::default();
+    let mut now = Timestamp(1_000_000);
+    let (mut accepted, mut refused) = (0u32, 0u32);
+    for n in 0..100_000 {
+        now = now.plus(Duration::from_millis(author.dice.below(20_000) as u64));
+        let due = expiry::due(&world, &Sightings::default(), now);
+        let change = due.into_iter().next().unwrap_or_else(|| author.write(&world));
+        let before = world.clone();
+        match world.decide(&change, now) {
+            Ok(decision) => {
+                table.write(&decision.writes);
+                world.absorb(&decision.writes);
+                assert_eq!(world.generation() > before.generation(), !decision.writes.is_empty());
+                accepted += 1;
+            }
+            Err(refusal) => {
+                assert!(!refusal.to_string().is_empty());
+                assert_eq!(world, before, "a refused Change changed something: {change:?}");
+                refused += 1;
+            }
+        }
+        assert_eq!(world.broken_invariants(), Vec::<String>::new(), "after Change {n}: {change:?}");
+        if n % 500 == 0 {
+            assert_eq!(
+                table.reload(world.generation()),
+                world,
+                "rows do not reload to an equal World after Change {n}"
+            );
+        }
+    }
+    assert_eq!(table.reload(world.generation()), world);
+    assert!(accepted > 20_000 && refused > 5_000, "a lopsided history proves little: {accepted} and {refused}");
+}
+
+#[test]
+fn the_same_change_twice_is_answered_alike_and_writes_once_where_aws_is_idempotent() {
+    let mut author = Author { dice: Dice(77) };
+    let mut world = World::empty(settings());
+    let now = Timestamp(5);
+    for _ in 0..5_000 {
+        let change = author.write(&world);
+        if world.apply(&change, now).is_err() {
+            continue;
+        }
+        let idempotent = matches!(
+            change,
+            Change::DeleteLoadBalancer { .. }
+                | Change::CreateListeners { .. }
+                | Change::DeleteListeners { .. }
+                | Change::RegisterInstances { .. }
+                | Change::EnableZones { .. }
+                | Change::ConfigureHealthCheck { .. }
+                | Change::ModifyAttributes { .. }
+                | Change::TerminateInstances { .. }
+                | Change::StopInstances { .. }
+                | Change::CreateTags { .. }
+        );
+        if idempotent {
+            let again = world.decide(&change, now).unwrap_or_else(|e| panic!("{change:?} twice: {e}"));
+            assert_eq!(again.writes, vec![], "{change:?} wrote twice");
+        }
+    }
+}
+
+#[test]
+fn a_plan_carried_out_leaves_an_empty_plan() {
+    for seed in 1..=200u64 {
+        let mut author = Author { dice: Dice(seed * 7919) };
+        let mut world = World::empty(settings());
+        let mut seen: BTreeMap<InstanceId, Sight> = BTreeMap::new();
+        let mut now = Timestamp(1);
+        for _ in 0..300 {
+            now = now.plus(Duration::from_millis(author.dice.below(400) as u64));
+            let change = author.write(&world);
+            if !matches!(change, Change::Report { .. }) {
+                drop(world.apply(&change, now));
+            }
+            // Now and then an instance dies by itself, or a driver forgets everything of one.
+            if author.dice.chance(10)
+                && let Some(id) = seen.keys().nth(author.dice.below(seen.len().max(1))).cloned()
+            {
+                let ended = Condition::Ended { how: "killed".into(), orderly: false, never_started: false };
+                if author.dice.chance(80) {
+                    seen.get_mut(&id).unwrap().condition = ended;
+                } else {
+                    seen.remove(&id);
+                }
+            }
+            if author.dice.chance(30) {
+                carry_out(&mut world, &mut seen, &mut author.dice, now);
+            }
+        }
+        for _ in 0..20 {
+            now = now.plus(instances::STOP_WAITS);
+            carry_out(&mut world, &mut seen, &mut author.dice, now);
+        }
+        let left = instances::plan(&world, &Sightings::default(), &seen, now);
+        assert_eq!(left, vec![], "seed {seed}: a plan is left");
+        for instance in world.instances() {
+            let runs = seen.get(&instance.id).is_some_and(|s| s.condition == Condition::Running);
+            assert_eq!(runs, instance.state == InstanceState::Running, "seed {seed}: {instance:?}");
+        }
+    }
+}
+
+fn carry_out(world: &mut World, seen: &mut BTreeMap<InstanceId, Sight>, dice: &mut Dice, now: Timestamp) {
+    for step in instances::plan(world, &Sightings::default(), seen, now) {
+        match step {
+            Step::Launch(id) => {
+                let boot = world.instance(&id).unwrap().boots;
+                let condition = match dice.below(4) {
+                    0 => Condition::Starting,
+                    _ => Condition::Running,
+                };
+                seen.insert(id, Sight { boot, condition });
+            }
+            Step::Stop(id) => {
+                let how = "stopped".to_owned();
+                seen.get_mut(&id).unwrap().condition = Condition::Ended { how, orderly: true, never_started: false };
+            }
+            Step::Report { instance, boot, seen } => drop(world.apply(&Change::Report { instance, boot, seen }, now)),
+            Step::Remove(id) => drop(seen.remove(&id)),
+        }
+    }
+    for sight in seen.values_mut().filter(|s| s.condition == Condition::Starting) {
+        sight.condition = Condition::Running;
+    }
+}
+
+#[test]
+fn routes_hold_what_may_be_sent_requests_and_share_what_did_not_change() {
+    let mut author = Author { dice: Dice(4242) };
+    let mut world = World::empty(settings());
+    let mut routes = Routes::default();
+    for n in 0..20_000u64 {
+        let change = author.write(&world);
+        drop(world.apply(&change, Timestamp(n)));
+        let next = compile(&world, &routes);
+        assert_eq!(next.generation, world.generation());
+        for (name, balancer) in &next.balancers {
+            let lb = world.load_balancer(name).unwrap();
+            for target in &balancer.targets {
+                let instance = world.instance(&target.instance).unwrap();
+                assert_eq!(instance.state, InstanceState::Running);
+                let serving = lb.instances.contains(&instance.id) && lb.zones.contains_key(&instance.zone);
+                assert_eq!(target.phase == Phase::Serving, serving, "{change:?}");
+            }
+            if let Some(same) = routes.balancers.get(name).filter(|same| ***same == **balancer) {
+                assert!(std::sync::Arc::ptr_eq(same, balancer));
+            }
+        }
+        routes = next;
+    }
+}

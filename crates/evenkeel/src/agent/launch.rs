@@ -1,0 +1,133 @@
+//! The application's start. Owns its environment, its command line with the variables filled in, and where its program is
+//! looked for; must never watch what it started: that is `life.rs`'s.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::drivers::folder::{Folder, MARK, Spec};
+use crate::sys::spawn;
+
+/// The search path of an application when the daemon itself has none.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Starts the application with its output going to `output`. Returns its pid; an error completes "failed to …".
+pub fn start(folder: &Folder, spec: &Spec, path: &str, output: OwnedFd, doors: Vec<File>) -> Result<i32, String> {
+    let env = environment(folder, spec, path);
+    let words: Vec<String> =
+        spec.manifest.command.iter().map(|word| expand(word, &env)).collect::<Result<_, String>>()?;
+    let Some((name, args)) = words.split_first() else { return Err("exec: `command` is empty".into()) };
+    let root = folder.root();
+    let search = env.get("PATH").map_or("", String::as_str);
+    let program = program(name, &root, search).ok_or(format!("exec `{name}`: not found in the image or on PATH"))?;
+    let errors = output.try_clone().map_err(|e| format!("exec `{name}`: {e}"))?;
+    let mut command = Command::new(program);
+    command.args(args).current_dir(&root).env_clear().envs(&env);
+    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    spawn::tied_to_parent(&mut command, doors);
+    let child = command.spawn().map_err(|e| format!("exec `{name}`: {}", reason(&e)))?;
+    i32::try_from(child.id()).map_err(|_| format!("exec `{name}`: its pid is out of range"))
+}
+
+/// Most "not found" of a program that is there means its interpreter, which the kernel does not say.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "its interpreter or loader was not found".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// The manifest's variables over the basics, and what Evenkeel itself sets over both.
+fn environment(folder: &Folder, spec: &Spec, path: &str) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::from([
+        ("PATH".to_owned(), path.to_owned()),
+        ("HOME".to_owned(), folder.root().to_string_lossy().into_owned()),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+    ]);
+    env.extend(spec.manifest.env.clone());
+    env.insert("HOST".into(), spec.address.to_string());
+    env.insert("PORT".into(), spec.manifest.port.to_string());
+    env.insert(MARK.into(), spec.instance.to_string());
+    env.insert("EVENKEEL_ZONE".into(), spec.zone.to_string());
+    env
+}
+
+/// Fills in `${NAME}`; `$${` stands for a plain `${`.
+fn expand(word: &str, env: &BTreeMap<String, String>) -> Result<String, String> {
+    let mut done = String::with_capacity(word.len());
+    let mut rest = word;
+    while let Some(at) = rest.find("${") {
+        let (before, after) = rest.split_at(at);
+        if let Some(before) = before.strip_suffix('$') {
+            done.push_str(before);
+            done.push_str("${");
+            rest = &after[2..];
+            continue;
+        }
+        done.push_str(before);
+        let end = after.find('}').ok_or_else(|| format!("read `command`: `{word}` has a `${{` without its `}}`"))?;
+        let name = &after[2..end];
+        let value = env.get(name).ok_or_else(|| format!("read `command`: `${{{name}}}` is not set"))?;
+        done.push_str(value);
+        rest = &after[end + 1..];
+    }
+    done.push_str(rest);
+    Ok(done)
+}
+
+/// A name is looked for in the image first, then, when it has no `/`, on the search path.
+fn program(name: &str, root: &Path, search: &str) -> Option<PathBuf> {
+    let there = |path: PathBuf| fs::metadata(&path).is_ok_and(|about| about.is_file()).then_some(path);
+    // `join` of an absolute path is that path.
+    if let Some(found) = there(root.join(name)) {
+        return Some(found);
+    }
+    if name.contains('/') {
+        return None;
+    }
+    let may_run = |path: &PathBuf| fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o111 != 0);
+    search
+        .split(':')
+        .filter(|dir| dir.starts_with('/'))
+        .find_map(|dir| there(Path::new(dir).join(name)).filter(may_run))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_filled_in() {
+        let env = BTreeMap::from([("HOST".to_owned(), "127.81.0.1".to_owned()), ("PORT".to_owned(), "80".to_owned())]);
+        let check = |word: &str, want: Result<&str, &str>| {
+            let done = expand(word, &env);
+            match want {
+                Ok(want) => assert_eq!(done.as_deref(), Ok(want)),
+                Err(part) => assert!(done.unwrap_err().contains(part), "{word}"),
+            }
+        };
+        check("--bind=${HOST}:${PORT}", Ok("--bind=127.81.0.1:80"));
+        check("$HOST $ {} }", Ok("$HOST $ {} }"));
+        check("a$${HOST}", Ok("a${HOST}"));
+        check("${NOPE}", Err("`${NOPE}` is not set"));
+        check("${HOST", Err("without its `}`"));
+        check("${}", Err("not set"));
+    }
+
+    #[test]
+    fn programs_are_looked_for_in_the_image_first() {
+        let dir = tempfile::TempDir::new().unwrap();
+        fs::write(dir.path().join("ls"), "").unwrap();
+        let check = |name: &str, want: Option<PathBuf>| assert_eq!(program(name, dir.path(), "relative:/bin"), want);
+        check("ls", Some(dir.path().join("ls")));
+        check("./ls", Some(dir.path().join("./ls")));
+        check("sh", Some("/bin/sh".into()));
+        check("/bin/sh", Some("/bin/sh".into()));
+        check("./sh", None);
+        check("no-such-program", None);
+    }
+}

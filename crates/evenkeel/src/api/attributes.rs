@@ -1,0 +1,100 @@
+//! Load balancer attributes: always described in full, changed in part.
+//!
+//! A block that a call does not state stays as it is, and is not echoed. Limits are the World's.
+
+use std::time::Duration;
+
+use evenkeel_aws::xml::Members;
+use evenkeel_aws::{Error, elb};
+use evenkeel_core::change::{AttributesPatch, Change};
+use evenkeel_core::noun::DesyncMode;
+
+use super::{Asked, balancers, words};
+
+const DESYNC: &str = "elb.http.desyncmitigationmode";
+
+/// AWS's default, in minutes; shown though no log is written.
+const EMIT_INTERVAL: i64 = 60;
+
+pub(super) fn describe(
+    asked: &Asked<'_>,
+    input: &elb::DescribeLoadBalancerAttributes,
+) -> Result<elb::DescribeLoadBalancerAttributesOutput, Error> {
+    let held = &balancers::existing(asked, &input.load_balancer_name)?.attributes;
+    let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    let load_balancer_attributes = elb::LoadBalancerAttributes {
+        cross_zone_load_balancing: Some(elb::CrossZoneLoadBalancing { enabled: held.cross_zone }),
+        access_log: Some(elb::AccessLog {
+            enabled: false,
+            s3_bucket_name: None,
+            emit_interval: Some(EMIT_INTERVAL),
+            s3_bucket_prefix: None,
+        }),
+        connection_draining: Some(elb::ConnectionDraining {
+            enabled: held.draining,
+            timeout: Some(seconds(held.draining_timeout)),
+        }),
+        connection_settings: Some(elb::ConnectionSettings { idle_timeout: seconds(held.idle_timeout) }),
+        additional_attributes: Some(Members(vec![elb::AdditionalAttribute {
+            key: DESYNC.into(),
+            value: desync_name(held.desync).into(),
+        }])),
+    };
+    Ok(elb::DescribeLoadBalancerAttributesOutput { load_balancer_attributes })
+}
+
+pub(super) async fn modify(
+    asked: &Asked<'_>,
+    input: elb::ModifyLoadBalancerAttributes,
+) -> Result<elb::ModifyLoadBalancerAttributesOutput, Error> {
+    let name = words::balancer(&input.load_balancer_name)?;
+    let patch = patch(&input.load_balancer_attributes)?;
+    asked.elb(Change::ModifyAttributes { name, patch }).await?;
+    Ok(elb::ModifyLoadBalancerAttributesOutput {
+        load_balancer_name: input.load_balancer_name,
+        load_balancer_attributes: input.load_balancer_attributes,
+    })
+}
+
+fn patch(stated: &elb::LoadBalancerAttributes) -> Result<AttributesPatch, Error> {
+    if stated.access_log.as_ref().is_some_and(|log| log.enabled) {
+        let text = "Access logs are not supported here: AccessLog.Enabled must be false";
+        return Err(Error::sender("InvalidConfigurationRequest", text).with_status(409));
+    }
+    // Negative numbers are outside the limits as 0 is: the World refuses it.
+    let seconds = |number: i64| Duration::from_secs(u64::try_from(number).unwrap_or(0));
+    let mut patch = AttributesPatch {
+        cross_zone: stated.cross_zone_load_balancing.as_ref().map(|block| block.enabled),
+        draining: stated.connection_draining.as_ref().map(|block| block.enabled),
+        draining_timeout: stated.connection_draining.as_ref().and_then(|block| block.timeout).map(seconds),
+        idle_timeout: stated.connection_settings.as_ref().map(|block| seconds(block.idle_timeout)),
+        desync: None,
+    };
+    for attribute in stated.additional_attributes.iter().flatten() {
+        if attribute.key != DESYNC {
+            let text = format!("The load balancer attribute '{}' does not exist", words::quoted(&attribute.key));
+            return Err(Error::sender("LoadBalancerAttributeNotFound", text));
+        }
+        patch.desync = Some(desync(&attribute.value)?);
+    }
+    Ok(patch)
+}
+
+fn desync(value: &str) -> Result<DesyncMode, Error> {
+    [DesyncMode::Monitor, DesyncMode::Defensive, DesyncMode::Strictest]
+        .into_iter()
+        .find(|mode| desync_name(*mode) == value)
+        .ok_or_else(|| {
+            let value = words::quoted(value);
+            let text = format!("{DESYNC} must be monitor, defensive or strictest, and is '{value}'");
+            Error::sender("InvalidConfigurationRequest", text).with_status(409)
+        })
+}
+
+fn desync_name(mode: DesyncMode) -> &'static str {
+    match mode {
+        DesyncMode::Monitor => "monitor",
+        DesyncMode::Defensive => "defensive",
+        DesyncMode::Strictest => "strictest",
+    }
+}

@@ -1,0 +1,101 @@
+//! The honest table: which actions are served, and where one does less than AWS's.
+//!
+//! Generated from the dispatch tables, so that it cannot claim what is not there; `docs/coverage.md` is its text, and a
+//! test holds the two together.
+
+use std::fmt::Write as _;
+
+use evenkeel_aws::Api;
+
+/// What an action leaves out or does otherwise. Only what a user could stumble over.
+const REMARKS: &[(Api, &str, &str)] = &[
+    (Api::Elb, "AddTags", "At most 10 tags a load balancer."),
+    (
+        Api::Elb,
+        "CreateLoadBalancer",
+        "Zones only: there are no subnets. Security groups are recorded. No certificates yet, hence no HTTPS or SSL listeners.",
+    ),
+    (
+        Api::Elb,
+        "CreateLoadBalancerListeners",
+        "No certificates yet, hence no HTTPS or SSL listeners. Instances are spoken to in HTTP or TCP.",
+    ),
+    (
+        Api::Elb,
+        "DescribeLoadBalancers",
+        "Policies are always empty. No `VPCId`. Without `PageSize` everything is shown, where AWS shows 400. Instances are in the order of their ids.",
+    ),
+    (
+        Api::Elb,
+        "ModifyLoadBalancerAttributes",
+        "Cross-zone balancing, connection draining, idle timeout, desync mode. Access logs can only be switched off.",
+    ),
+    (Api::Elb, "DescribeInstanceHealth", "Without instances named: in the order of their ids, draining ones last."),
+    (Api::Ec2, "CreateTags", "Instances and images."),
+    (Api::Ec2, "DeleteTags", "Instances and images."),
+    (Api::Ec2, "DescribeImages", "All images are the owner's own."),
+    (Api::Ec2, "DescribeInstances", "The public address is the private one. No VPC, volumes or network interfaces."),
+    (Api::Ec2, "DescribeInstanceStatus", "`ok` as soon as the application was started; no scheduled events."),
+    (Api::Ec2, "DescribeKeyPairs", "There are none: `KeyName` is only recorded."),
+    (Api::Ec2, "DescribeNetworkInterfaces", "One for each load balancer's node, which tells its address in each zone."),
+    (Api::Ec2, "DescribeRegions", "One; its endpoint is the `Host` that the caller used."),
+    (Api::Ec2, "DescribeSecurityGroups", "The group `default`, which is described, not enforced."),
+    (Api::Ec2, "GetConsoleOutput", "The last 64 KiB, always up to date; the timestamp is that of the call."),
+    (
+        Api::Ec2,
+        "RegisterImage",
+        "`ImageLocation` is the absolute path of a folder or tar file on the node. Block devices, kernel, RAM disk and architecture are ignored.",
+    ),
+    (
+        Api::Ec2,
+        "RunInstances",
+        "No launch templates, subnets, chosen addresses, instance profiles or termination protection (refused). Block devices and monitoring are ignored. Any `KeyName` is accepted. The security group is `default`.",
+    ),
+    (Api::Ec2, "StopInstances", "No hibernation."),
+];
+
+/// The table as Markdown.
+#[must_use]
+pub fn coverage() -> String {
+    let mut text = String::from(
+        "# API coverage\n\nEvery action that is served, by GET and POST; any other answers `InvalidAction`. This page is generated from the\ndispatch tables: `EVENKEEL_UPDATE=1 cargo test -p evenkeel coverage` writes it anew.\n",
+    );
+    for api in Api::ALL {
+        let (name, version) = match api {
+            Api::Elb => ("Elastic Load Balancing (Classic)", api.version()),
+            Api::Ec2 => ("EC2", "any version"),
+            Api::Sts => ("STS", api.version()),
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n## {name}, {version}\n\n| action | what differs from AWS |\n| --- | --- |\n");
+        for action in api.actions() {
+            let remark =
+                REMARKS.iter().find(|(a, name, _)| *a == api && name == action).map_or("", |(_, _, text)| text);
+            let _ = writeln!(text, "| {action} | {remark} |");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_what_the_tables_say() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/coverage.md");
+        if std::env::var_os("EVENKEEL_UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, coverage()).unwrap();
+        }
+        let page = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(page, coverage(), "run `EVENKEEL_UPDATE=1 cargo test -p evenkeel coverage`");
+    }
+
+    #[test]
+    fn every_remark_is_on_an_action_that_is_served() {
+        for (api, action, _) in REMARKS {
+            assert!(api.actions().contains(action), "{action}");
+        }
+    }
+}

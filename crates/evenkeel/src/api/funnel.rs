@@ -1,0 +1,293 @@
+//! The one way of every request: read → verify → decode → handler → render, top to bottom.
+//!
+//! Owns the order, and that there is always an answer, in the caller's dialect and with a request id: also to a body too
+//! large, a wait too long, a handler that panicked. Must never decide what a call means. Next: the handlers, by noun.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use evenkeel_aws::{
+    Action, Call, Decoded, Error, Request, Response, Time, decode, dialect, ec2, elb, render, render_error, sigv4, sts,
+};
+use evenkeel_core::time::Timestamp;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use tokio::time::timeout;
+
+use super::server::Limits;
+use super::{
+    Api, Asked, attributes, balancers, dice, health, identity, images, instances, launch, listeners, network, places,
+    registration, status, tags,
+};
+
+/// The most bytes of a request's body.
+pub(super) const BODY_BYTES: usize = 1024 * 1024;
+
+/// What of a body too large is still taken in, so that the peer reads our answer rather than a reset.
+const DRAINED_BYTES: usize = 16 * 1024 * 1024;
+
+/// The answer to a request, whatever it is.
+pub(super) async fn answer(
+    api: &Api,
+    request: hyper::Request<Incoming>,
+    limits: Limits,
+) -> hyper::Response<Full<Bytes>> {
+    let id = dice::request_id();
+    let (mut request, body) = taken_apart(request);
+    if is_health_check(&request) {
+        return plain(&id);
+    }
+    let failed = |error: &Error, request: &Request| render_error(error, &id, dialect(request));
+    if !matches!(request.method.as_str(), "GET" | "POST") {
+        let error =
+            decode(&request).err().map_or_else(|| Error::internal(dialect(&request)), |rejected| rejected.error);
+        return http(failed(&error, &request), true);
+    }
+    match timeout(limits.body, read(body, &mut request.body)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return http(failed(&error, &request), true),
+        Err(_) => return http(failed(&too_slow(), &request), true),
+    }
+    let handled = contained(handle(api, &request, &id));
+    match timeout(limits.answer, handled).await {
+        Ok(Some(response)) => http(response, false),
+        Ok(None) => http(failed(&Error::internal(dialect(&request)), &request), true),
+        Err(_) => http(failed(&unfinished(), &request), true),
+    }
+}
+
+async fn handle(api: &Api, request: &Request, id: &str) -> Response {
+    let dialect = || dialect(request);
+    let now = wall_clock();
+    let time = Time(i64::try_from(now.0).unwrap_or(i64::MAX));
+    let identity = match sigv4::verify(request, |key| api.keys.lookup(key), time) {
+        Ok(identity) => identity,
+        Err(error) => return render_error(&error.to_wire(dialect()), id, dialect()),
+    };
+    if request.method == "GET" && request.path_and_query() == ("/status", "") {
+        let body = (api.status)();
+        return Response { status: 200, content_type: "application/json", request_id: id.to_owned(), body };
+    }
+    let Decoded { call, version, .. } = match decode(request) {
+        Ok(decoded) => decoded,
+        Err(rejected) => return render_error(&rejected.error, id, rejected.dialect),
+    };
+    let asked = Asked {
+        api,
+        world: api.keeper.world(),
+        actor: identity.access_key_id,
+        now,
+        host: request.header("host").unwrap_or_default().to_owned(),
+    };
+    let say = Say { id, version: &version };
+    match call {
+        Call::Elb(call) => elb_call(&asked, call, &say).await,
+        Call::Ec2(call) => ec2_call(&asked, call, &say).await,
+        Call::Sts(sts::Call::GetCallerIdentity(_)) => say.out::<sts::GetCallerIdentity>(Ok(identity::caller(&asked))),
+    }
+}
+
+async fn elb_call(asked: &Asked<'_>, call: elb::Call, say: &Say<'_>) -> Response {
+    use elb::Call as C;
+    match call {
+        C::AddTags(i) => say.out::<elb::AddTags>(tags::add_to_balancer(asked, i).await),
+        C::ConfigureHealthCheck(i) => say.out::<elb::ConfigureHealthCheck>(health::configure(asked, i).await),
+        C::CreateLoadBalancer(i) => say.out::<elb::CreateLoadBalancer>(balancers::create(asked, i).await),
+        C::CreateLoadBalancerListeners(i) => {
+            say.out::<elb::CreateLoadBalancerListeners>(listeners::create(asked, i).await)
+        }
+        C::DeleteLoadBalancer(i) => say.out::<elb::DeleteLoadBalancer>(balancers::delete(asked, &i).await),
+        C::DeleteLoadBalancerListeners(i) => {
+            say.out::<elb::DeleteLoadBalancerListeners>(listeners::delete(asked, &i).await)
+        }
+        C::DeregisterInstancesFromLoadBalancer(i) => {
+            say.out::<elb::DeregisterInstancesFromLoadBalancer>(registration::deregister(asked, &i).await)
+        }
+        C::DescribeInstanceHealth(i) => say.out::<elb::DescribeInstanceHealth>(health::describe(asked, &i)),
+        C::DescribeLoadBalancerAttributes(i) => {
+            say.out::<elb::DescribeLoadBalancerAttributes>(attributes::describe(asked, &i))
+        }
+        C::DescribeLoadBalancers(i) => say.out::<elb::DescribeLoadBalancers>(balancers::describe(asked, &i)),
+        C::DescribeTags(i) => say.out::<elb::DescribeTags>(tags::describe_of_balancers(asked, &i)),
+        C::DisableAvailabilityZonesForLoadBalancer(i) => {
+            say.out::<elb::DisableAvailabilityZonesForLoadBalancer>(balancers::disable_zones(asked, &i).await)
+        }
+        C::EnableAvailabilityZonesForLoadBalancer(i) => {
+            say.out::<elb::EnableAvailabilityZonesForLoadBalancer>(balancers::enable_zones(asked, &i).await)
+        }
+        C::ModifyLoadBalancerAttributes(i) => {
+            say.out::<elb::ModifyLoadBalancerAttributes>(attributes::modify(asked, i).await)
+        }
+        C::RegisterInstancesWithLoadBalancer(i) => {
+            say.out::<elb::RegisterInstancesWithLoadBalancer>(registration::register(asked, &i).await)
+        }
+        C::RemoveTags(i) => say.out::<elb::RemoveTags>(tags::remove_from_balancer(asked, i).await),
+    }
+}
+
+async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response {
+    use ec2::Call as C;
+    match call {
+        C::CreateTags(i) => say.out::<ec2::CreateTags>(tags::create(asked, i).await),
+        C::DeleteTags(i) => say.out::<ec2::DeleteTags>(tags::delete(asked, i).await),
+        C::DeregisterImage(i) => say.out::<ec2::DeregisterImage>(images::deregister(asked, &i).await),
+        C::DescribeAvailabilityZones(i) => say.out::<ec2::DescribeAvailabilityZones>(places::zones(asked, &i)),
+        C::DescribeImages(i) => say.out::<ec2::DescribeImages>(images::describe(asked, &i)),
+        C::DescribeInstances(i) => say.out::<ec2::DescribeInstances>(instances::describe(asked, &i)),
+        C::DescribeInstanceStatus(i) => say.out::<ec2::DescribeInstanceStatus>(status::describe(asked, &i)),
+        C::DescribeKeyPairs(i) => say.out::<ec2::DescribeKeyPairs>(network::key_pairs(&i)),
+        C::DescribeNetworkInterfaces(i) => say.out::<ec2::DescribeNetworkInterfaces>(network::interfaces(asked, &i)),
+        C::DescribeRegions(i) => say.out::<ec2::DescribeRegions>(places::regions(asked, &i)),
+        C::DescribeSecurityGroups(i) => say.out::<ec2::DescribeSecurityGroups>(network::security_groups(asked, &i)),
+        C::DescribeTags(i) => say.out::<ec2::DescribeTags>(tags::describe(asked, &i)),
+        C::GetConsoleOutput(i) => say.out::<ec2::GetConsoleOutput>(status::console(asked, &i).await),
+        C::RebootInstances(i) => say.out::<ec2::RebootInstances>(instances::reboot(asked, &i).await),
+        C::RegisterImage(i) => say.out::<ec2::RegisterImage>(images::register(asked, i).await),
+        C::RunInstances(i) => say.out::<ec2::RunInstances>(launch::run(asked, i).await),
+        C::StartInstances(i) => say.out::<ec2::StartInstances>(instances::start(asked, &i).await),
+        C::StopInstances(i) => say.out::<ec2::StopInstances>(instances::stop(asked, &i).await),
+        C::TerminateInstances(i) => say.out::<ec2::TerminateInstances>(instances::terminate(asked, &i).await),
+    }
+}
+
+/// What an answer carries besides its output.
+struct Say<'a> {
+    id: &'a str,
+    version: &'a str,
+}
+
+impl Say<'_> {
+    fn out<A: Action>(&self, result: Result<A::Output, Error>) -> Response {
+        match result {
+            Ok(output) => render::<A>(&output, self.id, self.version),
+            Err(error) => render_error(&error, self.id, A::API.dialect()),
+        }
+    }
+}
+
+fn taken_apart(request: hyper::Request<Incoming>) -> (Request, Incoming) {
+    let (head, body) = request.into_parts();
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    let request = Request {
+        method: head.method.as_str().to_owned(),
+        target: head.uri.to_string(),
+        headers: headers.collect(),
+        body: Vec::new(),
+    };
+    (request, body)
+}
+
+/// Reads a body to its end, or says why it cannot be.
+async fn read(mut body: Incoming, into: &mut Vec<u8>) -> Result<(), Error> {
+    let too_large = || {
+        let text = format!("The request's body is larger than {BODY_BYTES} bytes.");
+        Err(Error::sender("RequestEntityTooLarge", text).with_status(413))
+    };
+    if body.size_hint().lower() > DRAINED_BYTES as u64 {
+        return too_large();
+    }
+    let mut length = 0usize;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err(Error::sender("IncompleteBody", "The request's body ended before it was complete."));
+        };
+        let Some(bytes) = frame.data_ref() else { continue };
+        length = length.saturating_add(bytes.len());
+        if length > DRAINED_BYTES {
+            break;
+        }
+        let room = BODY_BYTES - into.len();
+        into.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+    if length > BODY_BYTES { too_large() } else { Ok(()) }
+}
+
+fn too_slow() -> Error {
+    Error::sender("RequestTimeout", "The request's body did not arrive within the timeout period.").with_status(408)
+}
+
+fn unfinished() -> Error {
+    Error::receiver("ServiceUnavailable", "The request could not be finished in time. It may still take effect.")
+        .with_status(503)
+}
+
+/// A handler's answer; `None` if it panicked, which ends nothing but this request.
+async fn contained<T>(handled: impl Future<Output = T>) -> Option<T> {
+    let mut handled = pin!(handled);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handled.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => {
+            eprintln!("api: a panic while handling a request");
+            Poll::Ready(None)
+        }
+    })
+    .await
+}
+
+fn http(response: Response, last: bool) -> hyper::Response<Full<Bytes>> {
+    let mut http = hyper::Response::new(Full::new(Bytes::from(response.body)));
+    *http.status_mut() =
+        hyper::StatusCode::from_u16(response.status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+    http.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(response.content_type));
+    if let Ok(id) = HeaderValue::from_str(&response.request_id) {
+        http.headers_mut().insert("x-amzn-requestid", id);
+    }
+    if last {
+        http.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    http
+}
+
+fn is_health_check(request: &Request) -> bool {
+    request.method == "GET" && request.path_and_query().0 == "/health"
+}
+
+/// For people and supervisors: this process answers.
+fn plain(id: &str) -> hyper::Response<Full<Bytes>> {
+    http(
+        Response {
+            status: 200,
+            content_type: "text/plain;charset=UTF-8",
+            request_id: id.to_owned(),
+            body: b"ok\n".into(),
+        },
+        false,
+    )
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The same point in time as the wire writes it.
+pub(super) fn wire_time(at: Timestamp) -> Time {
+    Time(i64::try_from(at.0).unwrap_or(i64::MAX))
+}
+
+/// Work that may block, on a thread that may; it goes on even if the caller goes away.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Error::receiver("InternalError", "An internal error has occurred"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_is_contained() {
+        let panics = async {
+            if std::hint::black_box(true) {
+                panic!("on purpose");
+            }
+        };
+        assert_eq!(contained(panics).await, None);
+        assert_eq!(contained(async { 1 }).await, Some(1));
+    }
+}

@@ -1,0 +1,212 @@
+//! Images: registering from a folder or tar on this node, describing, taking away.
+//!
+//! Owns their form on the wire. Files are taken in by the `Import` that the API was given. Next: [`super::launch`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use evenkeel_aws::{Dialect, Error, ec2};
+use evenkeel_core::change::{Change, NewImage};
+use evenkeel_core::name::ImageId;
+use evenkeel_core::noun::{Image, image};
+use evenkeel_core::refusal::Refusal;
+
+use super::filter::Filters;
+use super::funnel::{blocking, wire_time};
+use super::page::Page;
+use super::{Asked, Import, Imported, ROLLS, dice, refusal, shown, tags, words};
+use crate::keeper::{KeeperHandle, Rejected};
+
+/// Characters of a description (AWS).
+const MOST_DESCRIPTION: usize = 255;
+
+const FILTERS: &[&str] = &[
+    "architecture",
+    "creation-date",
+    "description",
+    "hypervisor",
+    "image-id",
+    "image-type",
+    "is-public",
+    "kernel-id",
+    "manifest-location",
+    "name",
+    "owner-alias",
+    "owner-id",
+    "platform",
+    "ramdisk-id",
+    "root-device-name",
+    "root-device-type",
+    "state",
+    "virtualization-type",
+];
+
+pub(super) async fn register(asked: &Asked<'_>, input: ec2::RegisterImage) -> Result<ec2::RegisterImageOutput, Error> {
+    let refuse = |refusal: Refusal| Err(refusal::ec2(refusal.into()));
+    let tags = tags::specified(input.tag_specifications, "image")?;
+    let description = input.description.unwrap_or_default();
+    if description.chars().count() > MOST_DESCRIPTION {
+        let why = format!("It must be at most {MOST_DESCRIPTION} characters");
+        return Err(words::bad_value("description", &description, &why));
+    }
+    if let Err(bad) = image::valid_name(&input.name) {
+        return refuse(bad.into());
+    }
+    let location = location(input.image_location.as_deref())?;
+    // Before gigabytes are copied in vain; the World looks again.
+    if let Some(held) = asked.world.images().find(|image| image.name == input.name) {
+        return refuse(Refusal::ImageNameTaken { name: input.name, image: held.id.clone() });
+    }
+    words::unless_dry_run(input.dry_run)?;
+    let new = Wanted { name: input.name, description, location, tags };
+    let (api, actor) = (asked.api, asked.actor.clone());
+    let (keeper, import, imports) = (api.keeper.clone(), Arc::clone(&api.import), Arc::clone(&api.imports));
+    // On its own task: an import may take longer than the call may, and is then registered all the same.
+    let registered = tokio::spawn(async move {
+        let busy = |_| Error::receiver("Unavailable", "The service is shutting down.").with_status(503);
+        let place = imports.acquire().await.map_err(busy)?;
+        let imported = taken_in(import, new.location.clone()).await?;
+        drop(place);
+        new.registered(&keeper, &actor, imported).await
+    });
+    let image_id = registered.await.map_err(|_| Error::internal(Dialect::Ec2))??;
+    Ok(ec2::RegisterImageOutput { image_id: image_id.into() })
+}
+
+/// An image as a call states it.
+struct Wanted {
+    name: String,
+    description: String,
+    location: PathBuf,
+    tags: BTreeMap<String, String>,
+}
+
+impl Wanted {
+    async fn registered(self, keeper: &KeeperHandle, actor: &str, imported: Imported) -> Result<ImageId, Error> {
+        for _ in 0..ROLLS {
+            let id = image_id()?;
+            let change = Change::RegisterImage(NewImage {
+                id: id.clone(),
+                name: self.name.clone(),
+                description: self.description.clone(),
+                manifest: imported.manifest.clone(),
+                location: self.location.display().to_string(),
+                digest: imported.digest.clone(),
+                tags: self.tags.clone(),
+            });
+            match keeper.submit(actor, change).await {
+                Err(Rejected::Refused(Refusal::IdTaken(_))) => {}
+                Err(rejected) => return Err(refusal::ec2(rejected)),
+                Ok(_) => return Ok(id),
+            }
+        }
+        Err(Error::receiver("InternalError", format!("no free image id was found in {ROLLS} rolls")))
+    }
+}
+
+pub(super) async fn deregister(asked: &Asked<'_>, input: &ec2::DeregisterImage) -> Result<ec2::Done, Error> {
+    let image = words::image(&input.image_id)?;
+    asked.ec2(Change::DeregisterImage { image }, input.dry_run).await?;
+    Ok(ec2::Done::default())
+}
+
+/// In the order they were registered.
+pub(super) fn describe(asked: &Asked<'_>, input: &ec2::DescribeImages) -> Result<ec2::DescribeImagesOutput, Error> {
+    let page = Page::ec2("images", input.max_results, 1, input.next_token.as_deref())?;
+    let filters = Filters::read(&input.filters, FILTERS)?;
+    let ids = wanted(asked, &input.image_ids)?;
+    words::unless_dry_run(input.dry_run)?;
+    let account = &asked.world.settings().account;
+    // All images are ours, and for nobody else.
+    let ours = |names: &[String]| names.is_empty() || names.iter().any(|name| name == "self" || name == account);
+    let visible = ours(&input.owners) && ours(&input.executable_users);
+    let place = |image: &&Image| format!("{:020} {}", image.created.0, image.id);
+    let mut found: Vec<&Image> = asked
+        .world
+        .images()
+        .map(AsRef::as_ref)
+        .filter(|i| visible && ids.as_ref().is_none_or(|ids| ids.contains(&i.id)))
+        .filter(|i| filters.hold(|name| values(i, account, name), &i.tags))
+        .collect();
+    found.sort_by_cached_key(place);
+    let (page, next_token) = page.cut(found, place);
+    Ok(ec2::DescribeImagesOutput {
+        images_set: page.into_iter().map(|image| described(image, account)).collect(),
+        next_token,
+    })
+}
+
+fn location(stated: Option<&str>) -> Result<PathBuf, Error> {
+    let text = stated.filter(|text| !text.is_empty()).ok_or_else(|| words::missing("ImageLocation"))?;
+    let path = Path::new(text);
+    if !path.is_absolute() || text.contains('\0') || text.len() > 4096 {
+        let why = "It must be the absolute path of a folder or tar file on the node that runs Evenkeel";
+        return Err(words::bad_value("ImageLocation", text, why));
+    }
+    Ok(path.to_owned())
+}
+
+async fn taken_in(import: Arc<Import>, location: PathBuf) -> Result<Imported, Error> {
+    let shown = words::quoted(&location.display().to_string());
+    blocking(move || import(&location))
+        .await?
+        .map_err(|why| Error::sender("InvalidManifest", format!("Failed to import {shown}: failed to {why}")))
+}
+
+fn wanted(asked: &Asked<'_>, texts: &[String]) -> Result<Option<BTreeSet<ImageId>>, Error> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let ids = texts.iter().map(|text| words::image(text)).collect::<Result<BTreeSet<_>, _>>()?;
+    match ids.iter().find(|id| asked.world.image(id).is_none()) {
+        Some(unknown) => Err(refusal::ec2(Refusal::NoSuchImage(unknown.clone()).into())),
+        None => Ok(Some(ids)),
+    }
+}
+
+fn described(i: &Image, account: &str) -> ec2::Image {
+    ec2::Image {
+        image_id: i.id.to_string(),
+        image_location: i.location.clone(),
+        image_state: "available".into(),
+        image_owner_id: account.to_owned(),
+        creation_date: wire_time(i.created).to_string(),
+        is_public: false,
+        architecture: shown::architecture().into(),
+        image_type: "machine".into(),
+        name: i.name.clone(),
+        description: i.description.clone(),
+        root_device_type: "ebs".into(),
+        root_device_name: shown::ROOT_DEVICE.into(),
+        virtualization_type: "hvm".into(),
+        tag_set: tags::shown(&i.tags),
+        hypervisor: "xen".into(),
+        ..ec2::Image::default()
+    }
+}
+
+fn values(i: &Image, account: &str, name: &'static str) -> Vec<String> {
+    vec![match name {
+        "architecture" => shown::architecture().into(),
+        "creation-date" => wire_time(i.created).to_string(),
+        "description" => i.description.clone(),
+        "hypervisor" => "xen".into(),
+        "image-id" => i.id.to_string(),
+        "image-type" => "machine".into(),
+        "is-public" => "false".into(),
+        "manifest-location" => i.location.clone(),
+        "name" => i.name.clone(),
+        "owner-alias" => "self".into(),
+        "owner-id" => account.to_owned(),
+        "root-device-name" => shown::ROOT_DEVICE.into(),
+        "root-device-type" => "ebs".into(),
+        "state" => "available".into(),
+        "virtualization-type" => "hvm".into(),
+        _ => return Vec::new(),
+    }]
+}
+
+fn image_id() -> Result<ImageId, Error> {
+    ImageId::new(dice::id("ami-")?).map_err(|bad| Error::receiver("InternalError", bad.to_string()))
+}

@@ -1,0 +1,153 @@
+//! The API: AWS's calls in, Changes out, answers back, over one HTTP port.
+//!
+//! Owns what every handler is given ([`Api`], `Asked`) and the doors to it ([`serve`], [`keys`], [`coverage()`]). A handler
+//! reads its input, makes a [`Change`] or reads the World, and answers; it must never do I/O itself, nor know a driver or
+//! the Store. A request goes `server` → `funnel` → one handler file a noun → `refusal` when the World says no.
+
+mod attributes;
+mod balancers;
+mod coverage;
+mod dice;
+mod filter;
+mod funnel;
+mod health;
+mod identity;
+mod images;
+mod instances;
+pub mod keys;
+mod launch;
+mod listeners;
+mod network;
+mod page;
+mod places;
+mod refusal;
+mod registration;
+mod server;
+mod shown;
+mod status;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use evenkeel_aws::Error;
+use evenkeel_core::change::{Change, Reply};
+use evenkeel_core::name::InstanceId;
+use evenkeel_core::noun::Manifest;
+use evenkeel_core::refusal::Refusal;
+use evenkeel_core::sightings::Sightings;
+use evenkeel_core::time::Timestamp;
+use evenkeel_core::world::World;
+use tokio::sync::{Semaphore, watch};
+
+pub use coverage::coverage;
+pub use keys::{Keys, KeysError};
+pub use server::serve;
+
+use crate::keeper::{KeeperHandle, Rejected};
+
+/// Imports that may run at once: each may copy gigabytes.
+const IMPORTS: usize = 2;
+
+/// How often ids are rolled anew when they are taken; 17 hexadecimal digits never are, in honest dice.
+const ROLLS: usize = 8;
+
+/// Reads an instance's console log, all of it or its end; blocking. `NotFound` means that it has said nothing yet.
+pub type Console = dyn Fn(&InstanceId) -> std::io::Result<Vec<u8>> + Send + Sync;
+
+/// Takes an image's files in from a folder or tar on this node; blocking. The error completes "failed to …".
+pub type Import = dyn Fn(&Path) -> Result<Imported, String> + Send + Sync;
+
+/// Says how the daemon fares, as JSON: the answer to a signed `GET /status`, for `evenkeel status`.
+pub type Status = dyn Fn() -> Vec<u8> + Send + Sync;
+
+/// What an import yields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// SHA-256 of its files, in hex.
+    pub digest: String,
+    /// What it runs.
+    pub manifest: Manifest,
+}
+
+/// What every call is answered from.
+pub struct Api {
+    keeper: KeeperHandle,
+    sightings: watch::Receiver<Arc<Sightings>>,
+    keys: Arc<Keys>,
+    console: Arc<Console>,
+    import: Arc<Import>,
+    status: Arc<Status>,
+    imports: Arc<Semaphore>,
+}
+
+impl Api {
+    /// An API over a keeper; `console` and `import` are called on threads that may block.
+    #[must_use]
+    pub fn new(
+        keeper: KeeperHandle,
+        sightings: watch::Receiver<Arc<Sightings>>,
+        keys: Arc<Keys>,
+        console: Arc<Console>,
+        import: Arc<Import>,
+        status: Arc<Status>,
+    ) -> Self {
+        Self { keeper, sightings, keys, console, import, status, imports: Arc::new(Semaphore::new(IMPORTS)) }
+    }
+}
+
+/// One verified call's surroundings: what a handler reads from and writes through.
+struct Asked<'a> {
+    api: &'a Api,
+    /// The World as it was when the call came in.
+    world: Arc<World>,
+    /// Who asks: the access key, for the audit record.
+    actor: String,
+    /// When the call came in.
+    now: Timestamp,
+    /// The `Host` that the caller sent: where it reaches us.
+    host: String,
+}
+
+impl Asked<'_> {
+    async fn submit(&self, change: Change) -> Result<Reply, Rejected> {
+        self.api.keeper.submit(&self.actor, change).await
+    }
+
+    /// Submits for an ELB call.
+    async fn elb(&self, change: Change) -> Result<Reply, Error> {
+        self.submit(change).await.map_err(refusal::elb)
+    }
+
+    /// Submits for an EC2 call; with `DryRun` only says what would have come of it.
+    async fn ec2(&self, change: Change, dry_run: Option<bool>) -> Result<Reply, Error> {
+        self.ec2_rolled(dry_run, || Ok(change.clone())).await
+    }
+
+    /// As [`Self::ec2`], for a Change with random ids: rolled again while they are taken.
+    async fn ec2_rolled(
+        &self,
+        dry_run: Option<bool>,
+        make: impl Fn() -> Result<Change, Error>,
+    ) -> Result<Reply, Error> {
+        if dry_run == Some(true) {
+            self.world.decide(&make()?, self.now).map_err(|refusal| refusal::ec2(refusal.into()))?;
+            return Err(words::dry_run());
+        }
+        self.rolled(make).await?.map_err(refusal::ec2)
+    }
+
+    async fn rolled(&self, make: impl Fn() -> Result<Change, Error>) -> Result<Result<Reply, Rejected>, Error> {
+        let mut result = self.submit(make()?).await;
+        for _ in 1..ROLLS {
+            if !matches!(result, Err(Rejected::Refused(Refusal::IdTaken(_)))) {
+                break;
+            }
+            result = self.submit(make()?).await;
+        }
+        Ok(result)
+    }
+}

@@ -1,0 +1,114 @@
+//! Pages: long answers in pieces, with opaque tokens.
+//!
+//! A token names the last thing shown, not a position, so that things made or gone between two calls neither repeat nor
+//! hide another. Must never keep state for a caller.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use evenkeel_aws::Error;
+
+use super::words;
+
+/// Which piece is wanted.
+pub(super) struct Page {
+    kind: &'static str,
+    after: Option<String>,
+    size: usize,
+}
+
+impl Page {
+    /// A page of an EC2 call: `MaxResults` from `least` to 1000, everything when not stated.
+    pub(super) fn ec2(kind: &'static str, max: Option<i64>, least: i64, token: Option<&str>) -> Result<Self, Error> {
+        const MOST: i64 = 1000;
+        let expecting = |what: &str| {
+            let value = max.unwrap_or_default();
+            let text = format!("Value ( {value} ) for parameter maxResults is invalid. Expecting a value {what}.");
+            Error::invalid_parameter(text)
+        };
+        let size = match max {
+            None => usize::MAX,
+            Some(max) if max < least => return Err(expecting(&format!("greater than or equal to {least}"))),
+            Some(max) if max > MOST => return Err(expecting(&format!("less than or equal to {MOST}"))),
+            Some(max) => usize::try_from(max).unwrap_or(usize::MAX),
+        };
+        let bad = || Error::invalid_parameter("The specified NextToken is invalid or has expired.");
+        Self::new(kind, token, size).ok_or_else(bad)
+    }
+
+    /// A page of an ELB call: `PageSize` 1 to 400. Everything when it is not stated, where AWS gives 400: boto 2's
+    /// `elbadmin` states none and asks for no second page.
+    pub(super) fn elb(kind: &'static str, size: Option<i64>, marker: Option<&str>) -> Result<Self, Error> {
+        const MOST: i64 = 400;
+        let size = match size {
+            None => usize::MAX,
+            Some(size) if (1..=MOST).contains(&size) => usize::try_from(size).unwrap_or(usize::MAX),
+            Some(size) => {
+                let rule = if size < 1 { "greater than or equal to 1" } else { "less than or equal to 400" };
+                let rule = format!("Member must have value {rule}");
+                return Err(words::out_of_bounds(&size.to_string(), "pageSize", &rule));
+            }
+        };
+        let bad = || Error::validation("The specified Marker is invalid.");
+        Self::new(kind, marker, size).ok_or_else(bad)
+    }
+
+    fn new(kind: &'static str, token: Option<&str>, size: usize) -> Option<Self> {
+        let after = match token.filter(|token| !token.is_empty()) {
+            None => None,
+            Some(token) => {
+                let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+                let (stated, key) = text.split_once(' ')?;
+                Some((stated == kind).then(|| key.to_owned())?)
+            }
+        };
+        Some(Self { kind, after, size })
+    }
+
+    /// The page out of `things`, which come in the order of `key`, and the token of the next one if there is more.
+    pub(super) fn cut<T>(
+        &self,
+        things: impl IntoIterator<Item = T>,
+        key: impl Fn(&T) -> String,
+    ) -> (Vec<T>, Option<String>) {
+        let fresh = |thing: &T| self.after.as_ref().is_none_or(|after| key(thing) > *after);
+        let mut rest = things.into_iter().filter(fresh);
+        let page: Vec<T> = rest.by_ref().take(self.size).collect();
+        let token = match (page.last(), rest.next()) {
+            (Some(last), Some(_)) => Some(URL_SAFE_NO_PAD.encode(format!("{} {}", self.kind, key(last)))),
+            _ => None,
+        };
+        (page, token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_neither_repeat_nor_hide_when_things_come_and_go() {
+        let first = Page::elb("b", Some(2), None).unwrap();
+        let (page, token) = first.cut(["a", "c", "e", "g"], |t| t.to_string());
+        assert_eq!(page, ["a", "c"]);
+        let second = Page::elb("b", Some(2), token.as_deref()).unwrap();
+        // `c` is gone, `b` and `d` are new.
+        let (page, token) = second.cut(["a", "b", "d", "e", "g"], |t| t.to_string());
+        assert_eq!(page, ["d", "e"]);
+        let last = Page::elb("b", Some(2), token.as_deref()).unwrap();
+        assert_eq!(last.cut(["a", "b", "d", "e", "g"], |t| t.to_string()), (vec!["g"], None));
+    }
+
+    #[test]
+    fn foreign_tokens_and_sizes_are_refused() {
+        let (_, token) = Page::elb("b", Some(1), None).unwrap().cut(["a", "c"], |t| t.to_string());
+        assert!(Page::ec2("i", None, 5, token.as_deref()).is_err());
+        assert!(Page::elb("b", None, Some("nonsense!")).is_err());
+        assert!(Page::elb("b", None, Some("")).is_ok());
+        for size in [0, -1, 401] {
+            assert_eq!(Page::elb("b", Some(size), None).err().unwrap().code, "ValidationError");
+        }
+        for max in [4, 0, 1001] {
+            assert_eq!(Page::ec2("i", Some(max), 5, None).err().unwrap().code, "InvalidParameterValue");
+        }
+    }
+}

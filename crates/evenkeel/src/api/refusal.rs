@@ -1,0 +1,132 @@
+//! Refusals as AWS errors: one exhaustive table.
+//!
+//! Owns which code and status a [`Refusal`] has in each API; the texts are the Refusal's own, but for the few that AWS
+//! words differently by API. Must never judge. Source: the errors in botocore's models, and texts seen live.
+
+use std::borrow::Cow;
+
+use evenkeel_aws::Error;
+use evenkeel_core::noun::image::BadManifest;
+use evenkeel_core::refusal::Refusal;
+
+use crate::keeper::Rejected;
+
+/// A rejection as Elastic Load Balancing words it.
+pub(super) fn elb(rejected: Rejected) -> Error {
+    match rejected {
+        Rejected::Refused(refusal) => refused(&refusal, codes(&refusal).0, elb_text(&refusal)),
+        Rejected::NotStored(_) | Rejected::Closed => unavailable("ServiceUnavailable", &rejected),
+    }
+}
+
+/// A rejection as EC2 words it.
+pub(super) fn ec2(rejected: Rejected) -> Error {
+    match rejected {
+        Rejected::Refused(refusal) => refused(&refusal, codes(&refusal).1, ec2_text(&refusal)),
+        Rejected::NotStored(_) | Rejected::Closed => unavailable("Unavailable", &rejected),
+    }
+}
+
+fn refused(refusal: &Refusal, code: &'static str, text: Option<String>) -> Error {
+    let text = text.unwrap_or_else(|| refusal.to_string());
+    match code {
+        "InvalidConfigurationRequest" => Error::sender(code, text).with_status(409),
+        "InternalFailure" | "InternalError" => Error::receiver(code, text),
+        _ => Error::sender(code, text),
+    }
+}
+
+/// Nothing of the Change has happened; the client may try again when the cause is gone.
+fn unavailable(code: &'static str, rejected: &Rejected) -> Error {
+    let text = match rejected {
+        Rejected::NotStored(cause) => {
+            Cow::Owned(format!("The change was not made, because it could not be stored: {cause}"))
+        }
+        _ => Cow::Borrowed("The service is shutting down. Please try again later."),
+    };
+    Error::receiver(code, text).with_status(503)
+}
+
+/// The code of each Refusal: ELB's, EC2's. Where only one API can meet it, the other's is the nearest.
+fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
+    match refusal {
+        Refusal::NoSuchLoadBalancer(_) => ("LoadBalancerNotFound", "InvalidParameterValue"),
+        Refusal::LoadBalancerTaken { .. } => ("DuplicateLoadBalancerName", "InvalidParameterValue"),
+        Refusal::TooManyLoadBalancers { .. } => ("TooManyLoadBalancers", "ResourceLimitExceeded"),
+        Refusal::NoListeners
+        | Refusal::LayerMismatch { .. }
+        | Refusal::CertificateNeeded
+        | Refusal::NoSuchZone(_)
+        | Refusal::NoZones
+        | Refusal::BadHealthCheck(_)
+        | Refusal::OutOfRange { .. }
+        | Refusal::TagLength { .. }
+        | Refusal::TagReserved => ("ValidationError", "InvalidParameterValue"),
+        Refusal::TooManyListeners { .. }
+        | Refusal::InstancePortConflict { .. }
+        | Refusal::PortNeedsPrivilege { .. }
+        | Refusal::LastZone
+        | Refusal::TooManyRegistered { .. } => ("InvalidConfigurationRequest", "InvalidParameterValue"),
+        Refusal::BadCombination(_) => ("InvalidConfigurationRequest", "InvalidParameterCombination"),
+        Refusal::PoolExhausted { .. } => ("InvalidConfigurationRequest", "InsufficientFreeAddressesInSubnet"),
+        Refusal::ListenerConflict { .. } => ("DuplicateListener", "InvalidParameterValue"),
+        Refusal::NoSuchCertificate(_) => ("CertificateNotFound", "InvalidParameterValue"),
+        Refusal::UnsupportedProtocol(_) => ("UnsupportedProtocol", "InvalidParameterValue"),
+        Refusal::NoSuchInstances(_) => ("InvalidInstance", "InvalidInstanceID.NotFound"),
+        Refusal::InstanceTerminated(_) => ("InvalidInstance", "IncorrectInstanceState"),
+        Refusal::TooManyTags { .. } => ("TooManyTags", "TagLimitExceeded"),
+        Refusal::NoSuchResource(id) if id.starts_with("i-") => ("ValidationError", "InvalidInstanceID.NotFound"),
+        Refusal::NoSuchResource(id) if id.starts_with("ami-") => ("ValidationError", "InvalidAMIID.NotFound"),
+        Refusal::NoSuchResource(_) => ("ValidationError", "InvalidID"),
+        Refusal::NoSuchImage(_) => ("ValidationError", "InvalidAMIID.NotFound"),
+        Refusal::ImageNameTaken { .. } => ("ValidationError", "InvalidAMIName.Duplicate"),
+        Refusal::BadManifest(BadManifest::Name(_)) => ("ValidationError", "InvalidAMIName.Malformed"),
+        Refusal::BadManifest(_) => ("ValidationError", "InvalidManifest"),
+        Refusal::InstanceLimit { .. } => ("ValidationError", "InstanceLimitExceeded"),
+        Refusal::WrongState { .. } => ("ValidationError", "IncorrectInstanceState"),
+        Refusal::TerminationProtected(_) => ("OperationNotPermitted", "OperationNotPermitted"),
+        Refusal::TokenReused(_) => ("ValidationError", "IdempotentParameterMismatch"),
+        Refusal::IdTaken(_) => ("InternalFailure", "InternalError"),
+    }
+}
+
+fn elb_text(refusal: &Refusal) -> Option<String> {
+    match refusal {
+        Refusal::NoSuchInstances(ids) => {
+            let sentences: Vec<String> = ids.iter().map(|id| format!("Could not find EC2 instance {id}.")).collect();
+            Some(sentences.join(" "))
+        }
+        _ => None,
+    }
+}
+
+fn ec2_text(refusal: &Refusal) -> Option<String> {
+    match refusal {
+        Refusal::NoSuchZone(zone) => Some(format!("Invalid availability zone: [{zone}]")),
+        Refusal::NoSuchResource(id) if id.starts_with("i-") => Some(format!("The instance ID '{id}' does not exist")),
+        Refusal::NoSuchResource(id) if id.starts_with("ami-") => Some(format!("The image id '[{id}]' does not exist")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_core::name::InstanceId;
+
+    use super::*;
+
+    #[test]
+    fn what_no_call_can_provoke_is_worded_all_the_same() {
+        let check = |rejected: Rejected, elb_want: (&str, u16), ec2_want: (&str, u16)| {
+            let (elb, ec2) = (elb(rejected.clone()), ec2(rejected));
+            assert_eq!((&*elb.code, elb.status), elb_want);
+            assert_eq!((&*ec2.code, ec2.status), ec2_want);
+        };
+        check(Rejected::Closed, ("ServiceUnavailable", 503), ("Unavailable", 503));
+        check(Rejected::NotStored("x".into()), ("ServiceUnavailable", 503), ("Unavailable", 503));
+        let taken = Refusal::IdTaken("i-00000001".into());
+        check(taken.into(), ("InternalFailure", 500), ("InternalError", 500));
+        let protected = Refusal::TerminationProtected(InstanceId::new("i-00000001").unwrap());
+        check(protected.into(), ("OperationNotPermitted", 400), ("OperationNotPermitted", 400));
+    }
+}

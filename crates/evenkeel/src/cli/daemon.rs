@@ -1,0 +1,132 @@
+//! Options of the daemon's own commands: `up`, `down`, `status`.
+//!
+//! Owns the flags, their environment variables and their defaults; what they do is decided where everything is wired.
+//! Next: [`super::settings`] for how other commands find the daemon that these start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::settings::{DEFAULT_REGION, Reach, data_dir, process_environment};
+
+const UP_EXAMPLES: &str = "\
+Examples:
+  evenkeel up
+  evenkeel up --data-dir ./state --listen 127.0.0.1:0
+  evenkeel up --port-shift 8000                     a listener on port 80 is then reached on port 8080
+
+Stop it with Ctrl-C or `evenkeel down`. Instances go on running, and the next `evenkeel up` finds them again.";
+
+/// Arguments of `evenkeel up`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = UP_EXAMPLES)]
+pub struct Up {
+    /// Where state is kept [default: $XDG_DATA_HOME/evenkeel, else ~/.local/share/evenkeel]
+    #[arg(long, value_name = "DIR", env = "EVENKEEL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the APIs; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", env = "EVENKEEL_LISTEN", default_value = "127.0.0.1:7480")]
+    pub listen: SocketAddr,
+    /// Name of the region
+    #[arg(long, value_name = "REGION", env = "EVENKEEL_REGION", default_value = DEFAULT_REGION)]
+    pub region: String,
+    /// Availability zones, separated by commas [default: the region's a, b and c]
+    #[arg(long, value_name = "ZONES", env = "EVENKEEL_ZONES", value_delimiter = ',')]
+    pub zones: Vec<String>,
+    /// Account id that ARNs and owners show: 12 digits
+    #[arg(long, value_name = "ID", env = "EVENKEEL_ACCOUNT", default_value = "000000000000", value_parser = account)]
+    pub account: String,
+    /// Addresses for the nodes of load balancers
+    #[arg(long, value_name = "CIDR", env = "EVENKEEL_NODE_POOL", default_value = "127.80.0.0/16")]
+    pub node_pool: String,
+    /// Private addresses for instances
+    #[arg(long, value_name = "CIDR", env = "EVENKEEL_INSTANCE_POOL", default_value = "127.81.0.0/16")]
+    pub instance_pool: String,
+    /// Add this to listener ports that need a privilege this process lacks (ports below 1024 as a rule); 0 refuses them
+    #[arg(long, value_name = "N", env = "EVENKEEL_PORT_SHIFT", default_value_t = 0)]
+    pub port_shift: u16,
+    /// Threads that carry traffic [default: one a core]
+    #[arg(long, value_name = "N", env = "EVENKEEL_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+    /// Domain under which load balancers have their names
+    #[arg(long, value_name = "DOMAIN", env = "EVENKEEL_DNS_DOMAIN", default_value = "elb.evenkeel.test")]
+    pub dns_domain: String,
+}
+
+impl Up {
+    /// The data directory; `None` if nothing tells where it should be.
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        data_dir(self.data_dir.as_deref(), &process_environment)
+    }
+
+    /// The zones: those stated, else the region's a, b and c.
+    pub fn zones(&self) -> Vec<String> {
+        if self.zones.is_empty() {
+            return ["a", "b", "c"].map(|letter| format!("{}{letter}", self.region)).into();
+        }
+        self.zones.clone()
+    }
+}
+
+fn account(text: &str) -> Result<String, String> {
+    if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(text.to_owned());
+    }
+    Err("an account id has 12 digits".into())
+}
+
+/// Arguments of `evenkeel down`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  evenkeel down                  instances go on running\n  evenkeel down --instances      and these end, too"
+)]
+pub struct Down {
+    /// Terminate all instances first
+    #[arg(long)]
+    pub instances: bool,
+    /// How to reach the daemon.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// Arguments of `evenkeel status`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  evenkeel status\n  evenkeel status --json")]
+pub struct Status {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How to reach the daemon.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    enum Daemon {
+        Up(Up),
+        Down(Down),
+        Status(Status),
+    }
+
+    #[test]
+    fn flags_are_sound_and_defaults_as_promised() {
+        Daemon::command().debug_assert();
+        let Ok(Daemon::Up(up)) = Daemon::try_parse_from(["x", "up", "--region", "eu-west-1"]) else { panic!("no up") };
+        assert_eq!(up.zones(), ["eu-west-1a", "eu-west-1b", "eu-west-1c"]);
+        assert_eq!(up.listen, "127.0.0.1:7480".parse().unwrap());
+        let Ok(Daemon::Up(up)) = Daemon::try_parse_from(["x", "up", "--zones", "a,b"]) else { panic!("no up") };
+        assert_eq!(up.zones(), ["a", "b"]);
+        for bad in [["--account", "1"], ["--port-shift", "70000"], ["--workers", "0"], ["--listen", "7480"]] {
+            assert!(Daemon::try_parse_from(["x", "up", bad[0], bad[1]]).is_err(), "{bad:?}");
+        }
+        assert!(matches!(Daemon::try_parse_from(["x", "down", "--instances"]), Ok(Daemon::Down(d)) if d.instances));
+        assert!(matches!(Daemon::try_parse_from(["x", "status", "--json"]), Ok(Daemon::Status(s)) if s.json));
+    }
+}

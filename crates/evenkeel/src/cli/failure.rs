@@ -1,0 +1,119 @@
+//! How commands end, and how their errors read: `error: …`, then `hint: …` where the way out is known.
+//!
+//! Decides no exit code but those three. Must never print a secret. Next: [`super`], which calls [`report`].
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::http;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked: exit code 0.
+    Done,
+    /// It did not: exit code 1.
+    Failed,
+    /// It was not understood: exit code 2.
+    Usage,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::Usage => 2,
+        })
+    }
+}
+
+/// An error with its way out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Hinted {
+    what: String,
+    hint: String,
+}
+
+/// An error that says `what`, with a hint at the way out.
+pub fn hinted(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Hinted { what: what.into(), hint: hint.into() }.into()
+}
+
+/// Writes an error and its hint.
+pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Outcome {
+    // Nothing is left to tell when even standard error is closed.
+    let _ = writeln!(err, "error: {error:#}");
+    if let Some(hint) = hint(error) {
+        let _ = writeln!(err, "hint: {hint}");
+    }
+    Outcome::Failed
+}
+
+fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(told) = cause.downcast_ref::<Hinted>() {
+            return Some(told.hint.clone());
+        }
+        if let Some(told) = cause.downcast_ref::<evenkeel_aws::Error>() {
+            return of_code(&told.code).map(str::to_owned);
+        }
+        match cause.downcast_ref::<http::Error>() {
+            Some(http::Error::Connect { .. }) => {
+                Some("start the daemon with `evenkeel up`, or say where it is with `--endpoint-url`".into())
+            }
+            Some(http::Error::NotHttp(_)) => Some("something else listens there: see `--endpoint-url`".into()),
+            _ => None,
+        }
+    })
+}
+
+fn of_code(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "LoadBalancerNotFound" => "`elbadmin list` names all load balancers",
+        "DuplicateLoadBalancerName" => "delete that one first (`elbadmin delete NAME`), or take another name",
+        "DuplicateListener" => "remove the other listener first: `elbadmin rml NAME PORT`",
+        "CertificateNotFound" => "the certificate is the fourth field of the listener: `-l 443,80,https,ARN`",
+        "InvalidInstance" | "InvalidInstanceID.NotFound" | "InvalidInstanceID.Malformed" => {
+            "`list_instances` shows all instances"
+        }
+        "InvalidAMIID.NotFound" | "InvalidAMIID.Malformed" | "InvalidAMIID.Unavailable" => {
+            "`evenkeel image list` shows all images"
+        }
+        "InvalidAMIName.Duplicate" => "give the image another name with `--name`",
+        "InvalidClientTokenId" | "SignatureDoesNotMatch" | "AuthFailure" => {
+            "the keys are not this daemon's; `evenkeel env` prints the right ones, and AWS_ACCESS_KEY_ID in the environment \
+             goes before the data directory"
+        }
+        "RequestExpired" | "SignatureExpired" => "compare the clocks of this machine and of the daemon's",
+        "UnreadableResponse" => "something else may listen there: see `--endpoint-url`",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(error: anyhow::Error, expected: &str) {
+        let mut err = Vec::new();
+        assert_eq!(report(&error, &mut err), Outcome::Failed);
+        assert_eq!(String::from_utf8(err).unwrap(), expected);
+    }
+
+    #[test]
+    fn errors_read_as_one_line_and_a_hint() {
+        check(anyhow::anyhow!("failed to x: y"), "error: failed to x: y\n");
+        check(hinted("no keys", "make some"), "error: no keys\nhint: make some\n");
+        let told = evenkeel_aws::Error::sender("InvalidInstance", "Could not find EC2 instance i-1.");
+        check(
+            Err::<(), _>(told).context("failed to register i-1").unwrap_err(),
+            "error: failed to register i-1: InvalidInstance: Could not find EC2 instance i-1.\n\
+             hint: `list_instances` shows all instances\n",
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! `up`, `down`, `status`, `audit` and the hidden `road`: the commands that begin, end and look at a daemon.
+//!
+//! Owns what they print. Must never hold what they do: that is [`crate::run`]'s. `audit` is the one command that reads
+//! the data directory's database: the record is for whoever may read that directory, not for every API key.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use evenkeel_core::name::ZoneName;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::client::Client;
+use super::daemon;
+use super::failure::{Outcome, hinted};
+use super::settings::{Reach, Settings, data_dir, process_environment};
+use super::streams::Streams;
+use super::wait;
+use crate::keeper::store::sqlite::SqliteStore;
+use crate::run::status::Report;
+use crate::run::{self, Options, house};
+
+/// How long the road may take to finish what is in flight when it is told to leave.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Arguments of `evenkeel audit`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  evenkeel audit\n  evenkeel audit -n 1000 --json | jq .")]
+pub struct Audit {
+    /// How many records, the newest
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    pub count: u32,
+    /// Print JSON, one record a line
+    #[arg(long)]
+    pub json: bool,
+    /// The daemon's state [default: EVENKEEL_DATA_DIR, else $XDG_DATA_HOME/evenkeel, else ~/.local/share/evenkeel]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Arguments of the hidden `evenkeel road`, which the daemon starts.
+#[derive(Debug, Clone, Args)]
+pub struct Road {
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Worker threads; 0 for one a core.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub workers: usize,
+}
+
+/// Runs a daemon until INT or TERM.
+///
+/// # Errors
+/// What keeps it from starting.
+pub fn up(args: &daemon::Up, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
+    let options = options(args)?;
+    privilege_notice(&options, streams)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let shutdown = async move {
+            tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+        };
+        let dir = options.data_dir.display().to_string();
+        let ready = |address| {
+            eprintln!("evenkeel {} answers at http://{address}", env!("CARGO_PKG_VERSION"));
+            eprintln!("state: {dir}");
+            eprintln!("next:  eval \"$(evenkeel env)\"   and   evenkeel --help");
+        };
+        run::up::up(&options, ready, shutdown).await
+    })?;
+    writeln!(
+        streams.err,
+        "the daemon has ended; load balancers and instances go on: `evenkeel up` takes them on again, `evenkeel down` ends the load balancers"
+    )?;
+    Ok(Outcome::Done)
+}
+
+fn options(args: &daemon::Up) -> anyhow::Result<Options> {
+    let data_dir = args.data_dir().ok_or_else(|| {
+        hinted("nothing says where to keep state", "give `--data-dir`, or set HOME or EVENKEEL_DATA_DIR")
+    })?;
+    let zones = args.zones().iter().map(ZoneName::new).collect::<Result<_, _>>().context("failed to read `--zones`")?;
+    let pool = |text: &str, flag: &str| text.parse().map_err(|e| anyhow!("failed to read `{flag}`: {e}"));
+    Ok(Options {
+        data_dir,
+        listen: args.listen,
+        region: args.region.clone(),
+        zones,
+        account: args.account.clone(),
+        dns_domain: args.dns_domain.clone(),
+        node_pool: pool(&args.node_pool, "--node-pool")?,
+        instance_pool: pool(&args.instance_pool, "--instance-pool")?,
+        port_shift: args.port_shift,
+        workers: args.workers.map_or(0, usize::from),
+        program: None,
+    })
+}
+
+fn privilege_notice(options: &Options, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+    let lowest = house::lowest_port();
+    if lowest > 0 && options.port_shift == 0 {
+        let program = std::env::current_exe()?;
+        writeln!(
+            streams.err,
+            "note: ports below {lowest} need a privilege: `sudo setcap cap_net_bind_service=+ep {}`, or start with `--port-shift 8000`",
+            program.display()
+        )?;
+    } else if lowest > 0 {
+        writeln!(streams.err, "note: listeners on ports below {lowest} are reached {} higher", options.port_shift)?;
+    }
+    Ok(())
+}
+
+/// Ends the daemon and the road; with `--instances`, the instances first.
+///
+/// # Errors
+/// What does not end.
+pub fn down(args: &daemon::Down, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
+    let dir = data_dir(args.reach.data_dir.as_deref(), &process_environment)
+        .ok_or_else(|| hinted("nothing says whose daemon to end", "give `--data-dir`"))?;
+    if args.instances {
+        let client = Client::new(Settings::resolve(&args.reach, None, &process_environment)?);
+        end_instances(&client, streams)?;
+    }
+    let ended = run::down::down(&dir, DRAIN)?;
+    let word = |was: bool| if was { "ended" } else { "did not run" };
+    writeln!(streams.out, "daemon: {}", word(ended.daemon))?;
+    writeln!(streams.out, "road:   {}", word(ended.road))?;
+    Ok(Outcome::Done)
+}
+
+fn end_instances(client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+    let living = || -> anyhow::Result<Vec<String>> {
+        let all = client.reservations(Vec::new(), Vec::new())?;
+        let instances = all.iter().flat_map(|r| r.instances_set.iter());
+        Ok(instances.filter(|i| i.instance_state.name != "terminated").map(|i| i.instance_id.clone()).collect())
+    };
+    let ids = living()?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    client.call(&evenkeel_aws::ec2::TerminateInstances { instance_ids: ids.clone(), ..Default::default() })?;
+    let gone = wait::until(Duration::from_secs(360), || Ok(living()?.is_empty().then_some(())))?;
+    gone.ok_or_else(|| anyhow!("failed to see all instances end within 360 s"))?;
+    writeln!(streams.out, "instances: {} terminated", ids.len())?;
+    Ok(())
+}
+
+/// Prints how the daemon fares. Exit code 1 when something needs a look.
+///
+/// # Errors
+/// A daemon that cannot be asked.
+pub fn status(args: &daemon::Status, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
+    let reach: &Reach = &args.reach;
+    let client = Client::new(Settings::resolve(reach, None, &process_environment)?);
+    let text = client.status()?;
+    let report: Report = serde_json::from_slice(&text).context("failed to read the daemon's status")?;
+    if args.json {
+        writeln!(streams.out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        print(&report, streams)?;
+    }
+    let well = report.road.is_some() && report.bind_faults.is_empty();
+    Ok(if well { Outcome::Done } else { Outcome::Failed })
+}
+
+fn print(report: &Report, streams: &mut Streams<'_>) -> std::io::Result<()> {
+    let out = &mut streams.out;
+    writeln!(out, "evenkeel {} (process {}), region {}", report.version, report.pid, report.region)?;
+    match report.road {
+        Some(applied) if applied == report.generation => writeln!(out, "road       drives by generation {applied}")?,
+        Some(applied) => writeln!(out, "road       drives by generation {applied}, {} comes", report.generation)?,
+        None => writeln!(out, "road       out of reach")?,
+    }
+    for fault in &report.bind_faults {
+        writeln!(out, "           {fault}")?;
+    }
+    let states: Vec<String> = report.instances.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    writeln!(out, "instances  {}", if states.is_empty() { "none".into() } else { states.join(", ") })?;
+    for (name, (registered, serving)) in &report.balancers {
+        let of = |count: &&crate::link::Count| count.balancer == *name;
+        let requests: u64 = report.counts.iter().filter(of).map(|c| c.requests).sum();
+        writeln!(out, "balancer   {name}: {serving} of {registered} in service, {requests} requests")?;
+    }
+    for (name, status) in &report.loops {
+        writeln!(out, "loop       {name}: {} runs, {} failures", status.runs, status.failures)?;
+        if let Some(why) = &status.last_failure {
+            writeln!(out, "           last failure: {why}")?;
+        }
+        for note in &status.notes {
+            writeln!(out, "           {note}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints the newest audit records, newest first.
+///
+/// # Errors
+/// A database that cannot be read.
+pub fn audit(args: &Audit, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
+    let dir = data_dir(args.data_dir.as_deref(), &process_environment)
+        .ok_or_else(|| hinted("nothing says whose record to read", "give `--data-dir`"))?;
+    let path = house::database_path(&dir);
+    let records = SqliteStore::audit(&path, args.count)
+        .with_context(|| format!("failed to read the audit record in `{}`", path.display()))?;
+    for record in records {
+        if args.json {
+            writeln!(streams.out, "{}", serde_json::to_string(&record)?)?;
+        } else {
+            let at = i64::try_from(record.at.0).unwrap_or(i64::MAX);
+            let (when, outcome) = (evenkeel_aws::Time(at), &record.outcome);
+            writeln!(streams.out, "{when}  {:<20}  {:<22}  {outcome}", record.actor, record.change)?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Runs the road of a data directory; the daemon starts this.
+///
+/// # Errors
+/// What keeps it from starting.
+pub fn road(args: &Road) -> anyhow::Result<Outcome> {
+    crate::link::road::run(&args.data_dir, args.workers)?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,331 @@
+//! `evenkeel proxy FILE.toml`: runs the road and the prober from a file, without API, World or Store.
+//!
+//! Owns the command's life: start, reload at SIGHUP, drain at SIGTERM or SIGINT. Must never judge the file
+//! ([`crate::config::proxy_file`]) or touch a client's bytes ([`evenkeel_proxy::road`]).
+//!
+//! Everything it has to say goes to stderr, a line each: listeners, health transitions, reloads. Exit status: 0 after a
+//! stop that was asked for or a good `--check`; 1 when it could not start.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow};
+use evenkeel_core::health::Transition;
+use evenkeel_core::routes::{Phase, Routes};
+use evenkeel_core::time::Timestamp;
+use evenkeel_proxy::probe::Prober;
+use evenkeel_proxy::road::{BindFault, Road, RoadConfig};
+use evenkeel_proxy::target::TargetKey;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::proxy_file::{self, ProxyFile};
+
+/// Run the proxy alone, from a file: listeners, targets with zones, health checks.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The file to drive by (TOML). SIGHUP reads it again; a bad one changes nothing.
+    pub file: PathBuf,
+    /// Only read the file and say what is wrong with it.
+    #[arg(long)]
+    pub check: bool,
+    /// Worker threads, instead of what the file says; 0 for one a core.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=proxy_file::THREADS_LIMIT as i64))]
+    pub threads: Option<u16>,
+    /// Seconds that requests in flight may take to finish, at a stop and on targets that left the file.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub drain: u64,
+}
+
+/// Runs until it is told to stop.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let file = read(&args.file, 1)?;
+    if args.check {
+        let (balancers, targets) = (file.routes.balancers.len(), file.names.len());
+        eprintln!("{} is good: {balancers} balancers, {targets} targets", args.file.display());
+        return Ok(());
+    }
+    allow_many_files();
+    let threads = args.threads.map(usize::from).or(file.threads).unwrap_or(0);
+    let drain = Duration::from_secs(args.drain);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start signal handling")?;
+    runtime.block_on(async {
+        // Before anything listens: from then on a SIGHUP must not end the process.
+        let mut signals = Signals::new()?;
+        let mut proxy = Proxy::start(file, threads, drain, say)?;
+        loop {
+            let swept = proxy.swept_at();
+            let told = tokio::select! {
+                told = signals.next() => told,
+                () = sleep_until(swept) => Told::Sweep,
+            };
+            match told {
+                Told::Reload => match read(&args.file, proxy.generation() + 1) {
+                    Ok(file) => proxy.reload(file),
+                    Err(error) => say(&format!("kept the old routes: {error:#}")),
+                },
+                Told::Sweep => proxy.sweep(),
+                Told::Stop => break,
+            }
+        }
+        say(&format!("draining for at most {} s; a second signal stops at once", drain.as_secs()));
+        let (ended, end) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            proxy.stop();
+            let _ = ended.send(());
+        });
+        tokio::select! {
+            _ = end => say("stopped"),
+            () = signals.stop() => say("stopped with requests in flight"),
+        }
+        anyhow::Ok(())
+    })
+}
+
+/// A road and a prober that drive by one file.
+pub struct Proxy {
+    road: Road,
+    prober: Arc<Prober>,
+    routes: Arc<Routes>,
+    names: Names,
+    threads: usize,
+    drain: Duration,
+    say: fn(&str),
+}
+
+/// How targets are called in lines for people; the prober's thread reads it too.
+type Names = Arc<Mutex<BTreeMap<TargetKey, String>>>;
+
+impl Proxy {
+    /// Starts both and listens. Errors: a listener that cannot be bound, with all of them named; no thread or
+    /// descriptor to be had. `say` is given each line for people.
+    pub fn start(file: ProxyFile, threads: usize, drain: Duration, say: fn(&str)) -> anyhow::Result<Self> {
+        let road =
+            Road::start(RoadConfig { workers: threads, ..RoadConfig::default() }).context("failed to start workers")?;
+        let names: Names = Arc::new(Mutex::new(file.names));
+        let known = Arc::clone(&names);
+        let on_transition = move |key: TargetKey, transition: Transition| {
+            let text = lock(&known).get(&key).cloned().unwrap_or_else(|| key.1.to_string());
+            say(&format!("{} {text}: {}, was {}: {}", key.0, transition.to, transition.from, transition.why));
+        };
+        let prober = Arc::new(Prober::start(road.board(), on_transition).context("failed to start health checks")?);
+        if let Some(suspicions) = road.suspicions() {
+            let prober = Arc::clone(&prober);
+            // Ends with the road, which holds the other end.
+            std::thread::Builder::new()
+                .name("suspicions".into())
+                .spawn(move || suspicions.into_iter().for_each(|key| prober.check_now(key)))
+                .context("failed to start a thread")?;
+        }
+        let threads = file.threads.unwrap_or(0);
+        let mut proxy = Self { road, prober, routes: Arc::default(), names, threads, drain, say };
+        let faults = proxy.publish(file.routes);
+        if !faults.is_empty() {
+            return Err(anyhow!("{}", cannot_listen(&faults)));
+        }
+        Ok(proxy)
+    }
+
+    /// Drives by another file. Listeners that cannot be bound are named and tried again at the next reload; all else
+    /// takes effect. Targets that are gone may finish what is in flight.
+    pub fn reload(&mut self, file: ProxyFile) {
+        if file.threads.unwrap_or(0) != self.threads {
+            (self.say)("`threads` takes effect at the next start");
+        }
+        let mut routes = file.routes;
+        proxy_file::let_drain(&self.routes, &mut routes, now().plus(self.drain));
+        // Names of targets that drain are still needed.
+        lock(&self.names).extend(file.names);
+        let faults = self.publish(routes);
+        if !faults.is_empty() {
+            (self.say)(&cannot_listen(&faults));
+        }
+        (self.say)(&format!("reloaded: generation {}, {} targets", self.generation(), self.targets()));
+    }
+
+    /// When the next targets that drain are to be let go of.
+    #[must_use]
+    pub fn swept_at(&self) -> Option<Timestamp> {
+        let targets = self.routes.balancers.values().flat_map(|balancer| &balancer.targets);
+        targets.filter_map(|target| until(target.phase)).min()
+    }
+
+    /// Lets go of targets whose time to drain is over.
+    pub fn sweep(&mut self) {
+        let now = now();
+        let mut routes = (*self.routes).clone();
+        routes.generation += 1;
+        for balancer in routes.balancers.values_mut() {
+            if balancer.targets.iter().any(|target| until(target.phase).is_some_and(|until| until <= now)) {
+                Arc::make_mut(balancer).targets.retain(|target| until(target.phase).is_none_or(|until| until > now));
+            }
+        }
+        let faults = self.publish(routes);
+        if !faults.is_empty() {
+            (self.say)(&cannot_listen(&faults));
+        }
+    }
+
+    /// The number of the Routes that it drives by.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.routes.generation
+    }
+
+    /// The health checks' side.
+    #[must_use]
+    pub fn prober(&self) -> &Prober {
+        &self.prober
+    }
+
+    /// The traffic's side.
+    #[must_use]
+    pub fn road(&self) -> &Road {
+        &self.road
+    }
+
+    /// Drains and stops. Checks go on while requests finish.
+    pub fn stop(self) {
+        self.road.stop(self.drain);
+    }
+
+    fn targets(&self) -> usize {
+        self.routes.balancers.values().map(|balancer| balancer.targets.len()).sum()
+    }
+
+    /// To the road first: the prober writes on the records that the road has made.
+    fn publish(&mut self, routes: Routes) -> Vec<BindFault> {
+        let routes = Arc::new(routes);
+        let before = std::mem::replace(&mut self.routes, Arc::clone(&routes));
+        let faults = self.road.publish(Arc::clone(&routes));
+        self.prober.publish(Arc::clone(&routes));
+        let is_target = |key: &TargetKey| {
+            routes.balancers.get(&key.0).is_some_and(|b| b.targets.iter().any(|target| target.instance == key.1))
+        };
+        lock(&self.names).retain(|key, _| is_target(key));
+        let (old, new) = (addresses(&before), addresses(&routes));
+        let failed =
+            |name: &str, at: &str| faults.iter().any(|f| f.balancer.as_str() == name && at.ends_with(&socket(f)));
+        for (at, name) in new.iter().filter(|(at, name)| old.get(*at) != Some(*name) && !failed(name, at)) {
+            (self.say)(&format!("{name} listens on {at}"));
+        }
+        for (at, name) in old.iter().filter(|(at, _)| !new.contains_key(*at)) {
+            (self.say)(&format!("{name} no longer listens on {at}"));
+        }
+        faults
+    }
+}
+
+/// Every listener as `http://127.0.0.1:80`, and whose it is.
+fn addresses(routes: &Routes) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for balancer in routes.balancers.values() {
+        for node in &balancer.nodes {
+            for listener in &balancer.listeners {
+                let at = std::net::SocketAddr::new(node.address, listener.bind_port.number());
+                let scheme = listener.protocol.as_str().to_lowercase();
+                all.insert(format!("{scheme}://{at}"), balancer.name.to_string());
+            }
+        }
+    }
+    all
+}
+
+fn socket(fault: &BindFault) -> String {
+    format!("//{}", std::net::SocketAddr::new(fault.address, fault.port.number()))
+}
+
+fn cannot_listen(faults: &[BindFault]) -> String {
+    let mut text = faults.iter().map(|fault| format!("failed to {fault}")).collect::<Vec<_>>().join("\n");
+    let privileged =
+        |fault: &BindFault| fault.port.number() < 1024 && fault.error.to_lowercase().contains("permission denied");
+    if faults.iter().any(privileged) {
+        text.push_str(
+            "\nhint: ports below 1024 need a privilege: `sudo sysctl net.ipv4.ip_unprivileged_port_start=80`, \
+             or `sudo setcap cap_net_bind_service=+ep` on this binary",
+        );
+    }
+    text
+}
+
+fn until(phase: Phase) -> Option<Timestamp> {
+    match phase {
+        Phase::Draining { until } => Some(until),
+        Phase::Serving | Phase::ZoneDisabled => None,
+    }
+}
+
+fn read(path: &Path, generation: u64) -> anyhow::Result<ProxyFile> {
+    proxy_file::read(path, generation).with_context(|| format!("failed to read {}", path.display()))
+}
+
+/// Two descriptors an active client: take what the system permits without asking. Failing that, fewer clients.
+fn allow_many_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+enum Told {
+    Reload,
+    Sweep,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("failed to listen for signals");
+        Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.hangup.recv() => Told::Reload,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+        }
+    }
+
+    async fn stop(&mut self) {
+        while !matches!(self.next().await, Told::Stop) {}
+    }
+}
+
+async fn sleep_until(at: Option<Timestamp>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A closed stderr must not end a proxy, as `eprintln!` would.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,221 @@
+//! The file's grammar, by example and by mistake.
+
+use super::*;
+
+const WHOLE: &str = r#"
+threads = 2
+
+[[balancer]]
+name = "web"
+addresses = ["127.0.0.1", "::1"]
+cross_zone = true
+idle_timeout = 30
+health_check = { target = "HTTP:8080/ping", interval = 10, timeout = 2, unhealthy = 2, healthy = 2 }
+
+[[balancer.listener]]
+port = 8000
+protocol = "http"
+instance_port = 9000
+
+[[balancer.listener]]
+port = 8001
+protocol = "TCP"
+
+[[balancer.target]]
+address = "127.0.0.1:9001"
+zone = "a"
+
+[[balancer.target]]
+address = "10.0.0.7"
+
+[[balancer]]
+name = "db"
+
+[[balancer.node]]
+zone = "a"
+address = "127.0.0.2"
+
+[[balancer.listener]]
+port = 5432
+protocol = "tcp"
+
+[[balancer.target]]
+address = "[fd00::1]:5433"
+zone = "a"
+
+[[balancer.target]]
+address = "10.0.0.8"
+zone = "b"
+"#;
+
+#[test]
+fn a_whole_file_becomes_routes() {
+    let file = parse(WHOLE, 7).unwrap();
+    assert_eq!((file.threads, file.routes.generation), (Some(2), 7));
+    let web = &file.routes.balancers[&LoadBalancerName::new("web").unwrap()];
+    assert!(web.cross_zone);
+    assert_eq!(web.idle_timeout, Duration::from_secs(30));
+    assert_eq!(web.health_check.target.to_string(), "HTTP:8080/ping");
+    assert_eq!((web.health_check.interval, web.health_check.healthy_threshold), (Duration::from_secs(10), 2));
+    assert_eq!(
+        web.nodes.iter().map(|n| (n.zone.clone(), n.address.to_string())).collect::<Vec<_>>(),
+        [(None, "127.0.0.1".to_owned()), (None, "::1".to_owned())]
+    );
+    let listeners: Vec<_> = web
+        .listeners
+        .iter()
+        .map(|l| (l.port.number(), l.protocol, l.instance_port.number(), l.instance_protocol))
+        .collect();
+    assert_eq!(listeners, [(8000, Protocol::Http, 9000, Protocol::Http), (8001, Protocol::Tcp, 8001, Protocol::Tcp)]);
+    let targets = |balancer: &BalancerRoutes| -> Vec<(String, Option<u16>, String, Phase)> {
+        balancer
+            .targets
+            .iter()
+            .map(|t| (t.address.to_string(), t.port.map(Port::number), t.zone.to_string(), t.phase))
+            .collect()
+    };
+    assert_eq!(
+        targets(web),
+        [
+            ("127.0.0.1".into(), Some(9001), "a".into(), Phase::Serving),
+            ("10.0.0.7".into(), None, "default".into(), Phase::Serving)
+        ]
+    );
+    let db = &file.routes.balancers[&LoadBalancerName::new("db").unwrap()];
+    assert_eq!(db.health_check, HealthCheck::default_for(Port::new(5432).unwrap()));
+    assert_eq!(
+        targets(db),
+        [
+            ("fd00::1".into(), Some(5433), "a".into(), Phase::Serving),
+            ("10.0.0.8".into(), None, "b".into(), Phase::ZoneDisabled)
+        ]
+    );
+    let key = (web.name.clone(), web.targets[0].instance.clone());
+    assert_eq!(file.names[&key], "127.0.0.1:9001");
+}
+
+#[test]
+fn ids_are_stable_and_differ() {
+    let id = |name: &str, address: &str| instance_id(&LoadBalancerName::new(name).unwrap(), address).unwrap();
+    assert_eq!(id("web", "127.0.0.1:9001").as_str(), "i-bf8467ec7df74607e");
+    assert_ne!(id("web", "127.0.0.1:9001"), id("web", "127.0.0.1:9002"));
+    assert_ne!(id("web", "127.0.0.1:9001"), id("we", "b127.0.0.1:9001"));
+}
+
+#[test]
+fn mistakes_are_named_with_their_line_and_key() {
+    let base = "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\n[[balancer.listener]]\nport = 80\n";
+    let check = |text: &str, wanted: &str| {
+        let got = parse(text, 1).map(|_| ()).map_err(|error| error.to_string());
+        let got = got.expect_err(text);
+        assert!(got.starts_with(wanted), "{text}\n  should be: {wanted}\n  is:        {got}");
+    };
+    let change = |from: &str, to: &str| {
+        assert!(base.contains(from));
+        base.replace(from, to)
+    };
+    let add = |more: &str| format!("{base}{more}");
+    assert!(parse(base, 1).is_ok());
+    check("", "line 1: the file needs a `[[balancer]]`");
+    check(&format!("threads = 0\n{base}"), "line 1: `threads` is 0; it must be from 1 to 256");
+    check("threads = 2\nthread = 3", "line 2: unknown field `thread`");
+    check("threads = \"two\"", "line 1: invalid type: string \"two\"");
+    check("threads = ", "line 1: ");
+    check("\n\n[[balancer]]\n", "line 3: missing field `name`");
+    check(&change("\"web\"", "\"-web\""), "line 2: `name` must not begin or end with `-`");
+    check(
+        &change("addresses = [\"127.0.0.1\"]\n", ""),
+        "line 1: balancer `web` needs `addresses` or a `[[balancer.node]]`",
+    );
+    check(&change("[\"127.0.0.1\"]", "[]"), "line 1: balancer `web` needs `addresses`");
+    check(&change("127.0.0.1", "localhost"), "line 3: `addresses` must be an IP address without a port");
+    check(&change("127.0.0.1", "127.0.0.1:80"), "line 3: `addresses` must be an IP address without a port");
+    check(
+        &change("[\"127.0.0.1\"]", "[\"127.0.0.1\",\n\"127.0.0.1\"]"),
+        "line 4: `address` `127.0.0.1` is there twice",
+    );
+    check(&change("[[balancer.listener]]\nport = 80\n", ""), "line 1: balancer `web` needs a `[[balancer.listener]]`");
+    check(&change("80", "0"), "line 5: `port` is 0; it must be from 1 to 65535");
+    check(&change("80", "65536"), "line 5: `port` is 65536;");
+    check(&add("protocol = \"udp\""), "line 6: `protocol` must be `http` or `tcp`");
+    check(&add("protocol = \"https\""), "line 6: `protocol` must be `http` or `tcp`: a file has no certificates");
+    check(
+        &add("instance_protocol = \"tcp\""),
+        "line 6: `instance_protocol` must be `http`, as the listener's protocol",
+    );
+    check(&add("[[balancer.listener]]\nport = 80\n"), "line 7: `port` 80 has a listener already");
+    check(
+        &add("[[balancer.node]]\nzone = \"a\"\naddress = \"127.0.0.2\"\n"),
+        "line 3: `addresses` and `[[balancer.node]]` exclude each other",
+    );
+    check(
+        &add("[[balancer.target]]\naddress = \"web.example\"\n"),
+        "line 7: `address` must be an IP address, with or without a port",
+    );
+    check(
+        &add("[[balancer.target]]\naddress = \"10.0.0.1:0\"\n"),
+        "line 7: `address` has a port that must be from 1 to 65535",
+    );
+    check(&add("[[balancer.target]]\naddress = \"0.0.0.0:81\"\n"), "line 7: `address` must be one machine's address");
+    check(
+        &add("[[balancer.target]]\naddress = \"10.0.0.1\"\nzone = \"A\"\n"),
+        "line 8: `zone` must be 1 to 64 characters",
+    );
+    let twice = "[[balancer.target]]\naddress = \"10.0.0.1\"\n[[balancer.target]]\naddress = \"10.0.0.1\"\n";
+    check(&add(twice), "line 9: `address` `10.0.0.1` is there twice");
+    check(&add("[[balancer.target]]\naddress = \"127.0.0.1\"\n"), "line 7: `address` `127.0.0.1` is `web` itself");
+    let health = |inside: &str| change("addresses", &format!("health_check = {{ {inside} }}\naddresses"));
+    check(&health("target = \"HTTP:80\""), "line 3: `health_check.target` is refused: HealthCheck HTTP Target must");
+    check(&health("interval = 4"), "line 3: `health_check.interval` is 4; it must be from 5 to 300");
+    check(&health("interval = 5"), "line 3: `health_check` is refused: HealthCheck timeout must be less than interval");
+    check(&health("healthy = 1"), "line 3: `health_check.healthy` is 1; it must be from 2 to 10");
+    check(&health("tries = 1"), "line 3: unknown field `tries`");
+    check(
+        &change("addresses", "idle_timeout = 4001\naddresses"),
+        "line 3: `idle_timeout` is 4001; it must be from 1 to 4000",
+    );
+    check(&format!("{base}{base}"), "line 6: balancer `web` listens on 127.0.0.1:80, and so does `web`");
+    check(&format!("{base}{}", base.replace("127.0.0.1", "127.0.0.2")), "line 6: `name` is taken");
+    check(
+        &format!("{base}{}", base.replace("web", "b")),
+        "line 6: balancer `b` listens on 127.0.0.1:80, and so does `web`",
+    );
+    let zoned = change("addresses = [\"127.0.0.1\"]\n", "")
+        .replace("[[balancer.l", "[[balancer.node]]\nzone = \"a\"\naddress = \"127.0.0.1\"\n[[balancer.l");
+    assert!(parse(&zoned, 1).is_ok());
+    check(&format!("{zoned}[[balancer.target]]\naddress = \"10.0.0.1\"\n"), "line 9: `zone` is missing");
+}
+
+#[test]
+fn what_left_the_file_drains() {
+    let file = |targets: &[&str]| {
+        let mut text =
+            "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\n[[balancer.listener]]\nport = 80\n".to_owned();
+        for target in targets {
+            text.push_str(&format!("[[balancer.target]]\naddress = \"{target}\"\n"));
+        }
+        parse(&text, 1).unwrap().routes
+    };
+    let phases = |routes: &Routes| {
+        let targets = routes.balancers.values().next().unwrap().targets.iter();
+        targets.map(|t| (t.address.to_string(), t.phase)).collect::<Vec<_>>()
+    };
+    let before = file(&["10.0.0.1", "10.0.0.2"]);
+    let mut after = file(&["10.0.0.2", "10.0.0.3"]);
+    let_drain(&before, &mut after, Timestamp(1));
+    let draining = |until| Phase::Draining { until: Timestamp(until) };
+    assert_eq!(
+        phases(&after),
+        [("10.0.0.2".into(), Phase::Serving), ("10.0.0.3".into(), Phase::Serving), ("10.0.0.1".into(), draining(1))]
+    );
+    // Another reload does not give it more time; coming back, it serves.
+    let mut later = file(&["10.0.0.2"]);
+    let_drain(&after, &mut later, Timestamp(9));
+    assert_eq!(phases(&later)[1..], [("10.0.0.3".to_owned(), draining(9)), ("10.0.0.1".into(), draining(1))]);
+    let mut back = file(&["10.0.0.1", "10.0.0.2"]);
+    let_drain(&before, &mut back, Timestamp(9));
+    assert!(
+        Arc::ptr_eq(back.balancers.values().next().unwrap(), before.balancers.values().next().unwrap()),
+        "unchanged is shared"
+    );
+}

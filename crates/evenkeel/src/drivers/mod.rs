@@ -1,0 +1,187 @@
+//! How an instance really runs. Owns the [`Driver`] trait and the words between a Loop and a driver: what to launch
+//! ([`LaunchSpec`]), what was seen ([`Seen`]), how it ended ([`Exit`]).
+//!
+//! Must never know World: a driver is told what to run and says what it sees; whether that is right is a Loop's to
+//! decide. Read [`process`] next for real processes, [`memory`] for the simulator's, [`limits`] for instance types.
+
+pub mod folder;
+pub mod limits;
+pub mod memory;
+pub mod process;
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_core::name::{InstanceId, ZoneName};
+use evenkeel_core::noun::Manifest;
+use evenkeel_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use limits::{Limits, limits_for};
+pub use memory::MemoryDriver;
+pub use process::{ProcessConfig, ProcessDriver};
+
+/// Called after anything that [`Driver::seen`] reports has changed. It runs on the driver's own threads and must
+/// return at once; what changed is asked for, not told, so hints may be merged or repeated freely.
+pub type Hint = Arc<dyn Fn() + Send + Sync>;
+
+/// The most that [`Driver::console`] answers with: the last 64 KiB, as EC2's GetConsoleOutput.
+pub const CONSOLE_LIMIT: usize = 64 * 1024;
+
+/// What to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchSpec {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Which of its starts this is ([`evenkeel_core::noun::Instance::boots`]). One boot is started at most once.
+    pub boot: u32,
+    /// The image's files; copied at the instance's first boot, kept over later ones.
+    pub image_dir: PathBuf,
+    /// What the image runs.
+    pub manifest: Manifest,
+    /// Where it runs: the application's `EVENKEEL_ZONE`.
+    pub zone: ZoneName,
+    /// Its private address: the application's `HOST`.
+    pub address: IpAddr,
+    /// What it may use.
+    pub limits: Limits,
+    /// User data, raw.
+    pub user_data: Option<Vec<u8>>,
+}
+
+/// One instance as the driver sees it: its newest boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Which of its starts.
+    pub boot: u32,
+    /// How that start fares.
+    pub state: SeenState,
+}
+
+/// How a boot fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SeenState {
+    /// Launched; the application was not started yet.
+    Starting,
+    /// The application was started. Whether it listens is a health check's to say.
+    Running {
+        /// When it was started.
+        since: Timestamp,
+    },
+    /// Over: none of its processes is left.
+    Ended {
+        /// How.
+        how: Exit,
+    },
+}
+
+/// How a boot ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// The application exited with this status.
+    Status(i32),
+    /// The application, or the agent above it, was ended by this signal.
+    Signal(i32),
+    /// The application was never started; why, completing "failed to …".
+    NeverStarted(String),
+    /// It ended while nobody could see how (the machine went down, or its agent was lost).
+    Unknown,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "application exited with status {status}"),
+            Self::Signal(signal) => write!(f, "application was ended by signal {signal}"),
+            Self::NeverStarted(why) => write!(f, "application was never started: failed to {why}"),
+            Self::Unknown => f.write_str("application ended unseen"),
+        }
+    }
+}
+
+/// Why a driver cannot do as told. Completes "failed to launch/stop/remove …".
+#[derive(Debug, Error)]
+pub enum DriverError {
+    /// Launch or remove while a boot is not over.
+    #[error("instance `{instance}` still runs its boot {boot}")]
+    StillRunning {
+        /// The instance.
+        instance: InstanceId,
+        /// The boot that runs.
+        boot: u32,
+    },
+    /// A launch of a boot older than what was seen.
+    #[error("instance `{instance}` was already started for boot {seen}, after the boot {asked} asked for")]
+    Stale {
+        /// The instance.
+        instance: InstanceId,
+        /// The boot that was asked for.
+        asked: u32,
+        /// The newest boot seen.
+        seen: u32,
+    },
+    /// Another process drives the same folder.
+    #[error("open `{0}`: another evenkeel process drives the instances there")]
+    Held(PathBuf),
+    /// The driver cannot launch for a reason of its own.
+    #[error("{0}")]
+    Refused(String),
+    /// The operating system said no.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried, naming the thing.
+        what: String,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs instances. Every call may be repeated and none waits for a process: what came of it shows in [`Driver::seen`].
+pub trait Driver: Send + Sync {
+    /// Starts a boot. Repeating it for a boot already seen, running or ended, changes nothing. An error means that
+    /// nothing was begun; what goes wrong later shows as [`Exit::NeverStarted`].
+    fn launch(&self, spec: &LaunchSpec) -> Result<(), DriverError>;
+
+    /// Ends an instance in order: TERM to all its processes, KILL to what is left after `grace`. Returns at once; again
+    /// with a shorter `grace` hastens it. An unknown or ended instance is left as it is.
+    fn stop(&self, instance: &InstanceId, grace: Duration) -> Result<(), DriverError>;
+
+    /// Ends an instance by KILL. Returns at once; an unknown or ended instance is left as it is.
+    fn kill(&self, instance: &InstanceId) -> Result<(), DriverError>;
+
+    /// Deletes what an ended instance left: its files and its console. Afterwards it is no longer seen.
+    fn remove(&self, instance: &InstanceId) -> Result<(), DriverError>;
+
+    /// Every instance that has not been removed, in the order of ids.
+    fn seen(&self) -> Vec<Seen>;
+
+    /// The end of what the application printed over all its boots, at most [`CONSOLE_LIMIT`] bytes; empty before it
+    /// printed anything, `NotFound` for an unknown instance.
+    fn console(&self, instance: &InstanceId) -> io::Result<Vec<u8>>;
+
+    /// Asks to be hinted after every change. Hints given before stay.
+    fn subscribe(&self, hint: Hint);
+}
+
+/// Why a boot that was stopped while it waited has ended.
+const STOPPED_BEFORE_START: &str = "start the application: it was stopped first";
+
+/// Whether a launch begins something, given the newest boot seen of its instance. The rule is one for all drivers.
+fn begins(spec: &LaunchSpec, boot: u32, state: &SeenState) -> Result<bool, DriverError> {
+    let instance = || spec.instance.clone();
+    match state {
+        _ if spec.boot == boot => Ok(false),
+        _ if spec.boot < boot => Err(DriverError::Stale { instance: instance(), asked: spec.boot, seen: boot }),
+        SeenState::Ended { .. } => Ok(true),
+        _ => Err(DriverError::StillRunning { instance: instance(), boot }),
+    }
+}

@@ -1,0 +1,245 @@
+//! The images that instances are started from, kept by content. Owns `<data>/images/<digest>/` and everything between a
+//! folder or tar as a user hands it over and that folder; must never know ids or names of images: those are World's.
+//!
+//! An image is whole or not there: it is written beside its place and renamed into it, so `kill -9` or a full disk leave
+//! only leftovers, which [`ImageStore::open`] sweeps. Read [`tree`] for what files may be in one, `unpack.rs` for tars.
+
+pub mod tree;
+mod unpack;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use evenkeel_core::noun::Manifest;
+use evenkeel_core::noun::image::BadManifest;
+use thiserror::Error;
+
+/// The most files, folders and links in an image.
+pub const MAX_FILES: usize = 20_000;
+/// The most bytes in an image's files: 2 GiB.
+pub const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// The most bytes in an `image.toml`: 64 KiB.
+pub const MAX_MANIFEST: u64 = 64 * 1024;
+/// The file at an image's root that says what it runs.
+pub const MANIFEST: &str = "image.toml";
+
+const PARTIAL: &str = ".partial-";
+const GONE: &str = ".gone-";
+
+/// Why an image cannot be taken in. Completes "failed to import image: …".
+#[derive(Debug, Error)]
+pub enum ImageError {
+    /// The operating system said no.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried, naming the file.
+        what: String,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+    /// Neither a folder nor a tar.
+    #[error("read `{0}`: it is neither a folder nor a tar archive")]
+    NotAnImage(PathBuf),
+    /// A compressed tar.
+    #[error("read `{path}`: it is compressed with {by}; unpack it first (`{command}`)")]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// The compression.
+        by: &'static str,
+        /// What unpacks it.
+        command: String,
+    },
+    /// No `image.toml`.
+    #[error("find `{MANIFEST}` at the root of `{0}`")]
+    NoManifest(PathBuf),
+    /// An `image.toml` that is not TOML or not a manifest.
+    #[error("read `{MANIFEST}`: line {line}: {message}")]
+    Toml {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, naming the key.
+        message: String,
+    },
+    /// A manifest that breaks a rule.
+    #[error("read `{MANIFEST}`: {0}")]
+    Manifest(#[from] BadManifest),
+    /// An `image.toml` above its limit.
+    #[error("read `{MANIFEST}`: it is larger than the limit of {MAX_MANIFEST} bytes")]
+    ManifestTooLarge,
+    /// More than [`MAX_FILES`].
+    #[error("take in more than {MAX_FILES} files, the limit of an image")]
+    TooManyFiles,
+    /// More than [`MAX_BYTES`].
+    #[error("take in more than {MAX_BYTES} bytes (2 GiB), the limit of an image")]
+    TooLarge,
+    /// A path or link that leads out of the image.
+    #[error("take in `{path}`: {why}")]
+    Outside {
+        /// The path in the image.
+        path: PathBuf,
+        /// How it leads out.
+        why: String,
+    },
+    /// A device, socket or pipe.
+    #[error("take in `{path}`: it is {kind}, and an image holds only files, folders and links")]
+    Kind {
+        /// The path in the image.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+}
+
+/// Says what was tried when the operating system said no.
+pub(crate) fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> ImageError {
+    let what = what.into();
+    move |source| ImageError::Io { what, source }
+}
+
+/// An image that was taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// SHA-256 over its files' paths, modes and contents, in lower-case hex.
+    pub digest: String,
+    /// What it runs, held against its rules.
+    pub manifest: Manifest,
+}
+
+/// The images of one data directory. One process at a time may have it open: the daemon's lock sees to that.
+#[derive(Debug)]
+pub struct ImageStore {
+    folder: PathBuf,
+    /// Imported since the last [`ImageStore::remove_unused`], perhaps not yet registered anywhere.
+    fresh: Mutex<BTreeSet<String>>,
+    partials: AtomicU64,
+}
+
+impl ImageStore {
+    /// Opens or makes `<data_dir>/images` and sweeps what interrupted imports and removals left.
+    pub fn open(data_dir: &Path) -> Result<Self, ImageError> {
+        let folder = data_dir.join("images");
+        fs::create_dir_all(&folder).map_err(failed(format!("make `{}`", folder.display())))?;
+        let what = || format!("sweep `{}`", folder.display());
+        for entry in fs::read_dir(&folder).map_err(failed(what()))? {
+            let entry = entry.map_err(failed(what()))?;
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|n| n.starts_with(PARTIAL) || n.starts_with(GONE)) {
+                fs::remove_dir_all(entry.path()).map_err(failed(what()))?;
+            }
+        }
+        Ok(Self { folder, fresh: Mutex::default(), partials: AtomicU64::new(0) })
+    }
+
+    /// Takes in a folder or an uncompressed tar with an `image.toml` at its root. The same content twice is kept once.
+    /// It copies and reads every byte: call it where blocking is allowed.
+    pub fn import(&self, path: &Path) -> Result<Imported, ImageError> {
+        let number = self.partials.fetch_add(1, Ordering::Relaxed);
+        let partial = self.folder.join(format!("{PARTIAL}{}-{number}", std::process::id()));
+        let imported = self.import_through(path, &partial);
+        if imported.is_err() {
+            // The error that counts is already in hand; what cannot be swept now is swept at the next open.
+            let _ = fs::remove_dir_all(&partial);
+        }
+        imported
+    }
+
+    fn import_through(&self, path: &Path, partial: &Path) -> Result<Imported, ImageError> {
+        let about = fs::metadata(path).map_err(failed(format!("read `{}`", path.display())))?;
+        let folder = about.is_dir();
+        if folder {
+            // Before the long copy, so that a mistake in it is told at once.
+            manifest_of(path, path)?;
+        } else if !about.is_file() {
+            return Err(ImageError::NotAnImage(path.to_owned()));
+        }
+        fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
+        if folder {
+            tree::copy(path, &tree::walk(path)?, partial)?;
+        } else {
+            unpack::unpack(path, partial)?;
+        }
+        let manifest = manifest_of(partial, path)?;
+        let entries = tree::walk(partial)?;
+        let digest = tree::digest(partial, &entries)?;
+        tree::sync(partial, &entries)?;
+        self.settle(partial, &digest)?;
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.clone());
+        Ok(Imported { digest, manifest })
+    }
+
+    /// Puts a finished image in its place; one of the same content that is there already stays.
+    fn settle(&self, partial: &Path, digest: &str) -> Result<(), ImageError> {
+        let place = self.path(digest);
+        match fs::rename(partial, &place) {
+            Ok(()) => {}
+            Err(_) if place.is_dir() => {
+                return fs::remove_dir_all(partial).map_err(failed(format!("sweep `{}`", partial.display())));
+            }
+            Err(e) => return Err(failed(format!("rename an image to `{}`", place.display()))(e)),
+        }
+        let folder = File::open(&self.folder).and_then(|f| f.sync_all());
+        folder.map_err(failed(format!("sync `{}`", self.folder.display())))
+    }
+
+    /// Where the files of the image with this digest are; nothing is there for an unknown one.
+    #[must_use]
+    pub fn path(&self, digest: &str) -> PathBuf {
+        self.folder.join(digest)
+    }
+
+    /// Removes every image whose digest is not in `keep`, and returns their digests. An image imported since the last call
+    /// survives this one, so that an import and its registration need no lock between them.
+    pub fn remove_unused(&self, keep: &BTreeSet<String>) -> Result<Vec<String>, ImageError> {
+        let fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
+        let what = || format!("sweep `{}`", self.folder.display());
+        let mut removed = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(failed(what()))? {
+            let entry = entry.map_err(failed(what()))?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if !is_digest(&name) || keep.contains(&name) || fresh.contains(&name) {
+                continue;
+            }
+            let gone = self.folder.join(format!("{GONE}{name}"));
+            fs::rename(entry.path(), &gone).and_then(|()| fs::remove_dir_all(&gone)).map_err(failed(what()))?;
+            removed.push(name);
+        }
+        Ok(removed)
+    }
+}
+
+fn is_digest(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// Reads and checks the manifest in `folder`; `named` is what the user called the image.
+fn manifest_of(folder: &Path, named: &Path) -> Result<Manifest, ImageError> {
+    let path = folder.join(MANIFEST);
+    match fs::symlink_metadata(&path) {
+        Ok(about) if about.is_file() => {}
+        Ok(_) => return Err(ImageError::NoManifest(named.to_owned())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(ImageError::NoManifest(named.to_owned())),
+        Err(e) => return Err(failed(format!("read `{MANIFEST}`"))(e)),
+    }
+    let mut text = String::new();
+    let read = File::open(&path).and_then(|f| f.take(MAX_MANIFEST + 1).read_to_string(&mut text));
+    read.map_err(failed(format!("read `{MANIFEST}`")))?;
+    if text.len() as u64 > MAX_MANIFEST {
+        return Err(ImageError::ManifestTooLarge);
+    }
+    let manifest: Manifest = toml::from_str(&text).map_err(|e| {
+        let at = e.span().map_or(0, |span| span.start.min(text.len()));
+        let line = 1 + text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count();
+        ImageError::Toml { line, message: e.message().to_owned() }
+    })?;
+    manifest.validate()?;
+    Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests;

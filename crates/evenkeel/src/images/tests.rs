@@ -1,0 +1,178 @@
+//! Tests of the image store: what is kept, what is refused, and what interrupted work leaves.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+const TOML: &str = "name = \"my app\"\nversion = \"1\"\ncommand = [\"./serve\"]\nport = 8080\n";
+
+fn app(dir: &Path) -> PathBuf {
+    let app = dir.join("app");
+    fs::create_dir_all(app.join("static/deep")).unwrap();
+    fs::write(app.join(MANIFEST), TOML).unwrap();
+    fs::write(app.join("serve"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(app.join("serve"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(app.join("static/deep/page"), "hello").unwrap();
+    symlink("deep/page", app.join("static/link")).unwrap();
+    app
+}
+
+fn refused(change: impl FnOnce(&Path)) -> String {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let app = app(dir.path());
+    change(&app);
+    let error = store.import(&app).unwrap_err().to_string();
+    assert_eq!(fs::read_dir(dir.path().join("images")).unwrap().count(), 0, "no half image is left");
+    error
+}
+
+/// Builds a tar whose entries may say anything, as a hostile one would.
+fn tar_of(path: &Path, entries: &[(&str, tar::EntryType, &str)]) {
+    let mut tar = tar::Builder::new(File::create(path).unwrap());
+    for (name, kind, content) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(*kind);
+        header.set_mode(0o644);
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        let mut data: &[u8] = b"";
+        if matches!(kind, tar::EntryType::Symlink | tar::EntryType::Link) {
+            header.as_mut_bytes()[157..157 + content.len()].copy_from_slice(content.as_bytes());
+        } else {
+            data = content.as_bytes();
+        }
+        header.set_size(data.len() as u64);
+        header.set_cksum();
+        tar.append(&header, data).unwrap();
+    }
+    tar.finish().unwrap();
+}
+
+fn tar_refused(entries: &[(&str, tar::EntryType, &str)]) -> String {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let path = dir.path().join("app.tar");
+    let all: Vec<_> = [(MANIFEST, tar::EntryType::Regular, TOML)].iter().chain(entries).copied().collect();
+    tar_of(&path, &all);
+    let error = store.import(&path).unwrap_err().to_string();
+    assert_eq!(fs::read_dir(dir.path().join("images")).unwrap().count(), 0, "no half image is left");
+    assert!(!dir.path().join("evil").exists());
+    error
+}
+
+#[test]
+fn a_folder_and_its_tar_are_the_same_image() {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let app = app(dir.path());
+    let first = store.import(&app).unwrap();
+    assert_eq!(first.manifest.name, "my app");
+    assert_eq!(store.import(&app).unwrap(), first);
+
+    let path = dir.path().join("app.tar");
+    let mut tar = tar::Builder::new(File::create(&path).unwrap());
+    tar.follow_symlinks(false);
+    tar.append_dir_all(".", &app).unwrap();
+    tar.finish().unwrap();
+    assert_eq!(store.import(&path).unwrap(), first);
+
+    let kept = store.path(&first.digest);
+    assert_eq!(fs::read_to_string(kept.join("static/link")).unwrap(), "hello");
+    assert!(fs::symlink_metadata(kept.join("static/link")).unwrap().is_symlink());
+    assert_eq!(fs::metadata(kept.join("serve")).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(fs::read_dir(dir.path().join("images")).unwrap().count(), 1);
+
+    fs::set_permissions(app.join("serve"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_ne!(store.import(&app).unwrap().digest, first.digest, "a mode is content");
+}
+
+#[test]
+fn manifests_are_refused_by_file_line_and_key() {
+    let check = |toml: &str, want: &str| {
+        let error = refused(|app| fs::write(app.join(MANIFEST), toml).unwrap());
+        assert!(error.contains(MANIFEST) && error.contains(want), "{error}");
+    };
+    check("name = \"app\"\nport = 1\n", "command");
+    check("name = \"app\"\ncommand = [\"a\"]\nport = 0\n", "line 3");
+    check("name = \"app\"\ncommand = [\"a\"]\nport = 1\ncolour = 2\n", "colour");
+    check("name = \"app\"\ncommand = [\"a\"]\nport = 1\nstop_grace = 999\n", "stop_grace");
+    check("name = \"a\"\ncommand = [\"a\"]\nport = 1\n", "name");
+    check("name = ", "line 1");
+    check(&"#".repeat(70_000), "65536");
+    assert!(refused(|app| fs::remove_file(app.join(MANIFEST)).unwrap()).contains("find `image.toml`"));
+}
+
+#[test]
+fn folders_with_what_no_image_may_hold_are_refused() {
+    let linked = |target: &'static str| refused(move |app| symlink(target, app.join("evil")).unwrap());
+    assert!(linked("/etc/passwd").contains("absolute"));
+    assert!(linked("../secret").contains("leads out"));
+    let socket = refused(|app| drop(std::os::unix::net::UnixListener::bind(app.join("sock")).unwrap()));
+    assert!(socket.contains("`sock`: it is a socket"), "{socket}");
+    let large = refused(|app| File::create(app.join("big")).unwrap().set_len(MAX_BYTES + 1).unwrap());
+    assert!(large.contains("2 GiB"), "{large}");
+    let many = refused(|app| (0..=MAX_FILES).for_each(|n| drop(File::create(app.join(n.to_string())).unwrap())));
+    assert!(many.contains("20000 files"), "{many}");
+}
+
+#[test]
+fn tars_that_lead_out_are_refused() {
+    use tar::EntryType as T;
+    assert!(tar_refused(&[("../evil", T::Regular, "x")]).contains("`..`"));
+    assert!(tar_refused(&[("/tmp/evil", T::Regular, "x")]).contains("absolute"));
+    assert!(tar_refused(&[("a", T::Symlink, "/tmp")]).contains("absolute"));
+    assert!(tar_refused(&[("a", T::Symlink, "..")]).contains("leads out"));
+    assert!(tar_refused(&[("d", T::Directory, ""), ("a", T::Symlink, "d"), ("a/b", T::Regular, "x")]).contains("link"));
+    assert!(tar_refused(&[("a", T::Link, "../app.tar")]).contains("`..`"));
+    assert!(tar_refused(&[("a", T::Link, "missing")]).contains("no file of the image"));
+    assert!(tar_refused(&[("a", T::Char, "")]).contains("a device"));
+    assert!(tar_refused(&[("a", T::Fifo, "")]).contains("a named pipe"));
+    assert!(tar_refused(&[("a", T::Regular, "x"), ("a", T::Regular, "y")]).contains("unpack `a`"));
+}
+
+#[test]
+fn what_is_not_a_tar_is_named() {
+    let check = |content: &[u8], want: &str| {
+        let dir = TempDir::new().unwrap();
+        let store = ImageStore::open(dir.path()).unwrap();
+        let path = dir.path().join("x");
+        fs::write(&path, content).unwrap();
+        let error = store.import(&path).unwrap_err().to_string();
+        assert!(error.contains(want), "{error}");
+    };
+    check(b"\x1f\x8b\x08rest", "gunzip");
+    check(b"\x28\xb5\x2f\xfdrest", "unzstd");
+    check(b"hello", "neither a folder nor a tar");
+    check(&[0; 2048], "neither a folder nor a tar");
+    let dir = TempDir::new().unwrap();
+    let missing = ImageStore::open(dir.path()).unwrap().import(&dir.path().join("nowhere")).unwrap_err();
+    assert!(missing.to_string().contains("nowhere"));
+
+    let app = app(dir.path());
+    let path = dir.path().join("cut.tar");
+    let mut tar = tar::Builder::new(File::create(&path).unwrap());
+    tar.append_dir_all(".", &app).unwrap();
+    tar.finish().unwrap();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    ImageStore::open(dir.path()).unwrap().import(&path).unwrap_err();
+}
+
+#[test]
+fn leftovers_are_swept_and_unused_images_removed() {
+    let dir = TempDir::new().unwrap();
+    let images = dir.path().join("images");
+    fs::create_dir_all(images.join(".partial-1-0/sub")).unwrap();
+    fs::create_dir_all(images.join(".gone-x")).unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    assert_eq!(fs::read_dir(&images).unwrap().count(), 0);
+
+    let digest = store.import(&app(dir.path())).unwrap().digest;
+    let none = BTreeSet::new();
+    assert!(store.remove_unused(&none).unwrap().is_empty(), "just imported, not yet registered");
+    assert!(store.remove_unused(&BTreeSet::from([digest.clone()])).unwrap().is_empty());
+    assert_eq!(store.remove_unused(&none).unwrap(), std::slice::from_ref(&digest));
+    assert!(!store.path(&digest).exists());
+}

@@ -1,0 +1,213 @@
+//! The files of an image as a tree. Owns which entries are allowed, how they are copied, and the digest over them; must
+//! never follow a link, so nothing outside the tree is read or written.
+//!
+//! A link stays inside when its target is relative, has `..` only at its beginning, and no more of them than the link is
+//! deep. Folders on the way to a link are real ones, so those `..` are exact; what follows them goes down, through links
+//! of which the same holds.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Component, Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::{ImageError, MAX_BYTES, MAX_FILES, failed};
+
+/// One thing in a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where, below the root.
+    pub path: PathBuf,
+    /// What.
+    pub kind: Kind,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A folder.
+    Folder,
+    /// A file, with its permissions (`rwxrwxrwx`).
+    File(u32),
+    /// A link and its target.
+    Link(PathBuf),
+}
+
+/// Everything below `root`, folders before what is in them, sorted by path. Fails on what an image may not hold.
+pub fn walk(root: &Path) -> Result<Vec<Entry>, ImageError> {
+    let mut entries = Vec::new();
+    let mut bytes = 0u64;
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let what = || format!("read `{}`", root.join(&folder).display());
+        for item in fs::read_dir(root.join(&folder)).map_err(failed(what()))? {
+            let item = item.map_err(failed(what()))?;
+            let path = folder.join(item.file_name());
+            let about = item.metadata().map_err(failed(format!("read `{}`", item.path().display())))?;
+            let kind = if about.is_dir() {
+                folders.push(path.clone());
+                Kind::Folder
+            } else if about.is_symlink() {
+                let target = fs::read_link(item.path()).map_err(failed(format!("read `{}`", path.display())))?;
+                stays_inside(&path, &target)?;
+                Kind::Link(target)
+            } else if about.is_file() {
+                bytes = bytes.saturating_add(about.len());
+                Kind::File(file_mode(about.permissions().mode()))
+            } else {
+                return Err(ImageError::Kind { path, kind: name_of(about.file_type()) });
+            };
+            entries.push(Entry { path, kind });
+            if entries.len() > MAX_FILES {
+                return Err(ImageError::TooManyFiles);
+            }
+            if bytes > MAX_BYTES {
+                return Err(ImageError::TooLarge);
+            }
+        }
+    }
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(entries)
+}
+
+/// Copies entries of one tree into an empty folder: sharing blocks where the file system can (reflinks), never by hard
+/// links, because an application may write to its files.
+pub fn copy(from: &Path, entries: &[Entry], to: &Path) -> Result<(), ImageError> {
+    let mut bytes = 0u64;
+    for entry in entries {
+        let (source, target) = (from.join(&entry.path), to.join(&entry.path));
+        let done = match &entry.kind {
+            Kind::Folder => make_folder(&target),
+            Kind::Link(at) => symlink(at, &target),
+            Kind::File(mode) => copy_file(&source, &target, *mode, MAX_BYTES - bytes).map(|n| bytes += n),
+        };
+        done.map_err(failed(format!("copy `{}`", source.display())))?;
+    }
+    Ok(())
+}
+
+/// SHA-256 over what entries are called, are, may and hold, in lower-case hex. Lengths go before contents, so no two
+/// different trees give the same bytes.
+pub fn digest(root: &Path, entries: &[Entry]) -> Result<String, ImageError> {
+    let mut sum = Context::new(&SHA256);
+    let mut buffer = vec![0; 64 * 1024];
+    let text = |sum: &mut Context, text: &OsStr| {
+        sum.update(&(text.len() as u64).to_be_bytes());
+        sum.update(text.as_bytes());
+    };
+    for entry in entries {
+        text(&mut sum, entry.path.as_os_str());
+        match &entry.kind {
+            Kind::Folder => sum.update(b"folder"),
+            Kind::Link(target) => {
+                sum.update(b"link");
+                text(&mut sum, target.as_os_str());
+            }
+            Kind::File(mode) => {
+                sum.update(b"file");
+                sum.update(&mode.to_be_bytes());
+                let what = || format!("read `{}`", entry.path.display());
+                let mut file = File::open(root.join(&entry.path)).map_err(failed(what()))?;
+                sum.update(&file.metadata().map_err(failed(what()))?.len().to_be_bytes());
+                loop {
+                    match file.read(&mut buffer).map_err(failed(what()))? {
+                        0 => break,
+                        n => sum.update(&buffer[..n]),
+                    }
+                }
+            }
+        }
+    }
+    Ok(sum.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Brings a tree to the disk: file by file while that is cheap, the whole file system when there are many.
+pub fn sync(root: &Path, entries: &[Entry]) -> Result<(), ImageError> {
+    let synced = if entries.len() > 256 {
+        File::open(root).and_then(|f| rustix::fs::syncfs(&f).map_err(io::Error::from))
+    } else {
+        let solid = entries.iter().filter(|e| !matches!(e.kind, Kind::Link(_))).map(|e| root.join(&e.path));
+        solid.chain([root.to_owned()]).try_for_each(|path| File::open(path)?.sync_all())
+    };
+    synced.map_err(failed(format!("sync `{}`", root.display())))
+}
+
+/// Holds a link's target against the rule at the head of this file.
+pub fn stays_inside(link: &Path, target: &Path) -> Result<(), ImageError> {
+    let depth = link.components().count().saturating_sub(1);
+    let ups = target.components().take_while(|c| *c == Component::ParentDir).count();
+    let down = target.components().skip(ups).all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+    if ups <= depth && down {
+        return Ok(());
+    }
+    let why = if target.is_absolute() {
+        format!("it is a link to the absolute path `{}`", target.display())
+    } else {
+        format!("it is a link to `{}`, which leads out of the image or has `..` in its midst", target.display())
+    };
+    Err(ImageError::Outside { path: link.to_owned(), why })
+}
+
+/// What of a file's mode an image keeps: no set-user-id or sticky bits, and always readable by its owner.
+pub(super) fn file_mode(mode: u32) -> u32 {
+    (mode & 0o777) | 0o400
+}
+
+/// Makes a folder that its owner can always use and remove.
+pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o755))
+}
+
+fn copy_file(from: &Path, to: &Path, mode: u32, room: u64) -> io::Result<u64> {
+    let source =
+        OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(from)?;
+    let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    let copied = match rustix::fs::ioctl_ficlone(&target, &source) {
+        Ok(()) => source.metadata()?.len(),
+        // A file that grows while it is copied must not outgrow the limit.
+        Err(_) => io::copy(&mut source.take(room.saturating_add(1)), &mut target)?,
+    };
+    if copied > room {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it grew above the limit of an image (2 GiB)"));
+    }
+    target.set_permissions(Permissions::from_mode(mode))?;
+    Ok(copied)
+}
+
+fn name_of(kind: fs::FileType) -> &'static str {
+    if kind.is_fifo() {
+        "a named pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_block_device() || kind.is_char_device() {
+        "a device"
+    } else {
+        "of an unknown kind"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_stay_inside_or_are_refused() {
+        let check = |link: &str, target: &str, good: bool| {
+            assert_eq!(stays_inside(Path::new(link), Path::new(target)).is_ok(), good, "{link} -> {target}");
+        };
+        check("a", "b", true);
+        check("a", "./b/c", true);
+        check("d/a", "../b", true);
+        check("d/e/a", "../../b/c", true);
+        check("a", "..", false);
+        check("a", "../image/b", false);
+        check("d/a", "../..", false);
+        check("a", "/etc/passwd", false);
+        check("d/a", "b/../../..", false);
+        check("d/a", "b/..", false);
+    }
+}

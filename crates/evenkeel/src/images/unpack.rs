@@ -1,0 +1,171 @@
+//! Unpacks a tar into an empty folder. Owns what of a tar is believed: nothing that leads out of the folder, nothing but
+//! files, folders and links, nothing above the limits. Read [`super::tree`] for the rule on links.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Component, Path, PathBuf};
+
+use tar::{Archive, Entry, EntryType};
+
+use super::tree::{file_mode, make_folder, stays_inside};
+use super::{ImageError, MAX_BYTES, MAX_FILES, failed};
+
+/// Padding and headers that a tar at both limits may have on top of its contents.
+const OVERHEAD: u64 = MAX_FILES as u64 * 4 * 1024;
+
+/// Unpacks the tar at `path` into `to`, which must be empty.
+pub(super) fn unpack(path: &Path, to: &Path) -> Result<(), ImageError> {
+    let reading = || format!("read `{}`", path.display());
+    let mut file = File::open(path).map_err(failed(reading()))?;
+    if file.metadata().map_err(failed(reading()))?.len() > MAX_BYTES + OVERHEAD {
+        return Err(ImageError::TooLarge);
+    }
+    sniff(path, &mut file)?;
+    let mut archive = Archive::new(io::BufReader::with_capacity(64 * 1024, file));
+    let mut room = MAX_BYTES;
+    for (count, entry) in archive.entries().map_err(failed(reading()))?.enumerate() {
+        let mut entry = entry.map_err(failed(reading()))?;
+        if count >= MAX_FILES {
+            return Err(ImageError::TooManyFiles);
+        }
+        unpack_entry(&mut entry, to, &mut room)?;
+    }
+    Ok(())
+}
+
+/// Tells a tar from what people hand over in its place.
+fn sniff(path: &Path, file: &mut File) -> Result<(), ImageError> {
+    let mut head = Vec::with_capacity(512);
+    let read = file.take(512).read_to_end(&mut head).and_then(|_| file.rewind());
+    read.map_err(failed(format!("read `{}`", path.display())))?;
+    let compressed: [(&[u8], _, _); 4] = [
+        (b"\x1f\x8b", "gzip", "gunzip --keep"),
+        (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
+        (b"\xfd7zXZ\0", "xz", "unxz --keep"),
+        (b"BZh", "bzip2", "bunzip2 --keep"),
+    ];
+    for (magic, by, tool) in compressed {
+        if head.starts_with(magic) {
+            let command = format!("{tool} {}", path.display());
+            return Err(ImageError::Compressed { path: path.to_owned(), by, command });
+        }
+    }
+    // Every tar's first header carries the sum of its bytes, the old ones without `ustar` too.
+    let sums = head.len() == 512 && {
+        let header = tar::Header::from_byte_slice(&head);
+        let sum: u32 =
+            head.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum();
+        header.cksum().is_ok_and(|claimed| claimed == sum)
+    };
+    if sums { Ok(()) } else { Err(ImageError::NotAnImage(path.to_owned())) }
+}
+
+fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, to: &Path, room: &mut u64) -> Result<(), ImageError> {
+    let kind = entry.header().entry_type();
+    if kind == EntryType::XGlobalHeader {
+        return Ok(());
+    }
+    let path = inside(&entry.path_bytes())?;
+    let what = || format!("unpack `{}`", path.display());
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    make_parents(to, &path)?;
+    let target = to.join(&path);
+    match kind {
+        EntryType::Directory => match make_folder(&target) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_folder(&target) => Ok(()),
+            made => made.map_err(failed(what())),
+        },
+        EntryType::Symlink => {
+            let at = link_target(entry, &path)?;
+            stays_inside(&path, &at)?;
+            symlink(&at, &target).map_err(failed(what()))
+        }
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            let mode = entry.header().mode().map_err(failed(what()))?;
+            write_file(entry, &target, mode, room, &what())
+        }
+        EntryType::Link => {
+            // A hard link names an earlier file of the tar; a copy keeps the two apart, as two files of an image are.
+            let at = inside(link_target(entry, &path)?.as_os_str().as_bytes())?;
+            let source = to.join(&at);
+            if at.parent().is_some_and(|p| !is_folder_path(to, p)) || !is_plain_file(&source) {
+                let why = format!("it is a hard link to `{}`, which is no file of the image", at.display());
+                return Err(ImageError::Outside { path, why });
+            }
+            let mut source = File::open(&source).map_err(failed(what()))?;
+            let mode = source.metadata().map_err(failed(what()))?.permissions().mode();
+            write_file(&mut source, &target, mode, room, &what())
+        }
+        EntryType::Char | EntryType::Block => Err(ImageError::Kind { path, kind: "a device" }),
+        EntryType::Fifo => Err(ImageError::Kind { path, kind: "a named pipe" }),
+        _ => Err(ImageError::Kind { path, kind: "of an unknown kind" }),
+    }
+}
+
+fn link_target<R: Read>(entry: &Entry<'_, R>, path: &Path) -> Result<PathBuf, ImageError> {
+    match entry.link_name_bytes() {
+        Some(target) => Ok(PathBuf::from(OsStr::from_bytes(&target))),
+        None => Err(ImageError::Outside { path: path.to_owned(), why: "it is a link to nowhere".into() }),
+    }
+}
+
+/// A tar's path as one below the image's root.
+fn inside(bytes: &[u8]) -> Result<PathBuf, ImageError> {
+    let given = Path::new(OsStr::from_bytes(bytes));
+    let refuse = |why: &str| Err(ImageError::Outside { path: given.to_owned(), why: why.into() });
+    let mut path = PathBuf::new();
+    for component in given.components() {
+        match component {
+            Component::Normal(name) => path.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => return refuse("its path has `..`"),
+            Component::RootDir | Component::Prefix(_) => return refuse("its path is absolute"),
+        }
+    }
+    Ok(path)
+}
+
+/// Makes the folders above `path`, and refuses to go through anything that is not a real folder.
+fn make_parents(to: &Path, path: &Path) -> Result<(), ImageError> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let mut at = to.to_owned();
+    for name in parent {
+        at.push(name);
+        if !is_folder(&at) {
+            if fs::symlink_metadata(&at).is_ok() {
+                let why = "its path goes through a link or a file".to_owned();
+                return Err(ImageError::Outside { path: path.to_owned(), why });
+            }
+            make_folder(&at).map_err(failed(format!("unpack `{}`", path.display())))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_folder_path(to: &Path, path: &Path) -> bool {
+    let mut at = to.to_owned();
+    path.iter().all(|name| {
+        at.push(name);
+        is_folder(&at)
+    })
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_dir())
+}
+
+fn is_plain_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_file())
+}
+
+fn write_file(source: &mut impl Read, target: &Path, mode: u32, room: &mut u64, what: &str) -> Result<(), ImageError> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target).map_err(failed(what))?;
+    let copied = io::copy(&mut source.take(*room + 1), &mut file).map_err(failed(what))?;
+    *room = room.checked_sub(copied).ok_or(ImageError::TooLarge)?;
+    file.set_permissions(Permissions::from_mode(file_mode(mode))).map_err(failed(what))
+}

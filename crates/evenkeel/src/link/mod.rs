@@ -1,0 +1,117 @@
+//! The link between the office and the road: two processes, one socket, so that the road outlives the office.
+//!
+//! Owns the messages ([`ToRoad`], [`FromRoad`]) and their framing ([`frame`]). The road's end is [`road`]; the office's
+//! end is `loops/road`. Must never carry anything but intent down and sightings up.
+
+pub mod frame;
+pub mod road;
+pub mod start;
+
+use std::sync::Arc;
+
+use evenkeel_core::health::Health;
+use evenkeel_core::name::{InstanceId, LoadBalancerName};
+use evenkeel_core::routes::{BalancerRoutes, Routes};
+use serde::{Deserialize, Serialize};
+
+/// The version of this link. Both ends are one binary; they differ only while one is being replaced.
+pub const VERSION: u32 = 1;
+
+/// What the office tells the road.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToRoad {
+    /// The next Routes, as a difference to those sent before on this connection.
+    Publish {
+        /// Their generation.
+        generation: u64,
+        /// Whether `changed` is everything there is.
+        whole: bool,
+        /// Balancers that are new or altered.
+        changed: Vec<Arc<BalancerRoutes>>,
+        /// Balancers that are gone.
+        removed: Vec<LoadBalancerName>,
+    },
+    /// Drain for at most so long and end.
+    Leave {
+        /// Milliseconds.
+        drain_ms: u64,
+    },
+}
+
+/// What the road tells the office.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromRoad {
+    /// The first words on a connection.
+    Hello {
+        /// [`VERSION`] of the road's binary.
+        version: u32,
+        /// The road's process id.
+        pid: u32,
+    },
+    /// What was seen since the last report.
+    Report(Report),
+}
+
+/// One report of the road.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The generation that every worker drives by.
+    pub applied: u64,
+    /// Verdicts that changed since the last report on this connection; the first report holds all.
+    pub health: Vec<(LoadBalancerName, InstanceId, Health)>,
+    /// Requests and connections in flight on targets that get nothing new any more; those not listed have none.
+    pub departing: Vec<(LoadBalancerName, InstanceId, u32)>,
+    /// Listeners that are not served, in words. Always all of them.
+    pub bind_faults: Vec<String>,
+    /// Counts since the road started, at most one a second; empty in between.
+    pub counts: Vec<Count>,
+}
+
+/// What the road counted for one target of one balancer, since the road started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// The balancer.
+    pub balancer: String,
+    /// The instance; empty for what the balancer answered itself.
+    pub instance: String,
+    /// Requests, or TCP connections, sent to it.
+    pub requests: u64,
+    /// Of its answers, those with a 5xx status.
+    pub errors: u64,
+    /// Connections that could not be made.
+    pub connect_errors: u64,
+}
+
+/// The message that leads from one snapshot to the next.
+#[must_use]
+pub fn difference(before: Option<&Routes>, after: &Routes) -> ToRoad {
+    let held = |name: &LoadBalancerName| before.and_then(|routes| routes.balancers.get(name));
+    let altered = |(name, balancer): &(&LoadBalancerName, &Arc<BalancerRoutes>)| {
+        held(name).is_none_or(|old| !Arc::ptr_eq(old, balancer) && old != *balancer)
+    };
+    let changed = after.balancers.iter().filter(altered).map(|(_, balancer)| Arc::clone(balancer)).collect();
+    let gone = |name: &&LoadBalancerName| !after.balancers.contains_key(*name);
+    let removed = before.map(|b| b.balancers.keys().filter(gone).cloned().collect()).unwrap_or_default();
+    ToRoad::Publish { generation: after.generation, whole: before.is_none(), changed, removed }
+}
+
+/// Carries a published difference out on the Routes held.
+#[must_use]
+pub fn apply(
+    held: &Routes,
+    generation: u64,
+    whole: bool,
+    changed: Vec<Arc<BalancerRoutes>>,
+    removed: &[LoadBalancerName],
+) -> Routes {
+    let mut balancers = if whole { Default::default() } else { held.balancers.clone() };
+    for name in removed {
+        balancers.remove(name);
+    }
+    for balancer in changed {
+        // One that came over the wire the same as before stays shared, so that the road rebuilds nothing for it.
+        let same = held.balancers.get(&balancer.name).filter(|old| ***old == *balancer).cloned();
+        balancers.insert(balancer.name.clone(), same.unwrap_or(balancer));
+    }
+    Routes { generation, balancers }
+}

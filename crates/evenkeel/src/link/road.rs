@@ -1,0 +1,378 @@
+//! The road's own process: drives by what the office last said, and goes on when the office is gone.
+//!
+//! Owns the process's life: one road a data directory, the last good Routes on disk (`routes.json`), the socket
+//! (`road.sock`) that one office at a time holds. Must never need the office to serve: it starts from its own disk.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use evenkeel_core::health::Health;
+use evenkeel_core::routes::{Phase, Routes};
+use evenkeel_proxy::probe::Prober;
+use evenkeel_proxy::road::{BindFault, Road, RoadConfig};
+use evenkeel_proxy::target::{TargetKey, TargetState};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Count, FromRoad, Report, ToRoad, VERSION, apply, frame};
+
+/// The least time between two reports: news that come together travel together.
+const SPACING: Duration = Duration::from_millis(5);
+/// How often targets that finish their last requests are looked at.
+const DEPARTING: Duration = Duration::from_millis(20);
+/// How often counts are reported, and failed listeners tried again.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Where the road's files are, in the data directory.
+#[derive(Clone, Debug)]
+pub struct Place(PathBuf);
+
+impl Place {
+    /// In this data directory.
+    #[must_use]
+    pub fn new(data_dir: &Path) -> Self {
+        Self(data_dir.to_owned())
+    }
+    /// The socket. Addressed through the directory's descriptor, because a socket's path may be 107 bytes at most and
+    /// a data directory's may be longer.
+    fn bind(&self) -> io::Result<UnixListener> {
+        let dir = fs::File::open(&self.0)?;
+        let path = short_path(&dir, "road.sock");
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        UnixListener::bind(&path)
+    }
+    /// Connects to the road that serves here.
+    ///
+    /// # Errors
+    /// The system's: `NotFound` or `ConnectionRefused` when no road runs.
+    pub fn connect(&self) -> io::Result<UnixStream> {
+        let dir = fs::File::open(&self.0)?;
+        UnixStream::connect(short_path(&dir, "road.sock"))
+    }
+    fn routes(&self) -> PathBuf {
+        self.0.join("routes.json")
+    }
+    /// Held by the running road.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("road.lock")
+    }
+}
+
+fn short_path(dir: &fs::File, name: &str) -> PathBuf {
+    use std::os::fd::AsRawFd;
+    PathBuf::from(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()))
+}
+
+/// What the threads of this process share.
+struct Shared {
+    road: Road,
+    prober: Prober,
+    place: Place,
+    desk: Mutex<Desk>,
+    bell: Condvar,
+}
+
+/// What there is to report.
+#[derive(Default)]
+struct Desk {
+    routes: Arc<Routes>,
+    bind_faults: Vec<BindFault>,
+    departing: Vec<(TargetKey, Arc<TargetState>)>,
+    /// Counts up with every office that connects; an older one's threads end when they see it.
+    office: u64,
+    news: bool,
+    /// Whether verdicts or the set of targets may have changed since they were last reported.
+    verdicts: bool,
+    leave: Option<Duration>,
+}
+
+/// Runs the road of a data directory until an office tells it to leave, or TERM comes.
+///
+/// # Errors
+/// Another road that runs here, or a system that gives no thread or socket.
+pub fn run(data_dir: &Path, workers: usize) -> anyhow::Result<()> {
+    let place = Place::new(data_dir);
+    let Some(_lock) = crate::lock::try_exclusive(&place.lock())
+        .with_context(|| format!("failed to lock `{}`", place.lock().display()))?
+    else {
+        bail!("another road runs in `{}`", data_dir.display());
+    };
+    let road = Road::start(RoadConfig { workers, ..RoadConfig::default() }).context("failed to start the workers")?;
+    let suspicions = road.suspicions();
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let prober = Prober::start(road.board(), move |_, _| {
+        // The other end goes only when this process does.
+        let _ = tell.send(());
+    })
+    .context("failed to start the prober")?;
+    let shared = Arc::new(Shared { road, prober, place: place.clone(), desk: Mutex::default(), bell: Condvar::new() });
+    if let Some(routes) = last_good(&place) {
+        shared.publish(routes);
+    }
+    spawn("transitions", {
+        let shared = Arc::clone(&shared);
+        move || told.iter().for_each(|()| shared.ring())
+    })?;
+    if let Some(suspicions) = suspicions {
+        let shared = Arc::clone(&shared);
+        spawn("suspicions", move || suspicions.iter().for_each(|key| shared.prober.check_now(key)))?;
+    }
+    let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let term = waiting.block_on(async { signal(SignalKind::terminate()) }).context("failed to catch TERM")?;
+    spawn("signals", {
+        let shared = Arc::clone(&shared);
+        move || {
+            let mut term = term;
+            waiting.block_on(term.recv());
+            shared.leave(Duration::from_secs(10));
+        }
+    })?;
+    let listener = place.bind().context("failed to bind `road.sock`")?;
+    spawn("doorman", {
+        let shared = Arc::clone(&shared);
+        move || shared.receive_offices(&listener)
+    })?;
+    let drain = shared.tend();
+    shared.road.stop(drain);
+    Ok(())
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
+    std::thread::Builder::new().name(name.into()).spawn(work).with_context(|| format!("failed to start `{name}`"))?;
+    Ok(())
+}
+
+impl Shared {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is something to report.
+    fn ring(&self) {
+        let mut desk = self.desk();
+        (desk.news, desk.verdicts) = (true, true);
+        drop(desk);
+        self.bell.notify_all();
+    }
+
+    fn leave(&self, drain: Duration) {
+        self.desk().leave = Some(drain);
+        self.bell.notify_all();
+    }
+
+    /// Drives by new Routes: the workers first, then the prober, then the disk.
+    fn publish(&self, routes: Routes) {
+        let routes = Arc::new(routes);
+        let mut desk = self.desk();
+        let serving = |routes: &Routes| {
+            let targets = routes.balancers.values().flat_map(|b| b.targets.iter().map(move |t| (b, t)));
+            let serving = targets.filter(|(_, t)| t.phase == Phase::Serving);
+            serving.map(|(b, t)| (b.name.clone(), t.instance.clone())).collect::<std::collections::BTreeSet<_>>()
+        };
+        let (before, after) = (serving(&desk.routes), serving(&routes));
+        let board = self.road.board();
+        desk.departing.retain(|(key, _)| !after.contains(key));
+        for key in before.difference(&after) {
+            desk.departing.push((key.clone(), board.state(key)));
+        }
+        desk.bind_faults = self.road.publish(Arc::clone(&routes));
+        self.prober.publish(Arc::clone(&routes));
+        let altered = desk.routes.balancers != routes.balancers;
+        desk.routes = Arc::clone(&routes);
+        drop(desk);
+        if !self.road.settled(Duration::from_secs(1)) {
+            eprintln!("road: a worker is late to drive by generation {}", routes.generation);
+        }
+        self.ring();
+        if altered && let Err(error) = keep(&self.place, &routes) {
+            eprintln!("road: failed to keep the routes on disk: {error}");
+        }
+    }
+
+    /// Tries listeners again that could not be bound, until told to leave; then how long to drain.
+    fn tend(&self) -> Duration {
+        let mut desk = self.desk();
+        loop {
+            if let Some(drain) = desk.leave {
+                return drain;
+            }
+            desk = self.bell.wait_timeout(desk, TICK).unwrap_or_else(PoisonError::into_inner).0;
+            if !desk.bind_faults.is_empty() && desk.leave.is_none() {
+                desk.bind_faults = self.road.publish(Arc::clone(&desk.routes));
+            }
+        }
+    }
+
+    /// Takes offices in, one after the other; a new one takes the place of the one before.
+    fn receive_offices(self: &Arc<Self>, listener: &UnixListener) {
+        for stream in listener.incoming() {
+            let served = stream.and_then(|stream| {
+                let office = {
+                    let mut desk = self.desk();
+                    desk.office += 1;
+                    desk.office
+                };
+                self.bell.notify_all();
+                let writer = stream.try_clone()?;
+                let (reading, writing) = (Arc::clone(self), Arc::clone(self));
+                let thread = |name: &str| std::thread::Builder::new().name(name.into());
+                thread("from-office").spawn(move || reading.listen_to(stream, office))?;
+                thread("to-office").spawn(move || writing.report_to(writer, office))?;
+                Ok(())
+            });
+            if let Err(error) = served {
+                eprintln!("road: failed to take in an office: {error}");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+    }
+
+    fn listen_to(&self, mut stream: UnixStream, office: u64) {
+        loop {
+            let message = match frame::read::<ToRoad>(&mut stream) {
+                Ok(message) => message,
+                Err(error) => {
+                    if error.kind() != io::ErrorKind::UnexpectedEof {
+                        eprintln!("road: failed to understand the office: {error}");
+                    }
+                    drop(stream.shutdown(std::net::Shutdown::Both));
+                    return;
+                }
+            };
+            if self.desk().office != office {
+                return;
+            }
+            match message {
+                ToRoad::Publish { generation, whole, changed, removed } => {
+                    let held = Arc::clone(&self.desk().routes);
+                    self.publish(apply(&held, generation, whole, changed, &removed));
+                }
+                ToRoad::Leave { drain_ms } => self.leave(Duration::from_millis(drain_ms)),
+            }
+        }
+    }
+
+    fn report_to(&self, mut stream: UnixStream, office: u64) {
+        let hello = FromRoad::Hello { version: VERSION, pid: std::process::id() };
+        let mut told = std::collections::BTreeMap::new();
+        let mut next_counts = Instant::now();
+        let mut first = true;
+        let mut sent = frame::write(&mut stream, &hello);
+        while sent.is_ok() {
+            let judge;
+            let mut report = Report { applied: self.road.applied(), ..Report::default() };
+            {
+                let mut desk = self.desk();
+                if desk.office != office {
+                    return;
+                }
+                desk.news = false;
+                judge = std::mem::take(&mut desk.verdicts) || first;
+                desk.departing.retain(|(_, state)| state.outstanding() > 0);
+                let departing = desk.departing.iter().map(|((lb, id), s)| (lb.clone(), id.clone(), s.outstanding()));
+                report.departing = departing.collect();
+                report.bind_faults = desk.bind_faults.iter().map(ToString::to_string).collect();
+            }
+            if judge {
+                report.health = self.verdict_news(&mut told);
+            }
+            first = false;
+            if Instant::now() >= next_counts {
+                next_counts = Instant::now() + TICK;
+                report.counts = self.counts();
+            }
+            let departing = !report.departing.is_empty();
+            sent = frame::write(&mut stream, &FromRoad::Report(report));
+            let patience = if departing { DEPARTING } else { TICK };
+            self.await_news(office, patience);
+        }
+    }
+
+    /// Waits until there is news, an other office, or patience ends.
+    fn await_news(&self, office: u64, patience: Duration) {
+        let until = Instant::now() + patience;
+        let mut desk = self.desk();
+        let mut waited = SPACING;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if desk.office != office || left.is_zero() || (desk.news && waited.is_zero()) {
+                return;
+            }
+            let nap = if desk.news { waited } else { left };
+            if desk.news {
+                waited = Duration::ZERO;
+            }
+            desk = self.bell.wait_timeout(desk, nap).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn verdict_news(
+        &self,
+        told: &mut std::collections::BTreeMap<TargetKey, Health>,
+    ) -> Vec<(evenkeel_core::name::LoadBalancerName, evenkeel_core::name::InstanceId, Health)> {
+        let now: std::collections::BTreeMap<TargetKey, Health> =
+            self.prober.verdicts().into_iter().map(|(key, verdict)| (key, verdict.health)).collect();
+        let fresh = now.iter().filter(|(key, health)| told.get(*key) != Some(health));
+        let gone = told.keys().filter(|key| !now.contains_key(*key)).map(|key| (key, &Health::Initial));
+        let news = fresh.chain(gone).map(|((lb, id), health)| (lb.clone(), id.clone(), *health)).collect();
+        *told = now;
+        news
+    }
+
+    fn counts(&self) -> Vec<Count> {
+        let meters = self.road.meters();
+        let mut counts = Vec::new();
+        for (balancer, m) in &meters.balancers {
+            let own: u64 = m.total().from_balancer.values().sum();
+            counts.push(Count { balancer: balancer.to_string(), errors: own, ..Count::default() });
+            for (instance, target) in &m.targets {
+                counts.push(Count {
+                    balancer: balancer.to_string(),
+                    instance: instance.to_string(),
+                    requests: target.requests,
+                    errors: target.answers[4],
+                    connect_errors: target.connect_errors,
+                });
+            }
+        }
+        counts
+    }
+}
+
+/// The Routes this road last drove by. Broken ones are left out with a word: the office brings new ones.
+fn last_good(place: &Place) -> Option<Routes> {
+    let text = match fs::read(place.routes()) {
+        Ok(text) => text,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                eprintln!("road: failed to read `{}`: {error}", place.routes().display());
+            }
+            return None;
+        }
+    };
+    match serde_json::from_slice::<Routes>(&text) {
+        Ok(routes) => Some(routes),
+        Err(error) => {
+            eprintln!("road: `{}` cannot be read and is passed over: {error}", place.routes().display());
+            None
+        }
+    }
+}
+
+/// Keeps Routes on disk by writing beside and renaming. Not synced: after a power cut the office comes first anyway.
+fn keep(place: &Place, routes: &Routes) -> io::Result<()> {
+    let beside = place.routes().with_extension("json.new");
+    let mut file = fs::File::create(&beside)?;
+    serde_json::to_writer(io::BufWriter::new(&mut file), routes).map_err(io::Error::other)?;
+    file.flush()?;
+    fs::rename(beside, place.routes())
+}

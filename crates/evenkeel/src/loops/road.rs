@@ -1,0 +1,189 @@
+//! The loop that keeps the road driving by the newest Routes, and brings home what it sees.
+//!
+//! Owns the office's end of the link and the road's process: starts it when there is none, takes on the one that an
+//! earlier daemon left. Must never stop a road: that is `evenkeel down`'s.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use evenkeel_core::routes::{Routes, compile};
+use evenkeel_core::sightings::{RoadSeen, Sightings};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::watch;
+
+use super::Statuses;
+use crate::keeper::KeeperHandle;
+use crate::link::road::Place;
+use crate::link::{Count, FromRoad, Report, ToRoad, VERSION, difference, frame};
+
+/// How long a road that was just started may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the loop works with.
+pub struct Crew {
+    /// Intent.
+    pub keeper: KeeperHandle,
+    /// The data directory, where the road's socket is.
+    pub data_dir: PathBuf,
+    /// This program, which is also the road's.
+    pub program: PathBuf,
+    /// The road's worker threads; 0 for one a core.
+    pub workers: usize,
+    /// Where sightings go.
+    pub sightings: watch::Sender<Arc<Sightings>>,
+    /// Where counts go.
+    pub counts: Counts,
+}
+
+/// What the road last counted.
+#[derive(Clone, Default)]
+pub struct Counts(Arc<Mutex<Vec<Count>>>);
+
+impl Counts {
+    /// The last counts, by balancer and instance.
+    #[must_use]
+    pub fn last(&self) -> Vec<Count> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Runs the loop; never returns.
+pub async fn run(crew: Crew, statuses: Statuses) {
+    loop {
+        let error = match office_hours(&crew, &statuses).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        // What is not seen now is unknown, not as it was.
+        crew.sightings.send_replace(Arc::new(Sightings::default()));
+        statuses.ran("road", Err(format!("{error:#}")));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// One connection, from the road's hello to its end.
+async fn office_hours(crew: &Crew, statuses: &Statuses) -> anyhow::Result<()> {
+    let stream = reach(crew).await?;
+    let (mut from_road, mut to_road) = stream.into_split();
+    let hello = tokio::time::timeout(PATIENCE, frame::read_async::<FromRoad>(&mut from_road)).await;
+    match hello.context("failed to hear from the road: it is silent")?? {
+        FromRoad::Hello { version, .. } if version == VERSION => {}
+        FromRoad::Hello { version, pid } => {
+            bail!(
+                "failed to speak with the road (pid {pid}): it speaks version {version}, this daemon {VERSION}; run `evenkeel down` and `evenkeel up`"
+            )
+        }
+        FromRoad::Report(_) => bail!("failed to speak with the road: it reports before it greets"),
+    }
+    // Reading has a task of its own, because a message half read must not be dropped when Routes change.
+    let mut reports = read_on(from_road);
+    let mut generations = crew.keeper.generations();
+    let mut sent: Option<Routes> = None;
+    let mut seen = RoadSeen::default();
+    loop {
+        generations.mark_unchanged();
+        let world = crew.keeper.world();
+        if sent.as_ref().is_none_or(|routes| routes.generation != world.generation()) {
+            let routes = compile(&world, sent.as_ref().unwrap_or(&Routes::default()));
+            frame::write_async(&mut to_road, &difference(sent.as_ref(), &routes)).await?;
+            sent = Some(routes);
+        }
+        tokio::select! {
+            changed = generations.changed() => if changed.is_err() { return Ok(()) },
+            report = reports.recv() => {
+                let Some(report) = report else { bail!("failed to hear from the road: it hung up") };
+                if !report.counts.is_empty() {
+                    crew.counts.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&report.counts);
+                }
+                take_in(&mut seen, report);
+                let known = |key: &(evenkeel_core::name::LoadBalancerName, evenkeel_core::name::InstanceId)| {
+                    world.load_balancer(&key.0).is_some()
+                };
+                seen.health.retain(|key, _| known(key));
+                statuses.ran("road", Ok(seen.bind_faults.clone()));
+                publish(&crew.sightings, &seen);
+            }
+        }
+    }
+}
+
+/// Reports as they come; the channel closes with the connection.
+fn read_on(mut from_road: OwnedReadHalf) -> tokio::sync::mpsc::Receiver<Report> {
+    let (tell, told) = tokio::sync::mpsc::channel(16);
+    tokio::spawn(async move {
+        while let Ok(message) = frame::read_async::<FromRoad>(&mut from_road).await {
+            if let FromRoad::Report(report) = message
+                && tell.send(report).await.is_err()
+            {
+                return;
+            }
+        }
+    });
+    told
+}
+
+fn take_in(seen: &mut RoadSeen, report: Report) {
+    seen.applied = report.applied;
+    seen.bind_faults = report.bind_faults;
+    for (balancer, instance, health) in report.health {
+        seen.health.insert((balancer, instance), health);
+    }
+    let departing = report.departing.into_iter().map(|(lb, instance, count)| ((lb, instance), count));
+    seen.outstanding = departing.collect::<BTreeMap<_, _>>();
+}
+
+/// Publishes only news: loops wake on every publication.
+fn publish(to: &watch::Sender<Arc<Sightings>>, seen: &RoadSeen) {
+    to.send_if_modified(|held| {
+        if held.road.as_ref() == Some(seen) {
+            return false;
+        }
+        *held = Arc::new(Sightings { road: Some(seen.clone()) });
+        true
+    });
+}
+
+/// Connects to the road; starts one if none runs.
+async fn reach(crew: &Crew) -> anyhow::Result<UnixStream> {
+    let place = Place::new(&crew.data_dir);
+    let began = std::time::Instant::now();
+    let mut started = false;
+    loop {
+        match place.connect() {
+            Ok(stream) => {
+                stream.set_nonblocking(true)?;
+                return Ok(UnixStream::from_std(stream)?);
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
+            Err(error) => return Err(error).context("failed to connect to the road"),
+        }
+        if !started && !crate::lock::is_held(&place.lock())? {
+            crate::link::start::start(&crew.program, &crew.data_dir, crew.workers)?;
+            started = true;
+        }
+        if began.elapsed() > PATIENCE {
+            bail!("failed to reach the road: it does not answer; see `road.log` in the data directory");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Tells the road of a data directory to drain and end. False when none runs there.
+///
+/// # Errors
+/// A road that cannot be told.
+pub fn leave(data_dir: &std::path::Path, drain: Duration) -> io::Result<bool> {
+    let place = Place::new(data_dir);
+    if !crate::lock::is_held(&place.lock())? {
+        return Ok(false);
+    }
+    let mut stream = place.connect()?;
+    let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
+    frame::write(&mut stream, &ToRoad::Leave { drain_ms })?;
+    Ok(true)
+}

@@ -1,0 +1,68 @@
+//! The wiring: who is started, in which order, and who is told about whom. The only room that knows everyone.
+//!
+//! Owns the daemon's life ([`up`]), its end ([`down`]) and its data directory ([`house`]). Must never hold a rule of the domain.
+
+pub mod down;
+pub mod house;
+pub mod status;
+pub mod up;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use evenkeel_core::name::ZoneName;
+use evenkeel_core::world::{Limits, Pool, Settings};
+
+/// What a daemon is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where the API listens; port 0 for any free one.
+    pub listen: SocketAddr,
+    /// The region's name.
+    pub region: String,
+    /// The zones; empty for the region's a, b and c.
+    pub zones: Vec<ZoneName>,
+    /// The account id, 12 digits.
+    pub account: String,
+    /// What balancers' DNS names end in.
+    pub dns_domain: String,
+    /// Where balancers' node addresses come from.
+    pub node_pool: Pool,
+    /// Where instances' addresses come from.
+    pub instance_pool: Pool,
+    /// Added to ports that this process may not bind; 0 refuses them instead.
+    pub port_shift: u16,
+    /// The road's worker threads; 0 for one a core.
+    pub workers: usize,
+    /// The program whose `road` and `agent` sub-commands are started; the running one by default.
+    pub program: Option<PathBuf>,
+}
+
+impl Options {
+    /// The World's settings, with what this process may bind.
+    ///
+    /// # Errors
+    /// A zone name that the region's name cannot make.
+    pub fn settings(&self, lowest_port: u16) -> anyhow::Result<Settings> {
+        let mut zones = self.zones.clone();
+        if zones.is_empty() {
+            zones = ["a", "b", "c"]
+                .map(|letter| ZoneName::new(format!("{}{letter}", self.region)))
+                .into_iter()
+                .collect::<Result<_, _>>()?;
+        }
+        Ok(Settings {
+            region: self.region.clone(),
+            zones,
+            account: self.account.clone(),
+            dns_domain: self.dns_domain.clone(),
+            node_pool: self.node_pool,
+            instance_pool: self.instance_pool,
+            lowest_port,
+            port_shift: self.port_shift,
+            limits: Limits::default(),
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! The daemon's life, top to bottom: lock, load, adopt, reconcile, serve, and go.
+//!
+//! Going leaves the road driving and the instances running: the next daemon takes them on again.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use evenkeel_core::sightings::Sightings;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::house::{House, lowest_port};
+use super::{Options, status};
+use crate::api::keys::Keys;
+use crate::api::{self, Api, Imported};
+use crate::drivers::Driver;
+use crate::drivers::process::{ProcessConfig, ProcessDriver};
+use crate::images::ImageStore;
+use crate::keeper::{self, store::sqlite::SqliteStore};
+use crate::loops::{self, Statuses, expiry, instances, road};
+
+/// Runs a daemon until `shutdown`; `ready` is told the API's address once it answers.
+///
+/// # Errors
+/// Whatever keeps it from starting: the text says what, and what to do where that is known.
+pub async fn up(
+    options: &Options,
+    ready: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let house = House::open(&options.data_dir)?;
+    let settings = options.settings(lowest_port())?;
+    let database = house.database();
+    let store = SqliteStore::open(&database)
+        .with_context(|| format!("failed to open the database `{}`", database.display()))?;
+    let keeper = keeper::start(settings, store, loops::now)
+        .with_context(|| format!("failed to load the state from `{}`", database.display()))?;
+    let keys = Keys::open(house.dir()).context("failed to open the access keys")?;
+    let images = Arc::new(ImageStore::open(house.dir()).context("failed to open the image store")?);
+    sweep_images(&keeper, &images);
+    let program = match &options.program {
+        Some(program) => program.clone(),
+        None => std::env::current_exe().context("failed to find this program's own file")?,
+    };
+    let driver =
+        ProcessDriver::open(&ProcessConfig { data_dir: house.dir().to_owned(), agent: program.clone(), limit: true })
+            .context("failed to open the process driver")?;
+    if let Some(note) = driver.limits_note() {
+        eprintln!("instances: {note}");
+    }
+    let driver: Arc<dyn Driver> = Arc::new(driver);
+
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("failed to listen on {} for the API", options.listen))?;
+    let address = listener.local_addr()?;
+
+    let (sightings_out, sightings) = watch::channel(Arc::new(Sightings::default()));
+    let (statuses, counts) = (Statuses::default(), road::Counts::default());
+    let mut tasks = tokio::task::JoinSet::new();
+    let road_crew = road::Crew {
+        keeper: keeper.clone(),
+        data_dir: house.dir().to_owned(),
+        program,
+        workers: options.workers,
+        sightings: sightings_out,
+        counts: counts.clone(),
+    };
+    tasks.spawn(road::run(road_crew, statuses.clone()));
+    let paths = Arc::clone(&images);
+    let crew = instances::Crew {
+        keeper: keeper.clone(),
+        driver: Arc::clone(&driver),
+        image_path: Arc::new(move |digest| paths.path(digest)),
+        sightings: sightings.clone(),
+    };
+    tasks.spawn(instances::run(crew, statuses.clone()));
+    tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
+
+    let report = status::Reporter { keeper: keeper.clone(), sightings: sightings.clone(), statuses, counts };
+    let import = move |path: &Path| match images.import(path) {
+        Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest }),
+        Err(error) => Err(error.to_string()),
+    };
+    let status = move || serde_json::to_vec(&report.report()).unwrap_or_default();
+    let console = move |id: &_| driver.console(id);
+    let api = Api::new(keeper, sightings, Arc::new(keys), Arc::new(console), Arc::new(import), Arc::new(status));
+    house.announce(&format!("http://{address}"))?;
+    ready(address);
+    api::serve(Arc::new(api), listener, shutdown).await;
+    tasks.shutdown().await;
+    drop(house);
+    Ok(())
+}
+
+/// Image files that nobody names any more go when nobody can be using them: before the API answers.
+fn sweep_images(keeper: &keeper::KeeperHandle, images: &ImageStore) {
+    let world = keeper.world();
+    let registered = world.images().map(|image| image.digest.clone());
+    let wanted = world.instances().map(|instance| instance.digest.clone());
+    if let Err(error) = images.remove_unused(&registered.chain(wanted).collect()) {
+        eprintln!("images: failed to remove what is not used: {error}");
+    }
+}

@@ -1,0 +1,8 @@
+//! What the operating system must be asked for below std: sessions, process identities, control groups.
+//!
+//! The only room where `unsafe` may stand, each with a plea; must never know instances, images or states, only
+//! processes, marks and folders. Read [`process`] first.
+
+pub mod cgroup;
+pub mod process;
+pub mod spawn;

@@ -1,0 +1,91 @@
+//! The real clients as judges: boto 2.49's own scripts, boto3 and the AWS CLI, unmodified, against a daemon.
+//!
+//! Owns nothing but how they are run; what they demand stands in `tests/clients/scenarios`. The first run makes a virtual
+//! environment under `target/` from PyPI.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use crate::rig::{INSTANCE_PORT, PORT, Rig};
+
+fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients").canonicalize().unwrap()
+}
+
+/// The Python that has the clients.
+fn python() -> &'static str {
+    static PYTHON: OnceLock<String> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("clients");
+        let made = Command::new("python3").arg(clients().join("prepare.py")).arg(target).output();
+        let made = made.expect("python3 is needed for the tests with real clients");
+        assert!(made.status.success(), "the clients could not be prepared:\n{}", both(&made));
+        String::from_utf8(made.stdout).unwrap().lines().last().unwrap().to_owned()
+    })
+}
+
+fn both(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
+}
+
+fn judge(scenario: &str) {
+    let python = python();
+    let rig = Rig::start();
+    let image = rig.image("v1", &[]);
+    let output = Command::new(python)
+        .arg(clients().join("scenarios").join(format!("{scenario}.py")))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", rig.data_dir())
+        .env("EVENKEEL_ENDPOINT", format!("http://{}", rig.api))
+        .env("EVENKEEL_IMAGE", &image)
+        .env("EVENKEEL_PORT", PORT.to_string())
+        .env("EVENKEEL_PORT2", (PORT + 10).to_string())
+        .env("EVENKEEL_INSTANCE_PORT", INSTANCE_PORT.to_string())
+        .env("EVENKEEL_ZONES", "us-east-1a,us-east-1b,us-east-1c")
+        .env("EVENKEEL_KEEP_GOING", "1")
+        .env("AWS_ACCESS_KEY_ID", &rig.credentials.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", &rig.credentials.secret_access_key)
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "`{scenario}` is not content:\n{}\n{}", both(&output), rig.log());
+    rig.finish();
+}
+
+#[test]
+fn boto_elbadmin() {
+    judge("boto_elbadmin");
+}
+
+#[test]
+fn boto_scripts() {
+    judge("boto_scripts");
+}
+
+#[test]
+fn boto_direct() {
+    judge("boto_direct");
+}
+
+#[test]
+fn boto3_walk() {
+    judge("boto3_walk");
+}
+
+#[test]
+fn boto3_refusals() {
+    judge("boto3_refusals");
+}
+
+#[test]
+fn signatures() {
+    judge("signatures");
+}
+
+#[test]
+fn awscli_walk() {
+    judge("awscli_walk");
+}

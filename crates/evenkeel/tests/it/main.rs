@@ -1,0 +1,14 @@
+//! The integration tests: the whole product, as people run it.
+//!
+//! Owns one binary for all of them. Each test has a daemon, a road, instances and addresses of its own (see [`rig`]);
+//! they share nothing, bind what is free, and wait for levels with deadlines.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod clients;
+mod crash;
+mod faults;
+mod rig;
+mod size;
+mod steady;
+mod tidy;
+mod zones;

@@ -21,6 +21,7 @@ pub mod links;
 pub mod list_instances;
 pub mod manual;
 pub mod proxy;
+pub mod reference;
 pub mod settings;
 pub mod streams;
 mod wait;

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(super) struct Limits {
     pub connections: usize,
     /// From the end of one answer, or the start of the connection, to the end of the next request's head. Longer than
     /// the 60 s for which boto 2 takes a connection that it keeps for a living one.
+    pub idle: Duration,
+    /// From the first byte of a head to its end.
     pub head: Duration,
     /// From the end of the head to the end of the body.
     pub body: Duration,
@@ -44,7 +47,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
-            head: Duration::from_secs(75),
+            idle: Duration::from_secs(75),
+            head: Duration::from_secs(10),
             body: Duration::from_secs(20),
             answer: Duration::from_secs(40),
             write: Duration::from_secs(30),
@@ -106,16 +110,23 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
 async fn drive(api: Arc<Api>, stream: TcpStream, mut closing: watch::Receiver<bool>, limits: Limits) {
     // Without it small answers would wait for the peer's delayed acknowledgement; where it fails they do.
     let _ = stream.set_nodelay(true);
+    let turns = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&turns);
     let service = service_fn(move |request| {
-        let api = Arc::clone(&api);
-        async move { Ok::<_, Infallible>(funnel::answer(&api, request, limits).await) }
+        let (api, turns) = (Arc::clone(&api), Arc::clone(&counted));
+        async move {
+            turns.fetch_add(1, Ordering::Relaxed);
+            let answer = funnel::answer(&api, request, limits).await;
+            turns.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
+            .header_read_timeout(limits.idle)
             .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(Patient::new(stream, limits.write)), service)
+            .serve_connection(TokioIo::new(Patient::new(stream, turns, limits)), service)
     );
     let closed = async {
         // An error means that nobody can order a close any more, which is an order to close as well.
@@ -129,16 +140,21 @@ async fn drive(api: Arc<Api>, stream: TcpStream, mut closing: watch::Receiver<bo
     let _ = connection.await;
 }
 
-/// A socket whose writes fail when the peer takes nothing for a while.
+/// A socket whose writes fail when the peer takes nothing for a while, and whose reads fail when a head that was begun
+/// does not end.
 struct Patient {
     stream: TcpStream,
-    patience: Duration,
+    limits: Limits,
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Even while a head is awaited, odd while a request is answered.
+    turns: Arc<AtomicU64>,
+    /// The turn in which a head began, and when it must have ended.
+    begun: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
 impl Patient {
-    fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+    fn new(stream: TcpStream, turns: Arc<AtomicU64>, limits: Limits) -> Self {
+        Self { stream, limits, waiting: None, turns, begun: None }
     }
 
     fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -146,14 +162,25 @@ impl Patient {
             self.waiting = None;
             return written;
         }
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(self.patience)));
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(self.limits.write)));
         waiting.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncRead for Patient {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, into);
+        let turn = self.turns.load(Ordering::Relaxed);
+        self.begun.take_if(|(begun, _)| *begun != turn);
+        let awaited = turn.is_multiple_of(2);
+        if awaited && self.begun.is_none() && into.filled().len() > before {
+            self.begun = Some((turn, Box::pin(sleep(self.limits.head))));
+        }
+        match (&mut self.begun, read) {
+            (Some((_, end)), Poll::Pending) => end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            (_, read) => read,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::*;
 const SHORT: Duration = Duration::from_millis(200);
 
 fn impatient() -> Limits {
-    Limits { head: SHORT, body: SHORT, ..Limits::default() }
+    Limits { idle: SHORT, head: SHORT, body: SHORT, ..Limits::default() }
 }
 
 /// An ELB call by GET, as boto 2 makes it, to a host of its choice.
@@ -235,6 +235,26 @@ async fn a_full_disk_is_named_and_nothing_has_happened() {
     rig.store.revive();
     assert!(rig.ok(elb::DescribeLoadBalancers::default()).await.load_balancer_descriptions.is_empty());
     rig.balancer("web").await;
+}
+
+#[tokio::test]
+async fn a_head_once_begun_must_end_soon_and_an_idle_connection_may_stay() {
+    let rig = Rig::with(Limits { idle: 2 * DEADLINE, head: SHORT, ..Limits::default() }, settings()).await;
+    let mut idle = rig.connect().await;
+    let request = bytes(&rig.signed(&GetCallerIdentity {}), false);
+    let mut some = vec![0; 16 * 1024];
+    for _ in 0..2 {
+        idle.write_all(&request).await.unwrap();
+        let n = timeout(DEADLINE, idle.read(&mut some)).await.unwrap().unwrap();
+        assert!(some[..n].starts_with(b"HTTP/1.1 200"));
+        // Meanwhile one that began later is cut off.
+        let mut slow = rig.connect().await;
+        slow.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-").await.unwrap();
+        assert!(matches!(read_to_end(&mut slow).await.status, 0 | 400 | 408));
+    }
+    // The second request of a connection is held to it as well.
+    idle.write_all(b"POST / HTTP/1.1\r\nHost").await.unwrap();
+    assert!(matches!(read_to_end(&mut idle).await.status, 0 | 400 | 408));
 }
 
 fn slow_image() -> ec2::RegisterImage {

@@ -4,6 +4,7 @@
 //! see, nor decide anything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::health::Health;
 use crate::name::{InstanceId, LoadBalancerName};
@@ -22,8 +23,8 @@ pub struct Sightings {
 pub struct RoadSeen {
     /// The generation of Routes that all its workers drive by.
     pub applied: u64,
-    /// The last verdict on each target.
-    pub health: BTreeMap<(LoadBalancerName, InstanceId), Health>,
+    /// The last verdict on each target. Shared, because it is by far the largest and changes the least.
+    pub health: Arc<BTreeMap<(LoadBalancerName, InstanceId), Health>>,
     /// Requests and connections in flight on each target that has any.
     pub outstanding: BTreeMap<(LoadBalancerName, InstanceId), u32>,
     /// Listeners that could not be bound, in words.

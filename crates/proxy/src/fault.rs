@@ -38,8 +38,6 @@ pub enum Fault {
     TruncatedAnswer,
     /// Draining took longer than allowed, or the road was stopped.
     Cut,
-    /// A panic in this connection's handling.
-    Broken,
 }
 
 /// Who has to mend it.
@@ -82,7 +80,7 @@ pub struct Verdict {
 
 impl Fault {
     /// All of them, in the order of their index.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::MethodTooLong,
         Self::RequestTimeout,
@@ -99,7 +97,6 @@ impl Fault {
         Self::BadAnswer,
         Self::TruncatedAnswer,
         Self::Cut,
-        Self::Broken,
     ];
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
@@ -133,7 +130,6 @@ impl Fault {
             Self::BadAnswer => (Instance, Never, 502, "BAD_GATEWAY", true),
             Self::TruncatedAnswer => (Instance, Never, 0, "", true),
             Self::Cut => (Balancer, Never, 504, "GATEWAY_TIMEOUT", true),
-            Self::Broken => (Balancer, Never, 0, "", true),
         };
         Verdict { blame, retry, status, reason, close }
     }

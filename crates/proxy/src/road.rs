@@ -79,9 +79,13 @@ impl Road {
 
     /// Drives by these Routes from now on: binds new listeners before it returns, lets go of those that are gone, and
     /// wakes the workers. Balancers that are the same as before cost one comparison. Returns the listeners that could
-    /// not be served; calling again with the same Routes tries those again.
+    /// not be served; calling again with the same Routes tries those again. Does nothing once the road is stopped.
     pub fn publish(&self, routes: Arc<Routes>) -> Vec<BindFault> {
         let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.shared.stopping().is_some() {
+            // Nobody is left to accept: a socket that listens would only swallow clients.
+            return Vec::new();
+        }
         let before = self.shared.plan.load_full();
         let mut plan = Plan { generation: routes.generation, ..Plan::default() };
         let mut faults = Vec::new();

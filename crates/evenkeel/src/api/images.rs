@@ -148,10 +148,8 @@ fn location(stated: Option<&str>) -> Result<PathBuf, Error> {
 }
 
 async fn taken_in(import: Arc<Import>, location: PathBuf) -> Result<Imported, Error> {
-    let shown = words::quoted(&location.display().to_string());
-    blocking(move || import(&location))
-        .await?
-        .map_err(|why| Error::sender("InvalidManifest", format!("Failed to import {shown}: failed to {why}")))
+    let failed = |why| Error::sender("InvalidManifest", format!("Failed to import image: {why}"));
+    blocking(move || import(&location)).await?.map_err(failed)
 }
 
 fn wanted(asked: &Asked<'_>, texts: &[String]) -> Result<Option<BTreeSet<ImageId>>, Error> {

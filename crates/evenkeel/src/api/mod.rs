@@ -58,7 +58,8 @@ const ROLLS: usize = 8;
 /// Reads an instance's console log, all of it or its end; blocking. `NotFound` means that it has said nothing yet.
 pub type Console = dyn Fn(&InstanceId) -> std::io::Result<Vec<u8>> + Send + Sync;
 
-/// Takes an image's files in from a folder or tar on this node; blocking. The error completes "failed to …".
+/// Takes an image's files in from a folder or tar on this node; blocking. The error completes "failed to import
+/// image: …".
 pub type Import = dyn Fn(&Path) -> Result<Imported, String> + Send + Sync;
 
 /// Says how the daemon fares, as JSON: the answer to a signed `GET /status`, for `evenkeel status`.

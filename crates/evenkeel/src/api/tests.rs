@@ -20,6 +20,7 @@ use evenkeel_core::change::{Change, Seen};
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
 use evenkeel_core::noun::Manifest;
 use evenkeel_core::sightings::Sightings;
+use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Limits as Quotas, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -106,12 +107,19 @@ impl Rig {
 
     async fn with(limits: Limits, settings: Settings) -> Self {
         let store = MemoryStore::default();
-        let keeper = keeper::start(settings, store.clone()).unwrap();
+        let keeper = keeper::start(settings, store.clone(), clock).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let keys = Keys::open(dir.path()).unwrap();
         let credentials = keys.credentials();
         let (sightings, seen) = watch::channel(Arc::new(Sightings::default()));
-        let api = Api::new(keeper.clone(), seen, Arc::new(keys), Arc::new(console), Arc::new(import));
+        let api = Api::new(
+            keeper.clone(),
+            seen,
+            Arc::new(keys),
+            Arc::new(console),
+            Arc::new(import),
+            Arc::new(|| b"{}".to_vec()),
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
@@ -232,6 +240,10 @@ fn bytes(request: &Request, close: bool) -> Vec<u8> {
 fn now() -> Time {
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     Time(i64::try_from(millis).unwrap())
+}
+
+fn clock() -> Timestamp {
+    Timestamp(u64::try_from(now().0).unwrap())
 }
 
 fn listener(port: i64, protocol: &str) -> elb::Listener {

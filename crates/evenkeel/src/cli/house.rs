@@ -41,11 +41,12 @@ pub struct Audit {
 
 /// Arguments of the hidden `evenkeel road`, which the daemon starts.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  evenkeel road --data-dir ./state     what `evenkeel up` starts by itself")]
 pub struct Road {
-    /// The data directory.
+    /// The data directory
     #[arg(long, value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// Worker threads; 0 for one a core.
+    /// Worker threads; 0 for one a core
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub workers: usize,
 }

@@ -25,16 +25,19 @@ use crate::config::proxy_file::{self, ProxyFile};
 
 /// Run the proxy alone, from a file: listeners, targets with zones, health checks.
 #[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  evenkeel proxy --check web.toml     say what is wrong with the file\n  evenkeel proxy web.toml             SIGHUP reads it again, TERM drains and ends"
+)]
 pub struct Args {
-    /// The file to drive by (TOML). SIGHUP reads it again; a bad one changes nothing.
+    /// The file to drive by (TOML); SIGHUP reads it again, and a bad one changes nothing
     pub file: PathBuf,
-    /// Only read the file and say what is wrong with it.
+    /// Only read the file and say what is wrong with it
     #[arg(long)]
     pub check: bool,
-    /// Worker threads, instead of what the file says; 0 for one a core.
+    /// Worker threads, instead of what the file says; 0 for one a core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=proxy_file::THREADS_LIMIT as i64))]
     pub threads: Option<u16>,
-    /// Seconds that requests in flight may take to finish, at a stop and on targets that left the file.
+    /// Seconds that requests in flight may take to finish, at a stop and on targets that left the file
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub drain: u64,
 }

@@ -57,8 +57,9 @@ pub enum FromRoad {
 pub struct Report {
     /// The generation that every worker drives by.
     pub applied: u64,
-    /// Verdicts that changed since the last report on this connection; the first report holds all.
-    pub health: Vec<(LoadBalancerName, InstanceId, Health)>,
+    /// Verdicts that changed since the last report on this connection, `None` for targets that are gone; the first
+    /// report holds all.
+    pub health: Vec<(LoadBalancerName, InstanceId, Option<Health>)>,
     /// Requests and connections in flight on targets that get nothing new any more; those not listed have none.
     pub departing: Vec<(LoadBalancerName, InstanceId, u32)>,
     /// Listeners that are not served, in words. Always all of them.

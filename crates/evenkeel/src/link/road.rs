@@ -3,6 +3,7 @@
 //! Owns the process's life: one road a data directory, the last good Routes on disk (`routes.json`), the socket
 //! (`road.sock`) that one office at a time holds. Must never need the office to serve: it starts from its own disk.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use evenkeel_core::health::Health;
-use evenkeel_core::routes::{Phase, Routes};
+use evenkeel_core::name::{InstanceId, LoadBalancerName};
+use evenkeel_core::routes::{BalancerRoutes, Phase, Routes};
 use evenkeel_proxy::probe::Prober;
 use evenkeel_proxy::road::{BindFault, Road, RoadConfig};
 use evenkeel_proxy::target::{TargetKey, TargetState};
@@ -118,6 +120,10 @@ pub fn run(data_dir: &Path, workers: usize) -> anyhow::Result<()> {
     if let Some(routes) = last_good(&place) {
         shared.publish(routes);
     }
+    spawn("keep-routes", {
+        let shared = Arc::clone(&shared);
+        move || shared.keep_newest()
+    })?;
     spawn("transitions", {
         let shared = Arc::clone(&shared);
         move || told.iter().for_each(|()| shared.ring())
@@ -173,28 +179,35 @@ impl Shared {
     fn publish(&self, routes: Routes) {
         let routes = Arc::new(routes);
         let mut desk = self.desk();
-        let serving = |routes: &Routes| {
-            let targets = routes.balancers.values().flat_map(|b| b.targets.iter().map(move |t| (b, t)));
-            let serving = targets.filter(|(_, t)| t.phase == Phase::Serving);
-            serving.map(|(b, t)| (b.name.clone(), t.instance.clone())).collect::<std::collections::BTreeSet<_>>()
-        };
-        let (before, after) = (serving(&desk.routes), serving(&routes));
+        let (gone, back) = departures(&desk.routes, &routes);
         let board = self.road.board();
-        desk.departing.retain(|(key, _)| !after.contains(key));
-        for key in before.difference(&after) {
-            desk.departing.push((key.clone(), board.state(key)));
-        }
+        desk.departing.retain(|(key, _)| !back.contains(key));
+        desk.departing.extend(gone.into_iter().map(|key| (key.clone(), board.state(&key))));
         desk.bind_faults = self.road.publish(Arc::clone(&routes));
         self.prober.publish(Arc::clone(&routes));
-        let altered = desk.routes.balancers != routes.balancers;
         desk.routes = Arc::clone(&routes);
         drop(desk);
         if !self.road.settled(Duration::from_secs(1)) {
             eprintln!("road: a worker is late to drive by generation {}", routes.generation);
         }
         self.ring();
-        if altered && let Err(error) = keep(&self.place, &routes) {
-            eprintln!("road: failed to keep the routes on disk: {error}");
+    }
+
+    /// Keeps the newest Routes on disk, one write at a time: those that came meanwhile are written together. Ends with
+    /// the process.
+    fn keep_newest(&self) {
+        let mut kept = Arc::clone(&self.desk().routes);
+        loop {
+            let mut desk = self.desk();
+            while desk.routes.generation == kept.generation {
+                desk = self.bell.wait(desk).unwrap_or_else(PoisonError::into_inner);
+            }
+            let routes = Arc::clone(&desk.routes);
+            drop(desk);
+            if let Err(error) = keep(&self.place, &routes) {
+                eprintln!("road: failed to keep the routes on disk: {error}");
+            }
+            kept = routes;
         }
     }
 
@@ -263,7 +276,7 @@ impl Shared {
 
     fn report_to(&self, mut stream: UnixStream, office: u64) {
         let hello = FromRoad::Hello { version: VERSION, pid: std::process::id() };
-        let mut told = std::collections::BTreeMap::new();
+        let mut told = BTreeMap::new();
         let mut next_counts = Instant::now();
         let mut first = true;
         let mut sent = frame::write(&mut stream, &hello);
@@ -317,13 +330,14 @@ impl Shared {
 
     fn verdict_news(
         &self,
-        told: &mut std::collections::BTreeMap<TargetKey, Health>,
-    ) -> Vec<(evenkeel_core::name::LoadBalancerName, evenkeel_core::name::InstanceId, Health)> {
-        let now: std::collections::BTreeMap<TargetKey, Health> =
+        told: &mut BTreeMap<TargetKey, Health>,
+    ) -> Vec<(LoadBalancerName, InstanceId, Option<Health>)> {
+        let now: BTreeMap<TargetKey, Health> =
             self.prober.verdicts().into_iter().map(|(key, verdict)| (key, verdict.health)).collect();
         let fresh = now.iter().filter(|(key, health)| told.get(*key) != Some(health));
-        let gone = told.keys().filter(|key| !now.contains_key(*key)).map(|key| (key, &Health::Initial));
-        let news = fresh.chain(gone).map(|((lb, id), health)| (lb.clone(), id.clone(), *health)).collect();
+        let fresh = fresh.map(|(key, health)| (key, Some(*health)));
+        let gone = told.keys().filter(|key| !now.contains_key(*key)).map(|key| (key, None));
+        let news = fresh.chain(gone).map(|((lb, id), health)| (lb.clone(), id.clone(), health)).collect();
         *told = now;
         news
     }
@@ -346,6 +360,27 @@ impl Shared {
         }
         counts
     }
+}
+
+/// Targets that get nothing new from now on, and targets that do. Balancers that did not change are not looked into.
+fn departures(before: &Routes, after: &Routes) -> (Vec<TargetKey>, Vec<TargetKey>) {
+    let serving = |balancer: Option<&Arc<BalancerRoutes>>| -> BTreeSet<TargetKey> {
+        let targets = balancer.into_iter().flat_map(|b| b.targets.iter().map(move |t| (b, t)));
+        let serving = targets.filter(|(_, t)| t.phase == Phase::Serving);
+        serving.map(|(b, t)| (b.name.clone(), t.instance.clone())).collect()
+    };
+    let (mut gone, mut back) = (Vec::new(), Vec::new());
+    let names: BTreeSet<&LoadBalancerName> = before.balancers.keys().chain(after.balancers.keys()).collect();
+    for name in names {
+        let (old, new) = (before.balancers.get(name), after.balancers.get(name));
+        if old.zip(new).is_some_and(|(old, new)| Arc::ptr_eq(old, new)) {
+            continue;
+        }
+        let (old, new) = (serving(old), serving(new));
+        gone.extend(old.difference(&new).cloned());
+        back.extend(new.difference(&old).cloned());
+    }
+    (gone, back)
 }
 
 /// The Routes this road last drove by. Broken ones are left out with a word: the office brings new ones.

@@ -101,10 +101,6 @@ async fn office_hours(crew: &Crew, statuses: &Statuses) -> anyhow::Result<()> {
                     crew.counts.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&report.counts);
                 }
                 take_in(&mut seen, report);
-                let known = |key: &(evenkeel_core::name::LoadBalancerName, evenkeel_core::name::InstanceId)| {
-                    world.load_balancer(&key.0).is_some()
-                };
-                seen.health.retain(|key, _| known(key));
                 statuses.ran("road", Ok(seen.bind_faults.clone()));
                 publish(&crew.sightings, &seen);
             }
@@ -130,8 +126,14 @@ fn read_on(mut from_road: OwnedReadHalf) -> tokio::sync::mpsc::Receiver<Report> 
 fn take_in(seen: &mut RoadSeen, report: Report) {
     seen.applied = report.applied;
     seen.bind_faults = report.bind_faults;
-    for (balancer, instance, health) in report.health {
-        seen.health.insert((balancer, instance), health);
+    if !report.health.is_empty() {
+        let held = Arc::make_mut(&mut seen.health);
+        for (balancer, instance, health) in report.health {
+            match health {
+                Some(health) => drop(held.insert((balancer, instance), health)),
+                None => drop(held.remove(&(balancer, instance))),
+            }
+        }
     }
     let departing = report.departing.into_iter().map(|(lb, instance, count)| ((lb, instance), count));
     seen.outstanding = departing.collect::<BTreeMap<_, _>>();

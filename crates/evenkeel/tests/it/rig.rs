@@ -234,10 +234,15 @@ impl Rig {
 
     /// Makes a balancer for HTTP from [`PORT`] to [`INSTANCE_PORT`], checked every 5 s at `/health`.
     pub fn balancer(&self, name: &str, zones: &[&str]) {
+        self.balancer_checked_every(name, zones, 5);
+    }
+
+    /// As [`Self::balancer`], with another interval in seconds.
+    pub fn balancer_checked_every(&self, name: &str, zones: &[&str], interval: i64) {
         self.create(name, zones, "http").unwrap();
         let check = elb::HealthCheck {
             target: format!("HTTP:{INSTANCE_PORT}/health"),
-            interval: 5,
+            interval,
             timeout: 2,
             unhealthy_threshold: 2,
             healthy_threshold: 2,
@@ -364,7 +369,8 @@ impl Drop for Rig {
         }
         for pid in processes_of(self.dir.path()) {
             if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+                // It may have ended by itself meanwhile.
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }
     }

@@ -14,7 +14,7 @@ fn a_hundred_balancers_of_fifty_instances_are_described_and_changed_in_time() {
     let ids = rig.run(&image, "us-east-1a", 50);
     for n in 0..100 {
         let name = format!("lb-{n}");
-        rig.balancer(&name, &["us-east-1a"]);
+        rig.balancer_checked_every(&name, &["us-east-1a"], 30);
         rig.add(&name, &ids);
     }
     for n in 0..100 {

@@ -4,6 +4,7 @@
 //! in [`crate::request`] and [`crate::tunnel`] do. Read `worker.rs` first.
 
 mod client;
+mod gates;
 pub(crate) mod listen;
 mod origin;
 mod pipe;

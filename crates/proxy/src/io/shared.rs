@@ -150,7 +150,7 @@ impl Shared {
             if Instant::now() >= until {
                 return false;
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_micros(100));
         }
         true
     }

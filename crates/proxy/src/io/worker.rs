@@ -1,7 +1,8 @@
 //! One worker: its loop, and who is called when something is ready.
 //!
 //! Owns a readiness loop and everything in it: connections never change their worker, so nothing here is locked. Must
-//! never block but in its one wait. Read `run`, then `client.rs` for HTTP and `pipe.rs` for TCP.
+//! never block but in its one wait. Read `run`, then `gates.rs` for listeners, `client.rs` for HTTP and
+//! `pipe.rs` for TCP.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,40 +15,31 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use evenkeel_core::balance::Candidate;
-use evenkeel_core::routes::Phase;
 use evenkeel_core::time::Timestamp;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
-use rustix::io::Errno;
 
-use super::client::{Client, Presence, millis};
-use super::listen::{self, Accepted};
-use super::pipe::Tunnel;
+use super::client::millis;
 use super::shared::{Arrival, Post, Shared};
 use super::slots::{Slot, Slots};
-use super::stream::{INTEREST, Stream};
-use super::view::{GateView, Place, Turnover, View};
+use super::view::{Place, View};
 use crate::drain::{self, Cuts};
 use crate::fault::Fault;
 use crate::wheel::Wheel;
 
 /// Bytes read at once; every connection of a worker reads into the same ones.
 const SCRATCH: usize = 64 * 1024;
-/// Connections taken from a listener before others get their turn.
-const ACCEPTS: usize = 8;
-/// How long accepting rests when no descriptor is to be had.
-const PAUSE_MS: u64 = 100;
 const WAKE: u64 = u64::MAX;
 
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
-    index: usize,
+    pub(super) index: usize,
     pub(super) epoll: OwnedFd,
     pub(super) slots: Slots,
     wheel: Wheel,
-    view: View,
-    cuts: Cuts<Rc<Place>>,
-    listening: BTreeMap<SocketAddr, u64>,
+    pub(super) view: View,
+    pub(super) cuts: Cuts<Rc<Place>>,
+    pub(super) listening: BTreeMap<SocketAddr, u64>,
     pub(super) scratch: Box<[u8]>,
     /// Bytes for the client at hand.
     pub(super) out: Vec<u8>,
@@ -60,7 +52,7 @@ pub(super) struct Worker {
     pub(super) now: u64,
     pub(super) connect_ms: u64,
     sequence: u64,
-    paused_until: Option<u64>,
+    pub(super) paused_until: Option<u64>,
     pub(super) stopping: bool,
 }
 
@@ -110,7 +102,7 @@ impl Blueprint {
 }
 
 impl Worker {
-    fn post(&self) -> &Post {
+    pub(super) fn post(&self) -> &Post {
         &self.shared.posts[self.index]
     }
 
@@ -128,9 +120,14 @@ impl Worker {
             // An interrupted wait is an empty one.
             let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref());
             self.look_at_clock();
-            for event in &events {
-                let (key, flags) = (event.data.u64(), event.flags);
-                self.contain(|worker| worker.on_event(key, flags));
+            // Idle connections that have ended go first, so that no request of this turn is given to one.
+            for idle_first in [true, false] {
+                for event in &events {
+                    let (key, flags) = (event.data.u64(), event.flags);
+                    if matches!(self.slots.slot(key), Some(Slot::Idle(_))) == idle_first {
+                        self.contain(|worker| worker.on_event(key, flags));
+                    }
+                }
             }
             for key in std::mem::take(&mut self.again) {
                 self.contain(|worker| worker.touch(key));
@@ -198,7 +195,7 @@ impl Worker {
     }
 
     /// Drives whatever the key stands for.
-    fn touch(&mut self, key: u64) {
+    pub(super) fn touch(&mut self, key: u64) {
         match self.slots.take(key) {
             Some(Slot::Client(client)) => self.drive_client(key, client),
             Some(Slot::Tunnel(tunnel)) => self.drive_tunnel(key, tunnel),
@@ -216,78 +213,6 @@ impl Worker {
                 Some(gate) if !self.stopping => self.adopt(&gate, socket, peer),
                 _ => self.shared.leave(self.index),
             }
-        }
-    }
-
-    fn accept(&mut self, gate: &Rc<GateView>) {
-        for _ in 0..ACCEPTS {
-            if self.shared.clients() >= self.shared.max_clients {
-                return self.pause();
-            }
-            match listen::accept(&gate.socket) {
-                Accepted::Nobody => return,
-                Accepted::Exhausted => return self.pause(),
-                Accepted::Client(socket, peer) => {
-                    let chosen = self.fewest();
-                    let Some(post) = self.shared.posts.get(chosen) else { return };
-                    post.clients.fetch_add(1, Ordering::Relaxed);
-                    if chosen == self.index {
-                        self.adopt(gate, socket, peer);
-                    } else {
-                        let arrival = Arrival { socket, peer, at: gate.socket.address };
-                        post.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(arrival);
-                        post.wake();
-                    }
-                }
-            }
-        }
-    }
-
-    /// The worker that gets the next client: this one, unless another has clearly fewer.
-    fn fewest(&self) -> usize {
-        let count = |index: usize| self.shared.posts[index].clients.load(Ordering::Relaxed);
-        let own = count(self.index);
-        let least = (0..self.shared.posts.len()).min_by_key(|index| count(*index)).unwrap_or(self.index);
-        if own > count(least) + 1 { least } else { self.index }
-    }
-
-    /// Takes a client that was counted already.
-    fn adopt(&mut self, gate: &Rc<GateView>, socket: OwnedFd, peer: SocketAddr) {
-        let lane = Rc::clone(&gate.lane.borrow());
-        let presence = Presence::new(&self.shared, self.index, &lane.meter);
-        let stream = Stream::plain(socket);
-        let key = self.slots.add(Slot::Busy);
-        if epoll::add(&self.epoll, stream.fd(), EventData::new_u64(key), INTEREST).is_err() {
-            self.slots.remove(key);
-            return;
-        }
-        self.arm(key, self.now + millis(lane.idle));
-        if lane.sees_requests() {
-            let client = Client::new(stream, peer, Rc::clone(gate), self.now, presence);
-            self.slots.put(key, Slot::Client(Box::new(client)));
-        } else {
-            self.drive_tunnel(key, Box::new(Tunnel::new(stream, lane, self.now, presence)));
-        }
-    }
-
-    /// Rests accepting: without descriptors every wait would return at once, with nothing to be done.
-    fn pause(&mut self) {
-        if self.paused_until.is_some() {
-            return;
-        }
-        self.post().accept_pauses.fetch_add(1, Ordering::Relaxed);
-        self.paused_until = Some(self.now + PAUSE_MS);
-        for gate in self.view.gates() {
-            let _ = epoll::delete(&self.epoll, &gate.socket.fd);
-        }
-    }
-
-    fn listen(&mut self, gate: &GateView, key: u64) {
-        let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
-        match epoll::add(&self.epoll, &gate.socket.fd, EventData::new_u64(key), flags) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            // No memory now: tried again after a pause.
-            Err(_) => self.paused_until = Some(self.now + PAUSE_MS),
         }
     }
 
@@ -315,51 +240,6 @@ impl Worker {
                 let _ = epoll::delete(&self.epoll, &gate.socket.fd);
             }
             self.wind_down();
-        }
-    }
-
-    fn turn(&mut self, turnover: Turnover) {
-        for gate in &turnover.closed {
-            // Who has connected already is not turned away.
-            self.accept(gate);
-            let _ = epoll::delete(&self.epoll, &gate.socket.fd);
-            if let Some(key) = self.listening.remove(&gate.socket.address) {
-                self.slots.remove(key);
-            }
-        }
-        for gate in turnover.opened {
-            let key = self.slots.add(Slot::Listener(Rc::clone(&gate)));
-            self.listening.insert(gate.socket.address, key);
-            if self.paused_until.is_none() && !self.stopping {
-                self.listen(&gate, key);
-            }
-        }
-        for key in turnover.idle {
-            self.close_idle(key);
-        }
-        for place in turnover.draining {
-            if let Phase::Draining { until } = place.phase.get() {
-                self.cuts.add(until, place);
-            }
-        }
-        if !turnover.closed.is_empty() {
-            self.wind_down();
-        }
-    }
-
-    /// Clients of listeners that are gone: idle ones are closed, others after the answer at hand.
-    fn wind_down(&mut self) {
-        for key in self.slots.keys(|slot| matches!(slot, Slot::Client(client) if !client.gate.open.get())) {
-            // A request that has arrived already is answered: closing on it would lose it.
-            if let Some(Slot::Client(client)) = self.slots.slot(key) {
-                client.session.make_last();
-                client.stream.readable = true;
-            }
-            self.touch(key);
-            if let Some(Slot::Client(client)) = self.slots.slot(key) {
-                client.session.wind_down();
-            }
-            self.touch(key);
         }
     }
 
@@ -400,15 +280,7 @@ impl Worker {
                 }
             }
         }
-        if self.paused_until.is_some_and(|until| until <= self.now) {
-            self.paused_until = None;
-            let gates: Vec<_> = self.view.gates().filter(|_| !self.stopping).cloned().collect();
-            for gate in gates {
-                if let Some(key) = self.listening.get(&gate.socket.address).copied() {
-                    self.listen(&gate, key);
-                }
-            }
-        }
+        self.resume();
     }
 
     fn cut_place(&mut self, place: &Rc<Place>) {

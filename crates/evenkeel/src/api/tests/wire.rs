@@ -30,6 +30,16 @@ async fn anyone_may_ask_whether_it_is_up() {
 }
 
 #[tokio::test]
+async fn only_key_holders_may_ask_how_it_fares() {
+    let rig = Rig::start().await;
+    let signed = boto_get(&rig, "/status", &rig.host, ("us-east-1", "evenkeel"));
+    let answer = rig.raw(&bytes(&signed, true)).await;
+    assert_eq!((answer.status, answer.text()), (200, "{}"));
+    assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
+    assert_eq!(rig.raw(b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.status, 403);
+}
+
+#[tokio::test]
 async fn every_answer_carries_its_request_id_twice() {
     let rig = Rig::start().await;
     let answer = rig.raw(&bytes(&rig.signed(&GetCallerIdentity {}), true)).await;

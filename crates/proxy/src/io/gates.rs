@@ -1,0 +1,159 @@
+//! A worker's side of listeners: accepting, handing over, pausing, and following a change of Routes.
+//!
+//! Owns when this worker accepts and which worker gets a client. Must never bind: [`crate::road`] does.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use evenkeel_core::routes::Phase;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+
+use super::client::{Client, Presence, millis};
+use super::listen::{self, Accepted};
+use super::pipe::Tunnel;
+use super::shared::Arrival;
+use super::slots::Slot;
+use super::stream::{INTEREST, Stream};
+use super::view::{GateView, Turnover};
+use super::worker::Worker;
+
+/// Connections taken from a listener before others get their turn.
+const ACCEPTS: usize = 8;
+/// How long accepting rests when no descriptor is to be had.
+const PAUSE_MS: u64 = 100;
+
+impl Worker {
+    pub(super) fn accept(&mut self, gate: &Rc<GateView>) {
+        for _ in 0..ACCEPTS {
+            if self.shared.clients() >= self.shared.max_clients {
+                return self.pause();
+            }
+            match listen::accept(&gate.socket) {
+                Accepted::Nobody => return,
+                Accepted::Exhausted => return self.pause(),
+                Accepted::Client(socket, peer) => {
+                    let chosen = self.fewest();
+                    let Some(post) = self.shared.posts.get(chosen) else { return };
+                    post.clients.fetch_add(1, Ordering::Relaxed);
+                    if chosen == self.index {
+                        self.adopt(gate, socket, peer);
+                    } else {
+                        let arrival = Arrival { socket, peer, at: gate.socket.address };
+                        post.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
+                        post.wake();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The worker that gets the next client: this one, unless another has clearly fewer.
+    fn fewest(&self) -> usize {
+        let count = |index: usize| self.shared.posts[index].clients.load(Ordering::Relaxed);
+        let own = count(self.index);
+        let least = (0..self.shared.posts.len()).min_by_key(|index| count(*index)).unwrap_or(self.index);
+        if own > count(least) + 1 { least } else { self.index }
+    }
+
+    /// Takes a client that was counted already.
+    pub(super) fn adopt(&mut self, gate: &Rc<GateView>, socket: OwnedFd, peer: SocketAddr) {
+        let lane = Rc::clone(&gate.lane.borrow());
+        let presence = Presence::new(&self.shared, self.index, &lane.meter);
+        let stream = Stream::plain(socket);
+        let key = self.slots.add(Slot::Busy);
+        if epoll::add(&self.epoll, stream.fd(), EventData::new_u64(key), INTEREST).is_err() {
+            self.slots.remove(key);
+            return;
+        }
+        self.arm(key, self.now + millis(lane.idle));
+        if lane.sees_requests() {
+            let client = Client::new(stream, peer, Rc::clone(gate), self.now, presence);
+            self.slots.put(key, Slot::Client(Box::new(client)));
+        } else {
+            self.drive_tunnel(key, Box::new(Tunnel::new(stream, lane, self.now, presence)));
+        }
+    }
+
+    /// Rests accepting: without descriptors every wait would return at once, with nothing to be done.
+    fn pause(&mut self) {
+        if self.paused_until.is_some() {
+            return;
+        }
+        self.post().accept_pauses.fetch_add(1, Ordering::Relaxed);
+        self.paused_until = Some(self.now + PAUSE_MS);
+        for gate in self.view.gates() {
+            let _ = epoll::delete(&self.epoll, &gate.socket.fd);
+        }
+    }
+
+    pub(super) fn listen(&mut self, gate: &GateView, key: u64) {
+        let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
+        match epoll::add(&self.epoll, &gate.socket.fd, EventData::new_u64(key), flags) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            // No memory now: tried again after a pause.
+            Err(_) => self.paused_until = Some(self.now + PAUSE_MS),
+        }
+    }
+
+    pub(super) fn turn(&mut self, turnover: Turnover) {
+        for gate in &turnover.closed {
+            // Who has connected already is not turned away.
+            self.accept(gate);
+            let _ = epoll::delete(&self.epoll, &gate.socket.fd);
+            if let Some(key) = self.listening.remove(&gate.socket.address) {
+                self.slots.remove(key);
+            }
+        }
+        for gate in turnover.opened {
+            let key = self.slots.add(Slot::Listener(Rc::clone(&gate)));
+            self.listening.insert(gate.socket.address, key);
+            if self.paused_until.is_none() && !self.stopping {
+                self.listen(&gate, key);
+            }
+        }
+        for key in turnover.idle {
+            self.close_idle(key);
+        }
+        for place in turnover.draining {
+            if let Phase::Draining { until } = place.phase.get() {
+                self.cuts.add(until, place);
+            }
+        }
+        if !turnover.closed.is_empty() {
+            self.wind_down();
+        }
+    }
+
+    /// Clients of listeners that are gone: idle ones are closed, others after the answer at hand.
+    pub(super) fn wind_down(&mut self) {
+        for key in self.slots.keys(|slot| matches!(slot, Slot::Client(client) if !client.gate.open.get())) {
+            // A request that has arrived already is answered: closing on it would lose it.
+            if let Some(Slot::Client(client)) = self.slots.slot(key) {
+                client.session.make_last();
+                client.stream.readable = true;
+            }
+            self.touch(key);
+            if let Some(Slot::Client(client)) = self.slots.slot(key) {
+                client.session.wind_down();
+            }
+            self.touch(key);
+        }
+    }
+
+    /// Accepts again, when the pause is over.
+    pub(super) fn resume(&mut self) {
+        if self.paused_until.is_some_and(|until| until <= self.now) {
+            self.paused_until = None;
+            let gates: Vec<_> = self.view.gates().filter(|_| !self.stopping).cloned().collect();
+            for gate in gates {
+                if let Some(key) = self.listening.get(&gate.socket.address).copied() {
+                    self.listen(&gate, key);
+                }
+            }
+        }
+    }
+}

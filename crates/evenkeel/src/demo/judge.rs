@@ -104,6 +104,9 @@ pub struct Kill {
     pub lost_idempotent: u64,
     /// Requests lost later than a second after its death.
     pub lost_late: u64,
+    /// From its death until the API said so.
+    #[serde(serialize_with = "millis", rename = "noticed_ms")]
+    pub noticed: Duration,
     /// From its death to the last request that it answered or that was lost; zero if none was later.
     #[serde(serialize_with = "millis", rename = "last_request_ms")]
     pub last_request: Duration,
@@ -231,6 +234,7 @@ mod tests {
                 processes: 1,
                 lost_idempotent: 0,
                 lost_late: 0,
+                noticed: MS(5),
                 last_request: MS(0),
             }),
             disabled: Some(Disabled { zone: "b".into(), last_request: MS(20), back: MS(30) }),

@@ -1,7 +1,7 @@
 //! `evenkeel demo`: the main job, played once on throw-away state under real traffic, and judged.
 //!
-//! Owns the order: set the stage, play the script, end everything, judge. All control goes through the API as any
-//! client's would. Must never touch a daemon that it did not start. Next: [`script`] for what is played, [`stage`] for
+//! Owns the order: prepare the venue, play the script, end everything, judge. All control goes through the API as any
+//! client's would. Must never touch a daemon that it did not start. Next: [`script`] for what is played, [`venue`] for
 //! where, [`judge`] for what is promised.
 
 pub mod board;
@@ -9,7 +9,7 @@ pub mod ground;
 pub mod judge;
 pub mod report;
 mod script;
-mod stage;
+mod venue;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use board::Board;
 use judge::{Figures, Verdict};
 use script::Play;
-use stage::Stage;
+use venue::Venue;
 
 /// What is played.
 #[derive(Clone, Debug)]
@@ -41,17 +41,21 @@ struct Pace {
     rate: u32,
     /// How long is looked on where nothing is waited for.
     look: Duration,
+    /// How long is looked on between two replacements.
+    breath: Duration,
     /// Instances in each zone.
     each: i64,
     /// How many of them are replaced.
     replaced: usize,
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+
 impl Options {
     fn pace(&self) -> Pace {
         let pace = match self.fast {
-            false => Pace { rate: 2000, look: Duration::from_secs(3), each: 2, replaced: 4 },
-            true => Pace { rate: 500, look: Duration::from_millis(700), each: 2, replaced: 2 },
+            false => Pace { rate: 2000, look: Duration::from_secs(3), breath: SECOND, each: 2, replaced: 4 },
+            true => Pace { rate: 500, look: SECOND, breath: SECOND / 4, each: 2, replaced: 2 },
         };
         Pace { rate: self.rate.unwrap_or(pace.rate), ..pace }
     }
@@ -93,8 +97,8 @@ pub fn run(options: &Options, board: &Board) -> End {
             return End::of(figures, None);
         }
     };
-    let kept = match Stage::set(options.data_dir.as_deref()) {
-        Ok(stage) => on_stage(stage, options, board, &interrupted, &mut figures),
+    let kept = match Venue::prepare(options.data_dir.as_deref()) {
+        Ok(venue) => at_venue(venue, options, board, &interrupted, &mut figures),
         Err(error) => {
             figures.stopped = Some(format!("{error:#}"));
             None
@@ -109,23 +113,23 @@ pub fn run(options: &Options, board: &Board) -> End {
     End::of(figures, kept)
 }
 
-fn on_stage(
-    stage: Stage,
+fn at_venue(
+    venue: Venue,
     options: &Options,
     board: &Board,
     interrupted: &AtomicBool,
     figures: &mut Figures,
 ) -> Option<PathBuf> {
-    let mut play = Play::new(stage, options.pace(), board, interrupted);
+    let mut play = Play::new(venue, options.pace(), board, interrupted);
     let played = play.run();
-    let (stage, counted) = play.finish();
+    let (venue, counted) = play.finish();
     *figures = counted;
     figures.stopped = played.err().map(|error| format!("{error:#}"));
-    if options.keep && !interrupted.load(Ordering::Relaxed) && stage.is_up() {
-        return Some(stage.keep());
+    if options.keep && !interrupted.load(Ordering::Relaxed) && venue.is_up() {
+        return Some(venue.keep());
     }
     board.step("end everything");
-    match stage.end() {
+    match venue.end() {
         Ok(left) => figures.left_over = Some(left),
         Err(error) => {
             figures.stopped.get_or_insert(format!("{error:#}"));

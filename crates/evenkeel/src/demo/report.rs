@@ -32,10 +32,12 @@ pub fn print(end: &End, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "register, first request  {}", times.join(", "))?;
     }
     if let Some(kill) = &figures.kill {
-        writeln!(out, "death, last request      {}", seconds(kill.last_request))?;
+        let (last, noticed) = (seconds(kill.last_request), seconds(kill.noticed));
+        writeln!(out, "death, last request      {last}; noticed after {noticed}")?;
     }
     if let Some(disabled) = &figures.disabled {
-        writeln!(out, "disable, last request    {}", seconds(disabled.last_request))?;
+        let (last, back) = (seconds(disabled.last_request), seconds(disabled.back));
+        writeln!(out, "disable, last request    {last}; enable, first request {back}")?;
     }
     if let Some(restart) = &figures.restart {
         let (away, answered) = (seconds(restart.away), count(restart.answered));

@@ -16,7 +16,7 @@ use super::Pace;
 use super::board::Board;
 use super::judge::{Disabled, Figures, Kill, Registered, Restart, seconds};
 use super::report::count;
-use super::stage::{self, Stage};
+use super::venue::{self, Venue};
 use crate::cli::client::Client;
 use crate::traffic::{Addresses, Failure, Plan, Seen, Snapshot, Traffic, addresses};
 
@@ -35,7 +35,7 @@ const TOLD: usize = 20;
 
 /// A play in progress.
 pub(super) struct Play<'a> {
-    stage: Stage,
+    venue: Venue,
     pace: Pace,
     board: &'a Board,
     interrupted: &'a AtomicBool,
@@ -57,15 +57,16 @@ struct Marks {
     /// When the instance was dead.
     dead: Duration,
     killed: Option<(String, &'static str, usize)>,
+    noticed: Duration,
     /// Just before a zone was disabled, and when it was back.
     disabled: Option<Snapshot>,
     back: Option<Snapshot>,
 }
 
 impl<'a> Play<'a> {
-    pub fn new(stage: Stage, pace: Pace, board: &'a Board, interrupted: &'a AtomicBool) -> Self {
+    pub fn new(venue: Venue, pace: Pace, board: &'a Board, interrupted: &'a AtomicBool) -> Self {
         Self {
-            stage,
+            venue,
             pace,
             board,
             interrupted,
@@ -97,29 +98,29 @@ impl<'a> Play<'a> {
     }
 
     /// Ends the traffic and adds everything up.
-    pub fn finish(mut self) -> (Stage, Figures) {
+    pub fn finish(mut self) -> (Venue, Figures) {
         if let Some(end) = self.board.stop_traffic() {
             self.add_up(&end);
         }
-        (self.stage, self.figures)
+        (self.venue, self.figures)
     }
 
     fn open(&mut self) -> anyhow::Result<()> {
         self.board.step("start a daemon on throw-away state");
         let interrupted = self.interrupted;
-        self.client = Some(self.stage.up(|| unless(interrupted))?);
+        self.client = Some(self.venue.up(|| unless(interrupted))?);
         self.board.note(format!("it answers at {}", self.client()?.endpoint()));
         self.board.step("register the sample application as image v1 and v2");
         for version in ["v1", "v2"] {
             let input = ec2::RegisterImage {
                 name: format!("sample-{version}"),
-                image_location: Some(text(&self.stage.image(version)?)?),
+                image_location: Some(text(&self.venue.image(version)?)?),
                 ..Default::default()
             };
             let image = self.client()?.call(&input).context("failed to register the image")?.image_id;
             self.images.insert(version, image);
         }
-        self.board.step(format!("create the load balancer `{NAME}` over {} and {}", ZONES[0], ZONES[1]));
+        self.board.step(format!("create the load balancer `{NAME}` over two zones"));
         self.create()
     }
 
@@ -127,8 +128,8 @@ impl<'a> Play<'a> {
         let (client, load_balancer_name) = (self.client()?, NAME.to_owned());
         let listener = elb::Listener {
             protocol: "HTTP".into(),
-            load_balancer_port: self.stage.port.into(),
-            instance_port: self.stage.instance_port.into(),
+            load_balancer_port: self.venue.port.into(),
+            instance_port: self.venue.instance_port.into(),
             ..Default::default()
         };
         let created = client.call(&elb::CreateLoadBalancer {
@@ -139,7 +140,7 @@ impl<'a> Play<'a> {
         })?;
         self.board.note(format!("its name is {}", created.dns_name));
         let health_check = elb::HealthCheck {
-            target: format!("HTTP:{}/health", self.stage.instance_port),
+            target: format!("HTTP:{}/health", self.venue.instance_port),
             interval: 5,
             timeout: 2,
             unhealthy_threshold: 2,
@@ -211,20 +212,27 @@ impl<'a> Play<'a> {
         self.terminate(&old)?;
         self.serving.remove(0);
         self.serving.extend(new.into_iter().map(|id| (id, zone)));
-        Ok(())
+        self.flow(self.pace.breath)
     }
 
     fn kill(&mut self) -> anyhow::Result<()> {
         let (id, zone) = self.serving.last().cloned().context("there is no instance to kill")?;
         self.board.step(format!("kill {id} without warning"));
         let from = self.board.clock();
-        let processes = self.stage.kill_instance(&id)?;
+        let processes = self.venue.kill_instance(&id)?;
         self.marks.dead = self.board.clock();
         // Until the next step begins, which is set then.
         self.marks.kill = Some((from, Duration::MAX));
         self.marks.killed = Some((id.clone(), zone, processes));
         self.serving.pop();
         self.board.instance(&id, "killed");
+        self.until(&format!("the API to say that {id} does not run"), |play| {
+            let found = play.client()?.reservations(Vec::new(), vec![id.clone()])?;
+            let runs = |one: &ec2::Instance| matches!(one.instance_state.name.as_str(), "pending" | "running");
+            Ok((!found.iter().flat_map(|r| r.instances_set.iter()).any(runs)).then_some(()))
+        })?;
+        self.marks.noticed = self.board.clock().saturating_sub(self.marks.dead);
+        self.board.note(format!("the API said so {} later", seconds(self.marks.noticed)));
         // A loss later than a second after must have the time to be seen.
         self.flow(self.pace.look.max(Duration::from_millis(1500)))?;
         self.marks.kill = Some((from, self.board.clock()));
@@ -269,11 +277,11 @@ impl<'a> Play<'a> {
         let before = self.pids();
         let answered = self.answered();
         let killed = Instant::now();
-        self.stage.kill_daemon()?;
+        self.venue.kill_daemon()?;
         self.client = None;
         self.flow(self.pace.look.min(Duration::from_secs(1)))?;
         let interrupted = self.interrupted;
-        let client = self.stage.up(|| unless(interrupted))?;
+        let client = self.venue.up(|| unless(interrupted))?;
         let (away, answered) = (killed.elapsed(), self.answered() - answered);
         self.client = Some(client);
         self.board.note(format!("{} requests were answered while it was gone", count(answered)));
@@ -303,7 +311,7 @@ impl<'a> Play<'a> {
         let reservation = self.client()?.call(&input).context("failed to launch instances")?;
         let ids: Vec<String> = reservation.instances_set.iter().map(|one| one.instance_id.clone()).collect();
         for id in &ids {
-            self.stage.launched(id);
+            self.venue.launched(id);
             self.board.instance(id, "launched");
         }
         Ok(ids)
@@ -387,7 +395,7 @@ impl<'a> Play<'a> {
 
     /// Asks where the balancer is. While the daemon is away clients keep what they know.
     fn resolve(&mut self) -> anyhow::Result<()> {
-        let port = self.stage.port;
+        let port = self.venue.port;
         let found = self.client()?.interfaces(&format!("ELB {NAME}"))?;
         let mut at = Vec::new();
         for interface in found {
@@ -424,7 +432,7 @@ impl<'a> Play<'a> {
 
     /// The processes that each instance runs in.
     fn pids(&self) -> BTreeMap<String, Vec<i32>> {
-        self.serving.iter().map(|(id, _)| (id.clone(), stage::pids(id))).collect()
+        self.serving.iter().map(|(id, _)| (id.clone(), venue::pids(id))).collect()
     }
 
     fn add_up(&mut self, end: &Snapshot) {
@@ -460,6 +468,7 @@ impl<'a> Play<'a> {
             processes,
             lost_idempotent: killed.iter().filter(|failure| failure.idempotent).count() as u64,
             lost_late: late as u64,
+            noticed: self.marks.noticed,
             last_request: lost.max(answered).saturating_sub(dead),
         });
     }

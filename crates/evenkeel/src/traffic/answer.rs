@@ -123,8 +123,11 @@ fn framing<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Framing, &'static
     Ok(framing)
 }
 
-/// A chunked body, and what follows it.
-fn chunks(mut rest: &[u8]) -> Result<Option<(Vec<u8>, &[u8])>, &'static str> {
+/// A body, and what follows it.
+type Cut<'a> = (Vec<u8>, &'a [u8]);
+
+/// A chunked body.
+fn chunks(mut rest: &[u8]) -> Result<Option<Cut<'_>>, &'static str> {
     const BAD: &str = "a chunk's size is malformed";
     let mut body = Vec::new();
     loop {

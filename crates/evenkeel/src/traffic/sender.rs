@@ -68,7 +68,7 @@ struct Ask<'a> {
 impl Sender<'_> {
     fn send(&mut self, number: u64, due: Duration) {
         let plan = &self.course.plan;
-        let post = plan.post.as_ref().filter(|post| number % u64::from(post.every.max(1)) == 0);
+        let post = plan.post.as_ref().filter(|post| number.is_multiple_of(u64::from(post.every.max(1))));
         let ask = match post {
             Some(post) => Ask { bytes: &self.course.post, echo: Some(&post.body) },
             None => Ask { bytes: &self.course.get, echo: None },

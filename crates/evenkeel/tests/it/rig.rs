@@ -24,6 +24,11 @@ pub const INSTANCE_PORT: u16 = 8081;
 /// Tests that measure run alone; all others beside each other.
 static FLOOR: RwLock<()> = RwLock::new(());
 
+/// For a test that measures without a Rig: no other test runs while this is held.
+pub fn floor() -> RwLockWriteGuard<'static, ()> {
+    FLOOR.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A place on the floor.
 enum Place {
     Shared(#[expect(dead_code, reason = "held, not read")] RwLockReadGuard<'static, ()>),
@@ -54,7 +59,7 @@ impl Rig {
 
     /// Starts an Evenkeel for a test that measures, when no other test runs.
     pub fn start_alone() -> Self {
-        Self::start_in(Place::Alone(FLOOR.write().unwrap_or_else(PoisonError::into_inner)), &[])
+        Self::start_in(Place::Alone(floor()), &[])
     }
 
     /// Starts an Evenkeel with more arguments for `up`.

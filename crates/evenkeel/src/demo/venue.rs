@@ -1,4 +1,4 @@
-//! The stage: a real daemon on throw-away state, and the certainty that nothing of it stays.
+//! The venue: a real daemon on throw-away state, and the certainty that nothing of it stays.
 //!
 //! Owns the daemon's process and its folder, and ends exactly what it started: by lock, by id and by the mark that every
 //! process of an instance carries. Must never touch another daemon's state. Next: [`super::ground`] for its addresses,
@@ -20,8 +20,6 @@ use super::ground::Block;
 use crate::cli::client::Client;
 use crate::cli::failure::hinted;
 use crate::cli::settings::{Reach, Settings};
-use crate::drivers::folder::MARK;
-use crate::run::{down, house};
 use crate::sample;
 use crate::sys::{process, spawn};
 
@@ -31,13 +29,13 @@ pub const REGION: &str = "us-east-1";
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// How long instances may take to end.
 const END_LIMIT: Duration = Duration::from_secs(20);
-/// How long the road may take to finish what is in flight: there is nothing any more.
-const DRAIN: Duration = Duration::from_secs(1);
+/// The variable that every process of an instance carries.
+const MARK: &str = "EVENKEEL_INSTANCE_ID";
 /// How long processes that were told to end may take until they count as left behind.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// A daemon and what belongs to it.
-pub struct Stage {
+pub struct Venue {
     /// Holds the data directory unless one was named, and the images' folders.
     folder: Option<TempDir>,
     data_dir: PathBuf,
@@ -54,12 +52,12 @@ pub struct Stage {
     launched: BTreeSet<String>,
 }
 
-impl Stage {
+impl Venue {
     /// Finds addresses and makes folders; starts nothing yet.
     ///
     /// # Errors
     /// A named data directory that is not empty; no free addresses; the system's.
-    pub fn set(data_dir: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn prepare(data_dir: Option<&Path>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("evenkeel-demo-").tempdir();
         let folder = folder.context("failed to make a throw-away folder")?;
         if let Some(dir) = data_dir
@@ -72,8 +70,8 @@ impl Stage {
         fs::create_dir_all(&data_dir).with_context(|| format!("failed to make `{}`", data_dir.display()))?;
         let block = || Block::claim().ok_or_else(|| anyhow!("failed to find a free block of loopback addresses"));
         let (nodes, instances) = (block()?, block()?);
-        let lowest = house::lowest_port();
-        let port = [80, 8080, 8180, 18_080].into_iter().find(|port| *port >= lowest && nodes.is_free(*port));
+        // One that needs a privilege we do not have is not free either.
+        let port = [80, 8080, 8180, 18_080].into_iter().find(|port| nodes.is_free(*port));
         let instance_port = [sample::PORT, 8081, 8181, 18_081].into_iter().find(|port| instances.is_free(*port));
         let (Some(port), Some(instance_port)) = (port, instance_port) else {
             bail!("failed to find a free port: something listens on 80, 8080, 8180 and 18080 of all addresses");
@@ -102,12 +100,8 @@ impl Stage {
         let _ = fs::remove_file(&announced);
         let log_path = self.data_dir.join("daemon.log");
         let log = File::options().create(true).append(true).open(&log_path).context("failed to open `daemon.log`")?;
-        let mut command = Command::new(&self.program);
-        // The user's own settings are for the user's own daemon.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EVENKEEL_")) {
-            command.env_remove(name);
-        }
-        command.arg("up").arg("--data-dir").arg(&self.data_dir).args(["--listen", &self.listen.to_string()]);
+        let mut command = self.command("up");
+        command.args(["--listen", &self.listen.to_string()]);
         command.args(["--region", REGION, "--node-pool", &self.nodes.to_string()]);
         command.args(["--instance-pool", &self.instances.to_string()]).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
@@ -137,6 +131,17 @@ impl Stage {
         }
     }
 
+    /// One of our own commands, for our own daemon.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        // The user's settings are for the user's daemon.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EVENKEEL_")) {
+            command.env_remove(name);
+        }
+        command.arg(name).arg("--data-dir").arg(&self.data_dir);
+        command
+    }
+
     /// Whether the daemon runs.
     pub fn is_up(&self) -> bool {
         self.daemon.is_some()
@@ -156,7 +161,7 @@ impl Stage {
     /// # Errors
     /// The system's.
     pub fn image(&self, version: &str) -> anyhow::Result<PathBuf> {
-        let Some(folder) = &self.folder else { bail!("failed to write an image: the stage is gone") };
+        let Some(folder) = &self.folder else { bail!("failed to write an image: the venue is gone") };
         let dir = folder.path().join(version);
         let failed = || format!("failed to write the image `{}`", dir.display());
         sample::write_image(&dir, &format!("sample-{version}"), version, &self.program).with_context(failed)?;
@@ -212,10 +217,8 @@ impl Stage {
     /// Leaves everything running, and says where.
     pub fn keep(mut self) -> PathBuf {
         self.daemon = None;
-        if let Some(folder) = self.folder.take() {
-            if self.data_dir.starts_with(folder.path()) {
-                let _ = folder.keep();
-            }
+        if let Some(folder) = self.folder.take_if(|folder| self.data_dir.starts_with(folder.path())) {
+            let _ = folder.keep();
         }
         std::mem::take(&mut self.data_dir)
     }
@@ -238,9 +241,19 @@ impl Stage {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
-        down::down(&self.data_dir, DRAIN)?;
-        if let Some(mut daemon) = self.daemon.take() {
-            daemon.wait()?;
+        let down = self.command("down").stdin(Stdio::null()).output().context("failed to run `evenkeel down`")?;
+        if !down.status.success() {
+            bail!("failed to end the daemon: {}", tail(&String::from_utf8_lossy(&down.stderr)));
+        }
+        // One that had not begun to serve when it was told to end is killed with what is left.
+        let until = Instant::now() + GRACE;
+        while let Some(daemon) = &mut self.daemon
+            && Instant::now() < until
+        {
+            match daemon.try_wait()? {
+                Some(_) => self.daemon = None,
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
         }
         Ok(())
     }
@@ -307,7 +320,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Venue {
     fn drop(&mut self) {
         if !self.data_dir.as_os_str().is_empty() {
             self.clear();

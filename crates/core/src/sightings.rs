@@ -87,8 +87,8 @@ pub fn instance_health(
             description: "Instance deregistration currently in progress.".into(),
         };
     }
-    let in_flight = sightings.road.as_ref().is_some_and(|road| road.outstanding_on(instance) > 0);
-    if balancer.leaving.contains_key(&record.zone) && in_flight {
+    let in_flight = || sightings.road.as_ref().is_some_and(|road| road.outstanding_on(instance) > 0);
+    if balancer.leaving.contains_key(&record.zone) && in_flight() {
         return out("ELB", "Disable Availability Zone is currently in progress.");
     }
     if !balancer.zones.contains_key(&record.zone) {

@@ -101,6 +101,7 @@ pub enum Key {
 
 /// One row to write.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every write is a put; a box would only add an allocation")]
 pub enum Write {
     /// Insert or replace.
     Put(Row),

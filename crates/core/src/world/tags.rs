@@ -48,7 +48,9 @@ impl World {
     ) -> Result<Decision, Refusal> {
         self.change_tags(resources, |held| {
             let goes = |key: &String, value: &String| {
-                tags.is_empty() || tags.iter().any(|(k, v)| k == key && v.as_ref().is_none_or(|v| v == value))
+                // "All tags" means all that people set.
+                (tags.is_empty() && !key.starts_with("aws:"))
+                    || tags.iter().any(|(k, v)| k == key && v.as_ref().is_none_or(|v| v == value))
             };
             held.retain(|key, value| !goes(key, value));
             Ok(())

@@ -44,10 +44,8 @@ fn form(argument: &clap::Arg) -> String {
     let takes = argument.get_action().takes_values();
     let names = argument.get_value_names().unwrap_or_default();
     let value = if takes { names.iter().map(|n| n.to_string()).collect::<Vec<_>>().join(" ") } else { String::new() };
-    let flags = [
-        argument.get_short().map(|short| format!("-{short}")),
-        argument.get_long().map(|long| format!("--{long}")),
-    ];
+    let flags =
+        [argument.get_short().map(|short| format!("-{short}")), argument.get_long().map(|long| format!("--{long}"))];
     let flags = flags.into_iter().flatten().collect::<Vec<_>>().join(", ");
     format!("`{}`", [flags, value].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
 }

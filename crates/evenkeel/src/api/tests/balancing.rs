@@ -328,7 +328,8 @@ async fn health_is_told_in_awss_sentences() {
     }
     let key = |id: &str| (LoadBalancerName::new("web").unwrap(), InstanceId::new(id).unwrap());
     let health = Map::from([(key(one), Health::InService), (key(two), Health::Failing)]);
-    rig.sightings.send_replace(Arc::new(Sightings { road: Some(RoadSeen { health: Arc::new(health), ..RoadSeen::default() }) }));
+    rig.sightings
+        .send_replace(Arc::new(Sightings { road: Some(RoadSeen { health: Arc::new(health), ..RoadSeen::default() }) }));
     let told = |id: &str, state: &str, text: &str| (id.to_owned(), state.to_owned(), text.to_owned());
     let failed = "Instance has failed at least the UnhealthyThreshold number of health checks consecutively.";
     let elsewhere =

@@ -237,21 +237,19 @@ impl Tally {
     }
 
     /// A request that was due, begun and answered at these times.
-    pub fn answered(&mut self, origin: Option<Origin>, due: Duration, sent: Duration, now: Duration) {
+    pub fn answered(&mut self, origin: Option<&Origin>, due: Duration, sent: Duration, now: Duration) {
         self.part.ok += 1;
         self.part.latencies.add(now.saturating_sub(due));
-        let Some(Origin { instance, zone, version }) = origin else { return };
-        let seen = self.part.instances.entry(instance).or_insert_with(|| Seen {
-            zone,
-            version,
-            answers: 0,
-            first_sent: sent,
-            first: now,
-            last_sent: sent,
-            last: now,
-        });
-        seen.answers += 1;
-        (seen.last_sent, seen.last) = (seen.last_sent.max(sent), seen.last.max(now));
+        let Some(origin) = origin else { return };
+        let instances = &mut self.part.instances;
+        if let Some(seen) = instances.get_mut(&origin.instance) {
+            seen.answers += 1;
+            (seen.last_sent, seen.last) = (seen.last_sent.max(sent), seen.last.max(now));
+            return;
+        }
+        let (zone, version) = (origin.zone.clone(), origin.version.clone());
+        let seen = Seen { zone, version, answers: 1, first_sent: sent, first: now, last_sent: sent, last: now };
+        instances.insert(origin.instance.clone(), seen);
     }
 
     pub fn lost(&mut self, failure: Failure) {
@@ -315,12 +313,12 @@ mod tests {
     #[test]
     fn parts_add_up_to_the_whole() {
         let ms = Duration::from_millis;
-        let origin = |id: &str| Some(Origin { instance: id.into(), zone: "a".into(), version: "v1".into() });
+        let origin = |id: &str| Origin { instance: id.into(), zone: "a".into(), version: "v1".into() };
         let (mut one, mut two) = (Tally::default(), Tally::default());
         one.sent();
-        one.answered(origin("i-1"), ms(1), ms(2), ms(9));
+        one.answered(Some(&origin("i-1")), ms(1), ms(2), ms(9));
         two.sent();
-        two.answered(origin("i-1"), ms(3), ms(3), ms(4));
+        two.answered(Some(&origin("i-1")), ms(3), ms(3), ms(4));
         two.sent();
         let failure =
             Failure { loss: Loss::Status(503), why: "x".into(), to: None, idempotent: true, sent: ms(5), lost: ms(6) };

@@ -50,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         eprintln!("{} is good: {balancers} balancers, {targets} targets", args.file.display());
         return Ok(());
     }
-    allow_many_files();
+    crate::sys::files::allow_many();
     let threads = args.threads.map(usize::from).or(file.threads).unwrap_or(0);
     let drain = Duration::from_secs(args.drain);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -265,16 +265,6 @@ fn until(phase: Phase) -> Option<Timestamp> {
 
 fn read(path: &Path, generation: u64) -> anyhow::Result<ProxyFile> {
     proxy_file::read(path, generation).with_context(|| format!("failed to read {}", path.display()))
-}
-
-/// Two descriptors an active client: take what the system permits without asking. Failing that, fewer clients.
-fn allow_many_files() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        let _ = setrlimit(Resource::Nofile, limit);
-    }
 }
 
 enum Told {

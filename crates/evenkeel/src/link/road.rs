@@ -88,13 +88,21 @@ struct Shared {
 struct Desk {
     routes: Arc<Routes>,
     bind_faults: Vec<BindFault>,
-    departing: Vec<(TargetKey, Arc<TargetState>)>,
+    departing: Vec<Departing>,
     /// Counts up with every office that connects; an older one's threads end when they see it.
     office: u64,
     news: bool,
     /// Whether verdicts or the set of targets may have changed since they were last reported.
     verdicts: bool,
     leave: Option<Duration>,
+}
+
+/// A target that gets nothing new.
+struct Departing {
+    key: TargetKey,
+    state: Arc<TargetState>,
+    /// The Routes that first left it out. Until every worker drives by them it may still be sent requests.
+    since: u64,
 }
 
 /// Runs the road of a data directory until an office tells it to leave, or TERM comes.
@@ -108,6 +116,7 @@ pub fn run(data_dir: &Path, workers: usize) -> anyhow::Result<()> {
     else {
         bail!("another road runs in `{}`", data_dir.display());
     };
+    crate::sys::files::allow_many();
     let road = Road::start(RoadConfig { workers, ..RoadConfig::default() }).context("failed to start the workers")?;
     let suspicions = road.suspicions();
     let (tell, told) = std::sync::mpsc::channel::<()>();
@@ -181,8 +190,9 @@ impl Shared {
         let mut desk = self.desk();
         let (gone, back) = departures(&desk.routes, &routes);
         let board = self.road.board();
-        desk.departing.retain(|(key, _)| !back.contains(key));
-        desk.departing.extend(gone.into_iter().map(|key| (key.clone(), board.state(&key))));
+        desk.departing.retain(|departing| !back.contains(&departing.key));
+        let since = routes.generation;
+        desk.departing.extend(gone.into_iter().map(|key| Departing { state: board.state(&key), key, since }));
         desk.bind_faults = self.road.publish(Arc::clone(&routes));
         self.prober.publish(Arc::clone(&routes));
         desk.routes = Arc::clone(&routes);
@@ -281,7 +291,7 @@ impl Shared {
         let mut first = true;
         let mut sent = frame::write(&mut stream, &hello);
         while sent.is_ok() {
-            let judge;
+            let (judge, waits);
             let mut report = Report { applied: self.road.applied(), ..Report::default() };
             {
                 let mut desk = self.desk();
@@ -290,9 +300,11 @@ impl Shared {
                 }
                 desk.news = false;
                 judge = std::mem::take(&mut desk.verdicts) || first;
-                desk.departing.retain(|(_, state)| state.outstanding() > 0);
-                let departing = desk.departing.iter().map(|((lb, id), s)| (lb.clone(), id.clone(), s.outstanding()));
-                report.departing = departing.collect();
+                let applied = report.applied;
+                desk.departing.retain(|departing| departing.since > applied || departing.state.outstanding() > 0);
+                let busy = desk.departing.iter().map(|d| (d.key.0.clone(), d.key.1.clone(), d.state.outstanding()));
+                report.departing = busy.filter(|(_, _, count)| *count > 0).collect();
+                waits = !desk.departing.is_empty();
                 report.bind_faults = desk.bind_faults.iter().map(ToString::to_string).collect();
             }
             if judge {
@@ -303,9 +315,8 @@ impl Shared {
                 next_counts = Instant::now() + TICK;
                 report.counts = self.counts();
             }
-            let departing = !report.departing.is_empty();
             sent = frame::write(&mut stream, &FromRoad::Report(report));
-            let patience = if departing { DEPARTING } else { TICK };
+            let patience = if waits { DEPARTING } else { TICK };
             self.await_news(office, patience);
         }
     }

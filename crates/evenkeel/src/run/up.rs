@@ -21,6 +21,7 @@ use crate::drivers::process::{ProcessConfig, ProcessDriver};
 use crate::images::ImageStore;
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::loops::{self, Statuses, expiry, instances, road};
+use crate::sys;
 
 /// Runs a daemon until `shutdown`; `ready` is told the API's address once it answers.
 ///
@@ -31,6 +32,7 @@ pub async fn up(
     ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    sys::files::allow_many();
     let house = House::open(&options.data_dir)?;
     let settings = options.settings(lowest_port())?;
     let database = house.database();

@@ -1,8 +1,9 @@
-//! What the operating system must be asked for below std: sessions, process identities, control groups.
+//! What the operating system must be asked for below std: sessions, process identities, control groups, limits.
 //!
 //! The only room where `unsafe` may stand, each with a plea; must never know instances, images or states, only
 //! processes, marks and folders. Read [`process`] first.
 
 pub mod cgroup;
+pub mod files;
 pub mod process;
 pub mod spawn;

@@ -8,14 +8,19 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rustix::io::Errno;
-use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::{Resource, Signal, getpid, getppid, set_parent_process_death_signal, setrlimit, setsid};
 
 /// The process leads a session of its own: no terminal's signals reach it, nor does the death of the one that starts it.
+/// It gets the limit on open files that this process was given, not the one it raised for itself.
 pub fn in_new_session(command: &mut Command) {
-    // SAFETY: the closure makes one system call, which is async-signal-safe, and touches no memory of the parent.
+    let files = super::files::original();
+    // SAFETY: the closure makes only system calls, all async-signal-safe, on a value it owns; nothing allocates.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
             setsid()?;
+            if let Some(limit) = &files {
+                setrlimit(Resource::Nofile, limit.clone())?;
+            }
             Ok(())
         });
     }

@@ -7,7 +7,9 @@
 mod clients;
 mod crash;
 mod demo;
+mod draining;
 mod faults;
+mod life;
 mod rig;
 mod size;
 mod steady;

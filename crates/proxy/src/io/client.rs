@@ -215,6 +215,9 @@ impl Worker {
         c.session.given_back();
         if !c.session.is_busy() {
             c.tried = Vec::new();
+            if self.is_closing(c) {
+                c.session.wind_down();
+            }
             self.enter(c);
             let front = c.lane.forwarded(c.peer.ip());
             c.session.advance(&front, &mut self.out);
@@ -222,14 +225,19 @@ impl Worker {
         }
     }
 
+    /// Whether its listener is gone, or the road is to stop.
+    fn is_closing(&self, c: &Client) -> bool {
+        !c.gate.open.get() || self.stopping
+    }
+
     /// A request takes the listener's present state with it, for its whole life.
-    fn enter(&mut self, c: &mut Client) {
+    fn enter(&self, c: &mut Client) {
         let lane = c.gate.lane.borrow();
         if !Rc::ptr_eq(&lane, &c.lane) {
             c.lane = Rc::clone(&lane);
         }
-        if !c.gate.open.get() || self.stopping {
-            c.session.wind_down();
+        if self.is_closing(c) {
+            c.session.make_last();
         }
     }
 

@@ -5,15 +5,15 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use evenkeel_core::routes::Phase;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 
 use super::client::{Client, Presence, millis};
-use super::listen::{self, Accepted};
+use super::listen::{self, Accepted, Bound};
 use super::pipe::Tunnel;
 use super::shared::Arrival;
 use super::slots::Slot;
@@ -27,22 +27,22 @@ const ACCEPTS: usize = 8;
 const PAUSE_MS: u64 = 100;
 
 impl Worker {
-    pub(super) fn accept(&mut self, gate: &Rc<GateView>) {
+    pub(super) fn accept(&mut self, socket: &Bound, gate: &Rc<GateView>) {
         for _ in 0..ACCEPTS {
             if self.shared.clients() >= self.shared.max_clients {
                 return self.pause();
             }
-            match listen::accept(&gate.socket) {
+            match listen::accept(socket) {
                 Accepted::Nobody => return,
                 Accepted::Exhausted => return self.pause(),
-                Accepted::Client(socket, peer) => {
+                Accepted::Client(client, peer) => {
                     let chosen = self.fewest();
                     let Some(post) = self.shared.posts.get(chosen) else { return };
                     post.clients.fetch_add(1, Ordering::Relaxed);
                     if chosen == self.index {
-                        self.adopt(gate, socket, peer);
+                        self.adopt(gate, client, peer);
                     } else {
-                        let arrival = Arrival { socket, peer, at: gate.socket.address };
+                        let arrival = Arrival { socket: client, peer, at: gate.at };
                         post.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
                         post.wake();
                     }
@@ -85,14 +85,14 @@ impl Worker {
         }
         self.post().accept_pauses.fetch_add(1, Ordering::Relaxed);
         self.paused_until = Some(self.now + PAUSE_MS);
-        for gate in self.view.gates() {
-            let _ = epoll::delete(&self.epoll, &gate.socket.fd);
+        for (socket, _) in self.view.gates() {
+            let _ = epoll::delete(&self.epoll, &socket.fd);
         }
     }
 
-    pub(super) fn listen(&mut self, gate: &GateView, key: u64) {
+    pub(super) fn listen(&mut self, socket: &Bound, key: u64) {
         let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
-        match epoll::add(&self.epoll, &gate.socket.fd, EventData::new_u64(key), flags) {
+        match epoll::add(&self.epoll, &socket.fd, EventData::new_u64(key), flags) {
             Ok(()) | Err(Errno::EXIST) => {}
             // No memory now: tried again after a pause.
             Err(_) => self.paused_until = Some(self.now + PAUSE_MS),
@@ -100,19 +100,19 @@ impl Worker {
     }
 
     pub(super) fn turn(&mut self, turnover: Turnover) {
-        for gate in &turnover.closed {
+        for (socket, gate) in &turnover.closed {
             // Who has connected already is not turned away.
-            self.accept(gate);
-            let _ = epoll::delete(&self.epoll, &gate.socket.fd);
-            if let Some(key) = self.listening.remove(&gate.socket.address) {
+            self.accept(socket, gate);
+            let _ = epoll::delete(&self.epoll, &socket.fd);
+            if let Some(key) = self.listening.remove(&socket.address) {
                 self.slots.remove(key);
             }
         }
-        for gate in turnover.opened {
-            let key = self.slots.add(Slot::Listener(Rc::clone(&gate)));
-            self.listening.insert(gate.socket.address, key);
+        for (socket, gate) in turnover.opened {
+            let key = self.slots.add(Slot::Listener(Arc::clone(&socket), gate));
+            self.listening.insert(socket.address, key);
             if self.paused_until.is_none() && !self.stopping {
-                self.listen(&gate, key);
+                self.listen(&socket, key);
             }
         }
         for key in turnover.idle {
@@ -148,10 +148,11 @@ impl Worker {
     pub(super) fn resume(&mut self) {
         if self.paused_until.is_some_and(|until| until <= self.now) {
             self.paused_until = None;
-            let gates: Vec<_> = self.view.gates().filter(|_| !self.stopping).cloned().collect();
-            for gate in gates {
-                if let Some(key) = self.listening.get(&gate.socket.address).copied() {
-                    self.listen(&gate, key);
+            let sockets: Vec<_> =
+                self.view.gates().filter(|_| !self.stopping).map(|(socket, _)| Arc::clone(socket)).collect();
+            for socket in sockets {
+                if let Some(key) = self.listening.get(&socket.address).copied() {
+                    self.listen(&socket, key);
                 }
             }
         }

@@ -4,10 +4,12 @@
 //! stale. Must never look into what it holds.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use slab::Slab;
 
 use super::client::Client;
+use super::listen::Bound;
 use super::origin::Origin;
 use super::pipe::Tunnel;
 use super::view::GateView;
@@ -16,7 +18,7 @@ use super::view::GateView;
 pub(super) enum Slot {
     /// Its content is being driven right now.
     Busy,
-    Listener(Rc<GateView>),
+    Listener(Arc<Bound>, Rc<GateView>),
     Client(Box<Client>),
     Tunnel(Box<Tunnel>),
     /// A connection to an instance that waits for its next request.

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
 
 /// What every connection is registered for, once.
@@ -95,7 +95,9 @@ impl Stream {
     pub(super) fn read(&mut self, into: &mut [u8]) -> Read {
         let room = into.len();
         let got = match &self.transport {
-            Transport::Plain(fd) => rustix::net::recv(fd, into, RecvFlags::empty()).map(|(_, got)| got),
+            Transport::Plain(fd) => {
+                retry_on_intr(|| rustix::net::recv(fd, &mut *into, RecvFlags::empty())).map(|(_, got)| got)
+            }
         };
         match got {
             Ok(0) => {
@@ -106,7 +108,7 @@ impl Stream {
                 self.readable = got == room || self.ended;
                 Read::Bytes(got)
             }
-            Err(Errno::AGAIN | Errno::INTR) => {
+            Err(Errno::AGAIN) => {
                 self.readable = false;
                 Read::NotReady
             }
@@ -120,14 +122,14 @@ impl Stream {
     /// Writes what is taken at once.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Write {
         let took = match &self.transport {
-            Transport::Plain(fd) => rustix::net::send(fd, bytes, SendFlags::NOSIGNAL),
+            Transport::Plain(fd) => retry_on_intr(|| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)),
         };
         match took {
             Ok(took) => {
                 self.writable = took == bytes.len();
                 Write::Took(took)
             }
-            Err(Errno::AGAIN | Errno::INTR) => {
+            Err(Errno::AGAIN) => {
                 self.writable = false;
                 Write::NotReady
             }

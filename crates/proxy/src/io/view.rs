@@ -155,28 +155,34 @@ impl Lane {
 }
 
 /// A listening socket in a worker's loop, and what is served on it now.
+///
+/// Clients hold it for as long as they live, so it must not hold the socket: a listener that is gone would go on taking
+/// connections that nobody accepts.
 pub(super) struct GateView {
-    pub(super) socket: Arc<Bound>,
+    pub(super) at: SocketAddr,
     pub(super) open: Cell<bool>,
     pub(super) lane: RefCell<Rc<Lane>>,
     balancer: LoadBalancerName,
     protocol: Protocol,
 }
 
+/// A socket and what is served on it.
+pub(super) type Listening = (Arc<Bound>, Rc<GateView>);
+
 /// Everything a worker drives by.
 #[derive(Default)]
 pub(super) struct View {
     balancers: BTreeMap<LoadBalancerName, Rc<BalancerView>>,
-    gates: BTreeMap<SocketAddr, (Arc<Bound>, Rc<GateView>)>,
+    gates: BTreeMap<SocketAddr, Listening>,
 }
 
 /// What a worker has to do after its view has changed.
 #[derive(Default)]
 pub(super) struct Turnover {
     /// Gates to listen on.
-    pub(super) opened: Vec<Rc<GateView>>,
+    pub(super) opened: Vec<Listening>,
     /// Gates to stop listening on; some may have been opened anew on the same socket.
-    pub(super) closed: Vec<Rc<GateView>>,
+    pub(super) closed: Vec<Listening>,
     /// Idle connections to close.
     pub(super) idle: Vec<u64>,
     /// Targets that are draining.
@@ -188,8 +194,8 @@ impl View {
         self.gates.get(at).map(|(_, gate)| Rc::clone(gate))
     }
 
-    pub(super) fn gates(&self) -> impl Iterator<Item = &Rc<GateView>> {
-        self.gates.values().map(|(_, gate)| gate)
+    pub(super) fn gates(&self) -> impl Iterator<Item = &Listening> {
+        self.gates.values()
     }
 
     /// Takes over a plan. What has not changed costs a comparison of pointers.
@@ -219,13 +225,12 @@ impl View {
             let parts = (self.balancers.get(&routes.name), gate.listener(), routes.nodes.get(gate.node_index));
             let (Some(balancer), Some(listener), Some(node)) = parts else { continue };
             let at = gate.socket.address;
-            let same = |old: &GateView| {
-                Arc::ptr_eq(&old.socket, &gate.socket)
-                    && old.balancer == routes.name
-                    && old.protocol == listener.protocol
+            let same = |(socket, old): &Listening| {
+                Arc::ptr_eq(socket, &gate.socket) && old.balancer == routes.name && old.protocol == listener.protocol
             };
             let view = match before.remove(&at) {
-                Some((_, old)) if same(&old) => {
+                Some(old) if same(&old) => {
+                    let old = old.1;
                     let unchanged = Rc::ptr_eq(&old.lane.borrow().balancer, balancer);
                     if !unchanged {
                         old.lane.replace(Rc::new(Lane::new(gate, listener, balancer, node, book)));
@@ -233,22 +238,22 @@ impl View {
                     old
                 }
                 old => {
-                    turnover.closed.extend(old.map(|(_, old)| old));
+                    turnover.closed.extend(old);
                     let view = Rc::new(GateView {
-                        socket: Arc::clone(&gate.socket),
+                        at,
                         open: Cell::new(true),
                         lane: RefCell::new(Rc::new(Lane::new(gate, listener, balancer, node, book))),
                         balancer: routes.name.clone(),
                         protocol: listener.protocol,
                     });
-                    turnover.opened.push(Rc::clone(&view));
+                    turnover.opened.push((Arc::clone(&gate.socket), Rc::clone(&view)));
                     view
                 }
             };
             self.gates.insert(at, (Arc::clone(&gate.socket), view));
         }
-        turnover.closed.extend(before.into_values().map(|(_, old)| old));
-        turnover.closed.iter().for_each(|gate| gate.open.set(false));
+        turnover.closed.extend(before.into_values());
+        turnover.closed.iter().for_each(|(_, gate)| gate.open.set(false));
     }
 }
 

@@ -161,9 +161,9 @@ impl Worker {
         match self.slots.slot(key) {
             // An event for something that is gone.
             None | Some(Slot::Busy) => {}
-            Some(Slot::Listener(gate)) => {
-                let gate = Rc::clone(gate);
-                self.accept(&gate);
+            Some(Slot::Listener(socket, gate)) => {
+                let (socket, gate) = (Arc::clone(socket), Rc::clone(gate));
+                self.accept(&socket, &gate);
             }
             Some(Slot::Client(client)) => {
                 client.stream.mark(flags);
@@ -235,9 +235,9 @@ impl Worker {
         }
         if !self.stopping && self.shared.stopping().is_some() {
             self.stopping = true;
-            for gate in self.view.gates() {
+            for (socket, gate) in self.view.gates() {
                 gate.open.set(false);
-                let _ = epoll::delete(&self.epoll, &gate.socket.fd);
+                let _ = epoll::delete(&self.epoll, &socket.fd);
             }
             self.wind_down();
         }

@@ -116,6 +116,8 @@ fn listeners_are_added_and_removed() {
     let mut busy = rig.client();
     busy.send("GET /slow?300 HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually("it is in flight", || rig.road.board().all()[0].1.outstanding() == 1);
+    let mut half = rig.client();
+    half.send("GET / HTTP/1.1\r\nHo");
     // A second listener on the same node.
     let mut second = rig.routes.listeners[0].clone();
     second.bind_port = free_port(first.ip());
@@ -133,6 +135,11 @@ fn listeners_are_added_and_removed() {
     let answer = busy.read().unwrap();
     assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
     assert!(busy.is_closed());
+    // Who has begun to ask is answered.
+    half.send("st: a\r\n\r\n");
+    let answer = half.read().unwrap();
+    assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
+    assert!(half.is_closed());
     assert_eq!(other.get("/").status, 200);
     // And comes back, speaking something else.
     second.bind_port = Port::new(first.port()).unwrap();
@@ -142,6 +149,24 @@ fn listeners_are_added_and_removed() {
     rig.publish();
     assert_eq!(Client::connect(first).get("/").status, 200);
     assert_eq!(other.get("/").status, 200);
+}
+
+#[test]
+fn requests_that_race_with_the_end_of_their_listener_are_answered() {
+    let mut rig = Rig::with(&["a"], Protocol::Http, RoadConfig { workers: 1, ..RoadConfig::default() });
+    let kept = rig.routes.listeners.clone();
+    for _ in 0..20 {
+        let mut clients: Vec<_> = (0..8).map(|_| rig.client()).collect();
+        clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+        // All have sent before the listener goes, so all are answered.
+        clients.iter_mut().for_each(|client| client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        rig.routes.listeners.clear();
+        rig.publish();
+        clients.iter_mut().for_each(|client| assert_eq!(client.read().unwrap().status, 200));
+        clients.iter_mut().for_each(|client| assert!(client.is_closed()));
+        rig.routes.listeners = kept.clone();
+        rig.publish();
+    }
 }
 
 #[test]

@@ -102,8 +102,8 @@ fn talk(stream: TcpStream, state: &State) -> std::io::Result<()> {
         let number: u64 = query.parse().unwrap_or(0);
         if path == "/early" {
             // Answers before it has read the body, and goes on reading.
-            write!(writer, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
             state.hits.fetch_add(1, Ordering::SeqCst);
+            write!(writer, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
             std::io::copy(&mut reader, &mut std::io::sink())?;
             return Ok(());
         }

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{RecvFlags, recv};
 
+use super::Course;
 use super::answer::{self, Answer, Origin};
 use super::tally::{Failure, Loss, Tally};
-use super::{Course, Plan};
 
 /// Bodies remembered by each sender.
 const KNOWN: usize = 16;

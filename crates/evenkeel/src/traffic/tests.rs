@@ -167,7 +167,10 @@ fn connections_closed_in_order_between_requests_cost_nothing() {
         let body = identity("i-1", "a");
         match number % 3 {
             // Says so first.
-            0 => answer(stream, &body, "Connection: close\r\n") && false,
+            0 => {
+                answer(stream, &body, "Connection: close\r\n");
+                false
+            }
             // Does not, but the client sees the end before it sends.
             1 => {
                 answer(stream, &body, "");
@@ -191,7 +194,8 @@ fn connections_are_changed_after_their_share_of_requests() {
     assert_eq!((end.lost(), end.connections), (0, end.sent.div_ceil(10)));
     let server = Server::new(|_, text, stream| {
         assert!(text.contains("\r\nConnection: close\r\n"));
-        answer(stream, &identity("i-1", "a"), "Connection: close\r\n") && false
+        answer(stream, &identity("i-1", "a"), "Connection: close\r\n");
+        false
     });
     let end = run(Plan { requests_per_connection: Some(1), ..plan(&server) }, |so_far| so_far.ok >= 10);
     assert_eq!((end.lost(), end.connections), (0, end.sent));

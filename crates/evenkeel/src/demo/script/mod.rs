@@ -1,12 +1,15 @@
 //! The script: the steps of the main job, top to bottom, each through the API.
 //!
-//! Owns what is done and measured; what the measures mean is [`super::judge`]'s. Waits on what the API and the traffic
-//! say, each time with a limit.
+//! Owns what is done and measured; what the measures mean is [`super::judge`]'s. Next: [`calls`] for how, [`sums`] for
+//! what came of it.
+
+mod calls;
+mod sums;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -14,24 +17,20 @@ use evenkeel_aws::{ec2, elb};
 
 use super::Pace;
 use super::board::Board;
-use super::judge::{Disabled, Figures, Kill, Registered, Restart, seconds};
+use super::judge::{Disabled, Figures, Registered, Restart, seconds};
 use super::report::count;
-use super::venue::{self, Venue};
+use super::venue::Venue;
 use crate::cli::client::Client;
-use crate::traffic::{Addresses, Failure, Plan, Seen, Snapshot, Traffic, addresses};
+use crate::traffic::{Addresses, Plan, Traffic, addresses};
+use calls::unless;
+use sums::Marks;
 
 /// The balancer.
 const NAME: &str = "test";
 /// Its zones.
 const ZONES: [&str; 2] = ["us-east-1a", "us-east-1b"];
-/// How long anything that is waited for may take.
-const LIMIT: Duration = Duration::from_secs(20);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(20);
 /// How often clients ask where the balancer is, as resolvers do.
 const RESOLVE: Duration = Duration::from_millis(500);
-/// Losses told in words.
-const TOLD: usize = 20;
 
 /// A play in progress.
 pub(super) struct Play<'a> {
@@ -47,20 +46,6 @@ pub(super) struct Play<'a> {
     /// Instances behind the balancer, with their zones, in the order they were added.
     serving: Vec<(String, &'static str)>,
     marks: Marks,
-}
-
-/// Points in the traffic's time that its accounts are cut at.
-#[derive(Debug, Default)]
-struct Marks {
-    /// From just before the kill to the next step.
-    kill: Option<(Duration, Duration)>,
-    /// When the instance was dead.
-    dead: Duration,
-    killed: Option<(String, &'static str, usize)>,
-    noticed: Duration,
-    /// Just before a zone was disabled, and when it was back.
-    disabled: Option<Snapshot>,
-    back: Option<Snapshot>,
 }
 
 impl<'a> Play<'a> {
@@ -299,187 +284,6 @@ impl<'a> Play<'a> {
         self.figures.restart = Some(Restart { away, answered, before: ids.len(), adopted });
         Ok(())
     }
-
-    fn launch(&mut self, version: &str, zone: &str, number: i64) -> anyhow::Result<Vec<String>> {
-        let input = ec2::RunInstances {
-            image_id: self.images.get(version).cloned(),
-            min_count: number,
-            max_count: number,
-            placement: Some(ec2::Placement { availability_zone: Some(zone.into()), ..Default::default() }),
-            ..Default::default()
-        };
-        let reservation = self.client()?.call(&input).context("failed to launch instances")?;
-        let ids: Vec<String> = reservation.instances_set.iter().map(|one| one.instance_id.clone()).collect();
-        for id in &ids {
-            self.venue.launched(id);
-            self.board.instance(id, "launched");
-        }
-        Ok(ids)
-    }
-
-    fn register(&self, ids: &[String]) -> anyhow::Result<()> {
-        let instances = ids.iter().map(|id| elb::Instance { instance_id: id.clone() }).collect();
-        let input = elb::RegisterInstancesWithLoadBalancer { load_balancer_name: NAME.into(), instances };
-        self.client()?.call(&input).with_context(|| format!("failed to add {}", ids.join(", ")))?;
-        ids.iter().for_each(|id| self.board.instance(id, "added"));
-        Ok(())
-    }
-
-    fn terminate(&self, id: &str) -> anyhow::Result<()> {
-        let input = ec2::TerminateInstances { instance_ids: vec![id.to_owned()], ..Default::default() };
-        self.client()?.call(&input).with_context(|| format!("failed to terminate {id}"))?;
-        self.board.instance(id, "terminated");
-        Ok(())
-    }
-
-    fn wait_running(&mut self, ids: &[String]) -> anyhow::Result<()> {
-        self.until(&format!("{} to run", ids.join(", ")), |play| {
-            let found = play.client()?.reservations(Vec::new(), ids.to_vec())?;
-            let instances: Vec<&ec2::Instance> = found.iter().flat_map(|r| r.instances_set.iter()).collect();
-            if let Some(dead) = instances.iter().find(|one| one.instance_state.name == "terminated") {
-                bail!("failed to launch {}: {}", dead.instance_id, dead.reason);
-            }
-            let run = instances.iter().all(|one| one.instance_state.name == "running");
-            Ok((run && instances.len() == ids.len()).then_some(()))
-        })
-    }
-
-    fn wait_in_service(&mut self, ids: &[String]) -> anyhow::Result<()> {
-        self.until(&format!("{} to be in service", ids.join(", ")), |play| {
-            let health = play.client()?.instance_health(NAME, ids)?;
-            Ok(health.iter().all(|state| state.state == "InService").then_some(()))
-        })?;
-        ids.iter().for_each(|id| self.board.instance(id, "in service"));
-        Ok(())
-    }
-
-    /// Looks on while traffic flows.
-    fn look_on(&mut self) -> anyhow::Result<()> {
-        self.flow(self.pace.look)
-    }
-
-    fn flow(&mut self, time: Duration) -> anyhow::Result<()> {
-        let until = Instant::now() + time;
-        while let Some(left) = until.checked_duration_since(Instant::now()) {
-            self.tick()?;
-            std::thread::sleep(left.min(LOOK));
-        }
-        Ok(())
-    }
-
-    fn until<T>(
-        &mut self,
-        what: &str,
-        mut look: impl FnMut(&mut Self) -> anyhow::Result<Option<T>>,
-    ) -> anyhow::Result<T> {
-        let until = Instant::now() + LIMIT;
-        loop {
-            self.tick()?;
-            if let Some(seen) = look(self)? {
-                return Ok(seen);
-            }
-            if Instant::now() > until {
-                bail!("waited {} s in vain for {what}", LIMIT.as_secs());
-            }
-            std::thread::sleep(LOOK);
-        }
-    }
-
-    fn tick(&mut self) -> anyhow::Result<()> {
-        unless(self.interrupted)?;
-        if self.resolved.elapsed() >= RESOLVE && self.client.is_some() {
-            self.resolve()?;
-        }
-        Ok(())
-    }
-
-    /// Asks where the balancer is. While the daemon is away clients keep what they know.
-    fn resolve(&mut self) -> anyhow::Result<()> {
-        let port = self.venue.port;
-        let found = self.client()?.interfaces(&format!("ELB {NAME}"))?;
-        let mut at = Vec::new();
-        for interface in found {
-            let address = &interface.private_ip_address;
-            at.push(format!("{address}:{port}").parse().with_context(|| format!("failed to read `{address}`"))?);
-        }
-        if !at.is_empty() && **self.nodes.load() != at {
-            self.nodes.store(Arc::new(at));
-        }
-        self.resolved = Instant::now();
-        Ok(())
-    }
-
-    fn client(&self) -> anyhow::Result<&Client> {
-        self.client.as_ref().context("the daemon is not up")
-    }
-
-    fn seen(&self, id: &str) -> Option<Seen> {
-        self.board.snapshot()?.instances.remove(id)
-    }
-
-    fn answered(&self) -> u64 {
-        self.board.snapshot().map_or(0, |now| now.ok)
-    }
-
-    fn answers_of(&self, zone: &str) -> u64 {
-        self.board.snapshot().and_then(|now| now.zones.get(zone).copied()).unwrap_or_default()
-    }
-
-    fn last_sent_in(&self, zone: &str) -> Duration {
-        let now = self.board.snapshot().unwrap_or_default();
-        now.instances.values().filter(|seen| seen.zone == zone).map(|seen| seen.last_sent).max().unwrap_or_default()
-    }
-
-    /// The processes that each instance runs in.
-    fn pids(&self) -> BTreeMap<String, Vec<i32>> {
-        self.serving.iter().map(|(id, _)| (id.clone(), venue::pids(id))).collect()
-    }
-
-    fn add_up(&mut self, end: &Snapshot) {
-        let figures = &mut self.figures;
-        (figures.duration, figures.sent, figures.answered) = (end.at, end.sent, end.ok);
-        (figures.losses, figures.versions) = (end.failed.clone(), end.versions.clone());
-        figures.failures = end.failures.iter().take(TOLD).cloned().collect();
-        (figures.p50, figures.p99) = (end.latencies.quantile(0.5), end.latencies.quantile(0.99));
-        figures.max = end.latencies.max();
-        let by_kill = |failure: &&Failure| {
-            self.marks.kill.is_some_and(|(from, until)| failure.lost >= from && failure.lost < until)
-        };
-        let killed: Vec<&Failure> = end.failures.iter().filter(by_kill).collect();
-        figures.lost_unplanned = killed.len() as u64;
-        // Those that there was no room to tell in words count as planned: nobody can say better.
-        figures.lost_planned = end.lost() - figures.lost_unplanned;
-        figures.zones = end.zones.clone();
-        if let Some(disabled) = &self.marks.disabled {
-            let back = self.marks.back.as_ref().unwrap_or(end);
-            for (zone, answers) in &mut figures.zones {
-                let at = |snapshot: &Snapshot| snapshot.zones.get(zone).copied().unwrap_or_default();
-                *answers -= at(back) - at(disabled);
-            }
-        }
-        let Some((instance, zone, processes)) = self.marks.killed.clone() else { return };
-        let dead = self.marks.dead;
-        let late = killed.iter().filter(|failure| failure.lost > dead + Duration::from_secs(1)).count();
-        let lost = killed.iter().map(|failure| failure.lost).max().unwrap_or_default();
-        let answered = end.instances.get(&instance).map(|seen| seen.last_sent).unwrap_or_default();
-        figures.kill = Some(Kill {
-            instance,
-            zone: zone.into(),
-            processes,
-            lost_idempotent: killed.iter().filter(|failure| failure.idempotent).count() as u64,
-            lost_late: late as u64,
-            noticed: self.marks.noticed,
-            last_request: lost.max(answered).saturating_sub(dead),
-        });
-    }
-}
-
-/// Goes on, unless somebody wants it to end.
-fn unless(interrupted: &AtomicBool) -> anyhow::Result<()> {
-    if interrupted.load(Ordering::Relaxed) {
-        bail!("it was interrupted");
-    }
-    Ok(())
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {

@@ -8,6 +8,7 @@
 mod drain;
 pub mod fault;
 mod io;
+pub mod log;
 pub mod meter;
 pub mod probe;
 pub mod proto;

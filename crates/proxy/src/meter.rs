@@ -16,6 +16,22 @@ use crate::fault::Fault;
 /// the last one holds everything from 36 minutes up.
 pub const LATENCY_BUCKETS: usize = 16 * 28;
 
+/// Steps of a node's latencies, for metrics: the first is up to 64 µs, each next one twice as far, the last one holds
+/// everything from 67 s up.
+pub const LATENCY_STEPS: usize = 22;
+
+/// The most that falls into a step; `None` for the last one, which has no end.
+#[must_use]
+pub fn step_end(step: usize) -> Option<Duration> {
+    (step + 1 < LATENCY_STEPS).then(|| Duration::from_micros(64 << step))
+}
+
+/// The step that a latency in microseconds falls into.
+fn step_of(micros: u64) -> usize {
+    let beyond = micros.saturating_sub(1) >> 6;
+    ((u64::BITS - beyond.leading_zeros()) as usize).min(LATENCY_STEPS - 1)
+}
+
 /// A count with one writer: a plain load and store, which costs no locked instruction.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -47,6 +63,19 @@ pub(crate) struct NodeBlock {
     pub(crate) bytes_out: Counter,
     pub(crate) open_clients: Counter,
     pub(crate) accepted: Counter,
+    latency: [Counter; LATENCY_STEPS],
+    latency_us: Counter,
+}
+
+impl NodeBlock {
+    /// An instance's answer began, or a connection to it was made, after so long.
+    pub(crate) fn record(&self, span: Duration) {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        if let Some(step) = self.latency.get(step_of(micros)) {
+            step.add(1);
+        }
+        self.latency_us.add(micros);
+    }
 }
 
 /// One worker's counts for one target.
@@ -169,6 +198,8 @@ pub struct Meters {
     pub panics: u64,
     /// Times that accepting was paused for want of file descriptors or by the cap on connections.
     pub accept_pauses: u64,
+    /// Records of the access log for which there was no room, or that the disk refused.
+    pub log_dropped: u64,
 }
 
 /// One balancer's counts.
@@ -216,6 +247,10 @@ pub struct NodeMeters {
     pub open_clients: u64,
     /// Client connections accepted.
     pub accepted: u64,
+    /// Latencies by step; see [`step_end`].
+    pub latency: [u64; LATENCY_STEPS],
+    /// All of them together.
+    pub latency_sum: Duration,
 }
 
 impl NodeMeters {
@@ -236,6 +271,11 @@ impl NodeMeters {
         self.bytes_out += block.bytes_out.value();
         self.open_clients += block.open_clients.value();
         self.accepted += block.accepted.value();
+        for (total, count) in self.latency.iter_mut().zip(&block.latency) {
+            *total += count.value();
+        }
+        let sum = Duration::from_micros(block.latency_us.value());
+        self.latency_sum = self.latency_sum.saturating_add(sum);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -253,6 +293,10 @@ impl NodeMeters {
         self.bytes_out += other.bytes_out;
         self.open_clients += other.open_clients;
         self.accepted += other.accepted;
+        for (total, count) in self.latency.iter_mut().zip(&other.latency) {
+            *total += count;
+        }
+        self.latency_sum = self.latency_sum.saturating_add(other.latency_sum);
     }
 }
 
@@ -342,6 +386,15 @@ mod tests {
             assert!(bucket == LATENCY_BUCKETS - 1 || micros - floor <= micros / 16, "{micros} µs far from {floor}");
         }
         assert_eq!(bucket_of(u64::MAX), LATENCY_BUCKETS - 1);
+    }
+
+    #[test]
+    fn a_step_ends_where_the_next_begins() {
+        for step in 0..LATENCY_STEPS - 1 {
+            let end = u64::try_from(step_end(step).unwrap().as_micros()).unwrap();
+            assert_eq!((step_of(end), step_of(end + 1)), (step, step + 1));
+        }
+        assert_eq!((step_of(0), step_of(u64::MAX), step_end(LATENCY_STEPS - 1)), (0, LATENCY_STEPS - 1, None));
     }
 
     #[test]

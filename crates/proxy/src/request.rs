@@ -9,6 +9,7 @@
 //! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
 
 use crate::fault::{Fault, Retry};
+use crate::log::Said;
 use crate::proto::emit::{self, Forwarded, Relay};
 use crate::proto::{BodyReader, Framing, Parsed, Piece, RequestHead, ResponseHead, Scanner};
 
@@ -34,6 +35,19 @@ pub struct Session {
     /// The exchange at hand is the last one.
     last: bool,
     notes: Notes,
+    /// Somebody keeps a log.
+    watched: bool,
+    said: Option<Box<Said>>,
+    carried: Carried,
+}
+
+/// Bytes of bodies, without their framing, of the exchange at hand or the last one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// From the client.
+    pub up: u64,
+    /// To the client.
+    pub down: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +151,30 @@ pub struct Notes {
 }
 
 impl Session {
+    /// From now on, what each request said is kept until [`Session::take_said`].
+    pub fn watch(&mut self) {
+        self.watched = true;
+    }
+
+    /// What the request that began last said, or the one that was refused.
+    pub fn take_said(&mut self) -> Option<Box<Said>> {
+        self.said.take()
+    }
+
+    /// Bytes of bodies of the exchange at hand, or the last one.
+    #[must_use]
+    pub fn carried(&self) -> Carried {
+        self.carried
+    }
+
+    /// Keeps what there is of a request that never became an exchange.
+    fn keep_unclear(&mut self, bytes: &[u8]) {
+        self.carried = Carried::default();
+        if self.watched {
+            self.said = Said::unclear(bytes).map(Box::new);
+        }
+    }
+
     /// Bytes of the client. Call only while [`Session::wants_client`].
     pub fn client_bytes(&mut self, bytes: &[u8], front: &Forwarded, out: &mut Vec<u8>) {
         if self.exchange.is_some() {
@@ -172,6 +210,7 @@ impl Session {
         match RequestHead::read(bytes, &mut self.scanner) {
             Parsed::More => 0,
             Parsed::Refused(fault) => {
+                self.keep_unclear(bytes);
                 self.fail(fault, out);
                 bytes.len()
             }
@@ -193,6 +232,10 @@ impl Session {
         let mut up = Vec::new();
         emit::request(bytes, head, front, &mut up);
         self.notes.request = true;
+        self.carried = Carried::default();
+        if self.watched {
+            self.said = Some(Box::new(Said::of(bytes, head, front)));
+        }
         self.exchange = Some(Box::new(Exchange {
             up,
             sent: 0,
@@ -223,6 +266,7 @@ impl Session {
             }
             match exchange.body.next(&mut rest) {
                 Ok(Piece::Data(data)) if !exchange.deaf => {
+                    self.carried.up += data.len() as u64;
                     if exchange.chunked {
                         emit::chunk(data, &mut exchange.up);
                     } else {
@@ -230,7 +274,7 @@ impl Session {
                     }
                     exchange.forget_sent();
                 }
-                Ok(Piece::Data(_)) => {}
+                Ok(Piece::Data(data)) => self.carried.up += data.len() as u64,
                 Ok(Piece::More) => return 0,
                 Ok(Piece::End) => {}
                 Err(_) => {
@@ -431,8 +475,14 @@ impl Session {
         let mut rest = bytes;
         loop {
             match reader.next(&mut rest) {
-                Ok(Piece::Data(data)) if *framing == Framing::Chunked => emit::chunk(data, out),
-                Ok(Piece::Data(data)) => out.extend_from_slice(data),
+                Ok(Piece::Data(data)) => {
+                    self.carried.down += data.len() as u64;
+                    if *framing == Framing::Chunked {
+                        emit::chunk(data, out);
+                    } else {
+                        out.extend_from_slice(data);
+                    }
+                }
                 Ok(Piece::More) => return,
                 Ok(Piece::End) => {
                     // Bytes nobody asked for: what they belong to is unknown, so they reach no one.
@@ -494,7 +544,12 @@ impl Session {
         let begun = self.answer_is_begun();
         match self.waits() {
             Waits::NextRequest => self.ending = Some(Ending::Close),
-            Waits::Head => self.fail(Fault::RequestTimeout, out),
+            Waits::Head => {
+                let held = std::mem::take(&mut self.held);
+                self.keep_unclear(&held);
+                self.held = held;
+                self.fail(Fault::RequestTimeout, out);
+            }
             Waits::Body => self.fail(Fault::RequestTimeout, out),
             Waits::Instance if begun => self.fail(Fault::TruncatedAnswer, out),
             Waits::Instance => self.fail(Fault::SilentInstance, out),

@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::io::listen::{self, Bound};
 use crate::io::shared::{Gate, Plan, PlannedBalancer, Shared};
+use crate::log::LogConfig;
 use crate::meter::{self, Meters};
 use crate::target::{Board, TargetKey};
 
@@ -31,11 +32,15 @@ pub struct RoadConfig {
     pub max_connections: usize,
     /// How long a connection to an instance may take to be made.
     pub connect_timeout: Duration,
+    /// The access log; none costs nothing.
+    pub log: Option<LogConfig>,
+    /// Whether requests get `X-Amzn-Trace-Id`; AWS's Classic Load Balancers send none.
+    pub trace_ids: bool,
 }
 
 impl Default for RoadConfig {
     fn default() -> Self {
-        Self { workers: 0, max_connections: 0, connect_timeout: Duration::from_secs(2) }
+        Self { workers: 0, max_connections: 0, connect_timeout: Duration::from_secs(2), log: None, trace_ids: false }
     }
 }
 
@@ -64,7 +69,7 @@ pub struct Road {
 
 impl Road {
     /// Starts the workers; nothing is listened on before the first [`Road::publish`]. Errors: no thread, epoll or
-    /// eventfd to be had.
+    /// eventfd to be had, or an access log that cannot be opened.
     pub fn start(config: RoadConfig) -> io::Result<Self> {
         let (teller, suspicions) = mpsc::channel();
         let shared = Arc::new(Shared::new(&config, teller)?);
@@ -173,6 +178,7 @@ impl Road {
             meters.panics += post.panics.load(Ordering::Relaxed);
             meters.accept_pauses += post.accept_pauses.load(Ordering::Relaxed);
         }
+        meters.log_dropped = self.shared.log_dropped();
         meters
     }
 
@@ -195,6 +201,7 @@ impl Road {
             // A worker contains its panics; if one still ended so, there is nothing left to wait for.
             let _ = thread.join();
         }
+        self.shared.end_log();
         // The plan holds the listening sockets: let go of them with the last worker.
         self.shared.publish(Plan::default());
     }

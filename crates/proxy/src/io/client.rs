@@ -12,6 +12,7 @@ use super::origin::{Connecting, Origin};
 use super::shared::Shared;
 use super::slots::Slot;
 use super::stream::{Read, Stream, Write};
+use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
 use super::worker::Worker;
 use crate::meter::NodeBlock;
@@ -25,9 +26,9 @@ const LINGER_MS: u64 = 2000;
 /// A client and the instance connection it holds at the moment.
 pub(super) struct Client {
     pub(super) stream: Stream,
-    peer: SocketAddr,
+    pub(super) peer: SocketAddr,
     pub(super) gate: Rc<GateView>,
-    lane: Rc<Lane>,
+    pub(super) lane: Rc<Lane>,
     pub(super) session: Session,
     /// Bytes the client has not taken yet; while there are any, its instance is not read.
     pending: Vec<u8>,
@@ -41,6 +42,7 @@ pub(super) struct Client {
     since: u64,
     lingering: bool,
     began: Option<Instant>,
+    pub(super) tale: Tale,
     _presence: Presence,
 }
 
@@ -83,6 +85,7 @@ impl Client {
             since: 0,
             lingering: false,
             began: None,
+            tale: Tale::default(),
             _presence: presence,
         }
     }
@@ -119,6 +122,7 @@ impl Worker {
                 self.discard(*origin);
             }
             self.count(&mut client);
+            self.tell_client(&mut client);
             self.out.clear();
             self.slots.remove(key);
         }
@@ -184,6 +188,7 @@ impl Worker {
         });
         let Some(place) = chosen else { return c.session.no_target(&mut self.out) };
         let port = lane.port_of(&place);
+        c.tale.asks(&place, port);
         let idle = if c.tried.is_empty() { self.lend(&place, port, key) } else { None };
         c.origin = idle.or_else(|| self.connect(&place, port, key));
         match &c.origin {
@@ -214,12 +219,13 @@ impl Worker {
         self.count(c);
         c.session.given_back();
         if !c.session.is_busy() {
+            self.tell_client(c);
             c.tried = Vec::new();
             if self.is_closing(c) {
                 c.session.wind_down();
             }
             self.enter(c);
-            let front = c.lane.forwarded(c.peer.ip());
+            let front = self.front(c);
             c.session.advance(&front, &mut self.out);
             self.note_head(c);
         }
@@ -257,7 +263,12 @@ impl Worker {
             return false;
         }
         match origin.stream.write(c.session.unsent()) {
-            Write::Took(count) => c.session.sent(count),
+            Write::Took(count) => {
+                c.session.sent(count);
+                if c.session.unsent().is_empty() {
+                    c.tale.sent();
+                }
+            }
             Write::NotReady => return false,
             Write::Broken => {
                 // It may have answered before it closed: reading tells.
@@ -324,7 +335,7 @@ impl Worker {
                 if !c.session.is_busy() {
                     self.enter(c);
                 }
-                let front = c.lane.forwarded(c.peer.ip());
+                let front = self.front(c);
                 c.session.client_bytes(&self.scratch[..count], &front, &mut self.out);
                 self.note_head(c);
                 true
@@ -356,6 +367,7 @@ impl Worker {
             return false;
         }
         let mut took = 0;
+        c.tale.tells();
         if c.pending.is_empty() && c.stream.writable {
             match c.stream.write(&self.out) {
                 Write::Took(count) => took = count,
@@ -472,11 +484,14 @@ impl Worker {
                 origin.place.meter.answers[class].add(1);
             }
             if let Some(began) = c.began.take() {
-                c.lane.balancer.latency.record(began.elapsed());
+                let took = began.elapsed();
+                c.lane.balancer.latency.record(took);
+                meter.record(took);
             }
         }
         if let Some(fault) = notes.fault {
             meter.from_balancer[fault.index()].add(1);
         }
+        self.note(c, &notes);
     }
 }

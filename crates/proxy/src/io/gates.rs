@@ -71,10 +71,17 @@ impl Worker {
         }
         self.arm(key, self.now + millis(lane.idle));
         if lane.sees_requests() {
-            let client = Client::new(stream, peer, Rc::clone(gate), self.now, presence);
+            let mut client = Client::new(stream, peer, Rc::clone(gate), self.now, presence);
+            if self.teller.is_some() {
+                client.session.watch();
+            }
             self.slots.put(key, Slot::Client(Box::new(client)));
         } else {
-            self.drive_tunnel(key, Box::new(Tunnel::new(stream, lane, self.now, presence)));
+            let mut tunnel = Tunnel::new(stream, peer, lane, self.now, presence);
+            if self.teller.is_some() {
+                tunnel.tale.begin(None);
+            }
+            self.drive_tunnel(key, Box::new(tunnel));
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns the order in which the two directions meet the sockets. Must never look at a byte.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use super::client::{Presence, millis};
 use super::origin::{Connecting, Origin};
 use super::slots::Slot;
 use super::stream::{Read, Stream, Write};
+use super::tell::Tale;
 use super::view::{Lane, Place};
 use super::worker::Worker;
 use crate::fault::Fault;
@@ -29,11 +31,13 @@ pub(super) struct Tunnel {
     last: u64,
     began: Instant,
     opened: bool,
+    peer: SocketAddr,
+    pub(super) tale: Tale,
     _presence: Presence,
 }
 
 impl Tunnel {
-    pub(super) fn new(client: Stream, lane: Rc<Lane>, now: u64, presence: Presence) -> Self {
+    pub(super) fn new(client: Stream, peer: SocketAddr, lane: Rc<Lane>, now: u64, presence: Presence) -> Self {
         Self {
             client,
             lane,
@@ -44,6 +48,8 @@ impl Tunnel {
             last: now,
             began: Instant::now(),
             opened: false,
+            peer,
+            tale: Tale::default(),
             _presence: presence,
         }
     }
@@ -63,13 +69,14 @@ impl Worker {
     pub(super) fn drive_tunnel(&mut self, key: u64, mut tunnel: Box<Tunnel>) {
         match self.pump_tunnel(key, &mut tunnel) {
             Ok(true) => self.slots.put(key, Slot::Tunnel(tunnel)),
-            Ok(false) => self.end_tunnel(key, *tunnel),
+            Ok(false) => self.end_tunnel(key, *tunnel, None),
             Err(fault) => self.fail_tunnel(key, *tunnel, fault),
         }
     }
 
     /// Ends a tunnel whose two directions are done.
-    fn end_tunnel(&mut self, key: u64, mut tunnel: Tunnel) {
+    fn end_tunnel(&mut self, key: u64, mut tunnel: Tunnel, fault: Option<Fault>) {
+        self.tell_tunnel(&mut tunnel.tale, &tunnel.lane.side, tunnel.peer, fault);
         if let Some(origin) = tunnel.origin.take() {
             self.discard(*origin);
         }
@@ -85,7 +92,7 @@ impl Worker {
                 origin.stream.abort();
             }
         }
-        self.end_tunnel(key, tunnel);
+        self.end_tunnel(key, tunnel, Some(fault));
     }
 
     /// A tunnel's deadline has passed.
@@ -94,7 +101,7 @@ impl Worker {
             self.tunnel_not_connected(&mut tunnel);
             return self.drive_tunnel(key, tunnel);
         }
-        self.end_tunnel(key, *tunnel);
+        self.end_tunnel(key, *tunnel, None);
     }
 
     fn pump_tunnel(&mut self, key: u64, t: &mut Tunnel) -> Result<bool, Fault> {
@@ -117,7 +124,10 @@ impl Worker {
                     Connecting::Made => {
                         t.opened = true;
                         t.lane.meter.requests.add(1);
-                        t.lane.balancer.latency.record(t.began.elapsed());
+                        let took = t.began.elapsed();
+                        t.lane.balancer.latency.record(took);
+                        t.lane.meter.record(took);
+                        t.tale.connected(took);
                         t.tried = Vec::new();
                     }
                 }
@@ -134,6 +144,7 @@ impl Worker {
                 })?;
             t.lane.meter.bytes_in.add(read);
             t.lane.meter.bytes_out.add(written);
+            t.tale.carried(read, written);
             if t.up.is_closed() && t.down.is_closed() {
                 return Ok(false);
             }
@@ -155,6 +166,7 @@ impl Worker {
         let place = lane.choose(&mut self.seats, |place| t.tried.iter().any(|tried| Rc::ptr_eq(tried, place)));
         let place = place.ok_or(fault)?;
         let port = lane.port_of(&place);
+        t.tale.asks(&place, port);
         t.origin = self.connect(&place, port, key);
         if t.origin.is_none() {
             lane.meter.connect_errors.add(1);

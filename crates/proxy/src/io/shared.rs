@@ -19,6 +19,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{Resource, getrlimit};
 
 use super::listen::Bound;
+use crate::log::queue::Teller;
+use crate::log::writer::Log;
 use crate::meter::Book;
 use crate::road::RoadConfig;
 use crate::target::{Board, TargetKey, TargetState};
@@ -73,6 +75,8 @@ pub(crate) struct Post {
     pub(crate) book: Book,
     pub(crate) panics: AtomicU64,
     pub(crate) accept_pauses: AtomicU64,
+    /// The worker's end of the access log.
+    pub(crate) teller: Option<Teller>,
 }
 
 impl Post {
@@ -97,6 +101,9 @@ pub(crate) struct Shared {
     pub(crate) suspicion: Sender<TargetKey>,
     pub(crate) max_clients: usize,
     pub(crate) connect_timeout: Duration,
+    /// Whether requests get `X-Amzn-Trace-Id`.
+    pub(crate) trace: bool,
+    pub(crate) log: Mutex<Option<Log>>,
     stopping: AtomicBool,
     stop_at: Mutex<Option<Instant>>,
 }
@@ -107,6 +114,15 @@ impl Shared {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
+        let (log, tellers) = match &config.log {
+            None => (None, Vec::new()),
+            Some(log) => {
+                let told = |e: io::Error| io::Error::new(e.kind(), format!("access log `{}`: {e}", log.path.display()));
+                let (log, tellers) = Log::start(log.clone(), workers).map_err(told)?;
+                (Some(log), tellers)
+            }
+        };
+        let mut tellers = tellers.into_iter();
         let mut posts = Vec::with_capacity(workers);
         for _ in 0..workers {
             posts.push(Post {
@@ -118,6 +134,7 @@ impl Shared {
                 book: Book::default(),
                 panics: AtomicU64::new(0),
                 accept_pauses: AtomicU64::new(0),
+                teller: tellers.next(),
             });
         }
         Ok(Self {
@@ -128,6 +145,8 @@ impl Shared {
             suspicion,
             max_clients: if config.max_connections == 0 { permitted_clients() } else { config.max_connections },
             connect_timeout: config.connect_timeout,
+            trace: config.trace_ids,
+            log: Mutex::new(log),
             stopping: AtomicBool::new(false),
             stop_at: Mutex::new(None),
         })
@@ -167,6 +186,18 @@ impl Shared {
             return None;
         }
         *self.stop_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records of the access log that were dropped.
+    pub(crate) fn log_dropped(&self) -> u64 {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, Log::dropped)
+    }
+
+    /// Writes what the access log still holds; nothing is written after.
+    pub(crate) fn end_log(&self) {
+        if let Some(log) = self.log.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            log.end();
+        }
     }
 
     /// A client of that worker is gone.

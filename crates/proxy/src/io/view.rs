@@ -18,6 +18,7 @@ use evenkeel_core::routes::{ListenerRoute, Node, Phase, Target};
 
 use super::listen::Bound;
 use super::shared::{Gate, Plan, PlannedBalancer, Shared};
+use crate::log::Side;
 use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
 use crate::proto::emit::Forwarded;
 use crate::target::{TargetKey, TargetState};
@@ -26,6 +27,8 @@ use crate::upstream::Shelf;
 /// One target as a worker knows it.
 pub(super) struct Place {
     pub(super) key: TargetKey,
+    /// The instance's id, for the log.
+    pub(super) called: Arc<str>,
     pub(super) address: IpAddr,
     pub(super) port: Option<u16>,
     pub(super) state: Arc<TargetState>,
@@ -100,6 +103,8 @@ pub(super) struct Lane {
     scope: Scope,
     pub(super) meter: Arc<NodeBlock>,
     pub(super) idle: Duration,
+    /// What the log says of it.
+    pub(super) side: Arc<Side>,
 }
 
 impl Lane {
@@ -119,12 +124,19 @@ impl Lane {
             scope,
             meter: book.node(&routes.name, &node.zone),
             idle: routes.idle_timeout,
+            side: Arc::new(Side {
+                balancer: routes.name.to_string(),
+                zone: node.zone.as_ref().map(ToString::to_string),
+                own_zone_only: node.zone.is_some() && !routes.cross_zone,
+                idle: routes.idle_timeout,
+                has_instances: !routes.targets.is_empty(),
+            }),
         }
     }
 
     pub(super) fn forwarded(&self, client: IpAddr) -> Forwarded {
         let proto = if self.listener.protocol == Protocol::Https { "https" } else { "http" };
-        Forwarded { client, node: self.address, proto, port: self.listener.port.number() }
+        Forwarded { client, node: self.address, proto, port: self.listener.port.number(), trace: None }
     }
 
     /// Whether its clients speak HTTP.
@@ -288,6 +300,7 @@ fn rebuild(
                 }
                 Rc::new(Place {
                     key: (routes.name.clone(), target.instance.clone()),
+                    called: target.instance.as_str().into(),
                     address: target.address,
                     port: target.port.map(evenkeel_core::name::Port::number),
                     state: Arc::clone(state),

@@ -5,6 +5,7 @@
 //! `pipe.rs` for TCP.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -25,6 +26,8 @@ use super::slots::{Slot, Slots};
 use super::view::{Place, View};
 use crate::drain::{self, Cuts};
 use crate::fault::Fault;
+use crate::log::queue::Teller;
+use crate::proto::trace::Ids;
 use crate::wheel::Wheel;
 
 /// Bytes read at once; every connection of a worker reads into the same ones.
@@ -54,6 +57,10 @@ pub(super) struct Worker {
     sequence: u64,
     pub(super) paused_until: Option<u64>,
     pub(super) stopping: bool,
+    /// Where records of the access log go, if anywhere.
+    pub(super) teller: Option<Teller>,
+    /// Where ids for `X-Amzn-Trace-Id` come from, if it is sent.
+    pub(super) ids: Option<Ids>,
 }
 
 /// What a worker is built from; the worker itself is made on its own thread, because it must not leave it.
@@ -77,6 +84,8 @@ impl Blueprint {
 
     fn build(self) -> Worker {
         let connect_ms = millis(self.shared.connect_timeout);
+        let teller = self.shared.posts.get(self.index).and_then(|post| post.teller.clone());
+        let ids = self.shared.trace.then(|| Ids::new(std::hash::RandomState::new().hash_one(self.index)));
         Worker {
             shared: self.shared,
             index: self.index,
@@ -97,6 +106,8 @@ impl Blueprint {
             sequence: 0,
             paused_until: None,
             stopping: false,
+            teller,
+            ids,
         }
     }
 }

@@ -18,6 +18,7 @@ const FORWARDED: Forwarded = Forwarded {
     node: std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 8080),
     proto: "http",
     port: 80,
+    trace: None,
 };
 const XF: &str = "X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\n";
 

@@ -10,6 +10,7 @@ use super::field::{Field, Name};
 use super::policy;
 use super::request::RequestHead;
 use super::response::ResponseHead;
+use super::trace::{self, Trace};
 
 /// What the balancer tells an instance about its client.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,8 @@ pub struct Forwarded {
     pub proto: &'static str,
     /// The listener's port as clients know it.
     pub port: u16,
+    /// The id that `X-Amzn-Trace-Id` gets; `None` to leave that field alone.
+    pub trace: Option<Trace>,
 }
 
 /// Appends the request as an instance shall read it.
@@ -39,7 +42,11 @@ pub fn request(bytes: &[u8], head: &RequestHead, forwarded: &Forwarded, out: &mu
     out.extend_from_slice(b"\r\n");
     let names = head.connection.names_fields;
     for field in head.fields.iter() {
-        if field.kind == Name::Other && !(names && policy::is_named(bytes, &head.fields, field.name.of(bytes))) {
+        let is_ours = forwarded.trace.is_some() && trace::is_trace(field.name.of(bytes));
+        if field.kind == Name::Other
+            && !is_ours
+            && !(names && policy::is_named(bytes, &head.fields, field.name.of(bytes)))
+        {
             copy(bytes, field, out);
         }
     }
@@ -53,6 +60,10 @@ pub fn request(bytes: &[u8], head: &RequestHead, forwarded: &Forwarded, out: &mu
     out.extend_from_slice(forwarded.proto.as_bytes());
     out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
     decimal(u64::from(forwarded.port), out);
+    if let Some(id) = forwarded.trace {
+        out.extend_from_slice(b"\r\nX-Amzn-Trace-Id: ");
+        trace::value(trace::of(bytes, head), id, out);
+    }
     out.extend_from_slice(b"\r\n");
     framing(head.framing, out);
     out.extend_from_slice(b"\r\n");
@@ -157,7 +168,7 @@ fn connection(minor: u8, close: bool, out: &mut Vec<u8>) {
     }
 }
 
-fn decimal(mut number: u64, out: &mut Vec<u8>) {
+pub(crate) fn decimal(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     loop {

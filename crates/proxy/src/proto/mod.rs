@@ -10,6 +10,7 @@ pub mod policy;
 pub mod request;
 pub mod response;
 pub mod scan;
+pub mod trace;
 
 #[cfg(test)]
 mod corpus;

@@ -11,6 +11,7 @@ const FRONT: Forwarded = Forwarded {
     node: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80),
     proto: "http",
     port: 80,
+    trace: None,
 };
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 

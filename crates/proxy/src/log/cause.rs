@@ -1,0 +1,83 @@
+//! Why the balancer answered by itself or cut a connection, in words with a place.
+//!
+//! Owns one sentence and one label for each [`Fault`]. Must never decide anything.
+
+use std::fmt::Write;
+
+use super::Record;
+use crate::fault::Fault;
+
+/// A short name that never changes, for metrics and filters.
+#[must_use]
+pub fn label(fault: Fault) -> &'static str {
+    match fault {
+        Fault::BadRequest => "bad_request",
+        Fault::MethodTooLong => "method_too_long",
+        Fault::RequestTimeout => "request_timeout",
+        Fault::ExpectationFailed => "expectation_failed",
+        Fault::HeadTooLarge => "head_too_large",
+        Fault::UnknownCoding => "unknown_coding",
+        Fault::UnknownVersion => "unknown_version",
+        Fault::ClientGone => "client_gone",
+        Fault::ClientStalled => "client_stalled",
+        Fault::NoTarget => "no_target",
+        Fault::ConnectFailed => "connect_failed",
+        Fault::ClosedBeforeAnswer => "closed_before_answer",
+        Fault::SilentInstance => "silent_instance",
+        Fault::BadAnswer => "bad_answer",
+        Fault::TruncatedAnswer => "truncated_answer",
+        Fault::Cut => "cut",
+    }
+}
+
+/// The sentence for a record; empty when nothing failed. Never holds a byte that a client or an instance sent.
+#[must_use]
+pub fn words(record: &Record) -> String {
+    let Some(fault) = record.fault else { return String::new() };
+    let mut instance = match &record.asked {
+        Some(asked) => format!("instance {} at {}", asked.instance, asked.address),
+        None => "the instance".to_owned(),
+    };
+    if let Some(zone) = &record.side.zone {
+        // The node's zone: where the client came in.
+        let _ = write!(instance, ", asked from {zone}");
+    }
+    let again = match record.retries {
+        0 => String::new(),
+        1 => ", after 1 other try".to_owned(),
+        n => format!(", after {n} other tries"),
+    };
+    let idle = record.side.idle.as_secs();
+    match fault {
+        Fault::BadRequest => "client sent a request that breaks HTTP's grammar or is ambiguous".to_owned(),
+        Fault::MethodTooLong => "client sent a method longer than 127 bytes".to_owned(),
+        Fault::RequestTimeout => format!("client took too long to send its request: over {idle} s"),
+        Fault::ExpectationFailed => "client expects something other than 100-continue".to_owned(),
+        Fault::HeadTooLarge => "client sent a head over 64 KiB or with over 128 fields".to_owned(),
+        Fault::UnknownCoding => "client sent a transfer coding other than chunked".to_owned(),
+        Fault::UnknownVersion => "client speaks a version of HTTP other than 1".to_owned(),
+        Fault::ClientGone => "client left before it was answered".to_owned(),
+        Fault::ClientStalled => format!("client did not read its answer for {idle} s"),
+        Fault::NoTarget => no_target(record),
+        Fault::ConnectFailed => format!("{instance}, could not be connected to{again}"),
+        Fault::ClosedBeforeAnswer => format!("{instance}, closed early, before it answered{again}"),
+        Fault::SilentInstance => format!("{instance}, said nothing for {idle} s"),
+        Fault::BadAnswer => format!("{instance}, answered what is not valid HTTP"),
+        Fault::TruncatedAnswer => format!("{instance}, ended before its answer was complete"),
+        Fault::Cut => format!("{instance}, was cut off: it drained for longer than allowed, or the proxy was stopped"),
+    }
+}
+
+fn no_target(record: &Record) -> String {
+    let side = &record.side;
+    let place = match &side.zone {
+        Some(zone) if side.own_zone_only => format!(" in {zone}"),
+        Some(zone) => format!(" in any zone, asked from {zone}"),
+        None => " in any zone".to_owned(),
+    };
+    if side.has_instances {
+        format!("no instance in service{place}")
+    } else {
+        format!("no instance is registered with {}", side.balancer)
+    }
+}

@@ -6,6 +6,7 @@ mod bodies;
 mod change;
 mod failure;
 mod limits;
+mod logged;
 mod messages;
 mod origin;
 mod rig;

@@ -35,11 +35,16 @@ pub(super) async fn answer(
     api: &Api,
     request: hyper::Request<Incoming>,
     limits: Limits,
+    is_local: bool,
 ) -> hyper::Response<Full<Bytes>> {
     let id = dice::request_id();
     let (mut request, body) = taken_apart(request);
     if is_health_check(&request) {
         return plain(&id);
+    }
+    // Scrapers sign nothing: whoever is on this machine may read numbers.
+    if is_local && is_metrics(&request) {
+        return http(metrics(api, &id), false);
     }
     let failed = |error: &Error, request: &Request| render_error(error, &id, dialect(request));
     if !matches!(request.method.as_str(), "GET" | "POST") {
@@ -69,8 +74,11 @@ async fn handle(api: &Api, request: &Request, id: &str) -> Response {
         Err(error) => return render_error(&error.to_wire(dialect()), id, dialect()),
     };
     if request.method == "GET" && request.path_and_query() == ("/status", "") {
-        let body = (api.status)();
+        let body = (api.reports.status)();
         return Response { status: 200, content_type: "application/json", request_id: id.to_owned(), body };
+    }
+    if is_metrics(request) {
+        return metrics(api, id);
     }
     let Decoded { call, version, .. } = match decode(request) {
         Ok(decoded) => decoded,
@@ -244,6 +252,15 @@ fn http(response: Response, last: bool) -> hyper::Response<Full<Bytes>> {
 
 fn is_health_check(request: &Request) -> bool {
     request.method == "GET" && request.path_and_query().0 == "/health"
+}
+
+fn is_metrics(request: &Request) -> bool {
+    request.method == "GET" && request.path_and_query().0 == "/metrics"
+}
+
+fn metrics(api: &Api, id: &str) -> Response {
+    let body = (api.reports.metrics)();
+    Response { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", request_id: id.to_owned(), body }
 }
 
 /// For people and supervisors: this process answers.

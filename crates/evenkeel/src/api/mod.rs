@@ -62,8 +62,16 @@ pub type Console = dyn Fn(&InstanceId) -> std::io::Result<Vec<u8>> + Send + Sync
 /// image: …".
 pub type Import = dyn Fn(&Path) -> Result<Imported, String> + Send + Sync;
 
-/// Says how the daemon fares, as JSON: the answer to a signed `GET /status`, for `evenkeel status`.
-pub type Status = dyn Fn() -> Vec<u8> + Send + Sync;
+/// Makes the daemon's page on itself.
+pub type Page = dyn Fn() -> Vec<u8> + Send + Sync;
+
+/// What the daemon says of itself.
+pub struct Reports {
+    /// How it fares, as JSON: the answer to a signed `GET /status`, for `evenkeel status`.
+    pub status: Box<Page>,
+    /// What was measured, for Prometheus: the answer to `GET /metrics`, signed or from this machine.
+    pub metrics: Box<Page>,
+}
 
 /// What an import yields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +89,7 @@ pub struct Api {
     keys: Arc<Keys>,
     console: Arc<Console>,
     import: Arc<Import>,
-    status: Arc<Status>,
+    reports: Reports,
     imports: Arc<Semaphore>,
 }
 
@@ -94,9 +102,9 @@ impl Api {
         keys: Arc<Keys>,
         console: Arc<Console>,
         import: Arc<Import>,
-        status: Arc<Status>,
+        reports: Reports,
     ) -> Self {
-        Self { keeper, sightings, keys, console, import, status, imports: Arc::new(Semaphore::new(IMPORTS)) }
+        Self { keeper, sightings, keys, console, import, reports, imports: Arc::new(Semaphore::new(IMPORTS)) }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,16 +108,23 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
     }
 }
 
+/// Whether a peer is a process of this machine.
+pub(super) fn is_local(peer: IpAddr) -> bool {
+    peer.to_canonical().is_loopback()
+}
+
 async fn drive(api: Arc<Api>, stream: TcpStream, mut closing: watch::Receiver<bool>, limits: Limits) {
     // Without it small answers would wait for the peer's delayed acknowledgement; where it fails they do.
     let _ = stream.set_nodelay(true);
+    // One that is gone already has no address, and reads nothing.
+    let is_local = stream.peer_addr().is_ok_and(|peer| is_local(peer.ip()));
     let turns = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&turns);
     let service = service_fn(move |request| {
         let (api, turns) = (Arc::clone(&api), Arc::clone(&counted));
         async move {
             turns.fetch_add(1, Ordering::Relaxed);
-            let answer = funnel::answer(&api, request, limits).await;
+            let answer = funnel::answer(&api, request, limits, is_local).await;
             turns.fetch_add(1, Ordering::Relaxed);
             Ok::<_, Infallible>(answer)
         }

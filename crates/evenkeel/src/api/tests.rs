@@ -28,6 +28,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::Reports;
 use super::server::{Limits, serve_within};
 use super::{Api, Imported, Keys};
 use crate::keeper::store::memory::MemoryStore;
@@ -118,7 +119,7 @@ impl Rig {
             Arc::new(keys),
             Arc::new(console),
             Arc::new(import),
-            Arc::new(|| b"{}".to_vec()),
+            Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();

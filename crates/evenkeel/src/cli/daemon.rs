@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use evenkeel_proxy::log::Format;
 
 use super::settings::{DEFAULT_REGION, Reach, data_dir, process_environment};
 
@@ -49,9 +50,38 @@ pub struct Up {
     /// Threads that carry traffic [default: one a core]
     #[arg(long, value_name = "N", env = "EVENKEEL_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
+    /// Record of each request, in `access.log` of the data directory; taken up when the load balancers' process starts
+    #[arg(long, value_name = "FORMAT", env = "EVENKEEL_ACCESS_LOG", value_enum, default_value_t = AccessLog::Json)]
+    pub access_log: AccessLog,
+    /// Give each request to an instance an X-Amzn-Trace-Id; taken up when the load balancers' process starts
+    #[arg(long, env = "EVENKEEL_TRACE_IDS")]
+    pub trace_ids: bool,
     /// Domain under which load balancers have their names
     #[arg(long, value_name = "DOMAIN", env = "EVENKEEL_DNS_DOMAIN", default_value = "elb.evenkeel.test")]
     pub dns_domain: String,
+}
+
+/// How the access log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AccessLog {
+    /// Not at all
+    Off,
+    /// One JSON object a line, with the cause of each error
+    Json,
+    /// The line of AWS's access logs
+    Aws,
+}
+
+impl AccessLog {
+    /// The format, if there is to be a log.
+    #[must_use]
+    pub fn format(self) -> Option<Format> {
+        match self {
+            Self::Off => None,
+            Self::Json => Some(Format::Json),
+            Self::Aws => Some(Format::Aws),
+        }
+    }
 }
 
 impl Up {
@@ -123,7 +153,16 @@ mod tests {
         assert_eq!(up.listen, "127.0.0.1:7480".parse().unwrap());
         let Ok(Daemon::Up(up)) = Daemon::try_parse_from(["x", "up", "--zones", "a,b"]) else { panic!("no up") };
         assert_eq!(up.zones(), ["a", "b"]);
-        for bad in [["--account", "1"], ["--port-shift", "70000"], ["--workers", "0"], ["--listen", "7480"]] {
+        assert_eq!(up.access_log.format(), Some(Format::Json));
+        let Ok(Daemon::Up(up)) = Daemon::try_parse_from(["x", "up", "--access-log", "off"]) else { panic!("no up") };
+        assert_eq!((up.access_log.format(), up.trace_ids), (None, false));
+        for bad in [
+            ["--account", "1"],
+            ["--port-shift", "70000"],
+            ["--workers", "0"],
+            ["--listen", "7480"],
+            ["--access-log", "yes"],
+        ] {
             assert!(Daemon::try_parse_from(["x", "up", bad[0], bad[1]]).is_err(), "{bad:?}");
         }
         assert!(matches!(Daemon::try_parse_from(["x", "down", "--instances"]), Ok(Daemon::Down(d)) if d.instances));

@@ -18,6 +18,7 @@ use super::settings::{Reach, Settings, data_dir, process_environment};
 use super::streams::Streams;
 use super::wait;
 use crate::keeper::store::sqlite::SqliteStore;
+use crate::link::RoadOptions;
 use crate::run::status::Report;
 use crate::run::{self, Options, house};
 
@@ -49,6 +50,12 @@ pub struct Road {
     /// Worker threads; 0 for one a core
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub workers: usize,
+    /// How the access log is written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = daemon::AccessLog::Off)]
+    pub access_log: daemon::AccessLog,
+    /// Give requests an X-Amzn-Trace-Id
+    #[arg(long)]
+    pub trace_ids: bool,
 }
 
 /// Runs a daemon until INT or TERM.
@@ -96,6 +103,8 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         instance_pool: pool(&args.instance_pool, "--instance-pool")?,
         port_shift: args.port_shift,
         workers: args.workers.map_or(0, usize::from),
+        access_log: args.access_log.format(),
+        trace_ids: args.trace_ids,
         program: None,
     })
 }
@@ -225,6 +234,8 @@ pub fn audit(args: &Audit, streams: &mut Streams<'_>) -> anyhow::Result<Outcome>
 /// # Errors
 /// What keeps it from starting.
 pub fn road(args: &Road) -> anyhow::Result<Outcome> {
-    crate::link::road::run(&args.data_dir, args.workers)?;
+    let access_log = args.access_log.format();
+    let options = RoadOptions { workers: args.workers, access_log, trace_ids: args.trace_ids };
+    crate::link::road::run(&args.data_dir, options)?;
     Ok(Outcome::Done)
 }

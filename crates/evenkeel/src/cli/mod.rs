@@ -24,6 +24,7 @@ pub mod proxy;
 pub mod reference;
 pub mod settings;
 pub mod streams;
+pub mod tail;
 mod wait;
 
 #[cfg(test)]
@@ -119,6 +120,8 @@ pub enum Command {
     Status(daemon::Status),
     /// Show who changed what, and when
     Audit(house::Audit),
+    /// Follow the requests through the load balancers as they are answered
+    Tail(tail::Tail),
     /// Play the main job on throw-away state, under real traffic
     Demo(demo::Demo),
     /// Run the proxy alone, from a file
@@ -218,6 +221,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Down(args) => house::down(args, streams),
         Command::Status(args) => house::status(args, streams),
         Command::Audit(args) => house::audit(args, streams),
+        Command::Tail(args) => tail::run(args, streams),
         Command::Demo(args) => demo::run(args, streams),
         Command::Proxy(args) => proxy::run(args.clone()).map(|()| Outcome::Done),
         Command::Road(args) => house::road(args),

@@ -16,6 +16,7 @@ use anyhow::{Context, anyhow};
 use evenkeel_core::health::Transition;
 use evenkeel_core::routes::{Phase, Routes};
 use evenkeel_core::time::Timestamp;
+use evenkeel_proxy::log::LogConfig;
 use evenkeel_proxy::probe::Prober;
 use evenkeel_proxy::road::{BindFault, Road, RoadConfig};
 use evenkeel_proxy::target::TargetKey;
@@ -97,6 +98,8 @@ pub struct Proxy {
     routes: Arc<Routes>,
     names: Names,
     threads: usize,
+    /// What the file first said of the log and of trace ids.
+    fixed: (Option<LogConfig>, bool),
     drain: Duration,
     say: fn(&str),
 }
@@ -108,8 +111,14 @@ impl Proxy {
     /// Starts both and listens. Errors: a listener that cannot be bound, with all of them named; no thread or
     /// descriptor to be had. `say` is given each line for people.
     pub fn start(file: ProxyFile, threads: usize, drain: Duration, say: fn(&str)) -> anyhow::Result<Self> {
-        let road =
-            Road::start(RoadConfig { workers: threads, ..RoadConfig::default() }).context("failed to start workers")?;
+        let road = Road::start(RoadConfig {
+            workers: threads,
+            log: file.log.clone(),
+            trace_ids: file.trace_ids,
+            ..RoadConfig::default()
+        })
+        .context("failed to start workers")?;
+        let fixed = (file.log, file.trace_ids);
         let names: Names = Arc::new(Mutex::new(file.names));
         let known = Arc::clone(&names);
         let on_transition = move |key: TargetKey, transition: Transition| {
@@ -126,7 +135,7 @@ impl Proxy {
                 .context("failed to start a thread")?;
         }
         let threads = file.threads.unwrap_or(0);
-        let mut proxy = Self { road, prober, routes: Arc::default(), names, threads, drain, say };
+        let mut proxy = Self { fixed, road, prober, routes: Arc::default(), names, threads, drain, say };
         let faults = proxy.publish(file.routes);
         if !faults.is_empty() {
             return Err(anyhow!("{}", cannot_listen(&faults)));
@@ -139,6 +148,9 @@ impl Proxy {
     pub fn reload(&mut self, file: ProxyFile) {
         if file.threads.unwrap_or(0) != self.threads {
             (self.say)("`threads` takes effect at the next start");
+        }
+        if (file.log, file.trace_ids) != self.fixed {
+            (self.say)("`log` and `trace_ids` take effect at the next start");
         }
         let mut routes = file.routes;
         proxy_file::let_drain(&self.routes, &mut routes, now().plus(self.drain));

@@ -5,6 +5,13 @@
 //!
 //! ```toml
 //! threads = 2                          # workers; default: one a core
+//! trace_ids = false                    # give each request an X-Amzn-Trace-Id
+//!
+//! [log]                                # the access log; none without this
+//! path = "/var/log/evenkeel.log"       # relative to where the proxy is started
+//! format = "json"                      # or "aws"; default json
+//! rotate_mb = 64                       # MiB of a file, 1-1048576; default 64
+//! keep = 4                             # older files, `.1` the newest, 0-1000; default 4
 //!
 //! [[balancer]]
 //! name = "web"                         # 1-32 of A-Z a-z 0-9 -
@@ -39,6 +46,7 @@ use evenkeel_core::name::{InstanceId, LoadBalancerName, Malformed, Port, ZoneNam
 use evenkeel_core::noun::{HealthCheck, HealthTarget, Protocol};
 use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Node, Phase, Routes, Target};
 use evenkeel_core::time::Timestamp;
+use evenkeel_proxy::log::{Format, LogConfig};
 use evenkeel_proxy::target::TargetKey;
 use serde::Deserialize;
 use thiserror::Error;
@@ -55,6 +63,10 @@ const DEFAULT_ZONE: &str = "default";
 pub struct ProxyFile {
     /// Worker threads, when it says.
     pub threads: Option<usize>,
+    /// The access log, when it wants one.
+    pub log: Option<LogConfig>,
+    /// Whether requests get `X-Amzn-Trace-Id`.
+    pub trace_ids: bool,
     /// What to drive by.
     pub routes: Routes,
     /// Each target's address as its user wrote it: ids are made up.
@@ -82,7 +94,19 @@ pub enum BadFile {
 struct File {
     threads: Option<Spanned<i64>>,
     #[serde(default)]
+    trace_ids: bool,
+    log: Option<LogEntry>,
+    #[serde(default)]
     balancer: Vec<Spanned<Balancer>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogEntry {
+    path: Spanned<String>,
+    format: Option<Spanned<String>>,
+    rotate_mb: Option<Spanned<i64>>,
+    keep: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -186,7 +210,13 @@ fn build(file: File, generation: u64) -> Result<ProxyFile, Wrong> {
         Some(threads) => Some(number(&threads, "threads", 1, THREADS_LIMIT as i64)? as usize),
         None => None,
     };
-    let mut built = ProxyFile { threads, routes: Routes { generation, ..Routes::default() }, names: BTreeMap::new() };
+    let mut built = ProxyFile {
+        threads,
+        log: file.log.as_ref().map(log).transpose()?,
+        trace_ids: file.trace_ids,
+        routes: Routes { generation, ..Routes::default() },
+        names: BTreeMap::new(),
+    };
     let mut bound: BTreeMap<SocketAddr, LoadBalancerName> = BTreeMap::new();
     for entry in file.balancer {
         let span = entry.span();
@@ -197,6 +227,21 @@ fn build(file: File, generation: u64) -> Result<ProxyFile, Wrong> {
         }
     }
     Ok(built)
+}
+
+fn log(entry: &LogEntry) -> Result<LogConfig, Wrong> {
+    if entry.path.get_ref().is_empty() {
+        return Err(wrong(&entry.path, "log.path", "is empty"));
+    }
+    let format = match &entry.format {
+        Some(text) => {
+            Format::parse(text.get_ref()).ok_or_else(|| wrong(text, "log.format", "must be `json` or `aws`"))?
+        }
+        None => Format::Json,
+    };
+    let mib = entry.rotate_mb.as_ref().map_or(Ok(64), |at| number(at, "log.rotate_mb", 1, 1 << 20))?;
+    let keep = entry.keep.as_ref().map_or(Ok(4), |at| number(at, "log.keep", 0, 1000))?;
+    Ok(LogConfig { path: entry.path.get_ref().into(), format, rotate_bytes: (mib as u64) << 20, keep: keep as u32 })
 }
 
 fn balancer(

@@ -10,8 +10,11 @@ pub mod start;
 use std::sync::Arc;
 
 use evenkeel_core::health::Health;
-use evenkeel_core::name::{InstanceId, LoadBalancerName};
+use evenkeel_core::name::{InstanceId, LoadBalancerName, ZoneName};
 use evenkeel_core::routes::{BalancerRoutes, Routes};
+use evenkeel_proxy::fault::Fault;
+use evenkeel_proxy::log::{Format, cause};
+use evenkeel_proxy::meter;
 use serde::{Deserialize, Serialize};
 
 /// The version of this link. Both ends are one binary; they differ only while one is being replaced.
@@ -66,6 +69,106 @@ pub struct Report {
     pub bind_faults: Vec<String>,
     /// Counts since the road started, at most one a second; empty in between.
     pub counts: Vec<Count>,
+    /// The same by balancer and zone.
+    #[serde(default)]
+    pub nodes: Vec<NodeCount>,
+    /// The same of the road itself; `None` in between.
+    #[serde(default)]
+    pub road: Option<RoadCount>,
+}
+
+/// What the road counted on one node of one balancer, since the road started; as [`meter::NodeMeters`] has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeCount {
+    /// The balancer.
+    pub balancer: String,
+    /// The node's zone; empty for none.
+    pub zone: String,
+    /// Requests understood, or TCP connections made to an instance.
+    pub requests: u64,
+    /// Answers of instances by class: index 0 is 1xx.
+    pub from_instance: [u64; 5],
+    /// Failures by cause; those that have none are left out.
+    pub from_balancer: Vec<CauseCount>,
+    /// Connections to instances that could not be made.
+    pub connect_errors: u64,
+    /// Requests tried again.
+    pub retries: u64,
+    /// Connections that an instance ended in the midst of an exchange.
+    pub resets: u64,
+    /// Bytes from clients.
+    pub bytes_in: u64,
+    /// Bytes to clients.
+    pub bytes_out: u64,
+    /// Client connections open now.
+    pub open_clients: u64,
+    /// Client connections accepted.
+    pub accepted: u64,
+    /// Latencies by step; see [`meter::step_end`].
+    pub latency: Vec<u64>,
+    /// All of them together, in microseconds.
+    pub latency_us: u64,
+}
+
+/// Failures of one cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CauseCount {
+    /// The fault's label.
+    pub cause: String,
+    /// The status of the balancer's own answer; 0 for none.
+    pub status: u16,
+    /// How often.
+    pub count: u64,
+}
+
+/// What the road counted of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoadCount {
+    /// Records of the access log that were dropped.
+    pub log_dropped: u64,
+    /// Panics that were contained.
+    pub panics: u64,
+    /// Times that accepting was paused.
+    pub accept_pauses: u64,
+}
+
+impl NodeCount {
+    /// As one node's meters have it.
+    #[must_use]
+    pub fn of(balancer: &LoadBalancerName, zone: Option<&ZoneName>, node: &meter::NodeMeters) -> Self {
+        let cause = |(fault, count): (&Fault, &u64)| CauseCount {
+            cause: cause::label(*fault).to_owned(),
+            status: fault.verdict().status,
+            count: *count,
+        };
+        Self {
+            balancer: balancer.to_string(),
+            zone: zone.map(ToString::to_string).unwrap_or_default(),
+            requests: node.requests,
+            from_instance: node.from_instance,
+            from_balancer: node.from_balancer.iter().map(cause).collect(),
+            connect_errors: node.connect_errors,
+            retries: node.retries,
+            resets: node.resets,
+            bytes_in: node.bytes_in,
+            bytes_out: node.bytes_out,
+            open_clients: node.open_clients,
+            accepted: node.accepted,
+            latency: node.latency.to_vec(),
+            latency_us: u64::try_from(node.latency_sum.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// What a road is started with; it keeps it for life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoadOptions {
+    /// Worker threads; 0 for one a core.
+    pub workers: usize,
+    /// How the access log is written, if it is.
+    pub access_log: Option<Format>,
+    /// Whether requests get `X-Amzn-Trace-Id`.
+    pub trace_ids: bool,
 }
 
 /// What the road counted for one target of one balancer, since the road started.

@@ -15,13 +15,15 @@ use anyhow::{Context, bail};
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName};
 use evenkeel_core::routes::{BalancerRoutes, Phase, Routes};
+use evenkeel_proxy::log::LogConfig;
+use evenkeel_proxy::meter::{BalancerMeters, Meters};
 use evenkeel_proxy::probe::Prober;
 use evenkeel_proxy::road::{BindFault, Road, RoadConfig};
 use evenkeel_proxy::target::{TargetKey, TargetState};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Count, FromRoad, Report, ToRoad, VERSION, apply, frame};
+use super::{Count, FromRoad, NodeCount, Report, RoadCount, RoadOptions, ToRoad, VERSION, apply, frame};
 
 /// The least time between two reports: news that come together travel together.
 const SPACING: Duration = Duration::from_millis(5);
@@ -29,6 +31,9 @@ const SPACING: Duration = Duration::from_millis(5);
 const DEPARTING: Duration = Duration::from_millis(20);
 /// How often counts are reported, and failed listeners tried again.
 const TICK: Duration = Duration::from_secs(1);
+/// A file of the access log, and how many older ones are kept.
+const LOG_BYTES: u64 = 64 << 20;
+const LOGS_KEPT: u32 = 4;
 
 /// Where the road's files are, in the data directory.
 #[derive(Clone, Debug)]
@@ -61,6 +66,11 @@ impl Place {
     }
     fn routes(&self) -> PathBuf {
         self.0.join("routes.json")
+    }
+    /// The access log; older ones have `.1` to `.4` after it.
+    #[must_use]
+    pub fn access_log(&self) -> PathBuf {
+        self.0.join("access.log")
     }
     /// Held by the running road.
     #[must_use]
@@ -109,7 +119,7 @@ struct Departing {
 ///
 /// # Errors
 /// Another road that runs here, or a system that gives no thread or socket.
-pub fn run(data_dir: &Path, workers: usize) -> anyhow::Result<()> {
+pub fn run(data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
     let place = Place::new(data_dir);
     let Some(_lock) = crate::lock::try_exclusive(&place.lock())
         .with_context(|| format!("failed to lock `{}`", place.lock().display()))?
@@ -117,7 +127,14 @@ pub fn run(data_dir: &Path, workers: usize) -> anyhow::Result<()> {
         bail!("another road runs in `{}`", data_dir.display());
     };
     crate::sys::files::allow_many();
-    let road = Road::start(RoadConfig { workers, ..RoadConfig::default() }).context("failed to start the workers")?;
+    let log = options.access_log.map(|format| LogConfig {
+        path: place.access_log(),
+        format,
+        rotate_bytes: LOG_BYTES,
+        keep: LOGS_KEPT,
+    });
+    let config = RoadConfig { workers: options.workers, log, trace_ids: options.trace_ids, ..RoadConfig::default() };
+    let road = Road::start(config).context("failed to start the workers")?;
     let suspicions = road.suspicions();
     let (tell, told) = std::sync::mpsc::channel::<()>();
     let prober = Prober::start(road.board(), move |_, _| {
@@ -313,7 +330,11 @@ impl Shared {
             first = false;
             if Instant::now() >= next_counts {
                 next_counts = Instant::now() + TICK;
-                report.counts = self.counts();
+                let meters = self.road.meters();
+                report.counts = counts(&meters);
+                report.nodes = nodes(&meters);
+                let (log_dropped, panics, accept_pauses) = (meters.log_dropped, meters.panics, meters.accept_pauses);
+                report.road = Some(RoadCount { log_dropped, panics, accept_pauses });
             }
             sent = frame::write(&mut stream, &FromRoad::Report(report));
             let patience = if waits { DEPARTING } else { TICK };
@@ -352,25 +373,31 @@ impl Shared {
         *told = now;
         news
     }
+}
 
-    fn counts(&self) -> Vec<Count> {
-        let meters = self.road.meters();
-        let mut counts = Vec::new();
-        for (balancer, m) in &meters.balancers {
-            let own: u64 = m.total().from_balancer.values().sum();
-            counts.push(Count { balancer: balancer.to_string(), errors: own, ..Count::default() });
-            for (instance, target) in &m.targets {
-                counts.push(Count {
-                    balancer: balancer.to_string(),
-                    instance: instance.to_string(),
-                    requests: target.requests,
-                    errors: target.answers[4],
-                    connect_errors: target.connect_errors,
-                });
-            }
+fn counts(meters: &Meters) -> Vec<Count> {
+    let mut counts = Vec::new();
+    for (balancer, m) in &meters.balancers {
+        let own: u64 = m.total().from_balancer.values().sum();
+        counts.push(Count { balancer: balancer.to_string(), errors: own, ..Count::default() });
+        for (instance, target) in &m.targets {
+            counts.push(Count {
+                balancer: balancer.to_string(),
+                instance: instance.to_string(),
+                requests: target.requests,
+                errors: target.answers[4],
+                connect_errors: target.connect_errors,
+            });
         }
-        counts
     }
+    counts
+}
+
+fn nodes(meters: &Meters) -> Vec<NodeCount> {
+    let of = |(name, balancer): (&LoadBalancerName, &BalancerMeters)| -> Vec<NodeCount> {
+        balancer.nodes.iter().map(|(zone, node)| NodeCount::of(name, zone.as_ref(), node)).collect()
+    };
+    meters.balancers.iter().flat_map(of).collect()
 }
 
 /// Targets that get nothing new from now on, and targets that do. Balancers that did not change are not looked into.

@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
+use evenkeel_proxy::log::Format;
+
+use super::RoadOptions;
 
 /// A log longer than this is begun anew when the road is started.
 const LOG_LIMIT: u64 = 8 << 20;
@@ -14,7 +17,7 @@ const LOG_LIMIT: u64 = 8 << 20;
 ///
 /// # Errors
 /// The system's.
-pub fn start(program: &Path, data_dir: &Path, workers: usize) -> anyhow::Result<()> {
+pub fn start(program: &Path, data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
     let log_path = data_dir.join("road.log");
     let long = fs::metadata(&log_path).is_ok_and(|m| m.len() > LOG_LIMIT);
     let log = OpenOptions::new()
@@ -25,7 +28,11 @@ pub fn start(program: &Path, data_dir: &Path, workers: usize) -> anyhow::Result<
         .open(&log_path)
         .with_context(|| format!("failed to open `{}`", log_path.display()))?;
     let mut command = Command::new(program);
-    command.arg("road").arg("--data-dir").arg(data_dir).arg("--workers").arg(workers.to_string());
+    command.arg("road").arg("--data-dir").arg(data_dir).arg("--workers").arg(options.workers.to_string());
+    command.arg("--access-log").arg(options.access_log.map_or("off", Format::as_str));
+    if options.trace_ids {
+        command.arg("--trace-ids");
+    }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     crate::sys::spawn::in_new_session(&mut command);
     let mut child = command.spawn().with_context(|| format!("failed to start the road: `{}`", program.display()))?;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::Statuses;
 use crate::keeper::KeeperHandle;
 use crate::link::road::Place;
-use crate::link::{Count, FromRoad, Report, ToRoad, VERSION, difference, frame};
+use crate::link::{Count, FromRoad, NodeCount, Report, RoadCount, RoadOptions, ToRoad, VERSION, difference, frame};
 
 /// How long a road that was just started may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,8 +32,8 @@ pub struct Crew {
     pub data_dir: PathBuf,
     /// This program, which is also the road's.
     pub program: PathBuf,
-    /// The road's worker threads; 0 for one a core.
-    pub workers: usize,
+    /// What a road is started with; one that runs keeps its own.
+    pub options: RoadOptions,
     /// Where sightings go.
     pub sightings: watch::Sender<Arc<Sightings>>,
     /// Where counts go.
@@ -42,13 +42,39 @@ pub struct Crew {
 
 /// What the road last counted.
 #[derive(Clone, Default)]
-pub struct Counts(Arc<Mutex<Vec<Count>>>);
+pub struct Counts(Arc<Mutex<Counted>>);
+
+#[derive(Default)]
+struct Counted {
+    targets: Vec<Count>,
+    nodes: Vec<NodeCount>,
+    road: RoadCount,
+}
 
 impl Counts {
     /// The last counts, by balancer and instance.
     #[must_use]
     pub fn last(&self) -> Vec<Count> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.held().targets.clone()
+    }
+
+    /// The last counts by balancer and zone, and of the road itself.
+    #[must_use]
+    pub fn nodes(&self) -> (Vec<NodeCount>, RoadCount) {
+        let held = self.held();
+        (held.nodes.clone(), held.road)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes them out of a report that has them.
+    fn take(&self, report: &mut Report) {
+        if let Some(road) = report.road.take() {
+            let (targets, nodes) = (std::mem::take(&mut report.counts), std::mem::take(&mut report.nodes));
+            *self.held() = Counted { targets, nodes, road };
+        }
     }
 }
 
@@ -96,10 +122,8 @@ async fn office_hours(crew: &Crew, statuses: &Statuses) -> anyhow::Result<()> {
         tokio::select! {
             changed = generations.changed() => if changed.is_err() { return Ok(()) },
             report = reports.recv() => {
-                let Some(report) = report else { bail!("failed to hear from the road: it hung up") };
-                if !report.counts.is_empty() {
-                    crew.counts.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&report.counts);
-                }
+                let Some(mut report) = report else { bail!("failed to hear from the road: it hung up") };
+                crew.counts.take(&mut report);
                 take_in(&mut seen, report);
                 statuses.ran("road", Ok(seen.bind_faults.clone()));
                 publish(&crew.sightings, &seen);
@@ -165,7 +189,7 @@ async fn reach(crew: &Crew) -> anyhow::Result<UnixStream> {
             Err(error) => return Err(error).context("failed to connect to the road"),
         }
         if !started && !crate::lock::is_held(&place.lock())? {
-            crate::link::start::start(&crew.program, &crew.data_dir, crew.workers)?;
+            crate::link::start::start(&crew.program, &crew.data_dir, crew.options)?;
             started = true;
         }
         if began.elapsed() > PATIENCE {

@@ -4,6 +4,7 @@
 
 pub mod down;
 pub mod house;
+pub mod metrics;
 pub mod status;
 pub mod up;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use evenkeel_core::name::ZoneName;
 use evenkeel_core::world::{Limits, Pool, Settings};
+use evenkeel_proxy::log::Format;
 
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
@@ -36,6 +38,10 @@ pub struct Options {
     pub port_shift: u16,
     /// The road's worker threads; 0 for one a core.
     pub workers: usize,
+    /// How the road writes its access log, if it does.
+    pub access_log: Option<Format>,
+    /// Whether requests get `X-Amzn-Trace-Id`.
+    pub trace_ids: bool,
     /// The program whose `road` and `agent` sub-commands are started; the running one by default.
     pub program: Option<PathBuf>,
 }

@@ -15,11 +15,12 @@ use tokio::sync::watch;
 use super::house::{House, lowest_port};
 use super::{Options, status};
 use crate::api::keys::Keys;
-use crate::api::{self, Api, Imported};
+use crate::api::{self, Api, Imported, Reports};
 use crate::drivers::Driver;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
 use crate::images::ImageStore;
 use crate::keeper::{self, store::sqlite::SqliteStore};
+use crate::link::RoadOptions;
 use crate::loops::{self, Statuses, expiry, instances, road};
 use crate::sys;
 
@@ -67,7 +68,7 @@ pub async fn up(
         keeper: keeper.clone(),
         data_dir: house.dir().to_owned(),
         program,
-        workers: options.workers,
+        options: RoadOptions { workers: options.workers, access_log: options.access_log, trace_ids: options.trace_ids },
         sightings: sightings_out,
         counts: counts.clone(),
     };
@@ -82,14 +83,18 @@ pub async fn up(
     tasks.spawn(instances::run(crew, statuses.clone()));
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
 
-    let report = status::Reporter { keeper: keeper.clone(), sightings: sightings.clone(), statuses, counts };
+    let reporter =
+        Arc::new(status::Reporter { keeper: keeper.clone(), sightings: sightings.clone(), statuses, counts });
     let import = move |path: &Path| match images.import(path) {
         Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest }),
         Err(error) => Err(error.to_string()),
     };
-    let status = move || serde_json::to_vec(&report.report()).unwrap_or_default();
+    let measured = Arc::clone(&reporter);
+    let status = move || serde_json::to_vec(&reporter.report()).unwrap_or_default();
+    let metrics = move || measured.metrics().into_bytes();
     let console = move |id: &_| driver.console(id);
-    let api = Api::new(keeper, sightings, Arc::new(keys), Arc::new(console), Arc::new(import), Arc::new(status));
+    let reports = Reports { status: Box::new(status), metrics: Box::new(metrics) };
+    let api = Api::new(keeper, sightings, Arc::new(keys), Arc::new(console), Arc::new(import), reports);
     house.announce(&format!("http://{address}"))?;
     ready(address);
     api::serve(Arc::new(api), listener, shutdown).await;

@@ -30,6 +30,23 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// As a setting has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Json => "json",
+        }
+    }
+
+    /// From a setting.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Aws, Self::Json].into_iter().find(|format| format.as_str() == text)
+    }
+}
+
 /// Where a log goes and how much of it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {

@@ -40,6 +40,22 @@ async fn only_key_holders_may_ask_how_it_fares() {
 }
 
 #[tokio::test]
+async fn whoever_is_on_this_machine_may_read_what_was_measured() {
+    let rig = Rig::start().await;
+    let answer = rig.raw(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((answer.status, answer.text()), (200, "up 1\n"));
+    assert!(answer.head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{}", answer.head);
+    let post = rig.raw(b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(post.status, 403);
+    for (peer, local) in [("127.0.0.1", true), ("127.81.0.4", true), ("::1", true), ("::ffff:127.0.0.1", true)] {
+        assert_eq!(is_local(peer.parse().unwrap()), local, "{peer}");
+    }
+    for peer in ["10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "0.0.0.0"] {
+        assert!(!is_local(peer.parse().unwrap()), "{peer}");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_carries_its_request_id_twice() {
     let rig = Rig::start().await;
     let answer = rig.raw(&bytes(&rig.signed(&GetCallerIdentity {}), true)).await;

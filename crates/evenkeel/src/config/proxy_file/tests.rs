@@ -49,6 +49,19 @@ zone = "b"
 "#;
 
 #[test]
+fn a_log_is_described_or_absent() {
+    let plain = parse(WHOLE, 7).unwrap();
+    assert_eq!((plain.log, plain.trace_ids), (None, false));
+    let short = parse(&format!("{}\n[log]\npath = \"a.log\"\n", WHOLE.trim_start()), 7).unwrap();
+    let config = LogConfig { path: "a.log".into(), format: Format::Json, rotate_bytes: 64 << 20, keep: 4 };
+    assert_eq!(short.log, Some(config.clone()));
+    let text = "trace_ids = true\n[log]\npath = \"a.log\"\nformat = \"aws\"\nrotate_mb = 1\nkeep = 0\n";
+    let whole = parse(&format!("{text}{}", WHOLE.replace("threads = 2", "")), 7).unwrap();
+    assert_eq!(whole.log, Some(LogConfig { format: Format::Aws, rotate_bytes: 1 << 20, keep: 0, ..config }));
+    assert!(whole.trace_ids);
+}
+
+#[test]
 fn a_whole_file_becomes_routes() {
     let file = parse(WHOLE, 7).unwrap();
     assert_eq!((file.threads, file.routes.generation), (Some(2), 7));
@@ -121,6 +134,17 @@ fn mistakes_are_named_with_their_line_and_key() {
     check("threads = 2\nthread = 3", "line 2: unknown field `thread`");
     check("threads = \"two\"", "line 1: invalid type: string \"two\"");
     check("threads = ", "line 1: ");
+    check(&format!("[log]\npath = \"\"\n{base}"), "line 2: `log.path` is empty");
+    check(&format!("[log]\nformat = \"aws\"\n{base}"), "line 1: missing field `path`");
+    check(&format!("[log]\npath = \"x\"\nformat = \"xml\"\n{base}"), "line 3: `log.format` must be `json` or `aws`");
+    check(
+        &format!("[log]\npath = \"x\"\nrotate_mb = 0\n{base}"),
+        "line 3: `log.rotate_mb` is 0; it must be from 1 to 1048576",
+    );
+    check(
+        &format!("[log]\npath = \"x\"\nkeep = 1001\n{base}"),
+        "line 3: `log.keep` is 1001; it must be from 0 to 1000",
+    );
     check("\n\n[[balancer]]\n", "line 3: missing field `name`");
     check(&change("\"web\"", "\"-web\""), "line 2: `name` must not begin or end with `-`");
     check(

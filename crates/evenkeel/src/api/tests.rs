@@ -28,9 +28,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Reports;
-use super::server::{Limits, serve_within};
-use super::{Api, Imported, Keys};
+use super::server::{Limits, is_local, serve_within};
+use super::{Api, Imported, Keys, Reports};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
 

@@ -11,6 +11,7 @@ mod draining;
 mod faults;
 mod life;
 mod rig;
+mod seen;
 mod size;
 mod steady;
 mod tidy;

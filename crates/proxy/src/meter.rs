@@ -47,6 +47,7 @@ pub(crate) struct NodeBlock {
     pub(crate) bytes_out: Counter,
     pub(crate) open_clients: Counter,
     pub(crate) accepted: Counter,
+    pub(crate) handshake_errors: Counter,
 }
 
 /// One worker's counts for one target.
@@ -216,6 +217,8 @@ pub struct NodeMeters {
     pub open_clients: u64,
     /// Client connections accepted.
     pub accepted: u64,
+    /// Client connections that ended before their TLS handshake was complete.
+    pub handshake_errors: u64,
 }
 
 impl NodeMeters {
@@ -236,6 +239,7 @@ impl NodeMeters {
         self.bytes_out += block.bytes_out.value();
         self.open_clients += block.open_clients.value();
         self.accepted += block.accepted.value();
+        self.handshake_errors += block.handshake_errors.value();
     }
 
     fn merge(&mut self, other: &Self) {
@@ -253,6 +257,7 @@ impl NodeMeters {
         self.bytes_out += other.bytes_out;
         self.open_clients += other.open_clients;
         self.accepted += other.accepted;
+        self.handshake_errors += other.handshake_errors;
     }
 }
 

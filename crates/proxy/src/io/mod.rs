@@ -11,6 +11,7 @@ mod pipe;
 pub(crate) mod shared;
 mod slots;
 mod stream;
+mod tls;
 mod view;
 mod worker;
 

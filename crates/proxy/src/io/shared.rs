@@ -22,6 +22,7 @@ use super::listen::Bound;
 use crate::meter::Book;
 use crate::road::RoadConfig;
 use crate::target::{Board, TargetKey, TargetState};
+use crate::tls::secured::Secured;
 
 /// Routes as published, with the sockets and target states that belong to them.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
 pub(crate) struct PlannedBalancer {
     pub(crate) routes: Arc<BalancerRoutes>,
     pub(crate) states: Vec<Arc<TargetState>>,
+    /// In the order of its listeners.
+    pub(crate) secured: Vec<Secured>,
 }
 
 /// A bound socket and what is served on it.

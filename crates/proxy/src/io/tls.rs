@@ -20,8 +20,8 @@ use super::stream::{Read, Write};
 const BATCH: usize = 64 * 1024;
 /// What encryption may add to a batch: the library says 22 bytes a record, and says so when it is more.
 const OVERHEAD: usize = 1024;
-/// Alerts sent when a session fails.
-const ALERTS: usize = 4;
+/// Messages still sent when a session fails, the alert last.
+const ALERTS: usize = 8;
 
 thread_local! {
     /// Encrypted bytes on their way to the socket at hand.
@@ -41,6 +41,8 @@ pub(super) struct Tls {
     sent: usize,
     /// The peer has said that nothing more will come: an end without that is a truncation.
     peer_finished: bool,
+    /// Ours is the first word, and it was said.
+    opened: bool,
     finished: bool,
     failed: bool,
 }
@@ -61,6 +63,8 @@ trait Session {
     type Role;
 
     fn records<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Role>;
+
+    fn state(&self) -> &CommonState;
 }
 
 impl Session for UnbufferedServerConnection {
@@ -69,6 +73,10 @@ impl Session for UnbufferedServerConnection {
     fn records<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Role> {
         self.process_tls_records(bytes)
     }
+
+    fn state(&self) -> &CommonState {
+        self
+    }
 }
 
 impl Session for UnbufferedClientConnection {
@@ -76,6 +84,10 @@ impl Session for UnbufferedClientConnection {
 
     fn records<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Role> {
         self.process_tls_records(bytes)
+    }
+
+    fn state(&self) -> &CommonState {
+        self
     }
 }
 
@@ -86,6 +98,7 @@ struct Turn {
     plain: usize,
     peer_finished: bool,
     failed: bool,
+    alerts: usize,
 }
 
 /// Where a handshake stands.
@@ -106,16 +119,25 @@ impl Tls {
     }
 
     fn new(fd: OwnedFd, side: Side) -> Self {
-        let (held, early, unsent) = (Vec::new(), Vec::new(), Vec::new());
-        Self { fd, side, held, early, unsent, sent: 0, peer_finished: false, finished: false, failed: false }
+        Self {
+            fd,
+            side,
+            held: Vec::new(),
+            early: Vec::new(),
+            unsent: Vec::new(),
+            sent: 0,
+            peer_finished: false,
+            opened: false,
+            finished: false,
+            failed: false,
+        }
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
-        let state: &CommonState = match &self.side {
-            Side::Server(session) => session,
-            Side::Client(session) => session,
-        };
-        state.is_handshaking()
+        match &self.side {
+            Side::Server(session) => session.state().is_handshaking(),
+            Side::Client(session) => session.state().is_handshaking(),
+        }
     }
 
     /// Whether the socket has taken everything that was written.
@@ -137,6 +159,11 @@ impl Tls {
             return Shaking::Done;
         }
         let (plain, cipher) = scratch.split_at_mut(scratch.len() / 2);
+        if !self.opened {
+            self.opened = true;
+            let turn = self.turn(&mut [], plain);
+            self.failed |= turn.failed;
+        }
         match self.fill(plain, cipher, ended, readable) {
             Read::Bytes(count) => self.early.extend_from_slice(&plain[..count]),
             Read::NotReady => {}
@@ -206,16 +233,8 @@ impl Tls {
             let more = got == room || ended;
             cipher[..held].copy_from_slice(&self.held);
             let bytes = &mut cipher[..held + got];
-            let turn = BENCH.with_borrow_mut(|bench| {
-                bench.clear();
-                let turn = match &mut self.side {
-                    Side::Server(session) => decrypt(session, bytes, plain, bench),
-                    Side::Client(session) => decrypt(session, bytes, plain, bench),
-                };
-                self.queue(bench, 0);
-                turn
-            });
-            self.failed |= turn.failed | !self.flush();
+            let turn = self.turn(bytes, plain);
+            self.failed |= turn.failed;
             self.peer_finished |= turn.peer_finished;
             let rest = &bytes[turn.used.min(bytes.len())..];
             if rest.is_empty() {
@@ -233,6 +252,21 @@ impl Tls {
                 return Read::NotReady;
             }
         }
+    }
+
+    /// Goes through what was received, and answers.
+    fn turn(&mut self, bytes: &mut [u8], plain: &mut [u8]) -> Turn {
+        let mut turn = BENCH.with_borrow_mut(|bench| {
+            bench.clear();
+            let turn = match &mut self.side {
+                Side::Server(session) => decrypt(session, bytes, plain, bench),
+                Side::Client(session) => decrypt(session, bytes, plain, bench),
+            };
+            self.queue(bench, 0);
+            turn
+        });
+        turn.failed |= !self.flush();
+        turn
     }
 
     /// Encrypts and writes all of it, or as much as the socket takes and one batch more.
@@ -367,15 +401,15 @@ fn decrypt<S: Session>(session: &mut S, bytes: &mut [u8], plain: &mut [u8], out:
             break;
         }
     }
-    for _ in 0..ALERTS {
-        if !turn.failed {
-            break;
-        }
-        // The peer is told why, where the library has words for it.
+    // The peer is told why. Not a byte more is looked at: with nothing left to send, the library would read on.
+    while turn.failed && session.state().wants_write() {
         match session.records(&mut bytes[turn.used..]).state {
-            Ok(ConnectionState::EncodeTlsData(mut alert)) => encode(&mut alert, out),
+            Ok(ConnectionState::EncodeTlsData(mut alert)) if turn.alerts < ALERTS => {
+                encode(&mut alert, out);
+            }
             _ => break,
         };
+        turn.alerts += 1;
     }
     turn
 }

@@ -205,3 +205,56 @@ fn signals_reload_and_stop() {
     running.join().unwrap().unwrap();
     assert!(!listens(one) && !listens(two));
 }
+
+/// One answer over TLS from a listener that shows exactly this certificate.
+fn get_secure(port: u16, shown: &rustls::pki_types::CertificateDer<'static>) -> String {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(shown.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let name = rustls::pki_types::ServerName::try_from("a.example").unwrap();
+    let conn = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return String::new() };
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut tls = rustls::StreamOwned::new(conn, stream);
+    let mut answer = String::new();
+    let _ = tls.write_all(b"GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n");
+    let _ = tls.read_to_string(&mut answer);
+    answer
+}
+
+#[test]
+fn a_reload_shows_the_new_certificate() {
+    use base64::Engine;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("proxy.toml");
+    let (application, port) = (Application::start("app").address, free_port());
+    let secure =
+        format!("port = {port}\nprotocol = \"https\"\ncertificates = [{{ chain = \"web.pem\", key = \"web.key\" }}]\n");
+    std::fs::write(&path, file(&[port], &[application]).replace(&format!("port = {port}\n"), &secure)).unwrap();
+    let renew = || {
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        let write = |name: &str, label: &str, der: &[u8]| {
+            let text = base64::engine::general_purpose::STANDARD.encode(der);
+            let text = format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n");
+            std::fs::write(folder.path().join(name), text).unwrap();
+        };
+        write("web.pem", "CERTIFICATE", made.cert.der());
+        write("web.key", "PRIVATE KEY", &made.signing_key.serialize_der());
+        made.cert.der().clone()
+    };
+    let first = renew();
+    let args = Args { file: path.clone(), check: true, threads: None, drain: 0 };
+    run(args).unwrap();
+    let mut proxy = Proxy::start(proxy_file::read(&path, 1).unwrap(), 1, Duration::ZERO, |_| ()).unwrap();
+    wait_until("it serves", || get_secure(port, &first).ends_with("app").then_some(()));
+    let second = renew();
+    proxy.reload(proxy_file::read(&path, 2).unwrap());
+    wait_until("it shows the new one", || get_secure(port, &second).ends_with("app").then_some(()));
+    assert_eq!(get_secure(port, &first), "");
+    std::fs::remove_file(folder.path().join("web.key")).unwrap();
+    let error = proxy_file::read(&path, 3).unwrap_err().to_string();
+    assert!(error.contains("web.key` cannot be read"), "{error}");
+    proxy.stop();
+}

@@ -15,6 +15,7 @@ pub mod proto;
 pub mod request;
 pub mod road;
 pub mod target;
+pub mod tls;
 pub mod tunnel;
 mod upstream;
 mod wheel;

@@ -76,6 +76,7 @@ impl NodeBlock {
         }
         self.latency_us.add(micros);
     }
+    pub(crate) handshake_errors: Counter,
 }
 
 /// One worker's counts for one target.
@@ -251,6 +252,8 @@ pub struct NodeMeters {
     pub latency: [u64; LATENCY_STEPS],
     /// All of them together.
     pub latency_sum: Duration,
+    /// Client connections that ended before their TLS handshake was complete.
+    pub handshake_errors: u64,
 }
 
 impl NodeMeters {
@@ -276,6 +279,7 @@ impl NodeMeters {
         }
         let sum = Duration::from_micros(block.latency_us.value());
         self.latency_sum = self.latency_sum.saturating_add(sum);
+        self.handshake_errors += block.handshake_errors.value();
     }
 
     fn merge(&mut self, other: &Self) {
@@ -297,6 +301,7 @@ impl NodeMeters {
             *total += count;
         }
         self.latency_sum = self.latency_sum.saturating_add(other.latency_sum);
+        self.handshake_errors += other.handshake_errors;
     }
 }
 

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use evenkeel_core::name::{LoadBalancerName, Port};
-use evenkeel_core::routes::{BalancerRoutes, Routes};
+use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Routes};
 use thiserror::Error;
 
 use crate::io::listen::{self, Bound};
@@ -21,6 +21,7 @@ use crate::io::shared::{Gate, Plan, PlannedBalancer, Shared};
 use crate::log::LogConfig;
 use crate::meter::{self, Meters};
 use crate::target::{Board, TargetKey};
+use crate::tls::secured::Secured;
 
 /// How a road is built.
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ impl Road {
         for (name, balancer) in &routes.balancers {
             let planned = match before.balancers.get(name) {
                 Some(old) if Arc::ptr_eq(&old.routes, balancer) || old.routes == *balancer => Arc::clone(old),
-                _ => Arc::new(self.planned(balancer)),
+                old => Arc::new(self.planned(balancer, old.map(Arc::as_ref))),
             };
             for (node_index, node) in balancer.nodes.iter().enumerate() {
                 for (listener_index, listener) in balancer.listeners.iter().enumerate() {
@@ -108,13 +109,11 @@ impl Road {
                         let (balancer, address, port) = (name.clone(), node.address, listener.bind_port);
                         faults.push(BindFault { balancer, address, port, error });
                     };
-                    if listener.protocol.is_secure() {
-                        fault("TLS listeners need a certificate".to_owned());
-                        continue;
-                    }
-                    if listener.instance_protocol.is_secure() {
-                        fault("TLS to instances needs a trust policy".to_owned());
-                        continue;
+                    if let Some(secured) = planned.secured.get(listener_index) {
+                        secured.fault.iter().for_each(|why| fault(why.clone()));
+                        if !secured.serves(listener) {
+                            continue;
+                        }
                     }
                     if let Some(other) = taken.get(&address) {
                         fault(format!("already listened on for `{other}`"));
@@ -206,10 +205,16 @@ impl Road {
         self.shared.publish(Plan::default());
     }
 
-    fn planned(&self, routes: &Arc<BalancerRoutes>) -> PlannedBalancer {
+    fn planned(&self, routes: &Arc<BalancerRoutes>, before: Option<&PlannedBalancer>) -> PlannedBalancer {
         let key = |target: &evenkeel_core::routes::Target| (routes.name.clone(), target.instance.clone());
         let states = routes.targets.iter().map(|target| self.shared.board.state(&key(target))).collect();
-        PlannedBalancer { routes: Arc::clone(routes), states }
+        let was = |listener: &ListenerRoute| {
+            let before = before?;
+            let mut listeners = before.routes.listeners.iter().zip(&before.secured);
+            listeners.find(|(old, _)| old.port == listener.port)
+        };
+        let secured = routes.listeners.iter().map(|listener| Secured::new(listener, was(listener))).collect();
+        PlannedBalancer { routes: Arc::clone(routes), states, secured }
     }
 
     /// A target that comes back later is a new one, without its old verdict.

@@ -34,6 +34,11 @@ impl Shelf {
         }
     }
 
+    /// Whether none is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.idle.is_empty()
+    }
+
     /// Takes out all.
     pub(crate) fn clear(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.idle)

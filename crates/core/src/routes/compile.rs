@@ -57,5 +57,7 @@ fn listener(settings: &Settings, listener: &Listener) -> ListenerRoute {
         protocol: listener.protocol,
         instance_port: listener.instance_port,
         instance_protocol: listener.instance_protocol,
+        tls: None,
+        instance_tls: None,
     }
 }

@@ -4,8 +4,10 @@
 //! beside it, by name, so that a new snapshot costs no pool, count or verdict. Where it comes from: [`compile`].
 
 pub mod compile;
+mod tls;
 
 pub use compile::compile;
+pub use tls::{Certificate, TlsBack, TlsFront, TlsVersion};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -69,6 +71,12 @@ pub struct ListenerRoute {
     pub instance_port: Port,
     /// What instances are spoken to.
     pub instance_protocol: Protocol,
+    /// Certificates, where clients speak HTTPS or SSL.
+    #[serde(default)]
+    pub tls: Option<TlsFront>,
+    /// Whom to believe, where instances are spoken to in HTTPS or SSL. `None` as [`TlsBack::default`].
+    #[serde(default)]
+    pub instance_tls: Option<TlsBack>,
 }
 
 /// One instance behind one load balancer.

@@ -30,7 +30,7 @@ use crate::config::proxy_file::{self, ProxyFile};
     after_help = "Examples:\n  evenkeel proxy --check web.toml     say what is wrong with the file\n  evenkeel proxy web.toml             SIGHUP reads it again, TERM drains and ends"
 )]
 pub struct Args {
-    /// The file to drive by (TOML); SIGHUP reads it again, and a bad one changes nothing
+    /// The file to drive by (TOML); SIGHUP reads it and its certificates again, and a bad one changes nothing
     pub file: PathBuf,
     /// Only read the file and say what is wrong with it
     #[arg(long)]
@@ -46,6 +46,7 @@ pub struct Args {
 /// Runs until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let file = read(&args.file, 1)?;
+    file.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     if args.check {
         let (balancers, targets) = (file.routes.balancers.len(), file.names.len());
         eprintln!("{} is good: {balancers} balancers, {targets} targets", args.file.display());
@@ -70,7 +71,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             };
             match told {
                 Told::Reload => match read(&args.file, proxy.generation() + 1) {
-                    Ok(file) => proxy.reload(file),
+                    Ok(file) => {
+                        file.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+                        proxy.reload(file);
+                    }
                     Err(error) => say(&format!("kept the old routes: {error:#}")),
                 },
                 Told::Sweep => proxy.sweep(),

@@ -1,6 +1,7 @@
 //! `evenkeel proxy FILE.toml`: the road alone, from a file.
 //!
-//! Owns the file's grammar and turns it into [`Routes`]. Must never bind or connect. Next: [`crate::cli::proxy`], which
+//! Owns the file's grammar and turns it, with the certificates that it names, into [`Routes`]. Must never bind or
+//! connect, or say what is in a key. Next: [`crate::cli::proxy`], which
 //! runs it.
 //!
 //! ```toml
@@ -24,8 +25,20 @@
 //!
 //! [[balancer.listener]]
 //! port = 8000
-//! protocol = "http"                    # or "tcp"; default http
+//! protocol = "http"                    # or "https", "tcp", "ssl"; default http
 //! instance_port = 9000                 # default: the same as `port`
+//!
+//! [[balancer.listener]]
+//! port = 8443
+//! protocol = "https"
+//! # PEM files, beside this one where their paths are relative. The first that has the name that a client asks for is
+//! # shown; the first of all where none has it.
+//! certificates = [{ chain = "web.pem", key = "web.key" }]
+//! oldest_tls = "1.2"                   # or "1.3"; default 1.2
+//! instance_protocol = "https"          # default: `http` behind https, `tcp` behind ssl
+//! # Default: instances are believed whatever certificate they have. With `verify`, one that `ca` signed for `name`
+//! # (default: for the instance's address); `name` alone is only asked for (SNI).
+//! instance_tls = { verify = true, ca = "ca.pem", name = "app.internal" }
 //!
 //! [[balancer.target]]
 //! address = "127.0.0.1:9001"           # an IP address; its port replaces `instance_port` and the check's port
@@ -40,7 +53,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Malformed, Port, ZoneName};
 use evenkeel_core::noun::{HealthCheck, HealthTarget, Protocol};
@@ -51,6 +64,8 @@ use evenkeel_proxy::target::TargetKey;
 use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
+
+use tls::{CertificateEntry, Files, InstanceTls};
 
 /// The most worker threads a file may ask for.
 pub const THREADS_LIMIT: usize = 256;
@@ -71,6 +86,8 @@ pub struct ProxyFile {
     pub routes: Routes,
     /// Each target's address as its user wrote it: ids are made up.
     pub names: BTreeMap<TargetKey, String>,
+    /// What is served, but should be looked at: certificates that have expired.
+    pub warnings: Vec<String>,
 }
 
 /// What is wrong with a file. Completes "failed to read FILE: …".
@@ -150,6 +167,9 @@ struct Listener {
     protocol: Option<Spanned<String>>,
     instance_port: Option<Spanned<i64>>,
     instance_protocol: Option<Spanned<String>>,
+    certificates: Option<Spanned<Vec<Spanned<CertificateEntry>>>>,
+    oldest_tls: Option<Spanned<String>>,
+    instance_tls: Option<Spanned<InstanceTls>>,
 }
 
 #[derive(Deserialize)]
@@ -166,19 +186,24 @@ fn wrong<T>(at: &Spanned<T>, key: &str, rule: impl std::fmt::Display) -> Wrong {
     Wrong(at.span(), format!("`{key}` {rule}"))
 }
 
-/// Reads a file from disk; see [`parse`].
+/// Reads a file from disk; see [`parse_in`]. Certificates are read anew each time.
 pub fn read(path: &Path, generation: u64) -> Result<ProxyFile, BadFile> {
-    parse(&std::fs::read_to_string(path)?, generation)
+    parse_in(&std::fs::read_to_string(path)?, path.parent().unwrap_or(Path::new("")), generation)
 }
 
-/// Reads a file's text. `generation` numbers the Routes made of it.
+/// Reads a file's text that names no other files, or only by whole paths.
 pub fn parse(text: &str, generation: u64) -> Result<ProxyFile, BadFile> {
+    parse_in(text, Path::new(""), generation)
+}
+
+/// Reads a file's text. `folder` is where relative paths in it begin; `generation` numbers the Routes made of it.
+pub fn parse_in(text: &str, folder: &Path, generation: u64) -> Result<ProxyFile, BadFile> {
     let line_of = |at: usize| text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count() + 1;
     let file: File = toml::from_str(text).map_err(|error| BadFile::Line {
         line: line_of(error.span().map_or(0, |span| span.start)),
         why: error.message().to_owned(),
     })?;
-    build(file, generation).map_err(|Wrong(span, why)| BadFile::Line { line: line_of(span.start), why })
+    build(file, folder, generation).map_err(|Wrong(span, why)| BadFile::Line { line: line_of(span.start), why })
 }
 
 /// Keeps what `before` had and `after` has no more, so that what is in flight there may finish until then: targets that
@@ -201,7 +226,7 @@ pub fn let_drain(before: &Routes, after: &mut Routes, until: Timestamp) {
     }
 }
 
-fn build(file: File, generation: u64) -> Result<ProxyFile, Wrong> {
+fn build(file: File, folder: &Path, generation: u64) -> Result<ProxyFile, Wrong> {
     // A file that is being written is empty for a moment: a reload then must not take every listener away.
     if file.balancer.is_empty() {
         return Err(Wrong(0..0, "the file needs a `[[balancer]]`".into()));
@@ -216,11 +241,13 @@ fn build(file: File, generation: u64) -> Result<ProxyFile, Wrong> {
         trace_ids: file.trace_ids,
         routes: Routes { generation, ..Routes::default() },
         names: BTreeMap::new(),
+        warnings: Vec::new(),
     };
+    let files = Files { folder, now: SystemTime::now() };
     let mut bound: BTreeMap<SocketAddr, LoadBalancerName> = BTreeMap::new();
     for entry in file.balancer {
         let span = entry.span();
-        let balancer = balancer(entry.into_inner(), &span, &mut bound, &mut built.names)?;
+        let balancer = balancer(entry.into_inner(), &span, &files, &mut bound, &mut built)?;
         let name = balancer.name.clone();
         if built.routes.balancers.insert(name.clone(), Arc::new(balancer)).is_some() {
             return Err(Wrong(span, format!("`name` is taken: there is another balancer `{name}`")));
@@ -247,14 +274,15 @@ fn log(entry: &LogEntry) -> Result<LogConfig, Wrong> {
 fn balancer(
     entry: Balancer,
     span: &Range<usize>,
+    files: &Files<'_>,
     bound: &mut BTreeMap<SocketAddr, LoadBalancerName>,
-    names: &mut BTreeMap<TargetKey, String>,
+    built: &mut ProxyFile,
 ) -> Result<BalancerRoutes, Wrong> {
     let name = LoadBalancerName::new(entry.name.get_ref()).map_err(|error| wrong(&entry.name, "name", error.rule))?;
     let missing = |what: &str| Wrong(span.clone(), format!("balancer `{name}` {what}"));
     let nodes = nodes(&entry)
         .map_err(|error| error.unwrap_or_else(|| missing("needs `addresses` or a `[[balancer.node]]`")))?;
-    let listeners = listeners(&entry.listener)?;
+    let listeners = listeners(&entry.listener, files, &mut built.warnings)?;
     let first = listeners.first().ok_or_else(|| missing("needs a `[[balancer.listener]]`"))?;
     let health_check = health_check(entry.health_check.as_ref(), first.instance_port)?;
     let idle_timeout = match &entry.idle_timeout {
@@ -281,7 +309,7 @@ fn balancer(
             return Err(wrong(&written.address, "address", rule));
         }
         let key = (name.clone(), target.instance.clone());
-        if names.insert(key, text.clone()).is_some() {
+        if built.names.insert(key, text.clone()).is_some() {
             return Err(wrong(&written.address, "address", format_args!("`{text}` is there twice")));
         }
         targets.push(target);
@@ -317,7 +345,7 @@ fn nodes(entry: &Balancer) -> Result<Vec<Node>, Option<Wrong>> {
     if nodes.is_empty() { Err(None) } else { Ok(nodes.into_iter().map(|(node, _)| node).collect()) }
 }
 
-fn listeners(entries: &[Listener]) -> Result<Vec<ListenerRoute>, Wrong> {
+fn listeners(entries: &[Listener], files: &Files<'_>, warnings: &mut Vec<String>) -> Result<Vec<ListenerRoute>, Wrong> {
     let mut listeners: Vec<ListenerRoute> = Vec::with_capacity(entries.len());
     for entry in entries {
         let port = self::port(&entry.port, "port")?;
@@ -325,17 +353,15 @@ fn listeners(entries: &[Listener]) -> Result<Vec<ListenerRoute>, Wrong> {
             return Err(wrong(&entry.port, "port", format_args!("{port} has a listener already")));
         }
         let protocol = match &entry.protocol {
-            Some(text) => plain_protocol(text, "protocol")?,
+            Some(text) => self::protocol(text, "protocol")?,
             None => Protocol::Http,
         };
         let instance_protocol = match &entry.instance_protocol {
             Some(text) => {
-                let instance = plain_protocol(text, "instance_protocol")?;
+                let instance = self::protocol(text, "instance_protocol")?;
                 if instance.sees_requests() != protocol.sees_requests() {
-                    let rule = format_args!(
-                        "must be `{}`, as the listener's protocol",
-                        protocol.plain().as_str().to_lowercase()
-                    );
+                    let both = if protocol.sees_requests() { "`http` or `https`" } else { "`tcp` or `ssl`" };
+                    let rule = format_args!("must be {both}, as the listener's protocol");
                     return Err(wrong(text, "instance_protocol", rule));
                 }
                 instance
@@ -343,17 +369,24 @@ fn listeners(entries: &[Listener]) -> Result<Vec<ListenerRoute>, Wrong> {
             None => protocol.plain(),
         };
         let instance_port = entry.instance_port.as_ref().map_or(Ok(port), |at| self::port(at, "instance_port"))?;
-        listeners.push(ListenerRoute { bind_port: port, port, protocol, instance_port, instance_protocol });
+        let tls = tls::front(entry, protocol, files, warnings)?;
+        let instance_tls = tls::back(entry, instance_protocol, files)?;
+        let bind_port = port;
+        listeners.push(ListenerRoute {
+            bind_port,
+            port,
+            protocol,
+            instance_port,
+            instance_protocol,
+            tls,
+            instance_tls,
+        });
     }
     Ok(listeners)
 }
 
-fn plain_protocol(text: &Spanned<String>, key: &str) -> Result<Protocol, Wrong> {
-    match Protocol::parse(text.get_ref()) {
-        Some(protocol) if !protocol.is_secure() => Ok(protocol),
-        Some(_) => Err(wrong(text, key, "must be `http` or `tcp`: a file has no certificates")),
-        None => Err(wrong(text, key, "must be `http` or `tcp`")),
-    }
+fn protocol(text: &Spanned<String>, key: &str) -> Result<Protocol, Wrong> {
+    Protocol::parse(text.get_ref()).ok_or_else(|| wrong(text, key, "must be `http`, `https`, `tcp` or `ssl`"))
 }
 
 fn health_check(entry: Option<&Spanned<Check>>, port: Port) -> Result<HealthCheck, Wrong> {
@@ -436,6 +469,8 @@ fn number(at: &Spanned<i64>, key: &str, low: i64, high: i64) -> Result<i64, Wron
         Err(wrong(at, key, format_args!("is {number}; it must be from {low} to {high}")))
     }
 }
+
+mod tls;
 
 #[cfg(test)]
 mod tests;

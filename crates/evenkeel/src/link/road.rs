@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -441,10 +442,16 @@ fn last_good(place: &Place) -> Option<Routes> {
     }
 }
 
-/// Keeps Routes on disk by writing beside and renaming. Not synced: after a power cut the office comes first anyway.
+/// Keeps Routes on disk by writing beside and renaming. They hold private keys, so that their owner alone may read
+/// them. Not synced: after a power cut the office comes first anyway.
 fn keep(place: &Place, routes: &Routes) -> io::Result<()> {
     let beside = place.routes().with_extension("json.new");
-    let mut file = fs::File::create(&beside)?;
+    // Of a stranger's making, or wider than it should be: a mode given to `open` holds only for a file it creates.
+    match fs::remove_file(&beside) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
     serde_json::to_writer(io::BufWriter::new(&mut file), routes).map_err(io::Error::other)?;
     file.flush()?;
     fs::rename(beside, place.routes())

@@ -22,6 +22,8 @@ use crate::request::{Next, Session, Waits};
 const TURNS: u32 = 32;
 /// How long a connection that is closed waits for the client to see why.
 const LINGER_MS: u64 = 2000;
+/// How long a client may take for its TLS handshake, where its idle timeout is not shorter.
+pub(super) const HANDSHAKE_MS: u64 = 10_000;
 
 /// A client and the instance connection it holds at the moment.
 pub(super) struct Client {
@@ -71,6 +73,8 @@ impl Drop for Presence {
 impl Client {
     pub(super) fn new(stream: Stream, peer: SocketAddr, gate: Rc<GateView>, now: u64, presence: Presence) -> Self {
         let lane = Rc::clone(&gate.lane.borrow());
+        // A handshake, and the head that comes with its end, has an absolute deadline from the first moment on.
+        let since = if stream.is_handshaking() { now } else { 0 };
         Self {
             stream,
             peer,
@@ -82,7 +86,7 @@ impl Client {
             origin: None,
             tried: Vec::new(),
             last: now,
-            since: 0,
+            since,
             lingering: false,
             began: None,
             tale: Tale::default(),
@@ -100,7 +104,9 @@ impl Client {
             return self.since + LINGER_MS;
         }
         match &self.origin {
-            _ if !self.pending.is_empty() => self.last + self.idle_ms(),
+            _ if !self.pending.is_empty() || !self.stream.is_flushed() => self.last + self.idle_ms(),
+            // A handshake is the beginning of a head: what is sent slowly there gets no more time.
+            None if self.stream.is_handshaking() => self.since + self.idle_ms().min(HANDSHAKE_MS),
             Some(origin) if !origin.connected => origin.since + connect_ms.min(self.idle_ms()),
             _ if self.session.waits() == Waits::Head => self.since + self.idle_ms(),
             _ => self.last + self.idle_ms(),
@@ -123,6 +129,9 @@ impl Worker {
             }
             self.count(&mut client);
             self.tell_client(&mut client);
+            if client.stream.is_handshaking() {
+                client.lane.meter.handshake_errors.add(1);
+            }
             self.out.clear();
             self.slots.remove(key);
         }
@@ -148,7 +157,7 @@ impl Worker {
                     self.give_back(c, reuse);
                     moved = true;
                 }
-                Next::Close if c.pending.is_empty() && self.out.is_empty() => {
+                Next::Close if c.pending.is_empty() && self.out.is_empty() && c.stream.is_flushed() => {
                     return self.close(key, c);
                 }
                 Next::Close => {}
@@ -187,10 +196,9 @@ impl Worker {
                 .filter(|_| !c.tried.is_empty())
         });
         let Some(place) = chosen else { return c.session.no_target(&mut self.out) };
-        let port = lane.port_of(&place);
-        c.tale.asks(&place, port);
-        let idle = if c.tried.is_empty() { self.lend(&place, port, key) } else { None };
-        c.origin = idle.or_else(|| self.connect(&place, port, key));
+        c.tale.asks(&place, lane.port_of(&place));
+        let idle = if c.tried.is_empty() { self.lend(&place, lane.via(&place), key) } else { None };
+        c.origin = idle.or_else(|| self.connect(&lane, &place, key));
         match &c.origin {
             Some(origin) => {
                 c.session.lent();
@@ -250,7 +258,7 @@ impl Worker {
     fn send_up(&mut self, c: &mut Client) -> bool {
         let Some(origin) = c.origin.as_deref_mut() else { return false };
         if !origin.connected {
-            match origin.settle() {
+            match origin.settle(&mut self.scratch) {
                 Connecting::Pending => return false,
                 Connecting::Made => {}
                 Connecting::Failed => {
@@ -328,6 +336,7 @@ impl Worker {
         if !c.stream.readable || !c.pending.is_empty() || !self.out.is_empty() || !c.session.wants_client() {
             return false;
         }
+        let shaking = c.stream.is_handshaking();
         match c.stream.read(&mut self.scratch) {
             Read::Bytes(count) => {
                 c.last = self.now;
@@ -340,7 +349,13 @@ impl Worker {
                 self.note_head(c);
                 true
             }
-            Read::NotReady => false,
+            Read::NotReady => {
+                if shaking && !c.stream.is_handshaking() {
+                    c.last = self.now;
+                    c.since = 0;
+                }
+                false
+            }
             Read::End => {
                 c.session.client_eof(&mut self.out);
                 true
@@ -415,7 +430,11 @@ impl Worker {
     /// Closes, in a way that lets the client read the last answer: a reset would take it away.
     fn close(&mut self, key: u64, c: &mut Client) -> bool {
         self.count(c);
-        if c.stream.broken || (c.session.is_drained() && !c.stream.readable) {
+        if c.stream.broken || c.stream.is_handshaking() {
+            return false;
+        }
+        if c.session.is_drained() && !c.stream.readable {
+            c.stream.part();
             return false;
         }
         c.stream.finish();
@@ -446,7 +465,7 @@ impl Worker {
             self.slots.remove(key);
             return;
         }
-        if !c.pending.is_empty() {
+        if !c.pending.is_empty() || !c.stream.is_flushed() {
             c.pending = Vec::new();
             c.flushed = 0;
             c.session.stalled(&mut self.out);

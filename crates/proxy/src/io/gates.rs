@@ -11,8 +11,9 @@ use std::sync::{Arc, PoisonError};
 use evenkeel_core::routes::Phase;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
+use rustls::server::UnbufferedServerConnection;
 
-use super::client::{Client, Presence, millis};
+use super::client::{Client, HANDSHAKE_MS, Presence, millis};
 use super::listen::{self, Accepted, Bound};
 use super::pipe::Tunnel;
 use super::shared::Arrival;
@@ -63,13 +64,22 @@ impl Worker {
     pub(super) fn adopt(&mut self, gate: &Rc<GateView>, socket: OwnedFd, peer: SocketAddr) {
         let lane = Rc::clone(&gate.lane.borrow());
         let presence = Presence::new(&self.shared, self.index, &lane.meter);
-        let stream = Stream::plain(socket);
+        let mut patience = millis(lane.idle);
+        let stream = match &lane.front {
+            None => Stream::plain(socket),
+            Some(front) => {
+                patience = patience.min(HANDSHAKE_MS);
+                // Only without randomness: then nobody can be served.
+                let Ok(session) = UnbufferedServerConnection::new(Arc::clone(&front.config)) else { return };
+                Stream::tls(socket, session)
+            }
+        };
         let key = self.slots.add(Slot::Busy);
         if epoll::add(&self.epoll, stream.fd(), EventData::new_u64(key), INTEREST).is_err() {
             self.slots.remove(key);
             return;
         }
-        self.arm(key, self.now + millis(lane.idle));
+        self.arm(key, self.now + patience);
         if lane.sees_requests() {
             let mut client = Client::new(stream, peer, Rc::clone(gate), self.now, presence);
             if self.teller.is_some() {

@@ -12,6 +12,7 @@ pub(crate) mod shared;
 mod slots;
 mod stream;
 mod tell;
+mod tls;
 mod view;
 mod worker;
 

@@ -12,7 +12,8 @@ use rustix::io::Errno;
 
 use super::slots::Slot;
 use super::stream::{INTEREST, Read, Stream};
-use super::view::Place;
+use super::tls::Shaking;
+use super::view::{Lane, Place, Via};
 use super::worker::Worker;
 use crate::target::TargetState;
 
@@ -22,7 +23,9 @@ pub(super) struct Origin {
     pub(super) key: u64,
     pub(super) stream: Stream,
     pub(super) place: Rc<Place>,
-    pub(super) port: u16,
+    via: Via,
+    /// The connection is made, but a handshake may be under way.
+    reached: bool,
     pub(super) connected: bool,
     /// It has served a request before.
     pub(super) reused: bool,
@@ -62,29 +65,36 @@ impl Origin {
         self.stream.mark(flags);
     }
 
-    /// Looks whether it has been made.
-    pub(super) fn settle(&mut self) -> Connecting {
+    /// Looks whether it has been made, and goes on with its handshake.
+    pub(super) fn settle(&mut self, scratch: &mut [u8]) -> Connecting {
         if self.connected {
             return Connecting::Made;
         }
-        if !self.stream.writable && !self.stream.broken {
-            return Connecting::Pending;
+        if !self.reached {
+            if !self.stream.writable && !self.stream.broken {
+                return Connecting::Pending;
+            }
+            if self.stream.connected().is_err() || self.stream.broken {
+                return Connecting::Failed;
+            }
+            self.reached = true;
         }
-        match self.stream.connected() {
-            Ok(()) if !self.stream.broken => {
+        match self.stream.shake(scratch) {
+            Shaking::Pending => Connecting::Pending,
+            Shaking::Failed => Connecting::Failed,
+            Shaking::Done => {
                 self.connected = true;
                 self.place.meter.connects.add(1);
                 Connecting::Made
             }
-            _ => Connecting::Failed,
         }
     }
 }
 
 impl Worker {
     /// Takes an idle connection to that place, if there is one.
-    pub(super) fn lend(&mut self, place: &Rc<Place>, port: u16, owner: u64) -> Option<Box<Origin>> {
-        while let Some(key) = place.lend(port) {
+    pub(super) fn lend(&mut self, place: &Rc<Place>, via: Via, owner: u64) -> Option<Box<Origin>> {
+        while let Some(key) = place.lend(via) {
             if let Some(Slot::Idle(mut origin)) = self.slots.take(key) {
                 self.slots.put(key, Slot::Lent(owner));
                 origin.reused = true;
@@ -97,10 +107,22 @@ impl Worker {
     }
 
     /// Begins a new connection. `None` when it failed at once; then it is counted, and the place suspect.
-    pub(super) fn connect(&mut self, place: &Rc<Place>, port: u16, owner: u64) -> Option<Box<Origin>> {
+    pub(super) fn connect(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64) -> Option<Box<Origin>> {
         place.meter.requests.add(1);
+        let via = lane.via(place);
+        let session = match &lane.back {
+            Some(back) => match back.session(place.address) {
+                Ok(session) => Some(session),
+                Err(_) => {
+                    // Ours: no randomness, or an address that no certificate could have.
+                    place.meter.connect_errors.add(1);
+                    return None;
+                }
+            },
+            None => None,
+        };
         let key = self.slots.add(Slot::Lent(owner));
-        let begun = Stream::connect(SocketAddr::new(place.address, port)).and_then(|stream| {
+        let begun = Stream::connect(SocketAddr::new(place.address, via.port), session).and_then(|stream| {
             epoll::add(&self.epoll, stream.fd(), EventData::new_u64(key), INTEREST)?;
             Ok(stream)
         });
@@ -109,7 +131,8 @@ impl Worker {
                 key,
                 stream,
                 place: Rc::clone(place),
-                port,
+                via,
+                reached: false,
                 connected: false,
                 reused: false,
                 since: self.now,
@@ -133,7 +156,8 @@ impl Worker {
         origin.engaged = None;
         // Bytes nobody asked for, or the end: such a connection must not meet another request.
         let silent = !origin.stream.readable || matches!(origin.stream.read(&mut self.scratch), Read::NotReady);
-        if !silent || !origin.place.shelve(origin.port, origin.key) {
+        if !silent || !origin.stream.is_flushed() || !origin.place.shelve(origin.via, origin.key) {
+            origin.stream.part();
             return self.discard(*origin);
         }
         let key = origin.key;
@@ -151,9 +175,10 @@ impl Worker {
     /// Closes an idle connection.
     pub(super) fn close_idle(&mut self, key: u64) {
         if matches!(self.slots.slot(key), Some(Slot::Idle(_)))
-            && let Some(Slot::Idle(origin)) = self.slots.remove(key)
+            && let Some(Slot::Idle(mut origin)) = self.slots.remove(key)
         {
-            origin.place.unshelve(origin.port, key);
+            origin.stream.part();
+            origin.place.unshelve(origin.via, key);
         }
     }
 }

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::client::{Presence, millis};
+use super::client::{HANDSHAKE_MS, Presence, millis};
 use super::origin::{Connecting, Origin};
 use super::slots::Slot;
 use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
+use super::tls::Shaking;
 use super::view::{Lane, Place};
 use super::worker::Worker;
 use crate::fault::Fault;
@@ -58,6 +59,7 @@ impl Tunnel {
     pub(super) fn deadline(&self, connect_ms: u64) -> u64 {
         let idle = millis(self.lane.idle);
         match &self.origin {
+            None if self.client.is_handshaking() => self.last + idle.min(HANDSHAKE_MS),
             Some(origin) if !origin.connected => origin.since + connect_ms.min(idle),
             _ => self.last + idle,
         }
@@ -79,6 +81,9 @@ impl Worker {
         self.tell_tunnel(&mut tunnel.tale, &tunnel.lane.side, tunnel.peer, fault);
         if let Some(origin) = tunnel.origin.take() {
             self.discard(*origin);
+        }
+        if tunnel.client.is_handshaking() {
+            tunnel.lane.meter.handshake_errors.add(1);
         }
         self.slots.remove(key);
     }
@@ -110,11 +115,17 @@ impl Worker {
                 if t.client.broken {
                     return Err(Fault::ClientGone);
                 }
+                // No instance is bothered before somebody is there who speaks TLS.
+                match t.client.shake(&mut self.scratch) {
+                    Shaking::Pending => return Ok(true),
+                    Shaking::Failed => return Err(Fault::ClientGone),
+                    Shaking::Done => t.last = self.now,
+                }
                 self.open_tunnel(key, t)?;
                 continue;
             };
             if !origin.connected {
-                match origin.settle() {
+                match origin.settle(&mut self.scratch) {
                     Connecting::Pending if t.client.broken => return Err(Fault::ClientGone),
                     Connecting::Pending => return Ok(true),
                     Connecting::Failed => {
@@ -145,7 +156,7 @@ impl Worker {
             t.lane.meter.bytes_in.add(read);
             t.lane.meter.bytes_out.add(written);
             t.tale.carried(read, written);
-            if t.up.is_closed() && t.down.is_closed() {
+            if t.up.is_closed() && t.down.is_closed() && t.client.is_flushed() && origin.stream.is_flushed() {
                 return Ok(false);
             }
             if !up && !down {
@@ -165,9 +176,8 @@ impl Worker {
         let lane = Rc::clone(&t.lane);
         let place = lane.choose(&mut self.seats, |place| t.tried.iter().any(|tried| Rc::ptr_eq(tried, place)));
         let place = place.ok_or(fault)?;
-        let port = lane.port_of(&place);
-        t.tale.asks(&place, port);
-        t.origin = self.connect(&place, port, key);
+        t.tale.asks(&place, lane.port_of(&place));
+        t.origin = self.connect(&lane, &place, key);
         if t.origin.is_none() {
             lane.meter.connect_errors.add(1);
         } else {

@@ -24,6 +24,7 @@ use crate::log::writer::Log;
 use crate::meter::Book;
 use crate::road::RoadConfig;
 use crate::target::{Board, TargetKey, TargetState};
+use crate::tls::secured::Secured;
 
 /// Routes as published, with the sockets and target states that belong to them.
 #[derive(Debug, Default)]
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
 pub(crate) struct PlannedBalancer {
     pub(crate) routes: Arc<BalancerRoutes>,
     pub(crate) states: Vec<Arc<TargetState>>,
+    /// In the order of its listeners.
+    pub(crate) secured: Vec<Secured>,
 }
 
 /// A bound socket and what is served on it.

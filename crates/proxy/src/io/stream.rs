@@ -1,7 +1,7 @@
 //! One end of a connection as the road drives it.
 //!
-//! Owns the socket and what is known of its readiness (edge-triggered: an event is told once). Must never wait. TLS
-//! will be a second variant of [`Transport`]: nothing outside this file knows what bytes look like on the wire.
+//! Owns the socket and what is known of its readiness (edge-triggered: an event is told once). Must never wait.
+//! Nothing outside this file and `tls.rs` knows what bytes look like on the wire.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,6 +10,10 @@ use std::time::Duration;
 use rustix::event::epoll::EventFlags;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+
+use super::tls::{Shaking, Tls};
 
 /// What every connection is registered for, once.
 pub(super) const INTEREST: EventFlags =
@@ -18,6 +22,7 @@ pub(super) const INTEREST: EventFlags =
 #[derive(Debug)]
 enum Transport {
     Plain(OwnedFd),
+    Tls(Box<Tls>),
 }
 
 /// A connection and its readiness.
@@ -53,11 +58,20 @@ pub(super) enum Write {
 
 impl Stream {
     pub(super) fn plain(fd: OwnedFd) -> Self {
-        Self { transport: Transport::Plain(fd), readable: false, writable: true, ended: false, broken: false }
+        Self::over(Transport::Plain(fd))
     }
 
-    /// Begins to connect; an event tells when that is done.
-    pub(super) fn connect(address: SocketAddr) -> Result<Self, Errno> {
+    /// A client that is to speak TLS; reading goes on with the handshake.
+    pub(super) fn tls(fd: OwnedFd, session: UnbufferedServerConnection) -> Self {
+        Self::over(Transport::Tls(Box::new(Tls::server(fd, session))))
+    }
+
+    fn over(transport: Transport) -> Self {
+        Self { transport, readable: false, writable: true, ended: false, broken: false }
+    }
+
+    /// Begins to connect; an event tells when that is done. With a session, the handshake comes after it.
+    pub(super) fn connect(address: SocketAddr, session: Option<UnbufferedClientConnection>) -> Result<Self, Errno> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
@@ -66,7 +80,10 @@ impl Stream {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(error) => return Err(error),
         }
-        let mut stream = Self::plain(fd);
+        let mut stream = match session {
+            Some(session) => Self::over(Transport::Tls(Box::new(Tls::client(fd, session)))),
+            None => Self::plain(fd),
+        };
         stream.writable = false;
         Ok(stream)
     }
@@ -79,6 +96,32 @@ impl Stream {
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         match &self.transport {
             Transport::Plain(fd) => fd.as_fd(),
+            Transport::Tls(tls) => tls.fd.as_fd(),
+        }
+    }
+
+    /// Goes on with the handshake, where there is one.
+    pub(super) fn shake(&mut self, scratch: &mut [u8]) -> Shaking {
+        match &mut self.transport {
+            Transport::Plain(_) => Shaking::Done,
+            Transport::Tls(tls) => {
+                let shaking = tls.shake(scratch, self.ended, &mut self.readable);
+                self.writable &= tls.is_flushed();
+                shaking
+            }
+        }
+    }
+
+    /// Whether its handshake is not complete.
+    pub(super) fn is_handshaking(&self) -> bool {
+        matches!(&self.transport, Transport::Tls(tls) if tls.is_handshaking())
+    }
+
+    /// Whether the kernel has taken everything that was written.
+    pub(super) fn is_flushed(&self) -> bool {
+        match &self.transport {
+            Transport::Plain(_) => true,
+            Transport::Tls(tls) => tls.is_flushed(),
         }
     }
 
@@ -89,14 +132,27 @@ impl Stream {
         self.ended |= flags.intersects(EventFlags::RDHUP) || broken;
         self.readable |= flags.intersects(EventFlags::IN) || self.ended;
         self.writable |= flags.intersects(EventFlags::OUT) || broken;
+        if let Transport::Tls(tls) = &mut self.transport
+            && self.writable
+            && !tls.is_flushed()
+        {
+            // What it does to a broken one shows at the next read or write.
+            tls.flush();
+            self.writable = tls.is_flushed();
+        }
     }
 
     /// Reads what is there. A short read means that there is no more, unless the peer has ended its side.
     pub(super) fn read(&mut self, into: &mut [u8]) -> Read {
         let room = into.len();
-        let got = match &self.transport {
+        let got = match &mut self.transport {
             Transport::Plain(fd) => {
-                retry_on_intr(|| rustix::net::recv(fd, &mut *into, RecvFlags::empty())).map(|(_, got)| got)
+                retry_on_intr(|| rustix::net::recv(&*fd, &mut *into, RecvFlags::empty())).map(|(_, got)| got)
+            }
+            Transport::Tls(tls) => {
+                let read = tls.read(into, self.ended, &mut self.readable);
+                self.writable &= tls.is_flushed();
+                return read;
             }
         };
         match got {
@@ -121,8 +177,13 @@ impl Stream {
 
     /// Writes what is taken at once.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Write {
-        let took = match &self.transport {
-            Transport::Plain(fd) => retry_on_intr(|| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)),
+        let took = match &mut self.transport {
+            Transport::Plain(fd) => retry_on_intr(|| rustix::net::send(&*fd, bytes, SendFlags::NOSIGNAL)),
+            Transport::Tls(tls) => {
+                let wrote = tls.write(bytes);
+                self.writable = tls.is_flushed() && !matches!(wrote, Write::Broken);
+                return wrote;
+            }
         };
         match took {
             Ok(took) => {
@@ -141,9 +202,19 @@ impl Stream {
     }
 
     /// Tells the peer that nothing more will come.
-    pub(super) fn finish(&self) {
-        // A connection that is gone already needs no telling.
-        let _ = rustix::net::shutdown(self.fd(), Shutdown::Write);
+    pub(super) fn finish(&mut self) {
+        match &mut self.transport {
+            // A connection that is gone already needs no telling.
+            Transport::Plain(fd) => drop(rustix::net::shutdown(&*fd, Shutdown::Write)),
+            Transport::Tls(tls) => tls.finish(),
+        }
+    }
+
+    /// Before an orderly close: TLS tells the peer that nothing is missing; plain bytes have no words for it.
+    pub(super) fn part(&mut self) {
+        if let Transport::Tls(tls) = &mut self.transport {
+            tls.finish();
+        }
     }
 
     /// Makes closing a reset, so that the peer cannot take what it got for everything.

@@ -22,6 +22,8 @@ use crate::log::Side;
 use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
 use crate::proto::emit::Forwarded;
 use crate::target::{TargetKey, TargetState};
+use crate::tls::back::Back;
+use crate::tls::front::Front;
 use crate::upstream::Shelf;
 
 /// One target as a worker knows it.
@@ -36,7 +38,15 @@ pub(super) struct Place {
     pub(super) phase: Cell<Phase>,
     /// Not in Routes any more.
     pub(super) gone: Cell<bool>,
-    shelves: RefCell<BTreeMap<u16, Shelf>>,
+    shelves: RefCell<BTreeMap<Via, Shelf>>,
+}
+
+/// How a place is reached: only connections that are reached the same way may stand for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Via {
+    pub(super) port: u16,
+    /// The number of the TLS settings; 0 for none.
+    tls: u64,
 }
 
 impl Place {
@@ -45,17 +55,21 @@ impl Place {
         !self.gone.get() && self.phase.get() == Phase::Serving
     }
 
-    pub(super) fn lend(&self, port: u16) -> Option<u64> {
-        self.shelves.borrow_mut().get_mut(&port)?.lend()
+    pub(super) fn lend(&self, via: Via) -> Option<u64> {
+        self.shelves.borrow_mut().get_mut(&via)?.lend()
     }
 
-    pub(super) fn shelve(&self, port: u16, key: u64) -> bool {
-        self.keeps() && self.shelves.borrow_mut().entry(port).or_default().put(key)
+    pub(super) fn shelve(&self, via: Via, key: u64) -> bool {
+        self.keeps() && self.shelves.borrow_mut().entry(via).or_default().put(key)
     }
 
-    pub(super) fn unshelve(&self, port: u16, key: u64) {
-        if let Some(shelf) = self.shelves.borrow_mut().get_mut(&port) {
-            shelf.remove(key);
+    pub(super) fn unshelve(&self, via: Via, key: u64) {
+        let mut shelves = self.shelves.borrow_mut();
+        let Some(shelf) = shelves.get_mut(&via) else { return };
+        shelf.remove(key);
+        // Every change of TLS settings has a number of its own.
+        if shelf.is_empty() {
+            shelves.remove(&via);
         }
     }
 
@@ -105,6 +119,10 @@ pub(super) struct Lane {
     pub(super) idle: Duration,
     /// What the log says of it.
     pub(super) side: Arc<Side>,
+    /// How clients are spoken to in TLS.
+    pub(super) front: Option<Arc<Front>>,
+    /// How instances are.
+    pub(super) back: Option<Arc<Back>>,
 }
 
 impl Lane {
@@ -117,6 +135,7 @@ impl Lane {
             // A zone without instances has no number: nobody is in reach.
             Some(zone) => Scope::Zone(balancer.zones.iter().position(|z| z == zone).unwrap_or(usize::MAX)),
         };
+        let secured = gate.balancer.secured.get(gate.listener_index);
         Self {
             balancer: Rc::clone(balancer),
             listener: listener.clone(),
@@ -131,6 +150,8 @@ impl Lane {
                 idle: routes.idle_timeout,
                 has_instances: !routes.targets.is_empty(),
             }),
+            front: secured.and_then(|secured| secured.front.clone()),
+            back: secured.and_then(|secured| secured.back.clone()),
         }
     }
 
@@ -144,9 +165,10 @@ impl Lane {
         self.listener.protocol.sees_requests()
     }
 
-    /// The port on that instance.
-    pub(super) fn port_of(&self, place: &Place) -> u16 {
-        place.port.unwrap_or(self.listener.instance_port.number())
+    /// How that instance is reached.
+    pub(super) fn via(&self, place: &Place) -> Via {
+        let port = place.port.unwrap_or(self.listener.instance_port.number());
+        Via { port, tls: self.back.as_ref().map_or(0, |back| back.number) }
     }
 
     /// Chooses an instance that `passed` does not name.

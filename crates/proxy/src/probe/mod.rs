@@ -12,7 +12,6 @@ mod answer;
 mod drive;
 mod rounds;
 mod talk;
-mod tls;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -81,7 +80,7 @@ impl Prober {
         let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let shared =
             Arc::new(Shared { inbox: Mutex::default(), verdicts: Mutex::default(), panics: AtomicU64::new(0), wake });
-        let settings = tls::settings().map_err(io::Error::other)?;
+        let settings = crate::tls::back::for_checks().map_err(io::Error::other)?;
         let parts = drive::Parts { board, shared: Arc::clone(&shared), tell: on_transition, settings };
         let drive = drive::Drive::new(parts)?;
         let thread = std::thread::Builder::new().name("prober".into()).spawn(move || drive.run())?;

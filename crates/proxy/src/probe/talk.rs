@@ -1,7 +1,7 @@
 //! One check as a conversation: bytes in, bytes out, a verdict at the end. Without I/O, so that tests need no sockets.
 //!
 //! Owns what is said in each protocol. Must never wait or count time: the timeout is [`super::drive`]'s.
-//! Next: [`super::answer`], which judges HTTP, and [`super::tls`].
+//! Next: [`super::answer`], which judges HTTP, and [`crate::tls::back`].
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -178,8 +178,8 @@ fn cut(text: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::tls::settings;
     use super::*;
+    use crate::tls::back::for_checks as settings;
 
     fn talk(target: &str, address: &str) -> Talk {
         Talk::new(&HealthTarget::parse(target).unwrap(), address.parse().unwrap(), &settings().unwrap()).unwrap()

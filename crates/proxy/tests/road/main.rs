@@ -11,3 +11,5 @@ mod messages;
 mod origin;
 mod rig;
 mod tcp;
+mod tls;
+mod tls_rig;

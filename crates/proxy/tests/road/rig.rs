@@ -63,6 +63,8 @@ impl Rig {
             protocol,
             instance_port: Port::new(1).unwrap(),
             instance_protocol: protocol,
+            tls: None,
+            instance_tls: None,
         };
         let routes = BalancerRoutes {
             name: balancer_name(),

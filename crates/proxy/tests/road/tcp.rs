@@ -15,7 +15,7 @@ fn rig(zones: &[&str]) -> Rig {
 }
 
 /// An instance that sends back what it gets, and its end.
-fn mirror() -> SocketAddr {
+pub fn mirror() -> SocketAddr {
     let listener = TcpListener::bind((address(), 0)).unwrap();
     let at = listener.local_addr().unwrap();
     thread::spawn(move || {

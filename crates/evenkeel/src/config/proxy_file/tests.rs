@@ -161,11 +161,29 @@ fn mistakes_are_named_with_their_line_and_key() {
     check(&change("[[balancer.listener]]\nport = 80\n", ""), "line 1: balancer `web` needs a `[[balancer.listener]]`");
     check(&change("80", "0"), "line 5: `port` is 0; it must be from 1 to 65535");
     check(&change("80", "65536"), "line 5: `port` is 65536;");
-    check(&add("protocol = \"udp\""), "line 6: `protocol` must be `http` or `tcp`");
-    check(&add("protocol = \"https\""), "line 6: `protocol` must be `http` or `tcp`: a file has no certificates");
+    check(&add("protocol = \"udp\""), "line 6: `protocol` must be `http`, `https`, `tcp` or `ssl`");
+    check(&add("protocol = \"https\""), "line 5: `certificates` is missing: `https` and `ssl` need at least one");
+    check(&add("certificates = []"), "line 6: `certificates` is for listeners whose `protocol` is `https` or `ssl`");
+    check(&add("oldest_tls = \"1.3\""), "line 6: `oldest_tls` is for listeners whose `protocol`");
+    check(&add("protocol = \"ssl\"\noldest_tls = \"1.1\""), "line 7: `oldest_tls` must be `1.2` or `1.3`");
+    check(&add("instance_tls = {}"), "line 6: `instance_tls` is for listeners whose `instance_protocol` is `https`");
+    let secure = "instance_protocol = \"https\"\n";
+    check(&add(&format!("{secure}instance_tls = {{ verify = true }}")), "line 7: `instance_tls` needs `ca`");
+    check(
+        &add(&format!("{secure}instance_tls = {{ verify = false, ca = \"x\" }}")),
+        "line 7: `ca` is for `verify = true`",
+    );
+    check(
+        &add(&format!("{secure}instance_tls = {{ name = \"a b\" }}")),
+        "line 7: `instance_tls` is refused: `a b` is no name",
+    );
+    check(
+        &add(&format!("{secure}instance_tls = {{ ca = \"/nowhere\" }}")),
+        "line 7: `ca` `/nowhere` cannot be read: No such",
+    );
     check(
         &add("instance_protocol = \"tcp\""),
-        "line 6: `instance_protocol` must be `http`, as the listener's protocol",
+        "line 6: `instance_protocol` must be `http` or `https`, as the listener's protocol",
     );
     check(&add("[[balancer.listener]]\nport = 80\n"), "line 7: `port` 80 has a listener already");
     check(
@@ -242,4 +260,48 @@ fn what_left_the_file_drains() {
         Arc::ptr_eq(back.balancers.values().next().unwrap(), before.balancers.values().next().unwrap()),
         "unchanged is shared"
     );
+}
+
+#[test]
+fn certificates_are_read_beside_the_file_and_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let made = || {
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        (pem("CERTIFICATE", made.cert.der()), pem("PRIVATE KEY", &made.signing_key.serialize_der()))
+    };
+    let ((chain, key), (_, other)) = (made(), made());
+    write("web.pem", &chain);
+    write("web.key", &key);
+    write("other.key", &other);
+    let file = |more: &str| {
+        let base = "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\n[[balancer.listener]]\nport = 443\n";
+        parse_in(&format!("{base}protocol = \"https\"\n{more}"), folder.path(), 1)
+    };
+    let good = file("certificates = [{ chain = \"web.pem\", key = \"web.key\" }]\noldest_tls = \"1.3\"").unwrap();
+    let listener = &good.routes.balancers.values().next().unwrap().listeners[0];
+    let front = listener.tls.as_ref().unwrap();
+    assert_eq!(&*front.certificates[0].chain_pem, chain);
+    assert_eq!((front.oldest, listener.instance_protocol), (evenkeel_core::routes::TlsVersion::Tls13, Protocol::Http));
+    assert!(!format!("{good:?}").contains(&key[40..80]), "a key is shown");
+    let refusal = |more: &str| file(more).map(drop).unwrap_err().to_string();
+    let said = refusal(
+        "certificates = [\n{ chain = \"web.pem\", key = \"web.key\" },\n{ chain = \"web.pem\", key = \"other.key\" }]",
+    );
+    let rule = "`certificates` is refused: certificate 1 has a key that does not match its certificate";
+    assert_eq!(said, format!("line 9: {rule}"));
+    let said = refusal("certificates = [{ chain = \"web.pem\", key = \"none.key\" }]");
+    assert!(said.starts_with("line 7: `key` `") && said.contains("none.key` cannot be read: No such file"), "{said}");
+    let said = refusal("certificates = [{ chain = \".\", key = \"web.key\" }]");
+    assert!(said.ends_with("it must be a file of at most 1048576 bytes"), "{said}");
+    let verified = "certificates = [{ chain = \"web.pem\", key = \"web.key\" }]\ninstance_protocol = \"https\"\n";
+    let good = file(&format!("{verified}instance_tls = {{ ca = \"web.pem\", name = \"a.example\" }}")).unwrap();
+    let back = good.routes.balancers.values().next().unwrap().listeners[0].instance_tls.clone().unwrap();
+    assert_eq!((back.ca_pem.as_deref(), back.name.as_deref()), (Some(chain.as_str()), Some("a.example")));
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }

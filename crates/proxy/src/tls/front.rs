@@ -1,0 +1,148 @@
+//! TLS towards clients: which certificate is shown, and how sessions are resumed.
+//!
+//! Owns the server side's settings. Must never hold a connection, and must never name a key in an error.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use evenkeel_core::routes::{Certificate, TlsFront};
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys, ServerConfig};
+
+use super::der::{self, Facts};
+use super::{TlsFault, library, provider};
+
+/// How a listener speaks TLS. Connections that live keep the one they began with.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) config: Arc<ServerConfig>,
+}
+
+impl Front {
+    /// Settings for HTTP listeners (`speaks_http`) and others. Tickets of `before`, the listener's settings until now,
+    /// stay good, so that a new certificate does not cost every client a full handshake. Other listeners' tickets are
+    /// never good: a session of one balancer must not open another.
+    pub(crate) fn new(front: &TlsFront, speaks_http: bool, before: Option<&Self>) -> Result<Self, TlsFault> {
+        let resolver = Arc::new(Choice::new(identities(front)?)?);
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(super::versions(front.oldest))
+            .map_err(library)?
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
+        // Tickets alone: a store of sessions would be a lock between workers, and memory that clients command.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.ticketer = match before {
+            Some(before) => Arc::clone(&before.config.ticketer),
+            None => ticketer()?,
+        };
+        if speaks_http {
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        }
+        Ok(Self { config: Arc::new(config) })
+    }
+}
+
+/// Keys that change every six hours; a ticket is good for twelve at most. All workers share them.
+fn ticketer() -> Result<Arc<dyn ProducesTickets>, TlsFault> {
+    rustls::crypto::aws_lc_rs::Ticketer::new().map_err(library)
+}
+
+/// A certificate with its key, and what it says of itself.
+#[derive(Debug)]
+pub(super) struct Identity {
+    key: Arc<CertifiedKey>,
+    facts: Facts,
+}
+
+impl Identity {
+    /// What its user should know, though it is served.
+    pub(super) fn warning(&self, number: usize, now: SystemTime) -> Option<String> {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        if self.facts.not_after.is_some_and(|end| end < now) {
+            return Some(format!("certificate {number} has expired"));
+        }
+        if self.facts.not_before.is_some_and(|begin| begin > now) {
+            return Some(format!("certificate {number} is not yet valid"));
+        }
+        None
+    }
+}
+
+/// Reads all certificates, in their order.
+pub(super) fn identities(front: &TlsFront) -> Result<Vec<Identity>, TlsFault> {
+    if front.certificates.is_empty() {
+        return Err(TlsFault::NoCertificate);
+    }
+    front.certificates.iter().enumerate().map(|(at, certificate)| identity(at + 1, certificate)).collect()
+}
+
+fn identity(number: usize, certificate: &Certificate) -> Result<Identity, TlsFault> {
+    let bad_chain = |why: String| TlsFault::Chain { number, why };
+    let bad_key = |why: &str| TlsFault::Key { number, why: why.to_owned() };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate.chain_pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|error| bad_chain(format!("is no PEM: {error}")))?;
+    let Some(leaf) = chain.first() else { return Err(bad_chain("is empty: there is no `BEGIN CERTIFICATE`".into())) };
+    let facts = der::facts(leaf).ok_or_else(|| bad_chain("begins with what is no X.509 certificate".into()))?;
+    // The words of these errors are our own: the library's might quote the key.
+    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).map_err(|error| match error {
+        PemError::NoItemsFound if certificate.key_pem.contains("ENCRYPTED") => {
+            bad_key("is encrypted: it must be without a passphrase")
+        }
+        PemError::NoItemsFound => bad_key("is missing: there is no `BEGIN PRIVATE KEY`"),
+        _ => bad_key("is no PEM"),
+    })?;
+    let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => bad_key("does not match its certificate"),
+        Error::InvalidCertificate(why) => bad_chain(format!("begins with a certificate that is refused: {why:?}")),
+        _ => bad_key("is of a kind that is not known: it must be RSA, ECDSA or Ed25519"),
+    })?;
+    Ok(Identity { key: Arc::new(key), facts })
+}
+
+/// Which certificate is shown to whom.
+#[derive(Debug)]
+struct Choice {
+    first: Arc<CertifiedKey>,
+    exact: BTreeMap<Box<str>, Arc<CertifiedKey>>,
+    /// By what follows `*.`: it stands for one label (RFC 9525 §6.3).
+    wildcard: BTreeMap<Box<str>, Arc<CertifiedKey>>,
+}
+
+impl Choice {
+    fn new(identities: Vec<Identity>) -> Result<Self, TlsFault> {
+        let first = identities.first().map(|identity| Arc::clone(&identity.key)).ok_or(TlsFault::NoCertificate)?;
+        let (mut exact, mut wildcard) = (BTreeMap::new(), BTreeMap::new());
+        for Identity { key, facts } in identities {
+            for name in facts.names {
+                let name = name.to_ascii_lowercase();
+                let (table, name) = match name.strip_prefix("*.") {
+                    Some(parent) => (&mut wildcard, parent),
+                    None => (&mut exact, name.as_str()),
+                };
+                table.entry(name.into()).or_insert_with(|| Arc::clone(&key));
+            }
+        }
+        Ok(Self { first, exact, wildcard })
+    }
+
+    fn of(&self, name: Option<&str>) -> &Arc<CertifiedKey> {
+        let named = |name: &str| {
+            // The library has checked its form and lowered its case; this holds wherever it comes from.
+            let name = name.to_ascii_lowercase();
+            let parent = name.split_once('.').map(|(_, parent)| parent);
+            self.exact.get(name.as_str()).or_else(|| self.wildcard.get(parent?))
+        };
+        name.and_then(named).unwrap_or(&self.first)
+    }
+}
+
+impl ResolvesServerCert for Choice {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(self.of(hello.server_name())))
+    }
+}

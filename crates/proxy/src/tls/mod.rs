@@ -1,0 +1,82 @@
+//! TLS settings: from the PEM text of Routes to what connections are made with.
+//!
+//! Owns what is believed and shown, and says what is wrong with a certificate. Must never touch a socket: `io/tls.rs`
+//! does. Next: [`front`] towards clients, [`back`] towards instances, [`der`] for what a certificate says of itself.
+
+pub(crate) mod back;
+mod der;
+pub(crate) mod front;
+pub(crate) mod secured;
+
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use evenkeel_core::routes::{TlsBack, TlsFront, TlsVersion};
+use rustls::crypto::CryptoProvider;
+use thiserror::Error;
+
+/// What makes a listener's TLS settings useless. Completes "failed to listen: …".
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TlsFault {
+    /// HTTPS and SSL cannot be spoken without one.
+    #[error("TLS listeners need a certificate")]
+    NoCertificate,
+    /// The chain of a certificate.
+    #[error("certificate {number} has a chain that {why}")]
+    Chain {
+        /// Counted from 1.
+        number: usize,
+        /// The rule it breaks.
+        why: String,
+    },
+    /// The key of a certificate.
+    #[error("certificate {number} has a key that {why}")]
+    Key {
+        /// Counted from 1.
+        number: usize,
+        /// The rule it breaks.
+        why: String,
+    },
+    /// The authorities for instances.
+    #[error("the authorities for instances {0}")]
+    Authorities(String),
+    /// The name of instances.
+    #[error("`{0}` is no name that an instance could have")]
+    Name(String),
+    /// The library refuses, or has no randomness.
+    #[error("{0}")]
+    Library(String),
+}
+
+/// Whether a listener could be served with these; otherwise what is wrong. What is only worth a word is returned: a
+/// certificate that has expired is still shown, because clients that pin it go on working.
+pub fn check_front(front: &TlsFront, now: SystemTime) -> Result<Vec<String>, TlsFault> {
+    let identities = front::identities(front)?;
+    Ok(identities.iter().enumerate().filter_map(|(at, identity)| identity.warning(at + 1, now)).collect())
+}
+
+/// Whether instances could be spoken to with these; otherwise what is wrong.
+pub fn check_back(back: &TlsBack) -> Result<(), TlsFault> {
+    back::Back::new(back).map(drop)
+}
+
+/// The one crypto library, loaded once.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())))
+}
+
+fn versions(oldest: TlsVersion) -> &'static [&'static rustls::SupportedProtocolVersion] {
+    const NEWEST: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+    match oldest {
+        TlsVersion::Tls12 => rustls::ALL_VERSIONS,
+        TlsVersion::Tls13 => NEWEST,
+    }
+}
+
+fn library(error: rustls::Error) -> TlsFault {
+    TlsFault::Library(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,7 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
         name: lb.name.clone(),
         cross_zone: lb.attributes.cross_zone,
         idle_timeout: lb.attributes.idle_timeout,
+        desync: lb.attributes.desync,
         health_check: lb.health_check.clone(),
         nodes: enabled.chain(leaving).collect(),
         listeners: lb.listeners.iter().map(|l| listener(world.settings(), l)).collect(),
@@ -57,5 +58,7 @@ fn listener(settings: &Settings, listener: &Listener) -> ListenerRoute {
         protocol: listener.protocol,
         instance_port: listener.instance_port,
         instance_protocol: listener.instance_protocol,
+        proxy_protocol: None,
+        accept_proxy_from: Vec::new(),
     }
 }

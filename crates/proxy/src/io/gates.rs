@@ -12,9 +12,9 @@ use evenkeel_core::routes::Phase;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 
-use super::client::{Client, Presence, millis};
+use super::client::{Presence, millis};
+use super::greet::{self, Greeter};
 use super::listen::{self, Accepted, Bound};
-use super::pipe::Tunnel;
 use super::shared::Arrival;
 use super::slots::Slot;
 use super::stream::{INTEREST, Stream};
@@ -70,12 +70,13 @@ impl Worker {
             return;
         }
         self.arm(key, self.now + millis(lane.idle));
-        if lane.sees_requests() {
-            let client = Client::new(stream, peer, Rc::clone(gate), self.now, presence);
-            self.slots.put(key, Slot::Client(Box::new(client)));
-        } else {
-            self.drive_tunnel(key, Box::new(Tunnel::new(stream, lane, self.now, presence)));
+        if lane.listener.accept_proxy_from.iter().any(|range| range.contains(peer.ip())) {
+            let until = self.now + millis(lane.idle);
+            let greeter = Greeter::new(stream, peer, Rc::clone(gate), presence, until);
+            return self.slots.put(key, Slot::Greeter(Box::new(greeter)));
         }
+        let ends = greet::ends(&lane, peer);
+        self.begin(key, stream, ends, gate, lane, presence);
     }
 
     /// Rests accepting: without descriptors every wait would return at once, with nothing to be done.
@@ -130,6 +131,13 @@ impl Worker {
 
     /// Clients of listeners that are gone: idle ones are closed, others after the answer at hand.
     pub(super) fn wind_down(&mut self) {
+        for key in self.slots.keys(|slot| matches!(slot, Slot::Greeter(greeter) if !greeter.gate.open.get())) {
+            // Its first bytes may be there already; without them nothing is lost.
+            self.touch(key);
+            if matches!(self.slots.slot(key), Some(Slot::Greeter(_))) {
+                self.slots.remove(key);
+            }
+        }
         for key in self.slots.keys(|slot| matches!(slot, Slot::Client(client) if !client.gate.open.get())) {
             // A request that has arrived already is answered: closing on it would lose it.
             if let Some(Slot::Client(client)) = self.slots.slot(key) {

@@ -12,6 +12,7 @@ use super::stream::{Read, Stream, Write};
 use super::view::{Lane, Place};
 use super::worker::Worker;
 use crate::fault::Fault;
+use crate::proto::pp::{self, Ends};
 use crate::request::ATTEMPTS;
 use crate::tunnel::Pipe;
 
@@ -21,6 +22,8 @@ const TURNS: u32 = 32;
 /// A client, its instance, and the bytes between them.
 pub(super) struct Tunnel {
     pub(super) client: Stream,
+    /// Whom it speaks for, and where it came to.
+    ends: Ends,
     lane: Rc<Lane>,
     pub(super) origin: Option<Box<Origin>>,
     up: Pipe,
@@ -33,9 +36,10 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) fn new(client: Stream, lane: Rc<Lane>, now: u64, presence: Presence) -> Self {
+    pub(super) fn new(client: Stream, ends: Ends, lane: Rc<Lane>, now: u64, presence: Presence) -> Self {
         Self {
             client,
+            ends,
             lane,
             origin: None,
             up: Pipe::default(),
@@ -119,6 +123,11 @@ impl Worker {
                         t.lane.meter.requests.add(1);
                         t.lane.balancer.latency.record(t.began.elapsed());
                         t.tried = Vec::new();
+                        if let Some(version) = t.lane.listener.proxy_protocol {
+                            let mut header = Vec::new();
+                            pp::write(version, &t.ends, &mut header);
+                            t.up.keep(&header);
+                        }
                     }
                 }
             }

@@ -38,6 +38,7 @@ impl Counter {
 #[derive(Debug, Default)]
 pub(crate) struct NodeBlock {
     pub(crate) requests: Counter,
+    pub(crate) desync: Counter,
     pub(crate) from_instance: [Counter; 5],
     pub(crate) from_balancer: [Counter; Fault::COUNT],
     pub(crate) connect_errors: Counter,
@@ -198,6 +199,8 @@ impl BalancerMeters {
 pub struct NodeMeters {
     /// Requests that were understood (HTTP), or connections made to an instance (TCP).
     pub requests: u64,
+    /// Requests that were not compliant, carried on or refused: DesyncMitigationMode_NonCompliant_Request_Count.
+    pub desync: u64,
     /// Answers relayed from instances, by class: index 0 is 1xx, 4 is 5xx and anything above.
     pub from_instance: [u64; 5],
     /// Failures by cause, whether they ended in an answer of the balancer's own or in a cut connection.
@@ -221,6 +224,7 @@ pub struct NodeMeters {
 impl NodeMeters {
     fn add(&mut self, block: &NodeBlock) {
         self.requests += block.requests.value();
+        self.desync += block.desync.value();
         for (total, count) in self.from_instance.iter_mut().zip(&block.from_instance) {
             *total += count.value();
         }
@@ -240,6 +244,7 @@ impl NodeMeters {
 
     fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
+        self.desync += other.desync;
         for (total, count) in self.from_instance.iter_mut().zip(&other.from_instance) {
             *total += count;
         }

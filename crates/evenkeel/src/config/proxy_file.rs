@@ -40,9 +40,7 @@ use std::time::Duration;
 
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Malformed, Port, ZoneName};
 use evenkeel_core::noun::{DesyncMode, HealthCheck, HealthTarget, Protocol};
-use evenkeel_core::routes::{
-    AddressRange, BalancerRoutes, ListenerRoute, Node, Phase, ProxyProtocol, Routes, Target,
-};
+use evenkeel_core::routes::{AddressRange, BalancerRoutes, ListenerRoute, Node, Phase, ProxyProtocol, Routes, Target};
 use evenkeel_core::time::Timestamp;
 use evenkeel_proxy::target::TargetKey;
 use serde::Deserialize;

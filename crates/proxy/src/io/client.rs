@@ -236,6 +236,7 @@ impl Worker {
         if !Rc::ptr_eq(&lane, &c.lane) {
             c.lane = Rc::clone(&lane);
         }
+        c.session.guard_by(c.lane.desync());
         if self.is_closing(c) {
             c.session.make_last();
         }
@@ -461,6 +462,9 @@ impl Worker {
         if notes.request {
             meter.requests.add(1);
             c.began = Some(Instant::now());
+        }
+        if notes.desync.is_some() {
+            meter.desync.add(1);
         }
         if notes.retried {
             meter.retries.add(1);

@@ -299,7 +299,10 @@ mod tests {
     }
 
     fn any_ip() -> impl Strategy<Value = IpAddr> {
-        prop_oneof![any::<u32>().prop_map(|n| Ipv4Addr::from_bits(n).into()), any::<u128>().prop_map(|n| IpAddr::from(Ipv6Addr::from_bits(n)).to_canonical())]
+        prop_oneof![
+            any::<u32>().prop_map(|n| Ipv4Addr::from_bits(n).into()),
+            any::<u128>().prop_map(|n| IpAddr::from(Ipv6Addr::from_bits(n)).to_canonical())
+        ]
     }
 
     proptest! {

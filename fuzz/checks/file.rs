@@ -9,7 +9,9 @@ pub fn proxy_file(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match proxy_file::parse(text, 1) {
         Ok(file) => assert_eq!(proxy_file::parse(text, 1).ok().map(|again| again.routes), Some(file.routes)),
-        Err(BadFile::Line { line, why }) => assert!(line <= text.lines().count() + 1 && !why.is_empty(), "{line}: {why}"),
+        Err(BadFile::Line { line, why }) => {
+            assert!(line <= text.lines().count() + 1 && !why.is_empty(), "{line}: {why}")
+        }
         Err(BadFile::Io(error)) => panic!("nothing was read from disk: {error}"),
     }
 }

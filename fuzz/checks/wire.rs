@@ -19,8 +19,11 @@ const FORWARDED: Forwarded = Forwarded {
     port: 80,
 };
 
-/// The targets, by the names of their corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 4] = [
+/// A target: the name of its corpus, and what must hold.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 4] = [
     ("request_head", request_head),
     ("chunked_body", chunked_body),
     ("response_head", response_head),
@@ -163,7 +166,8 @@ pub fn proxy_header(data: &[u8]) {
         let mut out = Vec::new();
         pp::write(version, &ends, &mut out);
         let Greeting::Read { len, ends: Some(again) } = pp::read(&out) else { return };
-        let same = |a: SocketAddr, b: SocketAddr| (a.ip().to_canonical(), a.port()) == (b.ip().to_canonical(), b.port());
+        let same =
+            |a: SocketAddr, b: SocketAddr| (a.ip().to_canonical(), a.port()) == (b.ip().to_canonical(), b.port());
         assert!(len == out.len() && same(again.source, ends.source) && same(again.destination, ends.destination));
     }
 }

@@ -54,6 +54,7 @@ impl Counter {
 #[derive(Debug, Default)]
 pub(crate) struct NodeBlock {
     pub(crate) requests: Counter,
+    pub(crate) desync: Counter,
     pub(crate) from_instance: [Counter; 5],
     pub(crate) from_balancer: [Counter; Fault::COUNT],
     pub(crate) connect_errors: Counter,
@@ -63,6 +64,7 @@ pub(crate) struct NodeBlock {
     pub(crate) bytes_out: Counter,
     pub(crate) open_clients: Counter,
     pub(crate) accepted: Counter,
+    pub(crate) handshake_errors: Counter,
     latency: [Counter; LATENCY_STEPS],
     latency_us: Counter,
 }
@@ -76,7 +78,6 @@ impl NodeBlock {
         }
         self.latency_us.add(micros);
     }
-    pub(crate) handshake_errors: Counter,
 }
 
 /// One worker's counts for one target.
@@ -230,6 +231,8 @@ impl BalancerMeters {
 pub struct NodeMeters {
     /// Requests that were understood (HTTP), or connections made to an instance (TCP).
     pub requests: u64,
+    /// Requests that were not compliant, carried on or refused: DesyncMitigationMode_NonCompliant_Request_Count.
+    pub desync: u64,
     /// Answers relayed from instances, by class: index 0 is 1xx, 4 is 5xx and anything above.
     pub from_instance: [u64; 5],
     /// Failures by cause, whether they ended in an answer of the balancer's own or in a cut connection.
@@ -259,6 +262,7 @@ pub struct NodeMeters {
 impl NodeMeters {
     fn add(&mut self, block: &NodeBlock) {
         self.requests += block.requests.value();
+        self.desync += block.desync.value();
         for (total, count) in self.from_instance.iter_mut().zip(&block.from_instance) {
             *total += count.value();
         }
@@ -284,6 +288,7 @@ impl NodeMeters {
 
     fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
+        self.desync += other.desync;
         for (total, count) in self.from_instance.iter_mut().zip(&other.from_instance) {
             *total += count;
         }

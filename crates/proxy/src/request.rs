@@ -8,9 +8,13 @@
 //! Read in this order: [`Session::client_bytes`] → `begin` → [`Session::lent`] → [`Session::origin_bytes`] →
 //! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
 
+use evenkeel_core::noun::DesyncMode;
+
 use crate::fault::{Fault, Retry};
 use crate::log::Said;
 use crate::proto::emit::{self, Forwarded, Relay};
+use crate::proto::field::{Field, Name};
+use crate::proto::guard::{self, Finding, Treatment};
 use crate::proto::{BodyReader, Framing, Parsed, Piece, RequestHead, ResponseHead, Scanner};
 
 /// Bytes of a request's body that are held to be sent again; with more the request is not retried once it was sent.
@@ -34,6 +38,8 @@ pub struct Session {
     eof: bool,
     /// The exchange at hand is the last one.
     last: bool,
+    /// What becomes of requests that others may read in another way.
+    mode: DesyncMode,
     notes: Notes,
     /// Somebody keeps a log.
     watched: bool,
@@ -69,6 +75,8 @@ struct Exchange {
     to_head: bool,
     minor: u8,
     persists: bool,
+    /// Nothing may follow it on the instance's connection.
+    alone: bool,
     body: BodyReader,
     chunked: bool,
     /// The instance takes no more of the request, but may still answer.
@@ -148,6 +156,8 @@ pub struct Notes {
     pub retried: bool,
     /// Something failed for good.
     pub fault: Option<Fault>,
+    /// A request was not compliant, whatever became of it.
+    pub desync: Option<Finding>,
 }
 
 impl Session {
@@ -173,6 +183,11 @@ impl Session {
         if self.watched {
             self.said = Said::unclear(bytes).map(Box::new);
         }
+    }
+
+    /// Sets what becomes of requests, from the next one on, that others may read in another way.
+    pub fn guard_by(&mut self, mode: DesyncMode) {
+        self.mode = mode;
     }
 
     /// Bytes of the client. Call only while [`Session::wants_client`].
@@ -207,28 +222,63 @@ impl Session {
 
     /// Reads a head, and what is there of its body; returns the bytes used.
     fn read_heads(&mut self, bytes: &[u8], front: &Forwarded, out: &mut Vec<u8>) -> usize {
-        match RequestHead::read(bytes, &mut self.scanner) {
-            Parsed::More => 0,
-            Parsed::Refused(fault) => {
-                self.keep_unclear(bytes);
-                self.fail(fault, out);
-                bytes.len()
-            }
+        let left = match RequestHead::read(bytes, &mut self.scanner) {
+            Parsed::More => bytes.len(),
             Parsed::Head(head) => {
-                self.scanner = Scanner::default();
-                self.begin(bytes, &head, front);
                 let body = &bytes[head.len..];
-                let left = self.feed_request(body, out);
-                let waiting = self.exchange.as_ref().is_some_and(|e| !e.body.is_done());
-                if head.expects_continue && waiting && self.ending.is_none() {
-                    out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-                }
-                bytes.len() - left
+                self.enter(bytes, &head, head.finding, body, front, out)
             }
-        }
+            Parsed::Refused(fault) => match guard::rescue(bytes, self.mode) {
+                Ok(rescued) => {
+                    let body = &bytes[rescued.used..];
+                    self.enter(&rescued.clean, &rescued.head, rescued.finding, body, front, out)
+                }
+                Err(finding) => {
+                    self.keep_unclear(bytes);
+                    self.notes.desync = Some(finding).filter(|finding| !finding.is_compliant());
+                    self.fail(fault, out);
+                    0
+                }
+            },
+        };
+        bytes.len() - left
     }
 
-    fn begin(&mut self, bytes: &[u8], head: &RequestHead, front: &Forwarded) {
+    /// Takes on a request whose head is understood, unless the mode refuses it; returns the bytes left of `body`.
+    fn enter(
+        &mut self,
+        bytes: &[u8],
+        head: &RequestHead,
+        finding: Finding,
+        body: &[u8],
+        front: &Forwarded,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        self.scanner = Scanner::default();
+        let mut alone = false;
+        if !finding.is_compliant() {
+            self.notes.desync = Some(finding);
+            match guard::treat(finding, self.mode) {
+                Treatment::Pass => {}
+                Treatment::PassAlone => alone = true,
+                Treatment::Refuse => {
+                    self.keep_unclear(bytes);
+                    self.fail(Fault::BadRequest, out);
+                    return 0;
+                }
+            }
+        }
+        self.last |= alone;
+        self.begin(bytes, head, alone, front);
+        let left = self.feed_request(body, out);
+        let waiting = self.exchange.as_ref().is_some_and(|e| !e.body.is_done());
+        if head.expects_continue && waiting && self.ending.is_none() {
+            out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        left
+    }
+
+    fn begin(&mut self, bytes: &[u8], head: &RequestHead, alone: bool, front: &Forwarded) {
         let mut up = Vec::new();
         emit::request(bytes, head, front, &mut up);
         self.notes.request = true;
@@ -245,6 +295,7 @@ impl Session {
             to_head: head.is_head,
             minor: head.minor,
             persists: head.persists(),
+            alone,
             body: BodyReader::new(head.framing),
             chunked: head.framing == Framing::Chunked,
             deaf: false,
@@ -400,6 +451,10 @@ impl Session {
     /// Bytes of the instance. Call only while [`Session::wants_origin`].
     pub fn origin_bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let Some(exchange) = &mut self.exchange else { return };
+        if !exchange.accepted {
+            // It cannot be an answer to what was not sent: whatever it belongs to, the connection is not to be used.
+            return self.failed(Fault::ClosedBeforeAnswer, out);
+        }
         exchange.heard = true;
         let Answer::Head { held, .. } = &mut exchange.answer else { return self.feed_answer(bytes, out) };
         if held.is_empty() {
@@ -466,7 +521,16 @@ impl Session {
         self.notes.answered = Some(head.status);
         exchange.whole = false;
         exchange.forget_sent();
-        exchange.answer = Answer::Body { reader: BodyReader::new(head.framing), framing, reuse: head.persists() };
+        // Nobody but the instance knows whether it sends a body where there is none to be: after HEAD, or announced in a
+        // 204 or 304. What it sends too late to be seen here would be taken for the next answer.
+        let announced = |field: &Field| match field.kind {
+            Name::TransferEncoding => true,
+            Name::ContentLength => field.value.of(bytes).iter().any(|digit| *digit != b'0'),
+            _ => false,
+        };
+        let ghost = head.framing == Framing::None && (exchange.to_head || head.fields.iter().any(announced));
+        let reuse = head.persists() && !exchange.alone && !ghost;
+        exchange.answer = Answer::Body { reader: BodyReader::new(head.framing), framing, reuse };
     }
 
     fn feed_answer(&mut self, bytes: &[u8], out: &mut Vec<u8>) {

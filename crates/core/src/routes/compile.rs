@@ -41,6 +41,7 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
         name: lb.name.clone(),
         cross_zone: lb.attributes.cross_zone,
         idle_timeout: lb.attributes.idle_timeout,
+        desync: lb.attributes.desync,
         health_check: lb.health_check.clone(),
         nodes: enabled.chain(leaving).collect(),
         listeners: lb.listeners.iter().map(|l| listener(world.settings(), l)).collect(),
@@ -59,5 +60,7 @@ fn listener(settings: &Settings, listener: &Listener) -> ListenerRoute {
         instance_protocol: listener.instance_protocol,
         tls: None,
         instance_tls: None,
+        proxy_protocol: None,
+        accept_proxy_from: Vec::new(),
     }
 }

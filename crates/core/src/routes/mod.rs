@@ -4,9 +4,11 @@
 //! beside it, by name, so that a new snapshot costs no pool, count or verdict. Where it comes from: [`compile`].
 
 pub mod compile;
+pub mod range;
 mod tls;
 
 pub use compile::compile;
+pub use range::AddressRange;
 pub use tls::{Certificate, TlsBack, TlsFront, TlsVersion};
 
 use std::collections::BTreeMap;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{InstanceId, LoadBalancerName, Port, ZoneName};
-use crate::noun::{HealthCheck, Protocol};
+use crate::noun::{DesyncMode, HealthCheck, Protocol};
 use crate::time::Timestamp;
 
 /// Everything the road needs to know of intent. Serializable: each node keeps its last good one on disk.
@@ -38,6 +40,9 @@ pub struct BalancerRoutes {
     pub cross_zone: bool,
     /// How long a connection, client's or instance's, may carry nothing.
     pub idle_timeout: Duration,
+    /// What becomes of requests that others may read in another way.
+    #[serde(default)]
+    pub desync: DesyncMode,
     /// What each target is asked, and how often.
     pub health_check: HealthCheck,
     /// Where it listens: one address per enabled zone.
@@ -77,6 +82,23 @@ pub struct ListenerRoute {
     /// Whom to believe, where instances are spoken to in HTTPS or SSL. `None` as [`TlsBack::default`].
     #[serde(default)]
     pub instance_tls: Option<TlsBack>,
+    /// The header that tells an instance who its client is, before the first byte of a TCP connection; none for HTTP.
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Whose connections begin with such a header (either version). It is believed, and no connection from there goes
+    /// without; from everywhere else it is not understood at all.
+    #[serde(default)]
+    pub accept_proxy_from: Vec<AddressRange>,
+}
+
+/// A version of the PROXY protocol (haproxy.org, "The PROXY protocol", versions 1 and 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyProtocol {
+    /// A line of text, as AWS's `ProxyProtocol` policy sends it.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// One instance behind one load balancer.

@@ -19,6 +19,7 @@
 //! addresses = ["127.0.0.1"]            # where it listens; or [[balancer.node]] zone/address pairs
 //! cross_zone = false                   # spread over all zones from every node
 //! idle_timeout = 60                    # seconds, 1-4000
+//! desync = "defensive"                 # or "monitor", "strictest": requests that others may read in another way
 //! # As AWS's ConfigureHealthCheck: interval 5-300 s, timeout 2-60 s and below it, thresholds 2-10.
 //! # Default: TCP to the first listener's instance port, 30, 5, 2, 10.
 //! health_check = { target = "HTTP:9000/ping", interval = 10, timeout = 2, unhealthy = 2, healthy = 2 }
@@ -27,6 +28,8 @@
 //! port = 8000
 //! protocol = "http"                    # or "https", "tcp", "ssl"; default http
 //! instance_port = 9000                 # default: the same as `port`
+//! accept_proxy_from = ["10.0.0.0/8"]   # whose connections begin with a PROXY header, either version; default nobody
+//! send_proxy = "v1"                    # or "v2": sent to targets first; TCP listeners only; default nothing
 //!
 //! [[balancer.listener]]
 //! port = 8443
@@ -56,8 +59,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Malformed, Port, ZoneName};
-use evenkeel_core::noun::{HealthCheck, HealthTarget, Protocol};
-use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Node, Phase, Routes, Target};
+use evenkeel_core::noun::{DesyncMode, HealthCheck, HealthTarget, Protocol};
+use evenkeel_core::routes::{AddressRange, BalancerRoutes, ListenerRoute, Node, Phase, ProxyProtocol, Routes, Target};
 use evenkeel_core::time::Timestamp;
 use evenkeel_proxy::log::{Format, LogConfig};
 use evenkeel_proxy::target::TargetKey;
@@ -136,6 +139,7 @@ struct Balancer {
     #[serde(default)]
     cross_zone: bool,
     idle_timeout: Option<Spanned<i64>>,
+    desync: Option<Spanned<String>>,
     health_check: Option<Spanned<Check>>,
     #[serde(default)]
     listener: Vec<Listener>,
@@ -170,6 +174,9 @@ struct Listener {
     certificates: Option<Spanned<Vec<Spanned<CertificateEntry>>>>,
     oldest_tls: Option<Spanned<String>>,
     instance_tls: Option<Spanned<InstanceTls>>,
+    #[serde(default)]
+    accept_proxy_from: Vec<Spanned<String>>,
+    send_proxy: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -289,6 +296,7 @@ fn balancer(
         Some(seconds) => Duration::from_secs(number(seconds, "idle_timeout", 1, 4000)? as u64),
         None => Duration::from_secs(60),
     };
+    let desync = entry.desync.as_ref().map_or(Ok(DesyncMode::default()), desync)?;
     for node in &nodes {
         for listener in &listeners {
             let address = SocketAddr::new(node.address, listener.bind_port.number());
@@ -314,7 +322,8 @@ fn balancer(
         }
         targets.push(target);
     }
-    Ok(BalancerRoutes { name, cross_zone: entry.cross_zone, idle_timeout, health_check, nodes, listeners, targets })
+    let cross_zone = entry.cross_zone;
+    Ok(BalancerRoutes { name, cross_zone, idle_timeout, desync, health_check, nodes, listeners, targets })
 }
 
 /// `Err(None)` when there are none.
@@ -371,15 +380,24 @@ fn listeners(entries: &[Listener], files: &Files<'_>, warnings: &mut Vec<String>
         let instance_port = entry.instance_port.as_ref().map_or(Ok(port), |at| self::port(at, "instance_port"))?;
         let tls = tls::front(entry, protocol, files, warnings)?;
         let instance_tls = tls::back(entry, instance_protocol, files)?;
-        let bind_port = port;
+        let proxy_protocol = match &entry.send_proxy {
+            Some(text) if protocol.sees_requests() => {
+                return Err(wrong(text, "send_proxy", "needs `protocol = \"tcp\"`: HTTP has X-Forwarded-For"));
+            }
+            Some(text) => Some(proxy_protocol(text)?),
+            None => None,
+        };
+        let accept_proxy_from = entry.accept_proxy_from.iter().map(range).collect::<Result<_, _>>()?;
         listeners.push(ListenerRoute {
-            bind_port,
+            bind_port: port,
             port,
             protocol,
             instance_port,
             instance_protocol,
             tls,
             instance_tls,
+            proxy_protocol,
+            accept_proxy_from,
         });
     }
     Ok(listeners)
@@ -387,6 +405,27 @@ fn listeners(entries: &[Listener], files: &Files<'_>, warnings: &mut Vec<String>
 
 fn protocol(text: &Spanned<String>, key: &str) -> Result<Protocol, Wrong> {
     Protocol::parse(text.get_ref()).ok_or_else(|| wrong(text, key, "must be `http`, `https`, `tcp` or `ssl`"))
+}
+
+fn proxy_protocol(text: &Spanned<String>) -> Result<ProxyProtocol, Wrong> {
+    match text.get_ref().as_str() {
+        "v1" => Ok(ProxyProtocol::V1),
+        "v2" => Ok(ProxyProtocol::V2),
+        _ => Err(wrong(text, "send_proxy", "must be `v1` or `v2`")),
+    }
+}
+
+fn range(text: &Spanned<String>) -> Result<AddressRange, Wrong> {
+    text.get_ref().parse().map_err(|error| wrong(text, "accept_proxy_from", error))
+}
+
+fn desync(text: &Spanned<String>) -> Result<DesyncMode, Wrong> {
+    match text.get_ref().as_str() {
+        "monitor" => Ok(DesyncMode::Monitor),
+        "defensive" => Ok(DesyncMode::Defensive),
+        "strictest" => Ok(DesyncMode::Strictest),
+        _ => Err(wrong(text, "desync", "must be `monitor`, `defensive` or `strictest`")),
+    }
 }
 
 fn health_check(entry: Option<&Spanned<Check>>, port: Port) -> Result<HealthCheck, Wrong> {

@@ -196,7 +196,7 @@ impl Worker {
                 .filter(|_| !c.tried.is_empty())
         });
         let Some(place) = chosen else { return c.session.no_target(&mut self.out) };
-        c.tale.asks(&place, lane.port_of(&place));
+        c.tale.asks(&place, lane.via(&place).port);
         let idle = if c.tried.is_empty() { self.lend(&place, lane.via(&place), key) } else { None };
         c.origin = idle.or_else(|| self.connect(&lane, &place, key));
         match &c.origin {
@@ -250,6 +250,7 @@ impl Worker {
         if !Rc::ptr_eq(&lane, &c.lane) {
             c.lane = Rc::clone(&lane);
         }
+        c.session.guard_by(c.lane.desync());
         if self.is_closing(c) {
             c.session.make_last();
         }
@@ -492,6 +493,9 @@ impl Worker {
         if notes.request {
             meter.requests.add(1);
             c.began = Some(Instant::now());
+        }
+        if notes.desync.is_some() {
+            meter.desync.add(1);
         }
         if notes.retried {
             meter.retries.add(1);

@@ -11,11 +11,10 @@ use std::sync::{Arc, PoisonError};
 use evenkeel_core::routes::Phase;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use rustls::server::UnbufferedServerConnection;
 
-use super::client::{Client, HANDSHAKE_MS, Presence, millis};
+use super::client::{Presence, millis};
+use super::greet::{self, Greeter};
 use super::listen::{self, Accepted, Bound};
-use super::pipe::Tunnel;
 use super::shared::Arrival;
 use super::slots::Slot;
 use super::stream::{INTEREST, Stream};
@@ -64,35 +63,20 @@ impl Worker {
     pub(super) fn adopt(&mut self, gate: &Rc<GateView>, socket: OwnedFd, peer: SocketAddr) {
         let lane = Rc::clone(&gate.lane.borrow());
         let presence = Presence::new(&self.shared, self.index, &lane.meter);
-        let mut patience = millis(lane.idle);
-        let stream = match &lane.front {
-            None => Stream::plain(socket),
-            Some(front) => {
-                patience = patience.min(HANDSHAKE_MS);
-                // Only without randomness: then nobody can be served.
-                let Ok(session) = UnbufferedServerConnection::new(Arc::clone(&front.config)) else { return };
-                Stream::tls(socket, session)
-            }
-        };
+        let stream = Stream::plain(socket);
         let key = self.slots.add(Slot::Busy);
         if epoll::add(&self.epoll, stream.fd(), EventData::new_u64(key), INTEREST).is_err() {
             self.slots.remove(key);
             return;
         }
-        self.arm(key, self.now + patience);
-        if lane.sees_requests() {
-            let mut client = Client::new(stream, peer, Rc::clone(gate), self.now, presence);
-            if self.teller.is_some() {
-                client.session.watch();
-            }
-            self.slots.put(key, Slot::Client(Box::new(client)));
-        } else {
-            let mut tunnel = Tunnel::new(stream, peer, lane, self.now, presence);
-            if self.teller.is_some() {
-                tunnel.tale.begin(None);
-            }
-            self.drive_tunnel(key, Box::new(tunnel));
+        if lane.listener.accept_proxy_from.iter().any(|range| range.contains(peer.ip())) {
+            let until = self.now + millis(lane.idle);
+            self.arm(key, until);
+            let greeter = Greeter::new(stream, peer, Rc::clone(gate), presence, until);
+            return self.slots.put(key, Slot::Greeter(Box::new(greeter)));
         }
+        let ends = greet::ends(&lane, peer);
+        self.begin(key, stream, ends, gate, lane, presence);
     }
 
     /// Rests accepting: without descriptors every wait would return at once, with nothing to be done.
@@ -147,6 +131,13 @@ impl Worker {
 
     /// Clients of listeners that are gone: idle ones are closed, others after the answer at hand.
     pub(super) fn wind_down(&mut self) {
+        for key in self.slots.keys(|slot| matches!(slot, Slot::Greeter(greeter) if !greeter.gate.open.get())) {
+            // Its first bytes may be there already; without them nothing is lost.
+            self.touch(key);
+            if matches!(self.slots.slot(key), Some(Slot::Greeter(_))) {
+                self.slots.remove(key);
+            }
+        }
         for key in self.slots.keys(|slot| matches!(slot, Slot::Client(client) if !client.gate.open.get())) {
             // A request that has arrived already is answered: closing on it would lose it.
             if let Some(Slot::Client(client)) = self.slots.slot(key) {

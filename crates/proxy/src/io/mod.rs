@@ -5,6 +5,7 @@
 
 mod client;
 mod gates;
+mod greet;
 pub(crate) mod listen;
 mod origin;
 mod pipe;

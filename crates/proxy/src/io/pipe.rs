@@ -2,7 +2,6 @@
 //!
 //! Owns the order in which the two directions meet the sockets. Must never look at a byte.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use super::tls::Shaking;
 use super::view::{Lane, Place};
 use super::worker::Worker;
 use crate::fault::Fault;
+use crate::proto::pp::{self, Ends};
 use crate::request::ATTEMPTS;
 use crate::tunnel::Pipe;
 
@@ -24,6 +24,8 @@ const TURNS: u32 = 32;
 /// A client, its instance, and the bytes between them.
 pub(super) struct Tunnel {
     pub(super) client: Stream,
+    /// Whom it speaks for, and where it came to.
+    ends: Ends,
     lane: Rc<Lane>,
     pub(super) origin: Option<Box<Origin>>,
     up: Pipe,
@@ -32,15 +34,15 @@ pub(super) struct Tunnel {
     last: u64,
     began: Instant,
     opened: bool,
-    peer: SocketAddr,
     pub(super) tale: Tale,
     _presence: Presence,
 }
 
 impl Tunnel {
-    pub(super) fn new(client: Stream, peer: SocketAddr, lane: Rc<Lane>, now: u64, presence: Presence) -> Self {
+    pub(super) fn new(client: Stream, ends: Ends, lane: Rc<Lane>, now: u64, presence: Presence) -> Self {
         Self {
             client,
+            ends,
             lane,
             origin: None,
             up: Pipe::default(),
@@ -49,7 +51,6 @@ impl Tunnel {
             last: now,
             began: Instant::now(),
             opened: false,
-            peer,
             tale: Tale::default(),
             _presence: presence,
         }
@@ -78,7 +79,7 @@ impl Worker {
 
     /// Ends a tunnel whose two directions are done.
     fn end_tunnel(&mut self, key: u64, mut tunnel: Tunnel, fault: Option<Fault>) {
-        self.tell_tunnel(&mut tunnel.tale, &tunnel.lane.side, tunnel.peer, fault);
+        self.tell_tunnel(&mut tunnel.tale, &tunnel.lane.side, tunnel.ends.source, fault);
         if let Some(origin) = tunnel.origin.take() {
             self.discard(*origin);
         }
@@ -140,6 +141,11 @@ impl Worker {
                         t.lane.meter.record(took);
                         t.tale.connected(took);
                         t.tried = Vec::new();
+                        if let Some(version) = t.lane.listener.proxy_protocol {
+                            let mut header = Vec::new();
+                            pp::write(version, &t.ends, &mut header);
+                            t.up.keep(&header);
+                        }
                     }
                 }
             }
@@ -176,7 +182,7 @@ impl Worker {
         let lane = Rc::clone(&t.lane);
         let place = lane.choose(&mut self.seats, |place| t.tried.iter().any(|tried| Rc::ptr_eq(tried, place)));
         let place = place.ok_or(fault)?;
-        t.tale.asks(&place, lane.port_of(&place));
+        t.tale.asks(&place, lane.via(&place).port);
         t.origin = self.connect(&lane, &place, key);
         if t.origin.is_none() {
             lane.meter.connect_errors.add(1);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::client::Client;
+use super::greet::Greeter;
 use super::listen::Bound;
 use super::origin::Origin;
 use super::pipe::Tunnel;
@@ -19,6 +20,8 @@ pub(super) enum Slot {
     /// Its content is being driven right now.
     Busy,
     Listener(Arc<Bound>, Rc<GateView>),
+    /// A connection that has yet to say whom it speaks for.
+    Greeter(Box<Greeter>),
     Client(Box<Client>),
     Tunnel(Box<Tunnel>),
     /// A connection to an instance that waits for its next request.

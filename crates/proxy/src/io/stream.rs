@@ -61,9 +61,13 @@ impl Stream {
         Self::over(Transport::Plain(fd))
     }
 
-    /// A client that is to speak TLS; reading goes on with the handshake.
-    pub(super) fn tls(fd: OwnedFd, session: UnbufferedServerConnection) -> Self {
-        Self::over(Transport::Tls(Box::new(Tls::server(fd, session))))
+    /// The same connection, whose client is to speak TLS from here on; reading goes on with the handshake.
+    pub(super) fn secured(self, session: UnbufferedServerConnection) -> Self {
+        let transport = match self.transport {
+            Transport::Plain(fd) => Transport::Tls(Box::new(Tls::server(fd, session))),
+            secure @ Transport::Tls(_) => secure,
+        };
+        Self { transport, ..self }
     }
 
     fn over(transport: Transport) -> Self {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use evenkeel_core::balance::{self, Candidate, Rota, Rule, Scope, Standing};
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{LoadBalancerName, ZoneName};
-use evenkeel_core::noun::Protocol;
+use evenkeel_core::noun::{DesyncMode, Protocol};
 use evenkeel_core::routes::{ListenerRoute, Node, Phase, Target};
 
 use super::listen::Bound;
@@ -158,6 +158,11 @@ impl Lane {
     pub(super) fn forwarded(&self, client: IpAddr) -> Forwarded {
         let proto = if self.listener.protocol == Protocol::Https { "https" } else { "http" };
         Forwarded { client, node: self.address, proto, port: self.listener.port.number(), trace: None }
+    }
+
+    /// What becomes of requests that others may read in another way.
+    pub(super) fn desync(&self) -> DesyncMode {
+        self.balancer.planned.routes.desync
     }
 
     /// Whether its clients speak HTTP.

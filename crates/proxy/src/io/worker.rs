@@ -180,6 +180,10 @@ impl Worker {
                 client.stream.mark(flags);
                 self.touch(key);
             }
+            Some(Slot::Greeter(greeter)) => {
+                greeter.stream.mark(flags);
+                self.touch(key);
+            }
             Some(Slot::Tunnel(tunnel)) => {
                 tunnel.client.mark(flags);
                 self.touch(key);
@@ -209,6 +213,7 @@ impl Worker {
     pub(super) fn touch(&mut self, key: u64) {
         match self.slots.take(key) {
             Some(Slot::Client(client)) => self.drive_client(key, client),
+            Some(Slot::Greeter(greeter)) => self.greet(key, greeter),
             Some(Slot::Tunnel(tunnel)) => self.drive_tunnel(key, tunnel),
             Some(other) => self.slots.put(key, other),
             None => {}
@@ -318,6 +323,7 @@ impl Worker {
         let deadline = match self.slots.slot(key) {
             Some(Slot::Client(client)) => client.deadline(connect_ms),
             Some(Slot::Tunnel(tunnel)) => tunnel.deadline(connect_ms),
+            Some(Slot::Greeter(greeter)) => greeter.until,
             Some(Slot::Idle(origin)) => origin.since + origin.idle_ms,
             _ => return,
         };
@@ -333,6 +339,7 @@ impl Worker {
                 self.arm(key, self.now + 1000);
                 self.tunnel_late(key, tunnel);
             }
+            Some(Slot::Greeter(greeter)) => self.dismiss(key, &greeter, Fault::RequestTimeout),
             Some(other) => {
                 self.slots.put(key, other);
                 self.close_idle(key);

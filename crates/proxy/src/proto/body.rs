@@ -170,7 +170,8 @@ impl State {
             (Self::TrailerValue { seen }, b'\t' | b' '..=b'~' | 0x80..) if seen < TRAILER_LIMIT => {
                 Self::TrailerValue { seen: seen + 1 }
             }
-            (Self::TrailerLf { seen }, b'\n') => Self::TrailerStart { seen },
+            // The colon and the line's end count as well.
+            (Self::TrailerLf { seen }, b'\n') => Self::TrailerStart { seen: seen + 3 },
             _ => return Err(BadChunk),
         })
     }

@@ -2,6 +2,7 @@
 //!
 //! Owns the grammar of a field line (RFC 9112 §5) and which names the road acts on. Must never copy a value.
 
+use super::guard::resembles_framing;
 use super::scan::is_token_byte;
 
 /// Fields a head may have.
@@ -55,12 +56,12 @@ pub enum Name {
     ForwardedHow,
     /// For one hop only: `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`, `Upgrade`, `HTTP2-Settings`.
     Hop,
-    /// `Content_Length` and the like, which some servers take for the real ones: never carried.
+    /// `Content_Length`, `Transfer--Encoding` and the like, which some servers take for the real ones: never carried.
     LookAlike,
 }
 
 impl Name {
-    fn read(name: &[u8]) -> Self {
+    pub(super) fn read(name: &[u8]) -> Self {
         let is = |text: &str| name.eq_ignore_ascii_case(text.as_bytes());
         match name.len() {
             2 if is("te") => Self::Hop,
@@ -70,14 +71,13 @@ impl Name {
             10 if is("connection") => Self::Connection,
             10 if is("keep-alive") => Self::Hop,
             14 if is("content-length") => Self::ContentLength,
-            14 if is("content_length") => Self::LookAlike,
             14 if is("http2-settings") => Self::Hop,
             15 if is("x-forwarded-for") => Self::ForwardedFor,
             16 if is("x-forwarded-port") => Self::ForwardedHow,
             16 if is("proxy-connection") => Self::Hop,
             17 if is("x-forwarded-proto") => Self::ForwardedHow,
             17 if is("transfer-encoding") => Self::TransferEncoding,
-            17 if is("transfer_encoding") => Self::LookAlike,
+            14.. if resembles_framing(name) => Self::LookAlike,
             _ => Self::Other,
         }
     }

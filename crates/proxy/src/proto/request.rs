@@ -5,6 +5,7 @@
 
 use super::body::Framing;
 use super::field::{BadField, Fields, Name, Span};
+use super::guard::{self, Finding};
 use super::policy::{self, Connection};
 use super::scan::{Scan, Scanner, is_token_byte};
 use crate::fault::Fault;
@@ -37,6 +38,8 @@ pub struct RequestHead {
     pub expects_continue: bool,
     /// HEAD: the answer has no body.
     pub is_head: bool,
+    /// How far it is from having a single reading; whoever carries it on asks [`guard::treat`] first.
+    pub finding: Finding,
     /// Sending it twice does what sending it once does (RFC 9110 §9.2.2).
     pub is_idempotent: bool,
 }
@@ -122,6 +125,11 @@ fn read(bytes: &[u8], start: usize, end: usize) -> Result<RequestHead, Fault> {
         }
         expects_continue = true;
     }
+    let finding = if fields.of(Name::LookAlike).next().is_some() {
+        guard::classify(&bytes[start..end])
+    } else {
+        guard::of_strict(method, version.last() > Some(&b'1'), framing)
+    };
     let idempotent: [&[u8]; 6] = [b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"];
     Ok(RequestHead {
         len: end,
@@ -133,6 +141,7 @@ fn read(bytes: &[u8], start: usize, end: usize) -> Result<RequestHead, Fault> {
         framing,
         connection,
         expects_continue,
+        finding,
         is_head: method == b"HEAD",
         is_idempotent: idempotent.contains(&method),
         fields,

@@ -13,6 +13,8 @@ pub const LINE_LIMIT: usize = 16_384;
 pub struct Scanner {
     at: usize,
     first_line_ended: bool,
+    /// Its lines end in LF alone, all of them.
+    bare: bool,
 }
 
 /// What a search has found.
@@ -27,7 +29,7 @@ pub enum Scan {
         /// The byte after its empty line.
         end: usize,
     },
-    /// A line not ended by CRLF, a second empty line before the head, or a first byte that begins no head.
+    /// Lines that end in CRLF and in LF, a second empty line before the head, or a first byte that begins no head.
     Broken,
     /// The first line is longer than [`LINE_LIMIT`].
     LineTooLong,
@@ -37,10 +39,11 @@ pub enum Scan {
 
 impl Scanner {
     /// Searches on; `bytes` must begin with what was given before. Only a request may have an empty line before it
-    /// (RFC 9112 §2.2).
-    pub fn search(&mut self, bytes: &[u8], tolerate_empty_line: bool) -> Scan {
+    /// (RFC 9112 §2.2), and lines that all end in LF alone: where that is the end of the head is plain, so that its
+    /// refusal can wait until all of it is there ([`super::guard`]).
+    pub fn search(&mut self, bytes: &[u8], is_request: bool) -> Scan {
         let mut start = 0;
-        if tolerate_empty_line && bytes.first() == Some(&b'\r') {
+        if is_request && bytes.first() == Some(&b'\r') {
             match bytes.get(1) {
                 None => return Scan::More,
                 Some(b'\n') => start = 2,
@@ -61,11 +64,18 @@ impl Scanner {
             if lf - start >= HEAD_LIMIT {
                 return Scan::TooLong;
             }
-            if lf == start || bytes[lf - 1] != b'\r' {
-                return Scan::Broken;
+            let bare = lf == start || bytes[lf - 1] != b'\r';
+            if bare != self.bare {
+                if self.first_line_ended || !is_request || start > 0 {
+                    return Scan::Broken;
+                }
+                self.bare = true;
             }
             self.first_line_ended = true;
             at = lf + 1;
+            if bare && bytes[lf - 1] == b'\n' {
+                return Scan::Head { start, end: at };
+            }
             if lf >= start + 3 && bytes[lf - 3..lf] == *b"\r\n\r" {
                 return Scan::Head { start, end: at };
             }
@@ -124,7 +134,12 @@ mod tests {
         check(b"\r\nGET /\r\n\r\nrest", Scan::Head { start: 2, end: 11 });
         check(b"\r\n\r\nGET /\r\n\r\n", Scan::Broken);
         check(b"GET /\r\nA: b\n\r\n", Scan::Broken);
-        check(b"GET /\n\n", Scan::Broken);
+        check(b"GET /\n\n", Scan::Head { start: 0, end: 7 });
+        check(b"GET /\nA: b\n\nrest", Scan::Head { start: 0, end: 12 });
+        check(b"GET /\nA: b\r\n\r\n", Scan::Broken);
+        check(b"GET /\nA: b\n\r\n", Scan::Broken);
+        check(b"GET /\r\nA: b\r\n\n", Scan::Broken);
+        check(b"\r\nGET /\n\n", Scan::Broken);
         check(b"\nGET /", Scan::Broken);
         check(b"\rGET /", Scan::Broken);
         check(b"\x16\x03\x01", Scan::Broken);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Port, ZoneName};
-use evenkeel_core::noun::{HealthCheck, Protocol};
+use evenkeel_core::noun::{DesyncMode, HealthCheck, Protocol};
 use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Node, Phase, Routes, Target};
 use evenkeel_proxy::meter::NodeMeters;
 use evenkeel_proxy::road::{Road, RoadConfig};
@@ -65,11 +65,14 @@ impl Rig {
             instance_protocol: protocol,
             tls: None,
             instance_tls: None,
+            proxy_protocol: None,
+            accept_proxy_from: Vec::new(),
         };
         let routes = BalancerRoutes {
             name: balancer_name(),
             cross_zone: false,
             idle_timeout: Duration::from_secs(20),
+            desync: DesyncMode::default(),
             health_check: HealthCheck::default_for(Port::new(80).unwrap()),
             nodes: vec![Node { zone: None, address: node }],
             listeners: vec![listener],

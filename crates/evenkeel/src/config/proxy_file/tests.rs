@@ -185,6 +185,16 @@ fn mistakes_are_named_with_their_line_and_key() {
         &add("instance_protocol = \"tcp\""),
         "line 6: `instance_protocol` must be `http` or `https`, as the listener's protocol",
     );
+    check(&add("send_proxy = \"v1\""), "line 6: `send_proxy` needs `protocol = \"tcp\"`");
+    check(&add("protocol = \"tcp\"\nsend_proxy = \"v3\""), "line 7: `send_proxy` must be `v1` or `v2`");
+    check(
+        &add("accept_proxy_from = [\n\"10.0.0.0/33\"]"),
+        "line 7: `accept_proxy_from` must be an IP address, or one with",
+    );
+    check(
+        &change("[[balancer.listener]]", "desync = \"lax\"\n[[balancer.listener]]"),
+        "line 4: `desync` must be `monitor`",
+    );
     check(&add("[[balancer.listener]]\nport = 80\n"), "line 7: `port` 80 has a listener already");
     check(
         &add("[[balancer.node]]\nzone = \"a\"\naddress = \"127.0.0.2\"\n"),
@@ -304,4 +314,20 @@ fn pem(label: &str, der: &[u8]) -> String {
     use base64::Engine;
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+}
+
+#[test]
+fn who_is_believed_and_what_is_sent_to_targets() {
+    let text = "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\ndesync = \"strictest\"\n[[balancer.listener]]\nport = 80\n\
+                accept_proxy_from = [\"10.0.0.0/8\", \"::1\"]\n[[balancer.listener]]\nport = 81\nprotocol = \"tcp\"\nsend_proxy = \"v2\"\n";
+    let file = parse(text, 1).unwrap();
+    let web = &file.routes.balancers[&LoadBalancerName::new("web").unwrap()];
+    assert_eq!(web.desync, DesyncMode::Strictest);
+    let believed: Vec<_> = web.listeners[0].accept_proxy_from.iter().map(ToString::to_string).collect();
+    assert_eq!(believed, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(web.listeners[0].proxy_protocol, None);
+    assert_eq!(web.listeners[1].proxy_protocol, Some(ProxyProtocol::V2));
+    assert!(web.listeners[1].accept_proxy_from.is_empty());
+    let plain = parse(&text.replace("desync = \"strictest\"\n", ""), 1).unwrap();
+    assert_eq!(plain.routes.balancers.values().next().unwrap().desync, DesyncMode::Defensive);
 }

@@ -17,6 +17,7 @@ const FORWARDED: Forwarded = Forwarded {
     node: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 8080),
     proto: "http",
     port: 80,
+    trace: None,
 };
 
 /// A target: the name of its corpus, and what must hold.

@@ -456,3 +456,25 @@ fn keep(place: &Place, routes: &Routes) -> io::Result<()> {
     file.flush()?;
     fs::rename(beside, place.routes())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new(folder.path());
+        // Left by whoever, readable by all.
+        let beside = place.routes().with_extension("json.new");
+        fs::write(&beside, "old").unwrap();
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o644)).unwrap();
+        for generation in [1, 2] {
+            keep(&place, &Routes { generation, ..Routes::default() }).unwrap();
+            assert_eq!(fs::metadata(place.routes()).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(last_good(&place).unwrap().generation, generation);
+        }
+    }
+}

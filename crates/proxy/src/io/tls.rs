@@ -20,12 +20,36 @@ use super::stream::{Read, Write};
 const BATCH: usize = 64 * 1024;
 /// What encryption may add to a batch: the library says 22 bytes a record, and says so when it is more.
 const OVERHEAD: usize = 1024;
+/// Bytes that may wait for a peer that reads slowly: a batch, or a handshake with the longest chains.
+const UNSENT_LIMIT: usize = 256 * 1024;
+/// Reads in a row that may give no byte of content: an honest peer's handshake takes a few.
+const FRUITLESS: usize = 64;
 /// Messages still sent when a session fails, the alert last.
 const ALERTS: usize = 8;
 
 thread_local! {
     /// Encrypted bytes on their way to the socket at hand.
-    static BENCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static BENCH: RefCell<Bench> = const { RefCell::new(Bench { bytes: Vec::new(), used: 0 }) };
+}
+
+/// Bytes that grow to what is needed and are not cleared in between: the first `used` of them count.
+struct Bench {
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl Bench {
+    fn room(&mut self, size: usize) -> &mut [u8] {
+        let end = self.used + size;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        &mut self.bytes[self.used..end]
+    }
+
+    fn filled(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
 }
 
 /// A connection that speaks TLS.
@@ -196,7 +220,7 @@ impl Tls {
 
     /// Receives until there are plain bytes, or nothing more to receive.
     fn fill(&mut self, plain: &mut [u8], cipher: &mut [u8], ended: bool, readable: &mut bool) -> Read {
-        loop {
+        for _ in 0..FRUITLESS {
             if self.failed {
                 *readable = false;
                 return Read::Broken;
@@ -252,20 +276,24 @@ impl Tls {
                 return Read::NotReady;
             }
         }
+        self.failed = true;
+        *readable = false;
+        Read::Broken
     }
 
     /// Goes through what was received, and answers.
     fn turn(&mut self, bytes: &mut [u8], plain: &mut [u8]) -> Turn {
         let mut turn = BENCH.with_borrow_mut(|bench| {
-            bench.clear();
+            bench.used = 0;
             let turn = match &mut self.side {
                 Side::Server(session) => decrypt(session, bytes, plain, bench),
                 Side::Client(session) => decrypt(session, bytes, plain, bench),
             };
-            self.queue(bench, 0);
+            self.queue(bench.filled(), 0);
             turn
         });
-        turn.failed |= !self.flush();
+        // Whoever makes the library answer, and does not read the answers, is not to fill the memory with them.
+        turn.failed |= !self.flush() || self.unsent.len() > UNSENT_LIMIT;
         turn
     }
 
@@ -278,13 +306,13 @@ impl Tls {
         while self.unsent.is_empty() && took < bytes.len() {
             let batch = &bytes[took..bytes.len().min(took + BATCH)];
             let sealed = BENCH.with_borrow_mut(|bench| {
-                bench.clear();
+                bench.used = 0;
                 let held = &mut self.held;
                 let sealed = match &mut self.side {
                     Side::Server(session) => encrypt(session, held, Some(batch), bench),
                     Side::Client(session) => encrypt(session, held, Some(batch), bench),
                 };
-                self.send(bench) && sealed
+                self.send(bench.filled()) && sealed
             });
             if !sealed {
                 self.failed = true;
@@ -303,12 +331,12 @@ impl Tls {
         self.finished = true;
         if !self.failed && !self.is_handshaking() {
             BENCH.with_borrow_mut(|bench| {
-                bench.clear();
+                bench.used = 0;
                 match &mut self.side {
                     Side::Server(session) => encrypt(session, &mut self.held, None, bench),
                     Side::Client(session) => encrypt(session, &mut self.held, None, bench),
                 };
-                self.queue(bench, 0);
+                self.queue(bench.filled(), 0);
             });
         }
         if self.is_flushed() {
@@ -362,7 +390,7 @@ impl Tls {
 }
 
 /// Goes through the records in `bytes`: plain ones to `plain`, which is at least as long, answers to `out`.
-fn decrypt<S: Session>(session: &mut S, bytes: &mut [u8], plain: &mut [u8], out: &mut Vec<u8>) -> Turn {
+fn decrypt<S: Session>(session: &mut S, bytes: &mut [u8], plain: &mut [u8], out: &mut Bench) -> Turn {
     let mut turn = Turn::default();
     loop {
         let UnbufferedStatus { mut discard, state } = session.records(&mut bytes[turn.used..]);
@@ -414,37 +442,35 @@ fn decrypt<S: Session>(session: &mut S, bytes: &mut [u8], plain: &mut [u8], out:
     turn
 }
 
-fn encode<R>(answer: &mut EncodeTlsData<'_, R>, out: &mut Vec<u8>) -> bool {
-    let at = out.len();
+fn encode<R>(answer: &mut EncodeTlsData<'_, R>, out: &mut Bench) -> bool {
     let Err(EncodeError::InsufficientSize(needed)) = answer.encode(&mut []) else { return false };
-    out.resize(at + needed.required_size, 0);
-    answer.encode(&mut out[at..]).is_ok()
+    let Ok(count) = answer.encode(out.room(needed.required_size)) else { return false };
+    out.used += count;
+    true
 }
 
 /// Encrypts `plain`, or the end where there is none. False when the session cannot.
-fn encrypt<S: Session>(session: &mut S, held: &mut [u8], plain: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+fn encrypt<S: Session>(session: &mut S, held: &mut [u8], plain: Option<&[u8]>, out: &mut Bench) -> bool {
     loop {
         // Whole records were read before: what is held can only be the part of one.
         match session.records(held).state {
             Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                let at = out.len();
                 let mut size = plain.map_or(0, <[u8]>::len) + OVERHEAD;
                 for _ in 0..2 {
-                    out.resize(at + size, 0);
+                    let room = out.room(size);
                     let wrote = match plain {
-                        Some(plain) => traffic.encrypt(plain, &mut out[at..]),
-                        None => traffic.queue_close_notify(&mut out[at..]),
+                        Some(plain) => traffic.encrypt(plain, room),
+                        None => traffic.queue_close_notify(room),
                     };
                     match wrote {
                         Ok(count) => {
-                            out.truncate(at + count);
+                            out.used += count;
                             return true;
                         }
                         Err(EncryptError::InsufficientSize(needed)) => size = needed.required_size,
                         Err(EncryptError::EncryptExhausted) => break,
                     }
                 }
-                out.truncate(at);
                 return false;
             }
             Ok(ConnectionState::EncodeTlsData(mut answer)) => {
@@ -458,3 +484,6 @@ fn encrypt<S: Session>(session: &mut S, held: &mut [u8], plain: Option<&[u8]>, o
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

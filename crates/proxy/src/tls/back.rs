@@ -75,6 +75,11 @@ pub(crate) fn for_checks() -> Result<Arc<ClientConfig>, Error> {
     Ok(Arc::new(config))
 }
 
+#[cfg(test)]
+pub(crate) fn trust_everyone() -> Arc<dyn ServerCertVerifier> {
+    Arc::new(TrustEveryone { provider: provider() })
+}
+
 fn settings(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, Error> {
     Ok(ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(rustls::ALL_VERSIONS)?

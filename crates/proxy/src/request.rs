@@ -8,6 +8,9 @@
 //! Read in this order: [`Session::client_bytes`] → `begin` → [`Session::lent`] → [`Session::origin_bytes`] →
 //! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
 
+use std::cell::RefCell;
+use std::ops::Range;
+
 use evenkeel_core::noun::DesyncMode;
 
 use crate::fault::{Fault, Retry};
@@ -25,6 +28,12 @@ pub const UNSENT_LIMIT: usize = 64 * 1024;
 pub const ATTEMPTS: u8 = 5;
 /// Interim answers (1xx) to one request.
 const INTERIM_LIMIT: u8 = 16;
+/// Exchanges that are over and whose memory a thread keeps for the next ones.
+const SPARES: usize = 512;
+/// Bytes that the buffer of a kept exchange may have: enough for nearly every request without a body.
+const SPARE_BUFFER: usize = 2048;
+/// Bytes of an answer's body from which on they are passed instead of copied: below, a copy costs less.
+const PASS_FROM: usize = 2048;
 
 /// One client's HTTP/1 connection. Between requests it holds no buffer.
 #[derive(Debug, Default)]
@@ -279,14 +288,16 @@ impl Session {
     }
 
     fn begin(&mut self, bytes: &[u8], head: &RequestHead, alone: bool, front: &Forwarded) {
-        let mut up = Vec::new();
+        let mut spare = Exchange::spare();
+        let mut up = spare.as_mut().map(|spare| std::mem::take(&mut spare.up)).unwrap_or_default();
+        up.clear();
         emit::request(bytes, head, front, &mut up);
         self.notes.request = true;
         self.carried = Carried::default();
         if self.watched {
             self.said = Some(Box::new(Said::of(bytes, head, front)));
         }
-        self.exchange = Some(Box::new(Exchange {
+        let exchange = Exchange {
             up,
             sent: 0,
             whole: true,
@@ -304,7 +315,14 @@ impl Session {
             stage: Stage::Borrowing,
             answer: Answer::expected(),
             heard: false,
-        }));
+        };
+        self.exchange = Some(match spare {
+            Some(mut place) => {
+                *place = exchange;
+                place
+            }
+            None => Box::new(exchange),
+        });
     }
 
     /// Takes body bytes; returns how many were left because the body was complete.
@@ -448,43 +466,49 @@ impl Session {
         }
     }
 
-    /// Bytes of the instance. Call only while [`Session::wants_origin`].
-    pub fn origin_bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let Some(exchange) = &mut self.exchange else { return };
+    /// Bytes of the instance. Call only while [`Session::wants_origin`]. Returns which of them are for the client as
+    /// they are, after `out`: much data is not copied.
+    #[must_use]
+    pub fn origin_bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Range<usize> {
+        let Some(exchange) = &mut self.exchange else { return 0..0 };
         if !exchange.accepted {
             // It cannot be an answer to what was not sent: whatever it belongs to, the connection is not to be used.
-            return self.failed(Fault::ClosedBeforeAnswer, out);
+            self.failed(Fault::ClosedBeforeAnswer, out);
+            return 0..0;
         }
         exchange.heard = true;
-        let Answer::Head { held, .. } = &mut exchange.answer else { return self.feed_answer(bytes, out) };
+        let Answer::Head { held, .. } = &mut exchange.answer else { return self.feed_answer(bytes, 0, true, out) };
         if held.is_empty() {
-            let used = self.read_answers(bytes, out);
+            let (used, passed) = self.read_answers(bytes, true, out);
             if let Some(Exchange { answer: Answer::Head { held, .. }, .. }) = self.exchange.as_deref_mut() {
                 held.extend_from_slice(&bytes[used..]);
             }
+            passed
         } else {
             let mut all = std::mem::take(held);
             all.extend_from_slice(bytes);
-            let used = self.read_answers(&all, out);
+            let (used, _) = self.read_answers(&all, false, out);
             if let Some(Exchange { answer: Answer::Head { held, .. }, .. }) = self.exchange.as_deref_mut() {
                 all.drain(..used);
                 *held = all;
             }
+            0..0
         }
     }
 
-    /// Reads interim heads, then the final one and what is there of its body; returns the bytes used.
-    fn read_answers(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
+    /// Reads interim heads, then the final one and what is there of its body; returns how many bytes were used, and
+    /// which of them are passed (where that `may` be).
+    fn read_answers(&mut self, bytes: &[u8], may: bool, out: &mut Vec<u8>) -> (usize, Range<usize>) {
         let mut at = 0;
         loop {
-            let Some(exchange) = &mut self.exchange else { return bytes.len() };
-            let Answer::Head { scanner, interim, .. } = &mut exchange.answer else { return bytes.len() };
+            let Some(exchange) = &mut self.exchange else { return (bytes.len(), 0..0) };
+            let Answer::Head { scanner, interim, .. } = &mut exchange.answer else { return (bytes.len(), 0..0) };
             let head = match ResponseHead::read(&bytes[at..], scanner, exchange.to_head) {
                 Ok(Some(head)) => head,
-                Ok(None) => return at,
+                Ok(None) => return (at, 0..0),
                 Err(fault) => {
                     self.fail(fault, out);
-                    return bytes.len();
+                    return (bytes.len(), 0..0);
                 }
             };
             *scanner = Scanner::default();
@@ -492,14 +516,13 @@ impl Session {
             at += head.len;
             if head.status >= 200 {
                 self.answer_begins(here, &head, out);
-                self.feed_answer(&bytes[at..], out);
-                return bytes.len();
+                return (bytes.len(), self.feed_answer(bytes, at, may, out));
             }
             *interim += 1;
             // Upgrades were never asked for, and `100` was already said by the balancer.
             if head.status == 101 || *interim > INTERIM_LIMIT {
                 self.fail(Fault::BadAnswer, out);
-                return bytes.len();
+                return (bytes.len(), 0..0);
             }
             if head.status != 100 && exchange.minor > 0 {
                 emit::response(here, &head, &Relay { framing: Framing::None, minor: 1, close: false }, out);
@@ -533,27 +556,37 @@ impl Session {
         exchange.answer = Answer::Body { reader: BodyReader::new(head.framing), framing, reuse };
     }
 
-    fn feed_answer(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let Some(exchange) = &mut self.exchange else { return };
-        let Answer::Body { reader, framing, reuse } = &mut exchange.answer else { return };
-        let mut rest = bytes;
+    /// Takes the answer's body from `bytes[at..]`; returns which of `bytes` are passed.
+    fn feed_answer(&mut self, bytes: &[u8], at: usize, may: bool, out: &mut Vec<u8>) -> Range<usize> {
+        let Some(exchange) = &mut self.exchange else { return 0..0 };
+        let Answer::Body { reader, framing, reuse } = &mut exchange.answer else { return 0..0 };
+        let mut rest = &bytes[at..];
+        let mut passed = 0..0;
         loop {
             match reader.next(&mut rest) {
                 Ok(Piece::Data(data)) => {
                     self.carried.down += data.len() as u64;
-                    if *framing == Framing::Chunked {
-                        emit::chunk(data, out);
-                    } else {
-                        out.extend_from_slice(data);
+                    match framing {
+                        Framing::Chunked => emit::chunk(data, out),
+                        // A body of stated length is one piece, and nothing is written after it.
+                        Framing::Length(_) if may && data.len() >= PASS_FROM => {
+                            let end = bytes.len() - rest.len();
+                            passed = end - data.len()..end;
+                        }
+                        _ => out.extend_from_slice(data),
                     }
                 }
-                Ok(Piece::More) => return,
+                Ok(Piece::More) => return passed,
                 Ok(Piece::End) => {
                     // Bytes nobody asked for: what they belong to is unknown, so they reach no one.
                     *reuse &= rest.is_empty();
-                    return self.answer_ends(out);
+                    self.answer_ends(out);
+                    return passed;
                 }
-                Err(_) => return self.fail(Fault::BadAnswer, out),
+                Err(_) => {
+                    self.fail(Fault::BadAnswer, out);
+                    return passed;
+                }
             }
         }
     }
@@ -654,7 +687,9 @@ impl Session {
             self.notes.retried = true;
             return;
         }
-        self.exchange = None;
+        if let Some(over) = self.exchange.take() {
+            over.keep();
+        }
         if self.last || (self.eof && self.held.is_empty()) {
             self.ending.get_or_insert(Ending::Close);
         }
@@ -715,7 +750,32 @@ impl Session {
     }
 }
 
+thread_local! {
+    /// Kept so that a request on a connection that is kept alive allocates nothing: a connection that idles owns none.
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
+    static KEPT: RefCell<Vec<Box<Exchange>>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Exchange {
+    /// One that is over, whose memory may be used.
+    fn spare() -> Option<Box<Self>> {
+        KEPT.try_with(|kept| kept.borrow_mut().pop()).ok().flatten()
+    }
+
+    /// Leaves its memory to the next one, unless that is much.
+    fn keep(self: Box<Self>) {
+        if self.up.capacity() > SPARE_BUFFER {
+            return;
+        }
+        // A thread that is ending has nowhere to keep it.
+        let _ = KEPT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() < SPARES {
+                kept.push(self);
+            }
+        });
+    }
+
     /// Lets go of bytes that need not be sent again.
     fn forget_sent(&mut self) {
         let harmless = self.idempotent && self.whole && self.up.len() <= REPLAY_LIMIT + crate::proto::scan::HEAD_LIMIT;

@@ -154,8 +154,9 @@ impl Worker {
     /// Puts a connection back for the next request, where it may still be used; closes it otherwise.
     pub(super) fn shelve(&mut self, mut origin: Box<Origin>, idle_ms: u64) {
         origin.engaged = None;
-        // Bytes nobody asked for, or the end: such a connection must not meet another request.
-        let silent = !origin.stream.readable || matches!(origin.stream.read(&mut self.scratch), Read::NotReady);
+        // Bytes nobody asked for, or the end: such a connection must not meet another request. They are not read into the
+        // scratch, from which the answer may still be on its way.
+        let silent = !origin.stream.readable || matches!(origin.stream.read(&mut [0]), Read::NotReady);
         if !silent || !origin.stream.is_flushed() || !origin.place.shelve(origin.via, origin.key) {
             origin.stream.part();
             return self.discard(*origin);

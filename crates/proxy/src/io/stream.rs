@@ -3,13 +3,16 @@
 //! Owns the socket and what is known of its readiness (edge-triggered: an event is told once). Must never wait.
 //! Nothing outside this file and `tls.rs` knows what bytes look like on the wire.
 
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, SocketType, sockopt,
+};
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 
@@ -189,9 +192,42 @@ impl Stream {
                 return wrote;
             }
         };
+        self.wrote(took, bytes.len())
+    }
+
+    /// Writes what is taken at once of `head` and then `tail`, as one. `last`: the caller finishes or closes at once
+    /// when all is taken, so that the end may go out in the same packet.
+    pub(super) fn write_both(&mut self, head: &[u8], tail: &[u8], last: bool) -> Write {
+        let flags = if last { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
+        let took = match &mut self.transport {
+            Transport::Tls(tls) => {
+                let wrote = match tls.write(head) {
+                    Write::Took(first) if first == head.len() && !tail.is_empty() => match tls.write(tail) {
+                        Write::Took(second) => Write::Took(first + second),
+                        Write::NotReady => Write::Took(first),
+                        Write::Broken => Write::Broken,
+                    },
+                    wrote => wrote,
+                };
+                self.writable = tls.is_flushed() && !matches!(wrote, Write::Broken);
+                return wrote;
+            }
+            Transport::Plain(fd) if head.is_empty() || tail.is_empty() => {
+                let bytes = if head.is_empty() { tail } else { head };
+                retry_on_intr(|| rustix::net::send(&*fd, bytes, flags))
+            }
+            Transport::Plain(fd) => retry_on_intr(|| {
+                let parts = [IoSlice::new(head), IoSlice::new(tail)];
+                rustix::net::sendmsg(&*fd, &parts, &mut SendAncillaryBuffer::default(), flags)
+            }),
+        };
+        self.wrote(took, head.len() + tail.len())
+    }
+
+    fn wrote(&mut self, took: Result<usize, Errno>, of: usize) -> Write {
         match took {
             Ok(took) => {
-                self.writable = took == bytes.len();
+                self.writable = took == of;
                 Write::Took(took)
             }
             Err(Errno::AGAIN) => {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -46,6 +47,8 @@ pub(super) struct Worker {
     pub(super) scratch: Box<[u8]>,
     /// Bytes for the client at hand.
     pub(super) out: Vec<u8>,
+    /// What in `scratch` is for the client at hand, after `out`. Nothing may be read there until it is delivered.
+    pub(super) passed: Range<usize>,
     pub(super) seats: Vec<Candidate>,
     /// Connections that had more to do than their turn allowed.
     pub(super) again: Vec<u64>,
@@ -53,6 +56,8 @@ pub(super) struct Worker {
     started: Instant,
     /// Milliseconds since the worker started, as of this turn of the loop.
     pub(super) now: u64,
+    /// How often it has waited.
+    pub(super) turns: u64,
     pub(super) connect_ms: u64,
     sequence: u64,
     pub(super) paused_until: Option<u64>,
@@ -97,11 +102,13 @@ impl Blueprint {
             listening: BTreeMap::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             out: Vec::new(),
+            passed: 0..0,
             seats: Vec::new(),
             again: Vec::new(),
             due: Vec::new(),
             started: Instant::now(),
             now: 1,
+            turns: 1,
             connect_ms,
             sequence: 0,
             paused_until: None,
@@ -131,6 +138,7 @@ impl Worker {
             // An interrupted wait is an empty one.
             let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref());
             self.look_at_clock();
+            self.turns += 1;
             // Idle connections that have ended go first, so that no request of this turn is given to one.
             for idle_first in [true, false] {
                 for event in &events {
@@ -153,6 +161,7 @@ impl Worker {
         }
         self.post().panics.fetch_add(1, Ordering::Relaxed);
         self.out.clear();
+        self.passed = 0..0;
         for owner in self.slots.keys(|slot| matches!(slot, Slot::Busy)) {
             self.slots.remove(owner);
             for lent in self.slots.keys(|slot| matches!(slot, Slot::Lent(by) if *by == owner)) {
@@ -174,7 +183,7 @@ impl Worker {
             None | Some(Slot::Busy) => {}
             Some(Slot::Listener(socket, gate)) => {
                 let (socket, gate) = (Arc::clone(socket), Rc::clone(gate));
-                self.accept(&socket, &gate);
+                self.on_clients(&socket, &gate);
             }
             Some(Slot::Client(client)) => {
                 client.stream.mark(flags);
@@ -351,7 +360,7 @@ impl Worker {
     /// Has the key looked at no later than `at`.
     pub(super) fn arm(&mut self, key: u64, at: u64) {
         let Some(armed) = self.slots.armed(key) else { return };
-        if *armed == 0 || at < *armed * crate::wheel::TICK_MS {
+        if *armed == 0 || at.div_ceil(crate::wheel::TICK_MS) < *armed {
             *armed = self.wheel.arm(key, at);
         }
     }

@@ -1,0 +1,157 @@
+//! The origin: answers every GET at once, from memory, and echoes on the port above.
+//!
+//! Owns two listeners on each of 127.0.0.1 and 127.0.0.2. Must do as little as an instance can: one read and one write
+//! a request. It trusts its peer (a proxy under test): a request ends with an empty line and has no body.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+
+struct Peer {
+    fd: OwnedFd,
+    echo: bool,
+    /// Bytes that were not taken yet: which answer, and how far; or echoes.
+    owed: Vec<u8>,
+    sent: usize,
+    /// Bytes seen since the last empty line's beginning.
+    tail: Vec<u8>,
+}
+
+enum Slot {
+    Listener { fd: OwnedFd, echo: bool },
+    Peer(Peer),
+}
+
+/// Serves until it is ended.
+pub fn run(port: u16) -> io::Result<()> {
+    let answers = [("/128 ", 128), ("/10k ", 10 << 10), ("/1m ", 1 << 20)].map(|(path, size)| {
+        let mut answer =
+            format!("HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\nContent-Length: {size}\r\n\r\n")
+                .into_bytes();
+        answer.resize(answer.len() + size, b'x');
+        (path.as_bytes(), answer)
+    });
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let mut slots: Vec<Option<Slot>> = Vec::new();
+    for (host, port, echo) in [(1, port, false), (2, port, false), (1, port + 1, true), (2, port + 1, true)] {
+        let fd = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None)?;
+        sockopt::set_socket_reuseaddr(&fd, true)?;
+        rustix::net::bind(&fd, &SocketAddr::from(([127, 0, 0, host], port)))?;
+        rustix::net::listen(&fd, 4096)?;
+        epoll::add(&epoll, &fd, EventData::new_u64(slots.len() as u64), EventFlags::IN)?;
+        slots.push(Some(Slot::Listener { fd, echo }));
+    }
+    let mut free = Vec::new();
+    let mut scratch = vec![0u8; 64 * 1024];
+    let mut events: Vec<Event> = Vec::with_capacity(512);
+    loop {
+        events.clear();
+        let _ = epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None);
+        for event in &events {
+            let index = event.data.u64() as usize;
+            match slots.get_mut(index) {
+                Some(Some(Slot::Listener { fd, echo })) => {
+                    let echo = *echo;
+                    let Ok(fd) = rustix::net::accept_with(&*fd, SocketFlags::NONBLOCK) else { continue };
+                    let _ = sockopt::set_tcp_nodelay(&fd, true);
+                    let at = free.pop().unwrap_or(slots.len());
+                    let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+                    if epoll::add(&epoll, &fd, EventData::new_u64(at as u64), flags).is_err() {
+                        continue;
+                    }
+                    let peer = Peer { fd, echo, owed: Vec::new(), sent: 0, tail: Vec::new() };
+                    if at == slots.len() {
+                        slots.push(None);
+                    }
+                    slots[at] = Some(Slot::Peer(peer));
+                }
+                Some(slot @ Some(Slot::Peer(_))) => {
+                    let Some(Slot::Peer(peer)) = slot else { continue };
+                    if !serve(peer, event.flags, &answers, &mut scratch) {
+                        *slot = None;
+                        free.push(index);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// False when the connection is over.
+fn serve(peer: &mut Peer, flags: EventFlags, answers: &[(&[u8], Vec<u8>)], scratch: &mut [u8]) -> bool {
+    if !push(peer, None) {
+        return false;
+    }
+    if !flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
+        return true;
+    }
+    loop {
+        let got = match rustix::net::recv(&peer.fd, &mut *scratch, RecvFlags::empty()) {
+            Ok((_, 0)) => return false,
+            Ok((_, got)) => got,
+            Err(Errno::AGAIN) => return true,
+            Err(_) => return false,
+        };
+        if peer.echo {
+            if !push(peer, Some(&scratch[..got])) {
+                return false;
+            }
+        } else {
+            let bytes = &scratch[..got];
+            let whole = peer.tail.is_empty() && bytes.ends_with(b"\r\n\r\n");
+            let joined: Vec<u8>;
+            let mut rest = if whole {
+                bytes
+            } else {
+                joined = [&peer.tail, bytes].concat();
+                peer.tail.clear();
+                &joined
+            };
+            while let Some(end) = rest.windows(4).position(|w| w == b"\r\n\r\n") {
+                let (head, after) = rest.split_at(end + 4);
+                let path = head.strip_prefix(b"GET ").unwrap_or_default();
+                let Some((_, answer)) = answers.iter().find(|(p, _)| path.starts_with(p)) else { return false };
+                if !push(peer, Some(answer)) {
+                    return false;
+                }
+                rest = after;
+            }
+            peer.tail.extend_from_slice(rest);
+        }
+        if got < scratch.len() && !flags.intersects(EventFlags::RDHUP) {
+            return true;
+        }
+    }
+}
+
+/// Sends what is owed, then `more`.
+fn push(peer: &mut Peer, more: Option<&[u8]>) -> bool {
+    let owing = !peer.owed.is_empty();
+    if owing {
+        match rustix::net::send(&peer.fd, &peer.owed[peer.sent..], SendFlags::NOSIGNAL) {
+            Ok(took) => peer.sent += took,
+            Err(Errno::AGAIN) => {}
+            Err(_) => return false,
+        }
+        if peer.sent == peer.owed.len() {
+            peer.owed.clear();
+            peer.sent = 0;
+        }
+    }
+    let Some(more) = more else { return true };
+    let mut took = 0;
+    if peer.owed.is_empty() {
+        match rustix::net::send(&peer.fd, more, SendFlags::NOSIGNAL) {
+            Ok(count) => took = count,
+            Err(Errno::AGAIN) => {}
+            Err(_) => return false,
+        }
+    }
+    peer.owed.extend_from_slice(&more[took..]);
+    true
+}

@@ -29,7 +29,7 @@ fn every_request_is_logged_followed_and_counted() {
     let mut rig = Rig::start();
     rig.serving(&[("us-east-1a", 1)]);
     let node = rig.nodes("test")[0].1;
-    assert_eq!(rig.get(node, "/before").unwrap().0, 200);
+    assert_eq!(rig.get(node, "/?before").unwrap().0, 200);
     let mut tail = Command::new(PROGRAM)
         .args(["tail", "test", "--json", "--data-dir"])
         .arg(rig.data_dir())
@@ -40,7 +40,7 @@ fn every_request_is_logged_followed_and_counted() {
     let (tell, told) = mpsc::channel();
     let out = BufReader::new(tail.stdout.take().unwrap());
     std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
-    let mut next = |what: &str| -> serde_json::Value {
+    let next = |what: &str| -> serde_json::Value {
         loop {
             let line = told.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|e| panic!("no {what}: {e}"));
             let record: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -49,22 +49,22 @@ fn every_request_is_logged_followed_and_counted() {
             }
         }
     };
-    assert_eq!(next("/before")["status"], 200);
+    assert_eq!(next("/?before")["status"], 200);
     for n in 0..5 {
-        assert_eq!(rig.get(node, &format!("/live{n}")).unwrap().0, 200);
+        assert_eq!(rig.get(node, &format!("/?live{n}")).unwrap().0, 200);
     }
-    let live = next("/live4");
+    let live = next("/?live4");
     assert_eq!((&live["balancer"], &live["zone"]), (&"test".into(), &"us-east-1a".into()));
     assert!(live["instance"].as_str().unwrap().starts_with("i-") && live["cause"].is_null(), "{live}");
 
     // A balancer without instances answers by itself, and says why.
     rig.balancer("empty", &["us-east-1a"]);
     let empty = rig.nodes("empty")[0].1;
-    rig.wait("a listener", Duration::from_secs(10), |rig| rig.get(empty, "/nobody").ok().filter(|got| got.0 == 503));
+    rig.wait("a listener", Duration::from_secs(10), |rig| rig.get(empty, "/?nobody").ok().filter(|got| got.0 == 503));
     let log = rig.file("access.log");
     let record = rig.wait("its record", Duration::from_secs(10), |_| {
         let text = std::fs::read_to_string(&log).unwrap();
-        text.lines().find(|line| line.contains("/nobody")).map(str::to_owned)
+        text.lines().find(|line| line.contains("/?nobody")).map(str::to_owned)
     });
     assert!(record.contains("\"cause\":\"no instance is registered with empty\""), "{record}");
 

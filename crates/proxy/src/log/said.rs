@@ -28,9 +28,10 @@ impl Said {
     pub fn of(bytes: &[u8], head: &RequestHead, front: &Forwarded) -> Self {
         let is_agent = |field: &&Field| field.name.of(bytes).eq_ignore_ascii_case(b"user-agent");
         let agent = head.fields.iter().find(is_agent).map(|field| field.value.of(bytes)).unwrap_or_default();
+        let agent = &agent[..agent.len().min(AGENT_LIMIT)];
         let sent = trace::of(bytes, head);
         let (host, path) = (head.host.map(|host| host.of(bytes)).unwrap_or_default(), head.path.of(bytes));
-        let mut all = Vec::with_capacity(64 + host.len() + path.len() + agent.len() + TRACE_LIMIT.min(128));
+        let mut all = Vec::with_capacity(128 + host.len() + path.len() + agent.len());
         all.extend_from_slice(head.method.of(bytes));
         all.push(b' ');
         all.extend_from_slice(front.proto.as_bytes());
@@ -45,7 +46,7 @@ impl Said {
         all.truncate(REQUEST_LIMIT);
         all.extend_from_slice(if head.minor == 0 { b" HTTP/1.0" } else { b" HTTP/1.1" });
         let agent_at = all.len();
-        all.extend_from_slice(&agent[..agent.len().min(AGENT_LIMIT)]);
+        all.extend_from_slice(agent);
         let trace_at = all.len();
         match front.trace {
             // The same as was emitted: it follows from the same two things.

@@ -35,13 +35,26 @@ pub fn seconds(span: Duration, out: &mut String) {
 
 /// Appends text between quotes of an AWS line: quotes and backslashes, and all but printable ASCII, as `\xHH`.
 pub fn quoted(bytes: &[u8], out: &mut String) {
+    if let Some(plain) = plain(bytes) {
+        return out.push_str(plain);
+    }
     for byte in bytes {
-        match byte {
-            b'"' | b'\\' => hex(*byte, out),
-            0x20..=0x7e => out.push(char::from(*byte)),
-            _ => hex(*byte, out),
+        if is_plain(byte) {
+            out.push(char::from(*byte));
+        } else {
+            hex(*byte, out);
         }
     }
+}
+
+/// Printable ASCII that needs no escape anywhere.
+fn is_plain(byte: &u8) -> bool {
+    matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\')
+}
+
+/// The bytes as text where all of them are plain, which is nearly always.
+fn plain(bytes: &[u8]) -> Option<&str> {
+    if bytes.iter().all(is_plain) { std::str::from_utf8(bytes).ok() } else { None }
 }
 
 fn hex(byte: u8, out: &mut String) {
@@ -55,6 +68,10 @@ fn hex(byte: u8, out: &mut String) {
 /// order is escaped.
 pub fn json(bytes: &[u8], out: &mut String) {
     out.push('"');
+    if let Some(plain) = plain(bytes) {
+        out.push_str(plain);
+        return out.push('"');
+    }
     for c in String::from_utf8_lossy(bytes).chars() {
         match c {
             '"' => out.push_str("\\\""),

@@ -131,6 +131,9 @@ fn status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
 }
 
 fn copy(bytes: &[u8], field: &Field, out: &mut Vec<u8>) {
+    if let Some(line) = field.line(bytes) {
+        return out.extend_from_slice(line);
+    }
     out.extend_from_slice(field.name.of(bytes));
     out.extend_from_slice(b": ");
     out.extend_from_slice(field.value.of(bytes));

@@ -2,7 +2,9 @@
 //!
 //! Owns the grammar of a field line (RFC 9112 §5) and which names the road acts on. Must never copy a value.
 
-use super::scan::is_token_byte;
+use std::cell::Cell;
+
+use super::scan::{find_control, is_token_byte};
 
 /// Fields a head may have.
 pub const FIELD_LIMIT: usize = 128;
@@ -94,11 +96,32 @@ pub struct Field {
     pub value: Span,
 }
 
+impl Field {
+    /// The whole line, where it was written just as the road writes one: a colon, one space, and nothing after the value.
+    pub(super) fn line<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (name, value) = (usize::from(self.name.end), usize::from(self.value.end));
+        let plain = bytes.get(name..usize::from(self.value.start)) == Some(b": ");
+        let line = bytes.get(usize::from(self.name.start)..value + 2)?;
+        (plain && line.ends_with(b"\r\n")).then_some(line)
+    }
+}
+
 /// All fields of a head, in order.
 #[derive(Clone, Debug)]
 pub struct Fields {
-    list: [Field; FIELD_LIMIT],
-    len: usize,
+    list: Vec<Field>,
+}
+
+thread_local! {
+    /// The list of the head that was read last: the next one takes it over, so that reading allocates nothing.
+    static SPARE: Cell<Vec<Field>> = const { Cell::new(Vec::new()) };
+}
+
+impl Drop for Fields {
+    fn drop(&mut self) {
+        // A thread that is ending has nowhere to keep it.
+        let _ = SPARE.try_with(|spare| spare.set(std::mem::take(&mut self.list)));
+    }
 }
 
 /// Why fields are refused.
@@ -113,7 +136,8 @@ pub enum BadField {
 impl Fields {
     /// Reads the field lines in `bytes[at..end]`, where `end` is after the head's empty line.
     pub fn read(bytes: &[u8], mut at: usize, end: usize) -> Result<Self, BadField> {
-        let mut fields = Self { list: [Field::default(); FIELD_LIMIT], len: 0 };
+        let mut fields = Self { list: SPARE.try_with(Cell::take).unwrap_or_default() };
+        fields.list.clear();
         let block = bytes.get(..end.saturating_sub(2)).ok_or(BadField::Grammar)?;
         while at < block.len() {
             let rest = &block[at..];
@@ -122,20 +146,21 @@ impl Fields {
                 return Err(BadField::Grammar);
             }
             let value = &rest[colon + 1..];
-            let len = value.iter().position(|b| !is_value_byte(*b)).ok_or(BadField::Grammar)?;
+            let len = value_len(value).ok_or(BadField::Grammar)?;
             if value[len..].get(..2) != Some(b"\r\n") {
                 return Err(BadField::Grammar);
             }
             let from = value[..len].iter().position(|b| !is_blank(*b)).unwrap_or(len);
             let to = value[..len].iter().rposition(|b| !is_blank(*b)).map_or(from, |last| last + 1);
             let base = at + colon + 1;
-            let slot = fields.list.get_mut(fields.len).ok_or(BadField::TooMany)?;
-            *slot = Field {
+            if fields.list.len() == FIELD_LIMIT {
+                return Err(BadField::TooMany);
+            }
+            fields.list.push(Field {
                 kind: Name::read(&rest[..colon]),
                 name: Span::new(at, at + colon),
                 value: Span::new(base + from, base + to),
-            };
-            fields.len += 1;
+            });
             at = base + len + 2;
         }
         Ok(fields)
@@ -143,7 +168,7 @@ impl Fields {
 
     /// The fields in order.
     pub fn iter(&self) -> impl Iterator<Item = &Field> {
-        self.list[..self.len].iter()
+        self.list.iter()
     }
 
     /// Those of one kind, in order.
@@ -156,9 +181,17 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// A byte of a field value: visible, blank or obs-text; no control, so neither NUL nor a bare CR.
-fn is_value_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= 0x20 && byte != 0x7f)
+/// The length of the field value at the beginning of `bytes`: visible, blank or obs-text; no control but a tab, so
+/// neither NUL nor a bare CR. `None` when nothing ends it.
+fn value_len(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += find_control(&bytes[at..])?;
+        if bytes[at] != b'\t' {
+            return Some(at);
+        }
+        at += 1;
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use super::body::Framing;
 use super::field::{BadField, Fields, Name, Span};
 use super::policy::{self, Connection};
-use super::scan::{Scan, Scanner, is_token_byte};
+use super::scan::{Scan, Scanner, find, is_token_byte};
 use crate::fault::Fault;
 
 /// Bytes a method may have (AWS, "Troubleshoot a Classic Load Balancer: HTTP 405").
@@ -47,7 +47,7 @@ pub enum Parsed {
     /// Its head is not complete yet.
     More,
     /// A head.
-    Head(Box<RequestHead>),
+    Head(RequestHead),
     /// It is refused.
     Refused(Fault),
 }
@@ -60,7 +60,7 @@ impl RequestHead {
             Scan::Broken | Scan::LineTooLong => Parsed::Refused(Fault::BadRequest),
             Scan::TooLong => Parsed::Refused(Fault::HeadTooLarge),
             Scan::Head { start, end } => match read(bytes, start, end) {
-                Ok(head) => Parsed::Head(Box::new(head)),
+                Ok(head) => Parsed::Head(head),
                 Err(fault) => Parsed::Refused(fault),
             },
         }
@@ -79,7 +79,7 @@ fn read(bytes: &[u8], start: usize, end: usize) -> Result<RequestHead, Fault> {
     if end > usize::from(u16::MAX) {
         return Err(Fault::HeadTooLarge);
     }
-    let line_len = bytes[start..end].iter().position(|b| *b == b'\r').ok_or(bad)?;
+    let line_len = find(&bytes[start..end], b'\r').ok_or(bad)?;
     let line = &bytes[start..start + line_len];
     if bytes[start + line_len + 1] != b'\n' {
         return Err(bad);

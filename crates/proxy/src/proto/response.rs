@@ -6,7 +6,7 @@
 use super::body::Framing;
 use super::field::{Fields, Span};
 use super::policy::{self, Connection};
-use super::scan::{Scan, Scanner};
+use super::scan::{Scan, Scanner, find};
 use crate::fault::Fault;
 
 /// What an instance answers, as spans of the bytes it was read from.
@@ -48,7 +48,7 @@ impl ResponseHead {
 
 fn read(bytes: &[u8], end: usize, to_head: bool) -> Result<ResponseHead, Fault> {
     let bad = Fault::BadAnswer;
-    let line_len = bytes[..end].iter().position(|b| *b == b'\r').ok_or(bad)?;
+    let line_len = find(&bytes[..end], b'\r').ok_or(bad)?;
     if bytes[line_len + 1] != b'\n' {
         return Err(bad);
     }

@@ -53,7 +53,7 @@ impl Scanner {
             Some(_) => {}
         }
         let mut at = self.at.max(start);
-        while let Some(step) = bytes[at..].iter().take(HEAD_LIMIT + 1).position(|b| *b == b'\n') {
+        while let Some(step) = find(&bytes[at..bytes.len().min(at + HEAD_LIMIT + 1)], b'\n') {
             let lf = at + step;
             if !self.first_line_ended && lf - start >= LINE_LIMIT {
                 return Scan::LineTooLong;
@@ -81,6 +81,37 @@ impl Scanner {
     }
 }
 
+const ONES: u64 = 0x0101_0101_0101_0101;
+const TOPS: u64 = 0x8080_8080_8080_8080;
+
+/// Where the first byte of `word` that is zero stands, as the top bit of it; bits above may be wrong.
+fn zero(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & TOPS
+}
+
+/// Where the first byte stands that `hit` marks in a word of eight, or that `is` finds in what is left.
+fn first(bytes: &[u8], hit: impl Fn(u64) -> u64, is: impl Fn(u8) -> bool) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let marks = hit(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return Some(index * 8 + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|b| is(*b)).map(|at| words.len() * 8 + at)
+}
+
+/// Where `byte` first stands.
+pub(super) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    first(bytes, |word| zero(word ^ (ONES * u64::from(byte))), |b| b == byte)
+}
+
+/// Where the first control stands: anything below a space, or DEL.
+pub(super) fn find_control(bytes: &[u8]) -> Option<usize> {
+    let below_space = |word: u64| word.wrapping_sub(ONES * 0x20) & !word & TOPS;
+    first(bytes, |word| below_space(word) | zero(word ^ (ONES * 0x7f)), |b| b < 0x20 || b == 0x7f)
+}
+
 /// A byte of a token (RFC 9110 §5.6.2).
 #[must_use]
 pub fn is_token_byte(byte: u8) -> bool {
@@ -105,6 +136,21 @@ const TOKEN: [bool; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_found_where_a_plain_search_finds_them() {
+        for byte in 0..=255u8 {
+            for at in 0..20 {
+                for filler in [b'a', 0x80, 0xff, b' ', byte.wrapping_sub(1), byte.wrapping_add(1)] {
+                    let mut bytes = [filler; 20];
+                    bytes[at] = byte;
+                    assert_eq!(find(&bytes, byte), bytes.iter().position(|b| *b == byte), "{bytes:?}");
+                    let control = bytes.iter().position(|b| *b < 0x20 || *b == 0x7f);
+                    assert_eq!(find_control(&bytes), control, "{bytes:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn the_end_is_found_wherever_bytes_are_split() {

@@ -8,6 +8,8 @@
 //! Read in this order: [`Session::client_bytes`] → `begin` → [`Session::lent`] → [`Session::origin_bytes`] →
 //! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
 
+use std::cell::RefCell;
+
 use crate::fault::{Fault, Retry};
 use crate::proto::emit::{self, Forwarded, Relay};
 use crate::proto::{BodyReader, Framing, Parsed, Piece, RequestHead, ResponseHead, Scanner};
@@ -20,6 +22,10 @@ pub const UNSENT_LIMIT: usize = 64 * 1024;
 pub const ATTEMPTS: u8 = 5;
 /// Interim answers (1xx) to one request.
 const INTERIM_LIMIT: u8 = 16;
+/// Exchanges that are over and whose memory a thread keeps for the next ones.
+const SPARES: usize = 512;
+/// Bytes that the buffer of a kept exchange may have: enough for nearly every request without a body.
+const SPARE_BUFFER: usize = 2048;
 
 /// One client's HTTP/1 connection. Between requests it holds no buffer.
 #[derive(Debug, Default)]
@@ -190,10 +196,12 @@ impl Session {
     }
 
     fn begin(&mut self, bytes: &[u8], head: &RequestHead, front: &Forwarded) {
-        let mut up = Vec::new();
+        let mut spare = Exchange::spare();
+        let mut up = spare.as_mut().map(|spare| std::mem::take(&mut spare.up)).unwrap_or_default();
+        up.clear();
         emit::request(bytes, head, front, &mut up);
         self.notes.request = true;
-        self.exchange = Some(Box::new(Exchange {
+        let exchange = Exchange {
             up,
             sent: 0,
             whole: true,
@@ -210,7 +218,14 @@ impl Session {
             stage: Stage::Borrowing,
             answer: Answer::expected(),
             heard: false,
-        }));
+        };
+        self.exchange = Some(match spare {
+            Some(mut place) => {
+                *place = exchange;
+                place
+            }
+            None => Box::new(exchange),
+        });
     }
 
     /// Takes body bytes; returns how many were left because the body was complete.
@@ -535,7 +550,9 @@ impl Session {
             self.notes.retried = true;
             return;
         }
-        self.exchange = None;
+        if let Some(over) = self.exchange.take() {
+            over.keep();
+        }
         if self.last || (self.eof && self.held.is_empty()) {
             self.ending.get_or_insert(Ending::Close);
         }
@@ -596,7 +613,32 @@ impl Session {
     }
 }
 
+thread_local! {
+    /// Kept so that a request on a connection that is kept alive allocates nothing: a connection that idles owns none.
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
+    static KEPT: RefCell<Vec<Box<Exchange>>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Exchange {
+    /// One that is over, whose memory may be used.
+    fn spare() -> Option<Box<Self>> {
+        KEPT.try_with(|kept| kept.borrow_mut().pop()).ok().flatten()
+    }
+
+    /// Leaves its memory to the next one, unless that is much.
+    fn keep(self: Box<Self>) {
+        if self.up.capacity() > SPARE_BUFFER {
+            return;
+        }
+        // A thread that is ending has nowhere to keep it.
+        let _ = KEPT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() < SPARES {
+                kept.push(self);
+            }
+        });
+    }
+
     /// Lets go of bytes that need not be sent again.
     fn forget_sent(&mut self) {
         let harmless = self.idempotent && self.whole && self.up.len() <= REPLAY_LIMIT + crate::proto::scan::HEAD_LIMIT;

@@ -9,6 +9,7 @@
 //! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use crate::fault::{Fault, Retry};
 use crate::proto::emit::{self, Forwarded, Relay};
@@ -26,6 +27,8 @@ const INTERIM_LIMIT: u8 = 16;
 const SPARES: usize = 512;
 /// Bytes that the buffer of a kept exchange may have: enough for nearly every request without a body.
 const SPARE_BUFFER: usize = 2048;
+/// Bytes of an answer's body from which on they are passed instead of copied: below, a copy costs less.
+const PASS_FROM: usize = 2048;
 
 /// One client's HTTP/1 connection. Between requests it holds no buffer.
 #[derive(Debug, Default)]
@@ -368,39 +371,44 @@ impl Session {
         }
     }
 
-    /// Bytes of the instance. Call only while [`Session::wants_origin`].
-    pub fn origin_bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let Some(exchange) = &mut self.exchange else { return };
+    /// Bytes of the instance. Call only while [`Session::wants_origin`]. Returns which of them are for the client as
+    /// they are, after `out`: much data is not copied.
+    #[must_use]
+    pub fn origin_bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Range<usize> {
+        let Some(exchange) = &mut self.exchange else { return 0..0 };
         exchange.heard = true;
-        let Answer::Head { held, .. } = &mut exchange.answer else { return self.feed_answer(bytes, out) };
+        let Answer::Head { held, .. } = &mut exchange.answer else { return self.feed_answer(bytes, 0, true, out) };
         if held.is_empty() {
-            let used = self.read_answers(bytes, out);
+            let (used, passed) = self.read_answers(bytes, true, out);
             if let Some(Exchange { answer: Answer::Head { held, .. }, .. }) = self.exchange.as_deref_mut() {
                 held.extend_from_slice(&bytes[used..]);
             }
+            passed
         } else {
             let mut all = std::mem::take(held);
             all.extend_from_slice(bytes);
-            let used = self.read_answers(&all, out);
+            let (used, _) = self.read_answers(&all, false, out);
             if let Some(Exchange { answer: Answer::Head { held, .. }, .. }) = self.exchange.as_deref_mut() {
                 all.drain(..used);
                 *held = all;
             }
+            0..0
         }
     }
 
-    /// Reads interim heads, then the final one and what is there of its body; returns the bytes used.
-    fn read_answers(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
+    /// Reads interim heads, then the final one and what is there of its body; returns how many bytes were used, and
+    /// which of them are passed (where that `may` be).
+    fn read_answers(&mut self, bytes: &[u8], may: bool, out: &mut Vec<u8>) -> (usize, Range<usize>) {
         let mut at = 0;
         loop {
-            let Some(exchange) = &mut self.exchange else { return bytes.len() };
-            let Answer::Head { scanner, interim, .. } = &mut exchange.answer else { return bytes.len() };
+            let Some(exchange) = &mut self.exchange else { return (bytes.len(), 0..0) };
+            let Answer::Head { scanner, interim, .. } = &mut exchange.answer else { return (bytes.len(), 0..0) };
             let head = match ResponseHead::read(&bytes[at..], scanner, exchange.to_head) {
                 Ok(Some(head)) => head,
-                Ok(None) => return at,
+                Ok(None) => return (at, 0..0),
                 Err(fault) => {
                     self.fail(fault, out);
-                    return bytes.len();
+                    return (bytes.len(), 0..0);
                 }
             };
             *scanner = Scanner::default();
@@ -408,14 +416,13 @@ impl Session {
             at += head.len;
             if head.status >= 200 {
                 self.answer_begins(here, &head, out);
-                self.feed_answer(&bytes[at..], out);
-                return bytes.len();
+                return (bytes.len(), self.feed_answer(bytes, at, may, out));
             }
             *interim += 1;
             // Upgrades were never asked for, and `100` was already said by the balancer.
             if head.status == 101 || *interim > INTERIM_LIMIT {
                 self.fail(Fault::BadAnswer, out);
-                return bytes.len();
+                return (bytes.len(), 0..0);
             }
             if head.status != 100 && exchange.minor > 0 {
                 emit::response(here, &head, &Relay { framing: Framing::None, minor: 1, close: false }, out);
@@ -440,21 +447,32 @@ impl Session {
         exchange.answer = Answer::Body { reader: BodyReader::new(head.framing), framing, reuse: head.persists() };
     }
 
-    fn feed_answer(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let Some(exchange) = &mut self.exchange else { return };
-        let Answer::Body { reader, framing, reuse } = &mut exchange.answer else { return };
-        let mut rest = bytes;
+    /// Takes the answer's body from `bytes[at..]`; returns which of `bytes` are passed.
+    fn feed_answer(&mut self, bytes: &[u8], at: usize, may: bool, out: &mut Vec<u8>) -> Range<usize> {
+        let Some(exchange) = &mut self.exchange else { return 0..0 };
+        let Answer::Body { reader, framing, reuse } = &mut exchange.answer else { return 0..0 };
+        let mut rest = &bytes[at..];
+        let mut passed = 0..0;
         loop {
             match reader.next(&mut rest) {
                 Ok(Piece::Data(data)) if *framing == Framing::Chunked => emit::chunk(data, out),
+                // A body of stated length is one piece, and nothing is written after it.
+                Ok(Piece::Data(data)) if may && data.len() >= PASS_FROM && matches!(framing, Framing::Length(_)) => {
+                    let end = bytes.len() - rest.len();
+                    passed = end - data.len()..end;
+                }
                 Ok(Piece::Data(data)) => out.extend_from_slice(data),
-                Ok(Piece::More) => return,
+                Ok(Piece::More) => return passed,
                 Ok(Piece::End) => {
                     // Bytes nobody asked for: what they belong to is unknown, so they reach no one.
                     *reuse &= rest.is_empty();
-                    return self.answer_ends(out);
+                    self.answer_ends(out);
+                    return passed;
                 }
-                Err(_) => return self.fail(Fault::BadAnswer, out),
+                Err(_) => {
+                    self.fail(Fault::BadAnswer, out);
+                    return passed;
+                }
             }
         }
     }

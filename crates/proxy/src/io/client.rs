@@ -120,6 +120,7 @@ impl Worker {
             }
             self.count(&mut client);
             self.out.clear();
+            self.passed = 0..0;
             self.slots.remove(key);
         }
     }
@@ -219,6 +220,10 @@ impl Worker {
                 c.session.wind_down();
             }
             self.enter(c);
+            if !c.session.is_drained() {
+                // The next request may be answered at once, after what is still to be said on this one.
+                self.out.extend_from_slice(&self.scratch[std::mem::take(&mut self.passed)]);
+            }
             let front = c.lane.forwarded(c.peer.ip());
             c.session.advance(&front, &mut self.out);
             self.note_head(c);
@@ -285,14 +290,14 @@ impl Worker {
         if !origin.connected
             || !origin.stream.readable
             || !c.pending.is_empty()
-            || !self.out.is_empty()
+            || self.has_words()
             || !c.session.wants_origin()
         {
             return false;
         }
         let orderly = match origin.stream.read(&mut self.scratch) {
             Read::Bytes(count) => {
-                c.session.origin_bytes(&self.scratch[..count], &mut self.out);
+                self.passed = c.session.origin_bytes(&self.scratch[..count], &mut self.out);
                 c.last = self.now;
                 return true;
             }
@@ -314,7 +319,7 @@ impl Worker {
     }
 
     fn read_client(&mut self, c: &mut Client) -> bool {
-        if !c.stream.readable || !c.pending.is_empty() || !self.out.is_empty() || !c.session.wants_client() {
+        if !c.stream.readable || !c.pending.is_empty() || self.has_words() || !c.session.wants_client() {
             return false;
         }
         match c.stream.read(&mut self.scratch) {
@@ -350,18 +355,25 @@ impl Worker {
         }
     }
 
+    /// Whether there is something for the client at hand.
+    fn has_words(&self) -> bool {
+        !self.out.is_empty() || !self.passed.is_empty()
+    }
+
     /// Sends what the session has to say; what is not taken waits.
     fn deliver(&mut self, c: &mut Client) -> bool {
-        if self.out.is_empty() {
+        if !self.has_words() {
             return false;
         }
+        let mut passed = std::mem::take(&mut self.passed);
         let mut took = 0;
         if c.pending.is_empty() && c.stream.writable {
-            match c.stream.write(&self.out) {
+            match c.stream.write_both(&self.out, &self.scratch[passed.clone()]) {
                 Write::Took(count) => took = count,
                 Write::NotReady => {}
                 Write::Broken => {
                     self.out.clear();
+                    passed = 0..0;
                     c.session.client_gone(&mut self.out);
                     c.stream.broken = true;
                 }
@@ -369,7 +381,9 @@ impl Worker {
         }
         c.last = self.now;
         c.lane.meter.bytes_out.add(took as u64);
-        c.pending.extend_from_slice(&self.out[took..]);
+        let said = took.min(self.out.len());
+        c.pending.extend_from_slice(&self.out[said..]);
+        c.pending.extend_from_slice(&self.scratch[passed][took - said..]);
         self.out.clear();
         c.stream.broken
     }

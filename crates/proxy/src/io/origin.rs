@@ -131,8 +131,8 @@ impl Worker {
     /// Puts a connection back for the next request, where it may still be used; closes it otherwise.
     pub(super) fn shelve(&mut self, mut origin: Box<Origin>, idle_ms: u64) {
         origin.engaged = None;
-        // Bytes nobody asked for, or the end: such a connection must not meet another request.
-        let silent = !origin.stream.readable || matches!(origin.stream.read(&mut self.scratch), Read::NotReady);
+        // Not into the scratch: what was read last may still be on its way. Bytes nobody asked for, or the end: such a connection must not meet another request.
+        let silent = !origin.stream.readable || matches!(origin.stream.read(&mut [0]), Read::NotReady);
         if !silent || !origin.place.shelve(origin.port, origin.key) {
             return self.discard(*origin);
         }

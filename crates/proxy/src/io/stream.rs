@@ -3,13 +3,16 @@
 //! Owns the socket and what is known of its readiness (edge-triggered: an event is told once). Must never wait. TLS
 //! will be a second variant of [`Transport`]: nothing outside this file knows what bytes look like on the wire.
 
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, SocketType, sockopt,
+};
 
 /// What every connection is registered for, once.
 pub(super) const INTEREST: EventFlags =
@@ -124,9 +127,30 @@ impl Stream {
         let took = match &self.transport {
             Transport::Plain(fd) => retry_on_intr(|| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)),
         };
+        self.wrote(took, bytes.len())
+    }
+
+    /// Writes what is taken at once of `head` and then `tail`, as one.
+    pub(super) fn write_both(&mut self, head: &[u8], tail: &[u8]) -> Write {
+        if tail.is_empty() {
+            return self.write(head);
+        }
+        if head.is_empty() {
+            return self.write(tail);
+        }
+        let took = match &self.transport {
+            Transport::Plain(fd) => retry_on_intr(|| {
+                let parts = [IoSlice::new(head), IoSlice::new(tail)];
+                rustix::net::sendmsg(fd, &parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
+            }),
+        };
+        self.wrote(took, head.len() + tail.len())
+    }
+
+    fn wrote(&mut self, took: Result<usize, Errno>, of: usize) -> Write {
         match took {
             Ok(took) => {
-                self.writable = took == bytes.len();
+                self.writable = took == of;
                 Write::Took(took)
             }
             Err(Errno::AGAIN) => {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -43,6 +44,8 @@ pub(super) struct Worker {
     pub(super) scratch: Box<[u8]>,
     /// Bytes for the client at hand.
     pub(super) out: Vec<u8>,
+    /// What in `scratch` is for the client at hand, after `out`. Nothing may be read there until it is delivered.
+    pub(super) passed: Range<usize>,
     pub(super) seats: Vec<Candidate>,
     /// Connections that had more to do than their turn allowed.
     pub(super) again: Vec<u64>,
@@ -88,6 +91,7 @@ impl Blueprint {
             listening: BTreeMap::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             out: Vec::new(),
+            passed: 0..0,
             seats: Vec::new(),
             again: Vec::new(),
             due: Vec::new(),
@@ -142,6 +146,7 @@ impl Worker {
         }
         self.post().panics.fetch_add(1, Ordering::Relaxed);
         self.out.clear();
+        self.passed = 0..0;
         for owner in self.slots.keys(|slot| matches!(slot, Slot::Busy)) {
             self.slots.remove(owner);
             for lent in self.slots.keys(|slot| matches!(slot, Slot::Lent(by) if *by == owner)) {

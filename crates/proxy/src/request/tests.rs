@@ -44,7 +44,8 @@ impl Life {
     }
 
     fn origin(&mut self, bytes: &str) -> &mut Self {
-        self.session.origin_bytes(bytes.as_bytes(), &mut self.out);
+        let passed = self.session.origin_bytes(bytes.as_bytes(), &mut self.out);
+        self.out.extend_from_slice(&bytes.as_bytes()[passed]);
         self
     }
 
@@ -325,10 +326,15 @@ proptest! {
                 Happening::Sent(n) => session.sent(n.min(session.unsent().len())),
                 Happening::Origin(n) if holding => {
                     let end = (reply_at + n).min(replies.len());
-                    session.origin_bytes(&replies.as_bytes()[reply_at..end], &mut out);
+                    let bytes = &replies.as_bytes()[reply_at..end];
+                    let passed = session.origin_bytes(bytes, &mut out);
+                    out.extend_from_slice(&bytes[passed]);
                     reply_at = end;
                 }
-                Happening::OriginJunk(bytes) if holding => session.origin_bytes(&bytes, &mut out),
+                Happening::OriginJunk(bytes) if holding => {
+                    let passed = session.origin_bytes(&bytes, &mut out);
+                    out.extend_from_slice(&bytes[passed]);
+                }
                 Happening::Closed(orderly) if holding => { session.origin_closed(orderly, &mut out); }
                 Happening::Eof if session.wants_client() => session.client_eof(&mut out),
                 Happening::Gone => session.client_gone(&mut out),

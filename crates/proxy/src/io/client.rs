@@ -365,10 +365,12 @@ impl Worker {
         if !self.has_words() {
             return false;
         }
+        // The end goes out with the last bytes where closing follows at once.
+        let last = c.session.next() == Next::Close && c.session.is_drained();
         let mut passed = std::mem::take(&mut self.passed);
         let mut took = 0;
         if c.pending.is_empty() && c.stream.writable {
-            match c.stream.write_both(&self.out, &self.scratch[passed.clone()]) {
+            match c.stream.write_both(&self.out, &self.scratch[passed.clone()], last) {
                 Write::Took(count) => took = count,
                 Write::NotReady => {}
                 Write::Broken => {
@@ -385,7 +387,7 @@ impl Worker {
         c.pending.extend_from_slice(&self.out[said..]);
         c.pending.extend_from_slice(&self.scratch[passed][took - said..]);
         self.out.clear();
-        c.stream.broken
+        c.stream.broken || (last && c.pending.is_empty())
     }
 
     fn flush(&mut self, c: &mut Client) -> bool {

@@ -21,23 +21,36 @@ use super::stream::{INTEREST, Stream};
 use super::view::{GateView, Turnover};
 use super::worker::Worker;
 
-/// Connections taken from a listener before others get their turn.
+/// Connections taken from a listener before others get their turn, when many wait.
 const ACCEPTS: usize = 8;
 /// How long accepting rests when no descriptor is to be had.
 const PAUSE_MS: u64 = 100;
 
 impl Worker {
-    pub(super) fn accept(&mut self, socket: &Bound, gate: &Rc<GateView>) {
-        for _ in 0..ACCEPTS {
+    /// Clients wait. One at a time costs no call in vain, because the loop is told again while there are more; when it
+    /// is told turn after turn, there are many.
+    pub(super) fn on_clients(&mut self, socket: &Bound, gate: &Rc<GateView>) {
+        let again = gate.told.replace(self.turns) + 1 == self.turns;
+        let haste = if again { (gate.haste.get() * 2).min(ACCEPTS) } else { 1 };
+        gate.haste.set(if self.accept(socket, gate, haste) { haste } else { 1 });
+    }
+
+    /// Takes up to `most` clients; false when nobody is left.
+    fn accept(&mut self, socket: &Bound, gate: &Rc<GateView>, most: usize) -> bool {
+        for _ in 0..most {
             if self.shared.clients() >= self.shared.max_clients {
-                return self.pause();
+                self.pause();
+                return false;
             }
             match listen::accept(socket) {
-                Accepted::Nobody => return,
-                Accepted::Exhausted => return self.pause(),
+                Accepted::Nobody => return false,
+                Accepted::Exhausted => {
+                    self.pause();
+                    return false;
+                }
                 Accepted::Client(client, peer) => {
                     let chosen = self.fewest();
-                    let Some(post) = self.shared.posts.get(chosen) else { return };
+                    let Some(post) = self.shared.posts.get(chosen) else { return false };
                     post.clients.fetch_add(1, Ordering::Relaxed);
                     if chosen == self.index {
                         self.adopt(gate, client, peer);
@@ -49,6 +62,7 @@ impl Worker {
                 }
             }
         }
+        true
     }
 
     /// The worker that gets the next client: this one, unless another has clearly fewer.
@@ -102,7 +116,7 @@ impl Worker {
     pub(super) fn turn(&mut self, turnover: Turnover) {
         for (socket, gate) in &turnover.closed {
             // Who has connected already is not turned away.
-            self.accept(socket, gate);
+            self.accept(socket, gate, ACCEPTS);
             let _ = epoll::delete(&self.epoll, &socket.fd);
             if let Some(key) = self.listening.remove(&socket.address) {
                 self.slots.remove(key);

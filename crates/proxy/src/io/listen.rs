@@ -29,6 +29,8 @@ pub(crate) fn bind(address: SocketAddr) -> Result<Bound, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&fd, true)?;
+    // Small answers must not wait for acknowledgements of earlier ones; what is accepted takes it over.
+    let _ = sockopt::set_tcp_nodelay(&fd, true);
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&fd, true)?;
     }
@@ -49,8 +51,6 @@ pub(crate) enum Accepted {
 pub(crate) fn accept(bound: &Bound) -> Accepted {
     match rustix::net::acceptfrom_with(&bound.fd, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
         Ok((fd, peer)) => {
-            // Small answers must not wait for acknowledgements of earlier ones.
-            let _ = sockopt::set_tcp_nodelay(&fd, true);
             let unknown = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0);
             let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).unwrap_or(unknown);
             Accepted::Client(fd, peer)

@@ -130,18 +130,18 @@ impl Stream {
         self.wrote(took, bytes.len())
     }
 
-    /// Writes what is taken at once of `head` and then `tail`, as one.
-    pub(super) fn write_both(&mut self, head: &[u8], tail: &[u8]) -> Write {
-        if tail.is_empty() {
-            return self.write(head);
-        }
-        if head.is_empty() {
-            return self.write(tail);
-        }
+    /// Writes what is taken at once of `head` and then `tail`, as one. `last`: the caller finishes or closes at once
+    /// when all is taken, so that the end may go out in the same packet.
+    pub(super) fn write_both(&mut self, head: &[u8], tail: &[u8], last: bool) -> Write {
+        let flags = if last { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
         let took = match &self.transport {
+            Transport::Plain(fd) if head.is_empty() || tail.is_empty() => {
+                let bytes = if head.is_empty() { tail } else { head };
+                retry_on_intr(|| rustix::net::send(fd, bytes, flags))
+            }
             Transport::Plain(fd) => retry_on_intr(|| {
                 let parts = [IoSlice::new(head), IoSlice::new(tail)];
-                rustix::net::sendmsg(fd, &parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
+                rustix::net::sendmsg(fd, &parts, &mut SendAncillaryBuffer::default(), flags)
             }),
         };
         self.wrote(took, head.len() + tail.len())

@@ -162,6 +162,9 @@ pub(super) struct GateView {
     pub(super) at: SocketAddr,
     pub(super) open: Cell<bool>,
     pub(super) lane: RefCell<Rc<Lane>>,
+    /// The turn of the loop in which clients last waited, and how many were then taken at once.
+    pub(super) told: Cell<u64>,
+    pub(super) haste: Cell<usize>,
     balancer: LoadBalancerName,
     protocol: Protocol,
 }
@@ -243,6 +246,8 @@ impl View {
                         at,
                         open: Cell::new(true),
                         lane: RefCell::new(Rc::new(Lane::new(gate, listener, balancer, node, book))),
+                        told: Cell::new(0),
+                        haste: Cell::new(1),
                         balancer: routes.name.clone(),
                         protocol: listener.protocol,
                     });

@@ -53,6 +53,8 @@ pub(super) struct Worker {
     started: Instant,
     /// Milliseconds since the worker started, as of this turn of the loop.
     pub(super) now: u64,
+    /// How often it has waited.
+    pub(super) turns: u64,
     pub(super) connect_ms: u64,
     sequence: u64,
     pub(super) paused_until: Option<u64>,
@@ -97,6 +99,7 @@ impl Blueprint {
             due: Vec::new(),
             started: Instant::now(),
             now: 1,
+            turns: 1,
             connect_ms,
             sequence: 0,
             paused_until: None,
@@ -124,6 +127,7 @@ impl Worker {
             // An interrupted wait is an empty one.
             let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref());
             self.look_at_clock();
+            self.turns += 1;
             // Idle connections that have ended go first, so that no request of this turn is given to one.
             for idle_first in [true, false] {
                 for event in &events {
@@ -168,7 +172,7 @@ impl Worker {
             None | Some(Slot::Busy) => {}
             Some(Slot::Listener(socket, gate)) => {
                 let (socket, gate) = (Arc::clone(socket), Rc::clone(gate));
-                self.accept(&socket, &gate);
+                self.on_clients(&socket, &gate);
             }
             Some(Slot::Client(client)) => {
                 client.stream.mark(flags);

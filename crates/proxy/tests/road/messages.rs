@@ -63,6 +63,24 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
+fn large_bodies_keep_their_place_among_pipelined_answers() {
+    let rig = Rig::new(&["a"]);
+    let mut client = rig.client();
+    let sizes = [0, 1, 2047, 2048, 2049, 65_000, 65_536, 300_000, 5];
+    for size in sizes {
+        client.send(format!("GET /big?{size} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    }
+    client.send("GET / HTTP/1.1\r\n\r\n");
+    for size in sizes {
+        let answer = client.read().unwrap();
+        assert_eq!((answer.status, answer.body.len()), (200, size));
+        assert!(answer.body.iter().all(|b| *b == answer.body[0]), "{size}");
+    }
+    assert_eq!(client.read().unwrap().status, 400);
+    assert!(client.is_closed());
+}
+
+#[test]
 fn old_clients_are_answered_as_they_understand() {
     let rig = Rig::new(&["a"]);
     let ask = |wire: &str| {

@@ -342,7 +342,7 @@ impl Worker {
     /// Has the key looked at no later than `at`.
     pub(super) fn arm(&mut self, key: u64, at: u64) {
         let Some(armed) = self.slots.armed(key) else { return };
-        if *armed == 0 || at < *armed * crate::wheel::TICK_MS {
+        if *armed == 0 || at.div_ceil(crate::wheel::TICK_MS) < *armed {
             *armed = self.wheel.arm(key, at);
         }
     }

@@ -375,6 +375,7 @@ fn routes_hold_what_may_be_sent_requests_and_share_what_did_not_change() {
         assert_eq!(next.generation, world.generation());
         for (name, balancer) in &next.balancers {
             let lb = world.load_balancer(name).unwrap();
+            assert_eq!(balancer.desync, lb.attributes.desync);
             for target in &balancer.targets {
                 let instance = world.instance(&target.instance).unwrap();
                 assert_eq!(instance.state, InstanceState::Running);

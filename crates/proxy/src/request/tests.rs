@@ -104,6 +104,74 @@ fn two_requests_share_a_connection_and_nothing_is_held_between() {
 }
 
 #[test]
+fn modes_pass_close_or_refuse() {
+    let odd = "GET / HTTP/1.2\r\nHost: a\r\n\r\n";
+    let body = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+    let bare = "GET / HTTP/1.1\nHost: a\n\n";
+    let closing = OK.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let life = |mode: DesyncMode, wire: &str| {
+        let mut life = Life::default();
+        life.session.guard_by(mode);
+        life.client(wire);
+        let desync = life.session.notes.desync.map(|finding| finding.tier);
+        (life, desync)
+    };
+    use guard::Tier::{Acceptable, Ambiguous};
+    for (mode, wire, tier, alone) in [
+        (DesyncMode::Monitor, odd, Acceptable, false),
+        (DesyncMode::Defensive, odd, Acceptable, false),
+        (DesyncMode::Monitor, bare, Acceptable, false),
+        (DesyncMode::Defensive, bare, Acceptable, false),
+        (DesyncMode::Monitor, body, Ambiguous, false),
+        (DesyncMode::Defensive, body, Ambiguous, true),
+    ] {
+        let (mut life, found) = life(mode, wire);
+        assert_eq!(found, Some(tier), "{wire:?}");
+        life.lend().origin(OK).said(if alone { &closing } else { OK }).back(!alone);
+        life.then(if alone { Next::Close } else { Next::Wait });
+        assert!(life.up.starts_with(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: "));
+    }
+    for wire in [odd, body, bare] {
+        let (mut life, found) = life(DesyncMode::Strictest, wire);
+        assert!(found.is_some());
+        life.said(&answer("400 BAD_REQUEST", true)).then(Next::Close);
+    }
+    assert_eq!(life(DesyncMode::Strictest, get()).1, None);
+    // Byte by byte it is the same.
+    let mut life = Life::default();
+    for byte in bare.chars() {
+        life.client(&byte.to_string());
+    }
+    life.lend().origin(OK).said(OK).back(true);
+}
+
+#[test]
+fn a_connection_that_may_hold_a_body_for_nobody_is_not_used_again() {
+    let head = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let check = |wire: &str, answer: &str, reuse: bool| {
+        let mut life = Life::default();
+        life.client(wire).lend().origin(answer).back(reuse).then(Next::Wait);
+    };
+    check(head, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", false);
+    check(head, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false);
+    check(get(), "HTTP/1.1 204 No\r\n\r\n", true);
+    check(get(), "HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n", true);
+    check(get(), "HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\n", false);
+    check(get(), "HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n", false);
+    check(get(), "HTTP/1.1 304 Not\r\nETag: x\r\n\r\n", true);
+    check(get(), "HTTP/1.1 304 Not\r\nContent-Length: 2\r\n\r\n", false);
+    check(get(), "HTTP/1.1 304 Not\r\n\r\nx", false);
+}
+
+#[test]
+fn what_comes_before_a_request_was_sent_is_no_answer_to_it() {
+    let mut life = Life::default();
+    life.client(&post(0)).then(Next::Borrow).session.lent();
+    life.origin(OK).said("").back(false);
+    life.lend().origin(OK).said(OK).back(true);
+}
+
+#[test]
 fn pipelined_requests_wait_for_their_turn() {
     let mut life = Life::default();
     life.client(&format!("{}{}{}", get(), get(), &get()[..7])).lend();

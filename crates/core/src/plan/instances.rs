@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::change::Seen;
 use crate::name::InstanceId;
 use crate::noun::{Instance, InstanceState};
-use crate::sightings::Sightings;
+use crate::sightings::{RoadSeen, Sightings};
 use crate::time::Timestamp;
 use crate::world::World;
 
@@ -122,9 +122,9 @@ fn step(instance: &Instance, sight: Option<&Sight>, sightings: &Sightings, now: 
     }
 }
 
-/// Whether stopping now cuts nobody off: the road has heard that nothing more goes there, and nothing is in flight.
+/// Whether stopping now cuts nobody off: the road has heard that nothing more goes there, and nothing is in flight. A
+/// road that is out of reach may still be sending, so then only the longest wait ends it.
 fn may_stop(instance: &Instance, sightings: &Sightings, now: Timestamp) -> bool {
-    let Some(road) = &sightings.road else { return true };
-    let drained = road.applied >= instance.changed_in && road.outstanding_on(&instance.id) == 0;
-    drained || now.since(instance.changed) >= STOP_WAITS
+    let heard = |road: &RoadSeen| road.applied >= instance.changed_in && road.outstanding_on(&instance.id) == 0;
+    sightings.road.as_ref().is_some_and(heard) || now.since(instance.changed) >= STOP_WAITS
 }

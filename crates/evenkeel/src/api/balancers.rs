@@ -12,8 +12,8 @@ use evenkeel_core::name::ZoneName;
 use evenkeel_core::noun::{LoadBalancer, Scheme};
 use evenkeel_core::refusal::Refusal;
 
-use super::funnel::wire_time;
 use super::page::Page;
+use super::words::wire_time;
 use super::{Asked, dice, health, listeners, refusal, tags, words};
 
 /// Security groups of one balancer (AWS).

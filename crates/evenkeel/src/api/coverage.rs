@@ -9,6 +9,21 @@ use evenkeel_aws::Api;
 
 /// What an action leaves out or does otherwise. Only what a user could stumble over.
 const REMARKS: &[(Api, &str, &str)] = &[
+    (
+        Api::Elb,
+        "DeregisterInstancesFromLoadBalancer",
+        "Never cuts a request in flight, with draining off as well; with it on, what is left is cut at the timeout.",
+    ),
+    (
+        Api::Elb,
+        "DisableAvailabilityZonesForLoadBalancer",
+        "The zone's node goes on answering from the other zones for 120 s, for clients whose DNS cache still names it.",
+    ),
+    (
+        Api::Ec2,
+        "TerminateInstances",
+        "Waits up to 5 s for requests in flight through load balancers before the instance is told to end.",
+    ),
     (Api::Elb, "AddTags", "At most 10 tags a load balancer."),
     (
         Api::Elb,

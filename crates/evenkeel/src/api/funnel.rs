@@ -264,18 +264,6 @@ fn wall_clock() -> Timestamp {
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The same point in time as the wire writes it.
-pub(super) fn wire_time(at: Timestamp) -> Time {
-    Time(i64::try_from(at.0).unwrap_or(i64::MAX))
-}
-
-/// Work that may block, on a thread that may; it goes on even if the caller goes away.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Error::receiver("InternalError", "An internal error has occurred"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

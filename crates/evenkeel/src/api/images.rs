@@ -12,9 +12,10 @@ use evenkeel_core::name::ImageId;
 use evenkeel_core::noun::{Image, image};
 use evenkeel_core::refusal::Refusal;
 
+use super::blocking;
 use super::filter::Filters;
-use super::funnel::{blocking, wire_time};
 use super::page::Page;
+use super::words::wire_time;
 use super::{Asked, Import, Imported, ROLLS, dice, refusal, shown, tags, words};
 use crate::keeper::{KeeperHandle, Rejected};
 

@@ -152,3 +152,10 @@ impl Asked<'_> {
         Ok(result)
     }
 }
+
+/// Work that may block, on a thread that may; it goes on even if the caller goes away.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Error::receiver("InternalError", "An internal error has occurred"))
+}

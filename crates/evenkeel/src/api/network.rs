@@ -13,9 +13,9 @@ use evenkeel_core::noun::LoadBalancer;
 use evenkeel_core::world::Settings;
 
 use super::filter::Filters;
-use super::funnel::wire_time;
 use super::page::Page;
 use super::shown::{self, DEFAULT_GROUP};
+use super::words::wire_time;
 use super::{Asked, words};
 
 /// Who owns what belongs to balancers (AWS).

@@ -14,7 +14,7 @@ use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Settings, World};
 
 use super::dice::hex;
-use super::funnel::wire_time;
+use super::words::wire_time;
 use super::{filter::Filters, tags};
 
 /// The one security group there is.

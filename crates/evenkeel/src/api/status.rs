@@ -11,9 +11,10 @@ use evenkeel_aws::xml::Items;
 use evenkeel_aws::{Error, ec2};
 use evenkeel_core::noun::{Instance, InstanceState};
 
+use super::blocking;
 use super::filter::Filters;
-use super::funnel::{blocking, wire_time};
 use super::page::Page;
+use super::words::wire_time;
 use super::{Asked, instances, shown, words};
 
 /// How much of a console log is shown: its end (AWS).

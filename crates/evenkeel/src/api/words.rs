@@ -3,11 +3,17 @@
 //! Owns the errors of values that are wrong in themselves; whether the named thing exists is the World's to say. Next:
 //! [`super::refusal`].
 
-use evenkeel_aws::Error;
+use evenkeel_aws::{Error, Time};
 use evenkeel_core::name::{ImageId, InstanceId, LoadBalancerName, Port, ZoneName};
 use evenkeel_core::refusal::Refusal;
+use evenkeel_core::time::Timestamp;
 
 use super::refusal;
+
+/// A point in time as the wire writes it.
+pub(super) fn wire_time(at: Timestamp) -> Time {
+    Time(i64::try_from(at.0).unwrap_or(i64::MAX))
+}
 
 /// Text from a caller as it is repeated in an error: at most 128 characters.
 pub(super) fn quoted(text: &str) -> String {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use evenkeel_core::routes::{Routes, compile};
@@ -23,6 +23,11 @@ use crate::link::{Count, FromRoad, Report, ToRoad, VERSION, difference, frame};
 
 /// How long a road that was just started may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// From the end of one road, or of one connection to it, to the next try: the first, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+/// A connection that lasted so long was a good one.
+const LONG_ENOUGH: Duration = Duration::from_secs(5);
 
 /// What the loop works with.
 pub struct Crew {
@@ -54,7 +59,9 @@ impl Counts {
 
 /// Runs the loop; never returns.
 pub async fn run(crew: Crew, statuses: Statuses) {
+    let mut pause = FIRST_PAUSE;
     loop {
+        let began = Instant::now();
         let error = match office_hours(&crew, &statuses).await {
             Ok(()) => return,
             Err(error) => error,
@@ -62,7 +69,9 @@ pub async fn run(crew: Crew, statuses: Statuses) {
         // What is not seen now is unknown, not as it was.
         crew.sightings.send_replace(Arc::new(Sightings::default()));
         statuses.ran("road", Err(format!("{error:#}")));
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // A road that died is wanted back at once; one that dies again and again must not cost a core.
+        pause = if began.elapsed() > LONG_ENOUGH { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -153,7 +162,7 @@ fn publish(to: &watch::Sender<Arc<Sightings>>, seen: &RoadSeen) {
 /// Connects to the road; starts one if none runs.
 async fn reach(crew: &Crew) -> anyhow::Result<UnixStream> {
     let place = Place::new(&crew.data_dir);
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let mut started = false;
     loop {
         match place.connect() {

@@ -11,7 +11,7 @@ static ORIGINAL: OnceLock<Rlimit> = OnceLock::new();
 /// Where that is refused the lower limit holds.
 pub fn allow_many() {
     let limit = getrlimit(Resource::Nofile);
-    ORIGINAL.get_or_init(|| limit.clone());
+    ORIGINAL.get_or_init(|| limit);
     if limit.current != limit.maximum {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
@@ -20,5 +20,5 @@ pub fn allow_many() {
 /// The limit as this process was given it, if it has been raised since.
 #[must_use]
 pub fn original() -> Option<Rlimit> {
-    ORIGINAL.get().cloned()
+    ORIGINAL.get().copied()
 }

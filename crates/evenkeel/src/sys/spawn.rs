@@ -18,8 +18,8 @@ pub fn in_new_session(command: &mut Command) {
     unsafe {
         command.pre_exec(move || {
             setsid()?;
-            if let Some(limit) = &files {
-                setrlimit(Resource::Nofile, limit.clone())?;
+            if let Some(limit) = files {
+                setrlimit(Resource::Nofile, limit)?;
             }
             Ok(())
         });

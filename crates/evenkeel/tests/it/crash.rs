@@ -33,12 +33,7 @@ enum Fate {
 #[test]
 fn a_daemon_killed_in_the_midst_of_200_writes_loses_nothing_it_acknowledged() {
     let mut rig = Rig::start();
-    let image = rig.image("v1", &[]);
-    let mut ids = rig.run(&image, "us-east-1a", 2);
-    ids.extend(rig.run(&image, "us-east-1b", 2));
-    rig.balancer("test", &["us-east-1a", "us-east-1b"]);
-    rig.add("test", &ids);
-    rig.wait_in_service("test", &ids);
+    let ids = rig.serving(&[("us-east-1a", 2), ("us-east-1b", 2)]);
     let processes = || ids.iter().map(|id| (id.clone(), processes_of_instance(id))).collect::<BTreeMap<_, _>>();
     let before = processes();
     let traffic = Steady::start(&rig, "test", 300);

@@ -16,11 +16,7 @@ fn address(rig: &Rig, id: &str) -> String {
 #[test]
 fn a_stopped_instance_starts_again_at_its_address_and_serves_without_being_registered_anew() {
     let mut rig = Rig::start();
-    let image = rig.image("v1", &[]);
-    let ids = rig.run(&image, "us-east-1a", 1);
-    rig.balancer("test", &["us-east-1a"]);
-    rig.add("test", &ids);
-    rig.wait_in_service("test", &ids);
+    let ids = rig.serving(&[("us-east-1a", 1)]);
     let home = address(&rig, &ids[0]);
 
     rig.call(&ec2::StopInstances { instance_ids: ids.clone(), ..Default::default() }).unwrap();
@@ -92,11 +88,7 @@ fn an_application_that_ends_by_itself_follows_its_shutdown_behaviour() {
 #[test]
 fn down_without_instances_leaves_them_running_and_up_takes_them_on() {
     let mut rig = Rig::start();
-    let image = rig.image("v1", &[]);
-    let ids = rig.run(&image, "us-east-1a", 1);
-    rig.balancer("test", &["us-east-1a"]);
-    rig.add("test", &ids);
-    rig.wait_in_service("test", &ids);
+    let ids = rig.serving(&[("us-east-1a", 1)]);
     let node = rig.nodes("test")[0].1;
     let processes = processes_of_instance(&ids[0]);
     let down = std::process::Command::new(PROGRAM).args(["down", "--data-dir"]).arg(rig.data_dir()).output().unwrap();
@@ -114,11 +106,7 @@ fn down_without_instances_leaves_them_running_and_up_takes_them_on() {
 #[test]
 fn a_road_that_is_killed_is_back_within_seconds_with_the_last_routes() {
     let mut rig = Rig::start();
-    let image = rig.image("v1", &[]);
-    let ids = rig.run(&image, "us-east-1a", 2);
-    rig.balancer("test", &["us-east-1a"]);
-    rig.add("test", &ids);
-    rig.wait_in_service("test", &ids);
+    let ids = rig.serving(&[("us-east-1a", 2)]);
     let node = rig.nodes("test")[0].1;
     let road = std::fs::read_to_string(rig.file("road.lock")).unwrap().parse().unwrap();
     let begin = Instant::now();
@@ -134,11 +122,7 @@ fn a_road_that_is_killed_is_back_within_seconds_with_the_last_routes() {
 #[test]
 fn the_road_goes_on_without_the_office_and_still_takes_out_the_dead() {
     let mut rig = Rig::start();
-    let image = rig.image("v1", &[]);
-    let ids = rig.run(&image, "us-east-1a", 3);
-    rig.balancer("test", &["us-east-1a"]);
-    rig.add("test", &ids);
-    rig.wait_in_service("test", &ids);
+    let ids = rig.serving(&[("us-east-1a", 3)]);
     let steady = Steady::start(&rig, "test", 300);
     rig.kill_daemon();
     for pid in processes_of_instance(&ids[0]) {

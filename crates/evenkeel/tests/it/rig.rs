@@ -213,6 +213,17 @@ impl Rig {
         ids
     }
 
+    /// The balancer `test` over these zones with so many instances of the sample application in each, all in service; its
+    /// instances in the order of the zones.
+    pub fn serving(&mut self, zones: &[(&str, i64)]) -> Vec<String> {
+        let image = self.image("v1", &[]);
+        let ids: Vec<String> = zones.iter().flat_map(|(zone, count)| self.run(&image, zone, *count)).collect();
+        self.balancer("test", &zones.iter().map(|(zone, _)| *zone).collect::<Vec<_>>());
+        self.add("test", &ids);
+        self.wait_in_service("test", &ids);
+        ids
+    }
+
     /// An instance's state, and why it is so.
     pub fn state(&self, id: &str) -> (String, String) {
         let input = ec2::DescribeInstances { instance_ids: vec![id.into()], ..Default::default() };

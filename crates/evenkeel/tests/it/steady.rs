@@ -98,11 +98,7 @@ fn the_classic_replacement_under_load_loses_nothing() {
 #[test]
 fn killing_an_instance_without_removing_it_first_loses_nothing_either() {
     let mut rig = Rig::start();
-    let image = rig.image("v1", &[]);
-    let ids = rig.run(&image, "us-east-1a", 3);
-    rig.balancer("test", &["us-east-1a"]);
-    rig.add("test", &ids);
-    rig.wait_in_service("test", &ids);
+    let ids = rig.serving(&[("us-east-1a", 3)]);
     let steady = Steady::start(&rig, "test", 500);
     let_flow(&mut rig, &steady, 300);
     rig.terminate(&ids[..1]);
@@ -117,11 +113,7 @@ fn killing_an_instance_without_removing_it_first_loses_nothing_either() {
 #[test]
 fn an_instance_killed_without_warning_costs_only_what_it_was_answering_and_may_not_be_asked_twice() {
     let mut rig = Rig::start_alone();
-    let image = rig.image("v1", &[]);
-    let ids = rig.run(&image, "us-east-1a", 3);
-    rig.balancer("test", &["us-east-1a"]);
-    rig.add("test", &ids);
-    rig.wait_in_service("test", &ids);
+    let ids = rig.serving(&[("us-east-1a", 3)]);
     let post = Post { every: 10, path: "/echo".into(), body: b"once only".to_vec() };
     let steady = Steady::start_plan(&rig, "test", RATE, Some(post));
     let_flow(&mut rig, &steady, 3_000);

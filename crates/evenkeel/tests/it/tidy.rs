@@ -39,7 +39,7 @@ fn all_sources() -> Vec<PathBuf> {
 
 fn is_test(path: &Path) -> bool {
     let text = path.to_string_lossy();
-    text.contains("/tests/") || text.ends_with("tests.rs") || text.ends_with("stage.rs")
+    text.contains("/tests/") || text.ends_with("tests.rs") || text.ends_with("cli/stage.rs")
 }
 
 /// The table under a heading of ARCHITECTURE.md: name to what it may use.

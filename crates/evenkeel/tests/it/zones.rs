@@ -66,12 +66,7 @@ fn zones_share_evenly_and_instances_do_with_cross_zone_on() {
 #[test]
 fn enabling_and_disabling_zones_moves_traffic_at_once_and_loses_nothing() {
     let mut rig = Rig::start();
-    let image = rig.image("v1", &[]);
-    let mut ids = rig.run(&image, "us-east-1a", 1);
-    ids.extend(rig.run(&image, "us-east-1b", 1));
-    rig.balancer("test", &["us-east-1a", "us-east-1b"]);
-    rig.add("test", &ids);
-    rig.wait_in_service("test", &ids);
+    let ids = rig.serving(&[("us-east-1a", 1), ("us-east-1b", 1)]);
     let steady = Steady::start(&rig, "test", 500);
     let flow = |rig: &mut Rig, more: u64| {
         let until = steady.snapshot().sent + more;

@@ -11,7 +11,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 
 use super::slots::Slot;
-use super::stream::{INTEREST, Read, Stream};
+use super::stream::{INTEREST, Stream};
 use super::tls::Shaking;
 use super::view::{Lane, Place, Via};
 use super::worker::Worker;
@@ -154,10 +154,8 @@ impl Worker {
     /// Puts a connection back for the next request, where it may still be used; closes it otherwise.
     pub(super) fn shelve(&mut self, mut origin: Box<Origin>, idle_ms: u64) {
         origin.engaged = None;
-        // Bytes nobody asked for, or the end: such a connection must not meet another request. They are not read into the
-        // scratch, from which the answer may still be on its way.
-        let silent = !origin.stream.readable || matches!(origin.stream.read(&mut [0]), Read::NotReady);
-        if !silent || !origin.stream.is_flushed() || !origin.place.shelve(origin.via, origin.key) {
+        // Bytes nobody asked for, or the end: such a connection must not meet another request.
+        if !origin.stream.is_silent() || !origin.stream.is_flushed() || !origin.place.shelve(origin.via, origin.key) {
             origin.stream.part();
             return self.discard(*origin);
         }

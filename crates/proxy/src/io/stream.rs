@@ -187,7 +187,7 @@ impl Stream {
         let took = match &mut self.transport {
             Transport::Plain(fd) => retry_on_intr(|| rustix::net::send(&*fd, bytes, SendFlags::NOSIGNAL)),
             Transport::Tls(tls) => {
-                let wrote = tls.write(bytes);
+                let wrote = tls.write(bytes, &[]);
                 self.writable = tls.is_flushed() && !matches!(wrote, Write::Broken);
                 return wrote;
             }
@@ -238,6 +238,17 @@ impl Stream {
                 self.writable = false;
                 Write::Broken
             }
+        }
+    }
+
+    /// Whether the peer has said nothing, and has not ended, since it was read last. What it says is lost.
+    pub(super) fn is_silent(&mut self) -> bool {
+        if !self.readable {
+            return true;
+        }
+        match &mut self.transport {
+            Transport::Plain(_) => matches!(self.read(&mut [0]), Read::NotReady),
+            Transport::Tls(tls) => tls.is_silent(&mut self.readable),
         }
     }
 

@@ -18,6 +18,8 @@ use super::stream::{Read, Write};
 
 /// Bytes encrypted and written at once: four full records. No more than that is ever held for a peer that reads slowly.
 const BATCH: usize = 64 * 1024;
+/// The least room for received bytes: a record of 16 KiB with the most that encryption may add to it (RFC 5246 §6.2.3).
+const CIPHER_LEAST: usize = 5 + 16 * 1024 + 2048;
 /// What encryption may add to a batch: the library says 22 bytes a record, and says so when it is more.
 const OVERHEAD: usize = 1024;
 /// Bytes that may wait for a peer that reads slowly: a batch, or a handshake with the longest chains.
@@ -29,13 +31,15 @@ const ALERTS: usize = 8;
 
 thread_local! {
     /// Encrypted bytes on their way to the socket at hand.
-    static BENCH: RefCell<Bench> = const { RefCell::new(Bench { bytes: Vec::new(), used: 0 }) };
+    static BENCH: RefCell<Bench> = const { RefCell::new(Bench { bytes: Vec::new(), used: 0, joint: Vec::new() }) };
 }
 
 /// Bytes that grow to what is needed and are not cleared in between: the first `used` of them count.
 struct Bench {
     bytes: Vec<u8>,
     used: usize,
+    /// Plain bytes from two places that are to be one record.
+    joint: Vec<u8>,
 }
 
 impl Bench {
@@ -218,6 +222,12 @@ impl Tls {
         got
     }
 
+    /// Whether the peer has nothing to say. Takes what is said between records: tickets, new keys.
+    pub(super) fn is_silent(&mut self, readable: &mut bool) -> bool {
+        let mut space = vec![0; 2 * CIPHER_LEAST];
+        matches!(self.read(&mut space, false, readable), Read::NotReady)
+    }
+
     /// Receives until there are plain bytes, or nothing more to receive.
     fn fill(&mut self, plain: &mut [u8], cipher: &mut [u8], ended: bool, readable: &mut bool) -> Read {
         for _ in 0..FRUITLESS {
@@ -297,30 +307,45 @@ impl Tls {
         turn
     }
 
-    /// Encrypts and writes all of it, or as much as the socket takes and one batch more.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Write {
+    /// Encrypts and writes `head` and then `tail`, in records that span both: all of it, or as much as the socket takes
+    /// and one batch more.
+    pub(super) fn write(&mut self, head: &[u8], tail: &[u8]) -> Write {
         if self.failed || self.finished || !self.flush() {
             return Write::Broken;
         }
-        let mut took = 0;
-        while self.unsent.is_empty() && took < bytes.len() {
-            let batch = &bytes[took..bytes.len().min(took + BATCH)];
+        let (mut took, all) = (0, head.len() + tail.len());
+        while self.unsent.is_empty() && took < all {
+            let end = all.min(took + BATCH);
+            let first = &head[took.min(head.len())..end.min(head.len())];
+            let second = &tail[took.saturating_sub(head.len())..end.saturating_sub(head.len())];
             let sealed = BENCH.with_borrow_mut(|bench| {
                 bench.used = 0;
+                let mut joint = std::mem::take(&mut bench.joint);
+                let batch = match (first, second) {
+                    (whole, []) | ([], whole) => whole,
+                    _ => {
+                        joint.clear();
+                        joint.extend_from_slice(first);
+                        joint.extend_from_slice(second);
+                        &joint
+                    }
+                };
                 let held = &mut self.held;
                 let sealed = match &mut self.side {
                     Side::Server(session) => encrypt(session, held, Some(batch), bench),
                     Side::Client(session) => encrypt(session, held, Some(batch), bench),
                 };
-                self.send(bench.filled()) && sealed
+                let sent = self.send(bench.filled());
+                bench.joint = joint;
+                sent && sealed
             });
             if !sealed {
                 self.failed = true;
                 return Write::Broken;
             }
-            took += batch.len();
+            took = end;
         }
-        if took == 0 && !bytes.is_empty() { Write::NotReady } else { Write::Took(took) }
+        if took == 0 && all > 0 { Write::NotReady } else { Write::Took(took) }
     }
 
     /// Says that nothing more will come, once everything before it is sent.

@@ -97,7 +97,7 @@ fn talk(mut ours: Tls, mut theirs: rustls::Connection, mut far: UnixStream, way:
             Read::Bytes(count) => {
                 moved = true;
                 let bytes = scratch[..count].to_vec();
-                let _ = ours.write(&bytes);
+                let _ = ours.write(&bytes[..count / 2], &bytes[count / 2..]);
             }
             Read::End => {
                 ended = true;

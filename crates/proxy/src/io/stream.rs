@@ -201,14 +201,7 @@ impl Stream {
         let flags = if last { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
         let took = match &mut self.transport {
             Transport::Tls(tls) => {
-                let wrote = match tls.write(head) {
-                    Write::Took(first) if first == head.len() && !tail.is_empty() => match tls.write(tail) {
-                        Write::Took(second) => Write::Took(first + second),
-                        Write::NotReady => Write::Took(first),
-                        Write::Broken => Write::Broken,
-                    },
-                    wrote => wrote,
-                };
+                let wrote = tls.write(head, tail);
                 self.writable = tls.is_flushed() && !matches!(wrote, Write::Broken);
                 return wrote;
             }

@@ -141,7 +141,9 @@ pub fn rescue(bytes: &[u8], mode: DesyncMode) -> Result<Rescued, Finding> {
     }
     let clean = rewrite(&bytes[start..end], mode).ok_or(finding)?;
     match RequestHead::read(&clean, &mut Scanner::default()) {
-        Parsed::Head(head) if head.len == clean.len() => Ok(Rescued { clean, head: Box::new(head), used: end, finding }),
+        Parsed::Head(head) if head.len == clean.len() => {
+            Ok(Rescued { clean, head: Box::new(head), used: end, finding })
+        }
         _ => Err(finding),
     }
 }

@@ -84,7 +84,8 @@ fn record(mut stream: TcpStream, index: usize, seen: &Mutex<Vec<Vec<u8>>>, answe
             }
         }
     }
-    seen.lock().unwrap()[index].extend_from_slice(&held);
+    // What is held now never became a request: a case in which bytes may reach an instance says so, and that they must not
+    // be more than that. Written down, they would turn up in a later case.
 }
 
 /// The length of the first request in `bytes`, once it is whole. It reads what the road writes, which is always right.
@@ -252,8 +253,7 @@ fn run_requests(mode: DesyncMode, word: &str) -> (usize, String) {
             failures += &format!("{}: said {said}, not {expected}\n", case.title);
         }
         stage.clean_client(&case.title);
-        let taken = stage.recorder.taken();
-        if reach.is_empty() && (complete(&taken).is_some() || (case.of("incomplete").is_none() && !taken.is_empty())) {
+        if reach.is_empty() && !stage.recorder.taken().is_empty() {
             failures += &format!("{}: reached {}\n", case.title, stage.recorder.taken().escape_ascii());
         }
         stage.recorder.forget();

@@ -47,6 +47,8 @@ pub struct Session {
     eof: bool,
     /// The exchange at hand is the last one.
     last: bool,
+    /// A request was refused before it was read to its end: more of it may be on its way.
+    unread: bool,
     /// What becomes of requests that others may read in another way.
     mode: DesyncMode,
     notes: Notes,
@@ -426,7 +428,7 @@ impl Session {
     /// Whether the client has sent everything that was asked of it, so that closing loses nothing.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.held.is_empty() && self.exchange.is_none()
+        self.held.is_empty() && self.exchange.is_none() && (self.eof || !self.unread)
     }
 
     /// A connection to an instance is there.
@@ -731,6 +733,7 @@ impl Session {
         }
         self.notes.fault = Some(fault);
         let whole = self.exchange.as_ref().is_some_and(|exchange| exchange.persists && exchange.body.is_done());
+        self.unread |= self.exchange.as_ref().is_none_or(|exchange| !exchange.body.is_done());
         self.last |= verdict.close || !whole;
         if begun || verdict.status == 0 {
             self.ending = Some(Ending::Abort);

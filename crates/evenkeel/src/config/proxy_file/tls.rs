@@ -1,6 +1,7 @@
 //! What the proxy's file says of TLS: certificates of listeners, and whom to believe among instances.
 //!
-//! Owns reading the PEM files that it names. Must never judge them ([`evenkeel_proxy::tls`] does), or say what is in one.
+//! Owns reading the PEM files that it names. Must never judge them ([`evenkeel_proxy::tls`] does), or say what is in
+//! one.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -8,10 +8,13 @@
 //! Read in this order: [`Session::client_bytes`] → `begin` → [`Session::lent`] → [`Session::origin_bytes`] →
 //! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
 
-use std::cell::RefCell;
+mod exchange;
+
 use std::ops::Range;
 
 use evenkeel_core::noun::DesyncMode;
+
+use exchange::{Answer, Exchange, Stage};
 
 use crate::fault::{Fault, Retry};
 use crate::log::Said;
@@ -28,10 +31,6 @@ pub const UNSENT_LIMIT: usize = 64 * 1024;
 pub const ATTEMPTS: u8 = 5;
 /// Interim answers (1xx) to one request.
 const INTERIM_LIMIT: u8 = 16;
-/// Exchanges that are over and whose memory a thread keeps for the next ones.
-const SPARES: usize = 512;
-/// Bytes that the buffer of a kept exchange may have: enough for nearly every request without a body.
-const SPARE_BUFFER: usize = 2048;
 /// Bytes of an answer's body from which on they are passed instead of copied: below, a copy costs less.
 const PASS_FROM: usize = 2048;
 
@@ -71,57 +70,6 @@ pub struct Carried {
 enum Ending {
     Close,
     Abort,
-}
-
-/// One request and its answer.
-#[derive(Debug)]
-struct Exchange {
-    /// The request as the instance reads it; all of it while `whole`.
-    up: Vec<u8>,
-    sent: usize,
-    whole: bool,
-    /// The kernel took at least a byte for the connection at hand.
-    accepted: bool,
-    idempotent: bool,
-    to_head: bool,
-    minor: u8,
-    persists: bool,
-    /// Nothing may follow it on the instance's connection.
-    alone: bool,
-    body: BodyReader,
-    chunked: bool,
-    /// The instance takes no more of the request, but may still answer.
-    deaf: bool,
-    attempts: u8,
-    failed: Option<Fault>,
-    stage: Stage,
-    answer: Answer,
-    /// A byte of an answer has come on the connection at hand.
-    heard: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// A connection is wanted.
-    Borrowing,
-    /// A connection is held.
-    Holding,
-    /// It is let go of, and the request is tried again.
-    Retrying,
-    /// It is let go of, and the exchange is over.
-    Leaving { reuse: bool },
-}
-
-#[derive(Debug)]
-enum Answer {
-    Head { held: Vec<u8>, scanner: Scanner, interim: u8 },
-    Body { reader: BodyReader, framing: Framing, reuse: bool },
-}
-
-impl Answer {
-    fn expected() -> Self {
-        Self::Head { held: Vec::new(), scanner: Scanner::default(), interim: 0 }
-    }
 }
 
 /// What the driver has to do.
@@ -750,49 +698,6 @@ impl Session {
 
     fn answer_is_begun(&self) -> bool {
         self.exchange.as_ref().is_some_and(|exchange| matches!(exchange.answer, Answer::Body { .. }))
-    }
-}
-
-thread_local! {
-    /// Kept so that a request on a connection that is kept alive allocates nothing: a connection that idles owns none.
-    #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
-    static KEPT: RefCell<Vec<Box<Exchange>>> = const { RefCell::new(Vec::new()) };
-}
-
-impl Exchange {
-    /// One that is over, whose memory may be used.
-    fn spare() -> Option<Box<Self>> {
-        KEPT.try_with(|kept| kept.borrow_mut().pop()).ok().flatten()
-    }
-
-    /// Leaves its memory to the next one, unless that is much.
-    fn keep(self: Box<Self>) {
-        if self.up.capacity() > SPARE_BUFFER {
-            return;
-        }
-        // A thread that is ending has nowhere to keep it.
-        let _ = KEPT.try_with(|kept| {
-            let mut kept = kept.borrow_mut();
-            if kept.len() < SPARES {
-                kept.push(self);
-            }
-        });
-    }
-
-    /// Lets go of bytes that need not be sent again.
-    fn forget_sent(&mut self) {
-        let harmless = self.idempotent && self.whole && self.up.len() <= REPLAY_LIMIT + crate::proto::scan::HEAD_LIMIT;
-        if harmless || self.sent == 0 {
-            return;
-        }
-        self.whole = false;
-        if self.sent == self.up.len() {
-            self.up.clear();
-            self.sent = 0;
-        } else if self.sent >= UNSENT_LIMIT {
-            self.up.drain(..self.sent);
-            self.sent = 0;
-        }
     }
 }
 

@@ -129,10 +129,11 @@ fn tcp_connections_go_round_robin_and_outlive_deregistration() {
         }
         String::from_utf8(answer).unwrap()
     };
-    let mut streams: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(node).unwrap()).collect();
+    let mut streams: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(node).unwrap()).collect();
     let answers: Vec<String> = streams.iter_mut().map(ask).collect();
     let to = |id: &String| answers.iter().filter(|answer| answer.contains(id.as_str())).count();
-    assert_eq!((to(&ids[0]), to(&ids[1])), (4, 4), "{answers:?}");
+    // Each of the two workers takes turns by itself, so each may be one apart.
+    assert!((9..=11).contains(&to(&ids[0])), "{} and {}: {answers:?}", to(&ids[0]), to(&ids[1]));
     rig.remove("test", &ids[..1]);
     rig.wait("new connections to go elsewhere", Duration::from_secs(5), |rig| {
         let bodies = (0..4).map(|_| rig.get(node, "/").unwrap().1);

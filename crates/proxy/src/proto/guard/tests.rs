@@ -1,3 +1,5 @@
+//! The guard's classes, case by case, and beside AWS's own `http_desync_guardian`.
+
 use http_desync_guardian::request_analyzer::{HttpHeader, HttpRequestData};
 use http_desync_guardian::{ClassificationReason, RequestSafetyTier};
 use proptest::prelude::*;

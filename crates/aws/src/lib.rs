@@ -3,7 +3,7 @@
 //! Pure: no socket, no task, no clock (now is an argument), and nothing known of Evenkeel itself. Nothing that a peer
 //! sends may panic here or cost more than a small multiple of its own size.
 //!
-//! A server goes [`sigv4::verify`] → [`decode`] → (handler) → [`render`] or [`render_error`]; a client goes
+//! A server goes [`sigv4::verify`] → [`decode`] → (handler) → [`render()`] or [`render_error`]; a client goes
 //! [`client::encode`] → (network) → [`client::parse`].
 //!
 //! # Adding an action

@@ -1,7 +1,7 @@
 //! Routes: the immutable, numbered snapshot that the road drives by.
 //!
 //! Owns its shape. Must never hold what changes between two Changes (health, open connections): the road keeps that
-//! beside it, by name, so that a new snapshot costs no pool, count or verdict. Where it comes from: [`compile`].
+//! beside it, by name, so that a new snapshot costs no pool, count or verdict. Where it comes from: [`compile()`].
 
 pub mod compile;
 pub mod range;

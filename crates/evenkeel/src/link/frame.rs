@@ -30,10 +30,10 @@ pub fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
     decode(&body, length)
 }
 
-/// As [`write`], for the office's tasks.
+/// As [`write()`], for the office's tasks.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub async fn write_async<T: Serialize>(to: &mut (impl AsyncWrite + Unpin), message: &T) -> io::Result<()> {
     to.write_all(&encode(message)?).await
 }

@@ -46,6 +46,9 @@ Examples:
     elbadmin add web i-0123456789abcdef0
     elbadmin get web";
 
+/// boto's own words, which rustdoc would take for a link.
+const LISTENER_HELP: &str = "Specify Listener in,out,proto[,certificate]; may be repeated";
+
 /// Arguments of `elbadmin`. Options may stand before or after the command.
 #[derive(Debug, Clone, Default, Args)]
 #[command(version = VERSION, override_usage = USAGE, after_help = COMMANDS, infer_long_args = true)]
@@ -59,8 +62,8 @@ pub struct Elbadmin {
     /// Operate on zone; may be repeated
     #[arg(short = 'z', long = "zone", value_name = "ZONE")]
     pub zones: Vec<String>,
-    /// Specify Listener in,out,proto[,certificate]; may be repeated
-    #[arg(short = 'l', long = "listener", value_name = "LISTENER")]
+    /// Listeners.
+    #[arg(short = 'l', long = "listener", value_name = "LISTENER", help = LISTENER_HELP)]
     pub listeners: Vec<String>,
     /// Region to connect to
     #[arg(short = 'r', long, value_name = "REGION")]

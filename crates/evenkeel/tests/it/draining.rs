@@ -30,25 +30,42 @@ fn pair(rig: &mut Rig, protocol: &str) -> Vec<String> {
     ids
 }
 
-/// Which instance answers a slow request, known when its connection shows up: asks both for `ms` at once.
-fn slow_pair(rig: &Rig, ms: u32) -> Vec<std::thread::JoinHandle<std::io::Result<(u16, String)>>> {
-    let node = rig.nodes("test")[0].1;
-    (0..2)
-        .map(|_| {
-            std::thread::spawn(move || {
-                let mut stream = TcpStream::connect(node)?;
-                stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-                write!(stream, "GET /slow?ms={ms} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
-                let (status, body) = crate::rig::read_answer(&mut stream)?;
-                Ok((status, String::from_utf8_lossy(&body).into_owned()))
-            })
-        })
-        .collect()
+/// A request whose body is not all sent yet, so that it is in flight for exactly as long as the test wants it to be.
+struct Held(TcpStream);
+
+impl Held {
+    fn send(rig: &Rig) -> Self {
+        let mut stream = TcpStream::connect(rig.nodes("test")[0].1).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let head = "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\nConnection: close\r\n\r\n1";
+        stream.write_all(head.as_bytes()).unwrap();
+        Self(stream)
+    }
+
+    /// Sends the rest and returns the status.
+    fn release(mut self) -> std::io::Result<u16> {
+        self.0.write_all(b"2")?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> std::io::Result<u16> {
+        crate::rig::read_answer(&mut self.0).map(|(status, _)| status)
+    }
 }
 
-/// Waits until the sample application has both slow requests: fewest outstanding sends one to each.
-fn until_in_flight(rig: &mut Rig) {
-    rig.wait("both slow requests in flight", Duration::from_secs(10), |rig| {
+/// One request in flight at each of two instances. The second is sent when the first is seen: two workers that choose at
+/// the same moment may choose the same instance.
+fn held_pair(rig: &mut Rig) -> [Held; 2] {
+    let first = Held::send(rig);
+    until_busy(rig, 1);
+    let second = Held::send(rig);
+    until_busy(rig, 2);
+    [first, second]
+}
+
+/// Waits until `wanted` instances have a request in flight.
+fn until_busy(rig: &mut Rig, wanted: usize) {
+    rig.wait("requests in flight at that many instances", Duration::from_secs(20), |rig| {
         let status = std::process::Command::new(crate::rig::PROGRAM)
             .args(["status", "--json", "--data-dir"])
             .arg(rig.data_dir())
@@ -58,7 +75,7 @@ fn until_in_flight(rig: &mut Rig) {
         let report: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
         let counts = report["counts"].as_array().unwrap();
         let busy = counts.iter().filter(|c| c["requests"].as_u64().unwrap_or(0) > 0).count();
-        (busy >= 2).then_some(())
+        (busy >= wanted).then_some(())
     });
 }
 
@@ -67,14 +84,13 @@ fn with_draining_on_it_shows_until_the_last_request_has_ended() {
     let mut rig = Rig::start();
     let ids = pair(&mut rig, "http");
     set_draining(&rig, "test", 60);
-    let requests = slow_pair(&rig, 4_000);
-    until_in_flight(&mut rig);
+    let requests = held_pair(&mut rig);
     rig.remove("test", &ids[..1]);
     let health = rig.health("test");
     let progress = "InService: Instance deregistration currently in progress.";
     assert!(health.contains(&(ids[0].clone(), progress.into())), "{health:?}");
     for request in requests {
-        assert_eq!(request.join().unwrap().unwrap().0, 200);
+        assert_eq!(request.release().unwrap(), 200);
     }
     rig.wait("the deregistration to end", Duration::from_secs(5), |rig| {
         (!rig.health("test").iter().any(|(id, _)| *id == ids[0])).then_some(())
@@ -87,13 +103,12 @@ fn draining_cuts_what_is_left_at_its_timeout() {
     let mut rig = Rig::start();
     let ids = pair(&mut rig, "http");
     set_draining(&rig, "test", 2);
+    let requests = held_pair(&mut rig);
     let begin = Instant::now();
-    let requests = slow_pair(&rig, 20_000);
-    until_in_flight(&mut rig);
     rig.remove("test", &ids);
-    for request in requests {
-        let answer = request.join().unwrap();
-        assert!(!answer.is_ok_and(|(status, _)| status == 200), "a request outlived the draining timeout");
+    for mut request in requests {
+        let answer = request.answer();
+        assert!(!answer.as_ref().is_ok_and(|status| *status == 200), "a request outlived the draining timeout");
     }
     assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
     rig.wait("the deregistration to end", Duration::from_secs(5), |rig| rig.health("test").is_empty().then_some(()));
@@ -104,12 +119,11 @@ fn draining_cuts_what_is_left_at_its_timeout() {
 fn without_draining_requests_in_flight_finish_all_the_same() {
     let mut rig = Rig::start();
     let ids = pair(&mut rig, "http");
-    let requests = slow_pair(&rig, 2_000);
-    until_in_flight(&mut rig);
+    let requests = held_pair(&mut rig);
     rig.remove("test", &ids);
     assert!(rig.health("test").is_empty());
     for request in requests {
-        assert_eq!(request.join().unwrap().unwrap().0, 200);
+        assert_eq!(request.release().unwrap(), 200);
     }
     rig.finish();
 }

@@ -7,6 +7,7 @@ pub(crate) mod back;
 mod der;
 pub(crate) mod front;
 pub(crate) mod secured;
+mod sessions;
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;

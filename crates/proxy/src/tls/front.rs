@@ -34,6 +34,8 @@ impl Front {
             .map_err(library)?
             .with_no_client_auth()
             .with_cert_resolver(resolver);
+        // As the predefined policies of Classic Load Balancers do ("Server order preference").
+        config.ignore_client_order = true;
         config.ticketer = match before {
             Some(before) => Arc::clone(&before.config.ticketer),
             None => ticketer()?,

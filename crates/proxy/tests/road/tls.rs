@@ -12,12 +12,14 @@ use evenkeel_core::noun::Protocol;
 use evenkeel_core::routes::{Routes, TlsBack, TlsVersion};
 use rustls::client::{Resumption, Tls12Resumption};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
+use rustls::{CipherSuite, ClientConfig, HandshakeKind, ProtocolVersion};
 
 use crate::origin::Origin;
 use crate::rig::{Client, Rig, address, eventually};
 use crate::tcp::mirror;
-use crate::tls_rig::{Made, TlsOrigin, TlsStream, believes, connect, front, get, read_answer, rig, settings};
+use crate::tls_rig::{
+    Made, TlsOrigin, TlsStream, believes, connect, front, get, read_answer, rig, settings, settings_by,
+};
 
 fn both(made: &Made) -> Arc<ClientConfig> {
     Arc::new(settings(&[made], rustls::ALL_VERSIONS))
@@ -242,6 +244,24 @@ fn sessions_are_resumed_by_every_worker_and_after_a_new_certificate() {
                 rig.routes.listeners[0].tls = front(&[if by_id { &made } else { &newer }]);
                 rig.publish();
             }
+        }
+    }
+}
+
+#[test]
+fn the_listeners_order_of_suites_decides() {
+    let (made, origin) = (Made::new(&["a.example"]), plain_origin());
+    let rig = rig(Protocol::Https, Protocol::Http, &made, &[origin.address]);
+    for (version, wanted) in [
+        (&TLS12, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+        (&TLS13, CipherSuite::TLS13_AES_128_GCM_SHA256),
+    ] {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        for _ in 0..provider.cipher_suites.len() {
+            provider.cipher_suites.rotate_left(1);
+            let config = Arc::new(settings_by(provider.clone(), &[&made], &[version]));
+            let client = connect(rig.address(), &config, "a.example").unwrap();
+            assert_eq!(client.conn.negotiated_cipher_suite().unwrap().suite(), wanted);
         }
     }
 }

@@ -13,5 +13,6 @@ mod origin;
 mod proxy_protocol;
 mod rig;
 mod tcp;
+mod testssl;
 mod tls;
 mod tls_rig;

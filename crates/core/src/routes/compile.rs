@@ -62,5 +62,6 @@ fn listener(settings: &Settings, listener: &Listener) -> ListenerRoute {
         instance_tls: None,
         proxy_protocol: None,
         accept_proxy_from: Vec::new(),
+        stickiness: None,
     }
 }

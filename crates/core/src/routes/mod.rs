@@ -5,10 +5,12 @@
 
 pub mod compile;
 pub mod range;
+mod sticky;
 mod tls;
 
 pub use compile::compile;
 pub use range::AddressRange;
+pub use sticky::Stickiness;
 pub use tls::{Certificate, TlsBack, TlsFront, TlsVersion};
 
 use std::collections::BTreeMap;
@@ -89,6 +91,9 @@ pub struct ListenerRoute {
     /// without; from everywhere else it is not understood at all.
     #[serde(default)]
     pub accept_proxy_from: Vec<AddressRange>,
+    /// What makes a client come back to the same instance, where clients speak HTTP or HTTPS.
+    #[serde(default)]
+    pub stickiness: Option<Stickiness>,
 }
 
 /// A version of the PROXY protocol (haproxy.org, "The PROXY protocol", versions 1 and 2).

@@ -28,6 +28,7 @@
 //! port = 8000
 //! protocol = "http"                    # or "https", "tcp", "ssl"; default http
 //! instance_port = 9000                 # default: the same as `port`
+//! stickiness = { expires = 3600 }      # seconds; {} until the browser closes; or { application_cookie = "SID" }
 //! accept_proxy_from = ["10.0.0.0/8"]   # whose connections begin with a PROXY header, either version; default nobody
 //! send_proxy = "v1"                    # or "v2": sent to targets first; TCP listeners only; default nothing
 //!
@@ -68,6 +69,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
+use sticky::StickinessEntry;
 use tls::{CertificateEntry, Files, InstanceTls};
 
 /// The most worker threads a file may ask for.
@@ -177,6 +179,7 @@ struct Listener {
     #[serde(default)]
     accept_proxy_from: Vec<Spanned<String>>,
     send_proxy: Option<Spanned<String>>,
+    stickiness: Option<Spanned<StickinessEntry>>,
 }
 
 #[derive(Deserialize)]
@@ -388,6 +391,7 @@ fn listeners(entries: &[Listener], files: &Files<'_>, warnings: &mut Vec<String>
             None => None,
         };
         let accept_proxy_from = entry.accept_proxy_from.iter().map(range).collect::<Result<_, _>>()?;
+        let stickiness = entry.stickiness.as_ref().map(|at| sticky::stickiness(at, protocol)).transpose()?;
         listeners.push(ListenerRoute {
             bind_port: port,
             port,
@@ -398,6 +402,7 @@ fn listeners(entries: &[Listener], files: &Files<'_>, warnings: &mut Vec<String>
             instance_tls,
             proxy_protocol,
             accept_proxy_from,
+            stickiness,
         });
     }
     Ok(listeners)
@@ -509,6 +514,7 @@ fn number(at: &Spanned<i64>, key: &str, low: i64, high: i64) -> Result<i64, Wron
     }
 }
 
+mod sticky;
 mod tls;
 
 #[cfg(test)]

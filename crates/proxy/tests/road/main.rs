@@ -12,6 +12,7 @@ mod messages;
 mod origin;
 mod proxy_protocol;
 mod rig;
+mod sticky;
 mod tcp;
 mod testssl;
 mod tls;

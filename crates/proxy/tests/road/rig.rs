@@ -67,6 +67,7 @@ impl Rig {
             instance_tls: None,
             proxy_protocol: None,
             accept_proxy_from: Vec::new(),
+            stickiness: None,
         };
         let routes = BalancerRoutes {
             name: balancer_name(),

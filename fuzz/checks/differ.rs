@@ -90,7 +90,9 @@ fn as_written(data: &[u8]) -> usize {
 }
 
 fn agree(ours: &Meaning, theirs: &Meaning, bytes: &[u8]) {
-    assert_eq!(ours, theirs, "{}", bytes.escape_ascii());
+    // A body that hyper breaks off is one that it refuses, such as for its number of trailers.
+    let refused = ours.whole && !theirs.whole && ours.body.starts_with(&theirs.body);
+    assert!(refused || ours == theirs, "{ours:#?}\n{theirs:#?}\n{}", bytes.escape_ascii());
 }
 
 /// As the road reads it; nothing where the body's framing is broken.

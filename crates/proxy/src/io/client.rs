@@ -510,8 +510,8 @@ impl Worker {
             meter.requests.add(1);
             c.began = Some(Instant::now());
         }
-        if notes.desync.is_some() {
-            meter.desync.add(1);
+        if let Some(finding) = notes.desync {
+            meter.desynced(finding);
         }
         if notes.retried {
             meter.retries.add(1);

@@ -79,7 +79,8 @@ impl Worker {
 
     /// Ends a tunnel whose two directions are done.
     fn end_tunnel(&mut self, key: u64, mut tunnel: Tunnel, fault: Option<Fault>) {
-        self.tell_tunnel(&mut tunnel.tale, &tunnel.lane.side, tunnel.ends.source, fault);
+        let agreed = tunnel.client.agreed();
+        self.tell_tunnel(&mut tunnel.tale, &tunnel.lane.side, tunnel.ends.source, agreed, fault);
         if let Some(origin) = tunnel.origin.take() {
             self.discard(*origin);
         }

@@ -7,6 +7,7 @@ pub(crate) mod back;
 mod der;
 pub(crate) mod front;
 pub(crate) mod secured;
+pub(crate) mod words;
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;

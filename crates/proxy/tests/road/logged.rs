@@ -1,6 +1,8 @@
 //! The access log as a road writes it, and trace ids.
 
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::health::Health;
@@ -8,9 +10,11 @@ use evenkeel_core::noun::Protocol;
 use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::log::{Format, LogConfig};
 use evenkeel_proxy::road::RoadConfig;
+use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
 
 use crate::rig::{Rig, eventually, zone};
+use crate::tls_rig::{Made, connect, front, get, settings};
 
 struct Logged {
     rig: Rig,
@@ -166,6 +170,35 @@ fn stopping_writes_what_waits() {
     logged.rig.road.stop(Duration::from_secs(5));
     let text = std::fs::read_to_string(&logged.path).unwrap();
     assert_eq!(text.lines().count(), 100);
+}
+
+#[test]
+fn what_tls_agreed_on_is_logged() {
+    for (protocol, version, name) in
+        [(Protocol::Https, &TLS12, "TLSv1.2"), (Protocol::Https, &TLS13, "TLSv1.3"), (Protocol::Ssl, &TLS13, "TLSv1.3")]
+    {
+        let made = Made::new(&["a.example"]);
+        let mut logged = Logged::new(&format!("tls{name}{protocol}"), &["a"], Protocol::Http);
+        let listener = &mut logged.rig.routes.listeners[0];
+        (listener.protocol, listener.tls) = (protocol, front(&[&made]));
+        listener.instance_protocol = if protocol == Protocol::Ssl { Protocol::Tcp } else { Protocol::Http };
+        logged.rig.publish();
+        let config = Arc::new(settings(&[&made], &[version]));
+        let mut client = connect(logged.rig.address(), &config, "a.example").unwrap();
+        get(&mut client, "/head").unwrap();
+        let suite = format!("{:?}", client.conn.negotiated_cipher_suite().unwrap().suite());
+        client.conn.send_close_notify();
+        client.flush().unwrap();
+        drop(client);
+        let r = logged.last(1);
+        assert_eq!((&r["protocol"], &r["status"].is_null()), (&name.into(), &(protocol == Protocol::Ssl)), "{r}");
+        let words = |text: &str| text.replace("WITH_", "").replace("AES_", "AES").replace("TLS13_", "TLS_");
+        let expected = match name {
+            "TLSv1.3" => suite.replace("TLS13_", "TLS_"),
+            _ => words(&suite).trim_start_matches("TLS_").replace('_', "-"),
+        };
+        assert_eq!(r["cipher"], expected, "{r}");
+    }
 }
 
 #[test]

@@ -16,8 +16,10 @@ use evenkeel_core::name::{LoadBalancerName, Port};
 use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Routes};
 use thiserror::Error;
 
+use crate::connections::Connections;
 use crate::io::listen::{self, Bound};
 use crate::io::shared::{Gate, Plan, PlannedBalancer, Shared};
+use crate::io::table::Look;
 use crate::log::LogConfig;
 use crate::meter::{self, Meters};
 use crate::target::{Board, TargetKey};
@@ -179,6 +181,29 @@ impl Road {
         }
         meters.log_dropped = self.shared.log_dropped();
         meters
+    }
+
+    /// The connections that the workers hold: of each worker at most `limit`, evenly picked where it has more. A worker
+    /// that does not come round within `patience` is counted and left out.
+    #[must_use]
+    pub fn connections(&self, limit: usize, patience: Duration) -> Connections {
+        let (answer, answers) = mpsc::sync_channel(self.shared.posts.len());
+        for post in &self.shared.posts {
+            let look = Look { limit, answer: answer.clone() };
+            post.looks.lock().unwrap_or_else(PoisonError::into_inner).push(look);
+            post.wake();
+        }
+        drop(answer);
+        let until = Instant::now() + patience;
+        let mut all = Connections { silent: self.shared.posts.len(), ..Connections::default() };
+        while all.silent > 0
+            && let Ok(seen) = answers.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            all.total += seen.total;
+            all.rows.extend(seen.rows);
+            all.silent -= 1;
+        }
+        all
     }
 
     /// How many worker threads drive.

@@ -1,9 +1,10 @@
 //! The link between the office and the road: two processes, one socket, so that the road outlives the office.
 //!
 //! Owns the messages ([`ToRoad`], [`FromRoad`]) and their framing ([`frame`]). The road's end is [`road`]; the office's
-//! end is `loops/road`. Must never carry anything but intent down and sightings up.
+//! end is `loops/road`; [`look`] is for who only looks. Must never carry anything but intent down and sightings up.
 
 pub mod frame;
+pub mod look;
 pub mod road;
 pub mod start;
 

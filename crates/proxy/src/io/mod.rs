@@ -12,6 +12,7 @@ mod pipe;
 pub(crate) mod shared;
 mod slots;
 mod stream;
+pub(crate) mod table;
 mod tell;
 mod tls;
 mod view;

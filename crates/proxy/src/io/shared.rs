@@ -19,6 +19,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{Resource, getrlimit};
 
 use super::listen::Bound;
+use super::table::Look;
 use crate::log::queue::Teller;
 use crate::log::writer::Log;
 use crate::meter::Book;
@@ -71,6 +72,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Post {
     pub(crate) wake: OwnedFd,
     pub(crate) inbox: Mutex<Vec<Arrival>>,
+    /// Those who want to see its connections.
+    pub(crate) looks: Mutex<Vec<Look>>,
     /// Client connections it holds, those in its inbox among them.
     pub(crate) clients: AtomicUsize,
     pub(crate) sequence: AtomicU64,
@@ -87,6 +90,10 @@ impl Post {
     pub(crate) fn wake(&self) {
         // Only a full counter can refuse, and then the worker is awake already.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    pub(crate) fn take_looks(&self) -> Vec<Look> {
+        std::mem::take(&mut *self.looks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn take_arrivals(&self) -> Vec<Arrival> {
@@ -131,6 +138,7 @@ impl Shared {
             posts.push(Post {
                 wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
                 inbox: Mutex::default(),
+                looks: Mutex::default(),
                 clients: AtomicUsize::new(0),
                 sequence: AtomicU64::new(0),
                 generation: AtomicU64::new(0),

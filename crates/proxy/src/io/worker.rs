@@ -233,6 +233,7 @@ impl Worker {
         let mut count = [0u8; 8];
         // Edge-triggered: an unread counter would do no harm, but it must not overflow.
         let _ = rustix::io::read(&self.post().wake, &mut count);
+        self.show_connections();
         for Arrival { socket, peer, at } in self.post().take_arrivals() {
             match self.view.gate(&at) {
                 Some(gate) if !self.stopping => self.adopt(&gate, socket, peer),

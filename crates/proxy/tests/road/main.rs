@@ -8,6 +8,7 @@ mod failure;
 mod framing;
 mod limits;
 mod logged;
+mod looked_at;
 mod messages;
 mod origin;
 mod proxy_protocol;

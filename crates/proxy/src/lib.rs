@@ -15,6 +15,7 @@ pub mod probe;
 pub mod proto;
 pub mod request;
 pub mod road;
+pub mod spans;
 pub mod target;
 pub mod tls;
 pub mod tunnel;

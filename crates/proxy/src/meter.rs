@@ -212,6 +212,10 @@ pub struct Meters {
     pub accept_pauses: u64,
     /// Records of the access log for which there was no room, or that the disk refused.
     pub log_dropped: u64,
+    /// Spans that the collector took.
+    pub spans_sent: u64,
+    /// Spans for which there was no room, or that the collector did not take.
+    pub spans_dropped: u64,
 }
 
 /// One balancer's counts.

@@ -22,6 +22,7 @@ use crate::io::shared::{Gate, Plan, PlannedBalancer, Shared};
 use crate::io::table::Look;
 use crate::log::LogConfig;
 use crate::meter::{self, Meters};
+use crate::spans::SpansConfig;
 use crate::target::{Board, TargetKey};
 use crate::tls::secured::Secured;
 
@@ -37,13 +38,22 @@ pub struct RoadConfig {
     pub connect_timeout: Duration,
     /// The access log; none costs nothing.
     pub log: Option<LogConfig>,
-    /// Whether requests get `X-Amzn-Trace-Id`; AWS's Classic Load Balancers send none.
+    /// Whether requests get `X-Amzn-Trace-Id` and `traceparent`; AWS's Classic Load Balancers send none.
     pub trace_ids: bool,
+    /// Spans of some requests; with them all requests get the two fields, and none costs nothing.
+    pub spans: Option<SpansConfig>,
 }
 
 impl Default for RoadConfig {
     fn default() -> Self {
-        Self { workers: 0, max_connections: 0, connect_timeout: Duration::from_secs(2), log: None, trace_ids: false }
+        Self {
+            workers: 0,
+            max_connections: 0,
+            connect_timeout: Duration::from_secs(2),
+            log: None,
+            trace_ids: false,
+            spans: None,
+        }
     }
 }
 
@@ -180,6 +190,7 @@ impl Road {
             meters.accept_pauses += post.accept_pauses.load(Ordering::Relaxed);
         }
         meters.log_dropped = self.shared.log_dropped();
+        (meters.spans_sent, meters.spans_dropped) = self.shared.spans();
         meters
     }
 

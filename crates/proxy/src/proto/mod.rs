@@ -7,6 +7,7 @@ pub mod body;
 pub mod emit;
 pub mod field;
 pub mod guard;
+pub mod parent;
 pub mod policy;
 pub mod pp;
 pub mod request;

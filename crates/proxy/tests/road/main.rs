@@ -13,6 +13,7 @@ mod messages;
 mod origin;
 mod proxy_protocol;
 mod rig;
+mod spanned;
 mod tcp;
 mod tls;
 mod tls_rig;

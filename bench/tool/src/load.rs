@@ -4,16 +4,19 @@
 //! when a connection was free for it: a proxy that stalls is charged for everyone it kept waiting.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use rustls::client::ClientConfig;
+
+use super::count::{Histogram, Report};
+use super::trust;
+use super::wire::{Got, Wire};
 
 /// What to do.
 pub struct Plan<'a> {
@@ -26,56 +29,12 @@ pub struct Plan<'a> {
     pub close: bool,
     /// Requests a second over all connections.
     pub rate: Option<f64>,
-}
-
-/// What came of it.
-pub struct Report {
-    answers: u64,
-    errors: u64,
-    span: Duration,
-    late: Histogram,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = |share| self.late.quantile(share);
-        let Self { answers, errors, span, .. } = self;
-        let (p50, p99, p999) = (at(0.5), at(0.99), at(0.999));
-        let seconds = span.as_secs_f64();
-        write!(
-            f,
-            r#"{{"answers":{answers},"errors":{errors},"seconds":{seconds},"p50_us":{p50},"p99_us":{p99},"p999_us":{p999}}}"#
-        )
-    }
-}
-
-/// 32 buckets for each power of two of microseconds: within 3 %.
-struct Histogram(Vec<u64>);
-
-impl Histogram {
-    fn record(&mut self, span: Duration) {
-        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX).max(1);
-        let power = 63 - micros.leading_zeros() as u64;
-        let sub = if power >= 5 { (micros >> (power - 5)) & 31 } else { (micros << (5 - power)) & 31 };
-        self.0[(power * 32 + sub) as usize] += 1;
-    }
-
-    fn quantile(&self, share: f64) -> f64 {
-        let total: u64 = self.0.iter().sum();
-        let mut left = (total as f64 * share).ceil() as u64;
-        for (index, count) in self.0.iter().enumerate() {
-            if *count >= left && *count > 0 {
-                let (power, sub) = (index / 32, index % 32);
-                return 2f64.powi(power as i32) * (1.0 + sub as f64 / 32.0);
-            }
-            left -= count;
-        }
-        0.0
-    }
+    /// Inside TLS, whose certificate is this one.
+    pub tls: Option<&'a Path>,
 }
 
 struct Conn {
-    fd: OwnedFd,
+    wire: Wire,
     asked: Instant,
     busy: bool,
     head: Vec<u8>,
@@ -91,6 +50,8 @@ struct Load<'a> {
     message: Vec<u8>,
     echo: Option<usize>,
     scratch: Vec<u8>,
+    sealed: Vec<u8>,
+    tls: Option<Arc<ClientConfig>>,
     answers: u64,
     errors: u64,
     late: Histogram,
@@ -101,8 +62,11 @@ pub fn run(plan: &Plan<'_>) -> io::Result<Report> {
     let last = if plan.close { "Connection: close\r\n" } else { "" };
     let message = match echo {
         Some(size) => vec![b'e'; size],
-        None => format!("GET {} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\nAccept: */*\r\n{last}\r\n", plan.path)
-            .into_bytes(),
+        None => format!(
+            "GET {} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\nAccept: */*\r\n{last}\r\n",
+            plan.path
+        )
+        .into_bytes(),
     };
     let mut load = Load {
         plan,
@@ -111,28 +75,26 @@ pub fn run(plan: &Plan<'_>) -> io::Result<Report> {
         message,
         echo,
         scratch: vec![0; 256 * 1024],
+        sealed: Vec::new(),
+        tls: plan.tls.map(|certificate| trust::client(certificate, b"http/1.1")).transpose()?,
         answers: 0,
         errors: 0,
-        late: Histogram(vec![0; 64 * 32]),
+        late: Histogram::default(),
     };
     for index in 0..plan.connections {
-        let fd = load.connect(index)?;
+        let wire = load.connect(index)?;
         let asked = Instant::now();
-        load.conns.push(Conn { fd, asked, busy: false, head: Vec::new(), left: None, unsent: 0 });
+        load.conns.push(Conn { wire, asked, busy: false, head: Vec::new(), left: None, unsent: 0 });
     }
     load.drive()
 }
 
 impl Load<'_> {
-    fn connect(&self, index: usize) -> io::Result<OwnedFd> {
-        let fd = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::empty(), None)?;
-        sockopt::set_tcp_nodelay(&fd, true)?;
-        // On loopback this waits for the kernel only.
-        rustix::net::connect(&fd, &SocketAddr::from(([127, 0, 0, 1], self.plan.port)))?;
-        rustix::io::ioctl_fionbio(&fd, true)?;
+    fn connect(&self, index: usize) -> io::Result<Wire> {
+        let wire = Wire::connect(self.plan.port, self.tls.as_ref())?;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(&self.epoll, &fd, EventData::new_u64(index as u64), flags)?;
-        Ok(fd)
+        epoll::add(&self.epoll, &wire.fd, EventData::new_u64(index as u64), flags)?;
+        Ok(wire)
     }
 
     fn drive(mut self) -> io::Result<Report> {
@@ -185,7 +147,7 @@ impl Load<'_> {
 
     fn ask(&mut self, index: usize, asked: Instant) -> io::Result<()> {
         if self.plan.close && self.conns[index].left.is_some() {
-            self.conns[index].fd = self.connect(index)?;
+            self.conns[index].wire = self.connect(index)?;
         }
         let conn = &mut self.conns[index];
         (conn.asked, conn.busy, conn.left, conn.unsent) = (asked, true, self.echo, self.message.len());
@@ -205,13 +167,13 @@ impl Load<'_> {
             return Ok(false);
         }
         loop {
-            let got = match rustix::net::recv(&conn.fd, &mut *self.scratch, RecvFlags::empty()) {
-                Err(Errno::AGAIN) => return Ok(false),
-                Ok((_, got)) if got > 0 => got,
-                _ => {
+            let got = match conn.wire.recv(&mut self.scratch, &mut self.sealed) {
+                Got::Nothing => return Ok(false),
+                Got::Bytes(got) => got,
+                Got::End => {
                     // The answer is lost: counted, and the connection replaced.
                     self.errors += 1;
-                    self.conns[index].fd = self.connect(index)?;
+                    self.conns[index].wire = self.connect(index)?;
                     self.ask(index, Instant::now())?;
                     return Ok(false);
                 }
@@ -230,7 +192,7 @@ impl Load<'_> {
                 conn.busy = false;
                 return Ok(true);
             }
-            if got < self.scratch.len() && !flags.intersects(EventFlags::RDHUP) {
+            if got < self.scratch.len() && !conn.wire.is_sealed() && !flags.intersects(EventFlags::RDHUP) {
                 return Ok(false);
             }
         }
@@ -240,9 +202,9 @@ impl Load<'_> {
 fn push(conn: &mut Conn, message: &[u8]) {
     if conn.unsent > 0 {
         let from = message.len() - conn.unsent;
-        if let Ok(took) = rustix::net::send(&conn.fd, &message[from..], SendFlags::NOSIGNAL) {
-            conn.unsent -= took;
-        }
+        conn.unsent -= conn.wire.send(&message[from..]);
+    } else {
+        conn.wire.flush();
     }
 }
 

@@ -1,4 +1,5 @@
-//! The origin: answers every GET at once, from memory, and echoes on the port above.
+//! The origin: answers every GET at once, from memory, and echoes on the port above; also after `GET /ws`, which it takes
+//! for a WebSocket's beginning.
 //!
 //! Owns two listeners on each of 127.0.0.1 and 127.0.0.2. Must do as little as an instance can: one read and one write
 //! a request. It trusts its peer (a proxy under test): a request ends with an empty line and has no body.
@@ -10,6 +11,10 @@ use std::os::fd::OwnedFd;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+
+/// The key is the example's of RFC 6455 §1.3, which is what clients here send.
+const SWITCHED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 struct Peer {
     fd: OwnedFd,
@@ -115,6 +120,14 @@ fn serve(peer: &mut Peer, flags: EventFlags, answers: &[(&[u8], Vec<u8>)], scrat
             while let Some(end) = rest.windows(4).position(|w| w == b"\r\n\r\n") {
                 let (head, after) = rest.split_at(end + 4);
                 let path = head.strip_prefix(b"GET ").unwrap_or_default();
+                if path.starts_with(b"/ws ") {
+                    peer.echo = true;
+                    if !push(peer, Some(SWITCHED)) || !push(peer, Some(after)) {
+                        return false;
+                    }
+                    rest = &[];
+                    break;
+                }
                 let Some((_, answer)) = answers.iter().find(|(p, _)| path.starts_with(p)) else { return false };
                 if !push(peer, Some(answer)) {
                     return false;

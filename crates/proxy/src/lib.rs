@@ -5,6 +5,7 @@
 //! ones when nobody publishes new ones. Read [`road`] first, then `request` for the life of one request.
 #![forbid(unsafe_code)]
 
+pub mod connections;
 mod drain;
 pub mod fault;
 mod io;
@@ -14,6 +15,7 @@ pub mod probe;
 pub mod proto;
 pub mod request;
 pub mod road;
+pub mod spans;
 pub mod target;
 pub mod tls;
 pub mod tunnel;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use evenkeel_core::name::{InstanceId, LoadBalancerName, ZoneName};
 
 use crate::fault::Fault;
+use crate::proto::guard::{Finding, Reason};
 
 /// Latency buckets: 16 for each power of two of microseconds, so a bucket's bounds are within 6.25 % of its values;
 /// the last one holds everything from 36 minutes up.
@@ -55,6 +56,7 @@ impl Counter {
 pub(crate) struct NodeBlock {
     pub(crate) requests: Counter,
     pub(crate) desync: Counter,
+    desync_reasons: [Counter; Reason::COUNT],
     pub(crate) from_instance: [Counter; 5],
     pub(crate) from_balancer: [Counter; Fault::COUNT],
     pub(crate) connect_errors: Counter,
@@ -70,6 +72,14 @@ pub(crate) struct NodeBlock {
 }
 
 impl NodeBlock {
+    /// A request was not compliant.
+    pub(crate) fn desynced(&self, finding: Finding) {
+        self.desync.add(1);
+        if let Some(count) = self.desync_reasons.get(finding.reason.index()) {
+            count.add(1);
+        }
+    }
+
     /// An instance's answer began, or a connection to it was made, after so long.
     pub(crate) fn record(&self, span: Duration) {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
@@ -202,6 +212,10 @@ pub struct Meters {
     pub accept_pauses: u64,
     /// Records of the access log for which there was no room, or that the disk refused.
     pub log_dropped: u64,
+    /// Spans that the collector took.
+    pub spans_sent: u64,
+    /// Spans for which there was no room, or that the collector did not take.
+    pub spans_dropped: u64,
 }
 
 /// One balancer's counts.
@@ -233,6 +247,8 @@ pub struct NodeMeters {
     pub requests: u64,
     /// Requests that were not compliant, carried on or refused: DesyncMitigationMode_NonCompliant_Request_Count.
     pub desync: u64,
+    /// The same by reason; those that never came up are left out.
+    pub desync_reasons: BTreeMap<Reason, u64>,
     /// Answers relayed from instances, by class: index 0 is 1xx, 4 is 5xx and anything above.
     pub from_instance: [u64; 5],
     /// Failures by cause, whether they ended in an answer of the balancer's own or in a cut connection.
@@ -263,6 +279,11 @@ impl NodeMeters {
     fn add(&mut self, block: &NodeBlock) {
         self.requests += block.requests.value();
         self.desync += block.desync.value();
+        for (reason, count) in Reason::ALL.iter().zip(&block.desync_reasons) {
+            if count.value() > 0 {
+                *self.desync_reasons.entry(*reason).or_default() += count.value();
+            }
+        }
         for (total, count) in self.from_instance.iter_mut().zip(&block.from_instance) {
             *total += count.value();
         }
@@ -289,6 +310,9 @@ impl NodeMeters {
     fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
         self.desync += other.desync;
+        for (reason, count) in &other.desync_reasons {
+            *self.desync_reasons.entry(*reason).or_default() += count;
+        }
         for (total, count) in self.from_instance.iter_mut().zip(&other.from_instance) {
             *total += count;
         }

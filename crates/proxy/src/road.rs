@@ -16,10 +16,13 @@ use evenkeel_core::name::{LoadBalancerName, Port};
 use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Routes};
 use thiserror::Error;
 
+use crate::connections::Connections;
 use crate::io::listen::{self, Bound};
 use crate::io::shared::{Gate, Plan, PlannedBalancer, Shared};
+use crate::io::table::Look;
 use crate::log::LogConfig;
 use crate::meter::{self, Meters};
+use crate::spans::SpansConfig;
 use crate::target::{Board, TargetKey};
 use crate::tls::secured::Secured;
 
@@ -35,13 +38,22 @@ pub struct RoadConfig {
     pub connect_timeout: Duration,
     /// The access log; none costs nothing.
     pub log: Option<LogConfig>,
-    /// Whether requests get `X-Amzn-Trace-Id`; AWS's Classic Load Balancers send none.
+    /// Whether requests get `X-Amzn-Trace-Id` and `traceparent`; AWS's Classic Load Balancers send none.
     pub trace_ids: bool,
+    /// Spans of some requests; with them all requests get the two fields, and none costs nothing.
+    pub spans: Option<SpansConfig>,
 }
 
 impl Default for RoadConfig {
     fn default() -> Self {
-        Self { workers: 0, max_connections: 0, connect_timeout: Duration::from_secs(2), log: None, trace_ids: false }
+        Self {
+            workers: 0,
+            max_connections: 0,
+            connect_timeout: Duration::from_secs(2),
+            log: None,
+            trace_ids: false,
+            spans: None,
+        }
     }
 }
 
@@ -178,7 +190,31 @@ impl Road {
             meters.accept_pauses += post.accept_pauses.load(Ordering::Relaxed);
         }
         meters.log_dropped = self.shared.log_dropped();
+        (meters.spans_sent, meters.spans_dropped) = self.shared.spans();
         meters
+    }
+
+    /// The connections that the workers hold: of each worker at most `limit`, evenly picked where it has more. A worker
+    /// that does not come round within `patience` is counted and left out.
+    #[must_use]
+    pub fn connections(&self, limit: usize, patience: Duration) -> Connections {
+        let (answer, answers) = mpsc::sync_channel(self.shared.posts.len());
+        for post in &self.shared.posts {
+            let look = Look { limit, answer: answer.clone() };
+            post.looks.lock().unwrap_or_else(PoisonError::into_inner).push(look);
+            post.wake();
+        }
+        drop(answer);
+        let until = Instant::now() + patience;
+        let mut all = Connections { silent: self.shared.posts.len(), ..Connections::default() };
+        while all.silent > 0
+            && let Ok(seen) = answers.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            all.total += seen.total;
+            all.rows.extend(seen.rows);
+            all.silent -= 1;
+        }
+        all
     }
 
     /// How many worker threads drive.

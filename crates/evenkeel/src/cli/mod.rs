@@ -6,6 +6,7 @@
 
 pub mod balancer;
 pub mod client;
+pub mod connections;
 pub mod daemon;
 pub mod demo;
 pub mod elbadmin;
@@ -122,6 +123,8 @@ pub enum Command {
     Audit(house::Audit),
     /// Follow the requests through the load balancers as they are answered
     Tail(tail::Tail),
+    /// Show who is connected to the load balancers now
+    Connections(connections::Show),
     /// Play the main job on throw-away state, under real traffic
     Demo(demo::Demo),
     /// Run the proxy alone, from a file
@@ -222,6 +225,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Status(args) => house::status(args, streams),
         Command::Audit(args) => house::audit(args, streams),
         Command::Tail(args) => tail::run(args, streams),
+        Command::Connections(args) => connections::run(args, streams),
         Command::Demo(args) => demo::run(args, streams),
         Command::Proxy(args) => proxy::run(args.clone()).map(|()| Outcome::Done),
         Command::Road(args) => house::road(args),

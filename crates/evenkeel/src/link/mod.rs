@@ -1,9 +1,10 @@
 //! The link between the office and the road: two processes, one socket, so that the road outlives the office.
 //!
 //! Owns the messages ([`ToRoad`], [`FromRoad`]) and their framing ([`frame`]). The road's end is [`road`]; the office's
-//! end is `loops/road`. Must never carry anything but intent down and sightings up.
+//! end is `loops/road`; [`look`] is for who only looks. Must never carry anything but intent down and sightings up.
 
 pub mod frame;
+pub mod look;
 pub mod road;
 pub mod start;
 
@@ -15,6 +16,7 @@ use evenkeel_core::routes::{BalancerRoutes, Routes};
 use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::log::{Format, cause};
 use evenkeel_proxy::meter;
+use evenkeel_proxy::proto::guard::Reason;
 use serde::{Deserialize, Serialize};
 
 /// The version of this link. Both ends are one binary; they differ only while one is being replaced.
@@ -90,6 +92,9 @@ pub struct NodeCount {
     pub from_instance: [u64; 5],
     /// Failures by cause; those that have none are left out.
     pub from_balancer: Vec<CauseCount>,
+    /// Requests that were not compliant, by AWS's reason; its name stands in `cause`, and there is no status.
+    #[serde(default)]
+    pub desync: Vec<CauseCount>,
     /// Connections to instances that could not be made.
     pub connect_errors: u64,
     /// Requests tried again.
@@ -141,12 +146,15 @@ impl NodeCount {
             status: fault.verdict().status,
             count: *count,
         };
+        let reason =
+            |(reason, count): (&Reason, &u64)| CauseCount { cause: format!("{reason:?}"), status: 0, count: *count };
         Self {
             balancer: balancer.to_string(),
             zone: zone.map(ToString::to_string).unwrap_or_default(),
             requests: node.requests,
             from_instance: node.from_instance,
             from_balancer: node.from_balancer.iter().map(cause).collect(),
+            desync: node.desync_reasons.iter().map(reason).collect(),
             connect_errors: node.connect_errors,
             retries: node.retries,
             resets: node.resets,

@@ -24,6 +24,7 @@ use evenkeel_proxy::target::{TargetKey, TargetState};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::look;
 use super::{Count, FromRoad, NodeCount, Report, RoadCount, RoadOptions, ToRoad, VERSION, apply, frame};
 
 /// The least time between two reports: news that come together travel together.
@@ -46,11 +47,11 @@ impl Place {
     pub fn new(data_dir: &Path) -> Self {
         Self(data_dir.to_owned())
     }
-    /// The socket. Addressed through the directory's descriptor, because a socket's path may be 107 bytes at most and
+    /// A socket. Addressed through the directory's descriptor, because a socket's path may be 107 bytes at most and
     /// a data directory's may be longer.
-    fn bind(&self) -> io::Result<UnixListener> {
+    fn bind(&self, name: &str) -> io::Result<UnixListener> {
         let dir = fs::File::open(&self.0)?;
-        let path = short_path(&dir, "road.sock");
+        let path = short_path(&dir, name);
         match fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
@@ -62,8 +63,11 @@ impl Place {
     /// # Errors
     /// The system's: `NotFound` or `ConnectionRefused` when no road runs.
     pub fn connect(&self) -> io::Result<UnixStream> {
+        self.connect_to("road.sock")
+    }
+    pub(super) fn connect_to(&self, name: &str) -> io::Result<UnixStream> {
         let dir = fs::File::open(&self.0)?;
-        UnixStream::connect(short_path(&dir, "road.sock"))
+        UnixStream::connect(short_path(&dir, name))
     }
     fn routes(&self) -> PathBuf {
         self.0.join("routes.json")
@@ -169,7 +173,12 @@ pub fn run(data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
             shared.leave(Duration::from_secs(10));
         }
     })?;
-    let listener = place.bind().context("failed to bind `road.sock`")?;
+    let looks = place.bind("look.sock").context("failed to bind `look.sock`")?;
+    spawn("looks", {
+        let shared = Arc::clone(&shared);
+        move || look::answer_all(&looks, shared.as_ref())
+    })?;
+    let listener = place.bind("road.sock").context("failed to bind `road.sock`")?;
     spawn("doorman", {
         let shared = Arc::clone(&shared);
         move || shared.receive_offices(&listener)
@@ -182,6 +191,12 @@ pub fn run(data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
     std::thread::Builder::new().name(name.into()).spawn(work).with_context(|| format!("failed to start `{name}`"))?;
     Ok(())
+}
+
+impl AsRef<Road> for Shared {
+    fn as_ref(&self) -> &Road {
+        &self.road
+    }
 }
 
 impl Shared {

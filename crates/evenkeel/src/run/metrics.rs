@@ -99,6 +99,13 @@ fn of_nodes(page: &mut Page, nodes: &[NodeCount]) {
         let help = format!("HTTPCode_ELB_{}: answers of the balancer's own, by cause.", name.to_uppercase());
         page.metric(&format!("aws_elb_httpcode_elb_{name}_total"), "counter", &help, causes(nodes, class));
     }
+    let help = "DesyncMitigationMode_NonCompliant_Request_Count: requests that others may read in another way, by AWS's reason.";
+    let reasons = nodes.iter().flat_map(|n| {
+        let at = place(&n.balancer, &n.zone);
+        n.desync.iter().map(move |found| (format!("{at},reason=\"{}\"", escaped(&found.cause)), found.count))
+    });
+    let name = "aws_elb_desync_mitigation_mode_noncompliant_request_count_total";
+    page.metric(name, "counter", help, reasons);
     let help = "Requests and connections that ended without an answer, by cause.";
     page.metric("evenkeel_cut_total", "counter", help, causes(nodes, 0));
     let help = "BackendConnectionErrors: connections to instances that could not be made.";

@@ -3,6 +3,7 @@
 //! Owns the order in which a [`Session`]'s wishes meet the sockets. Must never interpret a byte: the session does.
 //! Start at `pump`.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,19 +34,19 @@ pub(super) struct Client {
     pub(super) lane: Rc<Lane>,
     pub(super) session: Session,
     /// Bytes the client has not taken yet; while there are any, its instance is not read.
-    pending: Vec<u8>,
+    pub(super) pending: Vec<u8>,
     flushed: usize,
     pub(super) origin: Option<Box<Origin>>,
     /// Places tried for this request; true for those not to be tried again in any way.
     tried: Vec<(Rc<Place>, bool)>,
     /// When bytes last moved, in the worker's milliseconds.
-    last: u64,
+    pub(super) last: u64,
     /// When the head at hand, or lingering, began.
     since: u64,
-    lingering: bool,
+    pub(super) lingering: bool,
     began: Option<Instant>,
     pub(super) tale: Tale,
-    _presence: Presence,
+    pub(super) presence: Presence,
 }
 
 /// A client counted in, for as long as it lives.
@@ -53,13 +54,29 @@ pub(super) struct Presence {
     shared: Arc<Shared>,
     index: usize,
     meter: Arc<NodeBlock>,
+    /// When it was accepted, in the worker's milliseconds.
+    pub(super) since: u64,
+    received: Cell<u64>,
+    sent: Cell<u64>,
 }
 
 impl Presence {
-    pub(super) fn new(shared: &Arc<Shared>, index: usize, meter: &Arc<NodeBlock>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, index: usize, meter: &Arc<NodeBlock>, since: u64) -> Self {
         meter.open_clients.add(1);
         meter.accepted.add(1);
-        Self { shared: Arc::clone(shared), index, meter: Arc::clone(meter) }
+        let (received, sent) = (Cell::new(0), Cell::new(0));
+        Self { shared: Arc::clone(shared), index, meter: Arc::clone(meter), since, received, sent }
+    }
+
+    /// So many bytes came from the client and went to it.
+    pub(super) fn carried(&self, received: u64, sent: u64) {
+        self.received.set(self.received.get() + received);
+        self.sent.set(self.sent.get() + sent);
+    }
+
+    /// Bytes from the client and to it, until now.
+    pub(super) fn moved(&self) -> (u64, u64) {
+        (self.received.get(), self.sent.get())
     }
 }
 
@@ -90,7 +107,7 @@ impl Client {
             lingering: false,
             began: None,
             tale: Tale::default(),
-            _presence: presence,
+            presence,
         }
     }
 
@@ -353,6 +370,7 @@ impl Worker {
             Read::Bytes(count) => {
                 c.last = self.now;
                 c.lane.meter.bytes_in.add(count as u64);
+                c.presence.carried(count as u64, 0);
                 if !c.session.is_busy() {
                     self.enter(c);
                 }
@@ -417,6 +435,7 @@ impl Worker {
         }
         c.last = self.now;
         c.lane.meter.bytes_out.add(took as u64);
+        c.presence.carried(0, took as u64);
         let said = took.min(self.out.len());
         c.pending.extend_from_slice(&self.out[said..]);
         c.pending.extend_from_slice(&self.scratch[passed][took - said..]);
@@ -433,6 +452,7 @@ impl Worker {
                 c.flushed += count;
                 c.last = self.now;
                 c.lane.meter.bytes_out.add(count as u64);
+                c.presence.carried(0, count as u64);
                 if c.flushed == c.pending.len() {
                     c.pending = Vec::new();
                     c.flushed = 0;
@@ -516,8 +536,8 @@ impl Worker {
             meter.requests.add(1);
             c.began = Some(Instant::now());
         }
-        if notes.desync.is_some() {
-            meter.desync.add(1);
+        if let Some(finding) = notes.desync {
+            meter.desynced(finding);
         }
         if notes.retried {
             meter.retries.add(1);

@@ -76,7 +76,7 @@ impl Worker {
     /// Takes a client that was counted already.
     pub(super) fn adopt(&mut self, gate: &Rc<GateView>, socket: OwnedFd, peer: SocketAddr) {
         let lane = Rc::clone(&gate.lane.borrow());
-        let presence = Presence::new(&self.shared, self.index, &lane.meter);
+        let presence = Presence::new(&self.shared, self.index, &lane.meter, self.now);
         let stream = Stream::plain(socket);
         let key = self.slots.add(Slot::Busy);
         if epoll::add(&self.epoll, stream.fd(), EventData::new_u64(key), INTEREST).is_err() {

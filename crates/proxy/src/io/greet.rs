@@ -24,9 +24,9 @@ use crate::proto::pp::{self, Ends, Greeting, V2_LIMIT};
 /// A connection whose header is not complete yet.
 pub(super) struct Greeter {
     pub(super) stream: Stream,
-    peer: SocketAddr,
+    pub(super) peer: SocketAddr,
     pub(super) gate: Rc<GateView>,
-    presence: Presence,
+    pub(super) presence: Presence,
     /// When it is closed, in the worker's milliseconds: dribbled bytes move nothing.
     pub(super) until: u64,
 }

@@ -13,6 +13,7 @@ pub(crate) mod shared;
 mod slots;
 mod sticky;
 mod stream;
+pub(crate) mod table;
 mod tell;
 mod tls;
 mod view;

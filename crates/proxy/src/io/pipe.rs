@@ -25,17 +25,17 @@ const TURNS: u32 = 32;
 pub(super) struct Tunnel {
     pub(super) client: Stream,
     /// Whom it speaks for, and where it came to.
-    ends: Ends,
-    lane: Rc<Lane>,
+    pub(super) ends: Ends,
+    pub(super) lane: Rc<Lane>,
     pub(super) origin: Option<Box<Origin>>,
     up: Pipe,
     down: Pipe,
     tried: Vec<Rc<Place>>,
-    last: u64,
+    pub(super) last: u64,
     began: Instant,
     opened: bool,
     pub(super) tale: Tale,
-    _presence: Presence,
+    pub(super) presence: Presence,
 }
 
 impl Tunnel {
@@ -52,7 +52,7 @@ impl Tunnel {
             began: Instant::now(),
             opened: false,
             tale: Tale::default(),
-            _presence: presence,
+            presence,
         }
     }
 
@@ -79,7 +79,8 @@ impl Worker {
 
     /// Ends a tunnel whose two directions are done.
     fn end_tunnel(&mut self, key: u64, mut tunnel: Tunnel, fault: Option<Fault>) {
-        self.tell_tunnel(&mut tunnel.tale, &tunnel.lane.side, tunnel.ends.source, fault);
+        let agreed = tunnel.client.agreed();
+        self.tell_tunnel(&mut tunnel.tale, &tunnel.lane.side, tunnel.ends.source, agreed, fault);
         if let Some(origin) = tunnel.origin.take() {
             self.discard(*origin);
         }
@@ -161,6 +162,7 @@ impl Worker {
                 })?;
             t.lane.meter.bytes_in.add(read);
             t.lane.meter.bytes_out.add(written);
+            t.presence.carried(read, written);
             t.tale.carried(read, written);
             if t.up.is_closed() && t.down.is_closed() && t.client.is_flushed() && origin.stream.is_flushed() {
                 return Ok(false);

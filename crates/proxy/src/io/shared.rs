@@ -19,10 +19,12 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{Resource, getrlimit};
 
 use super::listen::Bound;
-use crate::log::queue::Teller;
+use super::table::Look;
+use crate::log::teller::Teller;
 use crate::log::writer::Log;
 use crate::meter::Book;
 use crate::road::RoadConfig;
+use crate::spans::export::Exporter;
 use crate::target::{Board, TargetKey, TargetState};
 use crate::tls::secured::Secured;
 
@@ -71,6 +73,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Post {
     pub(crate) wake: OwnedFd,
     pub(crate) inbox: Mutex<Vec<Arrival>>,
+    /// Those who want to see its connections.
+    pub(crate) looks: Mutex<Vec<Look>>,
     /// Client connections it holds, those in its inbox among them.
     pub(crate) clients: AtomicUsize,
     pub(crate) sequence: AtomicU64,
@@ -78,7 +82,7 @@ pub(crate) struct Post {
     pub(crate) book: Book,
     pub(crate) panics: AtomicU64,
     pub(crate) accept_pauses: AtomicU64,
-    /// The worker's end of the access log.
+    /// The worker's way to the access log and the spans.
     pub(crate) teller: Option<Teller>,
 }
 
@@ -87,6 +91,10 @@ impl Post {
     pub(crate) fn wake(&self) {
         // Only a full counter can refuse, and then the worker is awake already.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    pub(crate) fn take_looks(&self) -> Vec<Look> {
+        std::mem::take(&mut *self.looks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn take_arrivals(&self) -> Vec<Arrival> {
@@ -104,8 +112,11 @@ pub(crate) struct Shared {
     pub(crate) suspicion: Sender<TargetKey>,
     pub(crate) max_clients: usize,
     pub(crate) connect_timeout: Duration,
-    /// Whether requests get `X-Amzn-Trace-Id`.
+    /// Whether requests get `X-Amzn-Trace-Id` and `traceparent`.
     pub(crate) trace: bool,
+    /// How many of a million requests have a span.
+    pub(crate) spans_per_million: u32,
+    pub(crate) spans: Mutex<Option<Exporter>>,
     pub(crate) log: Mutex<Option<Log>>,
     stopping: AtomicBool,
     stop_at: Mutex<Option<Instant>>,
@@ -117,27 +128,32 @@ impl Shared {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        let (log, tellers) = match &config.log {
+        let (log, lines) = match &config.log {
             None => (None, Vec::new()),
             Some(log) => {
                 let told = |e: io::Error| io::Error::new(e.kind(), format!("access log `{}`: {e}", log.path.display()));
-                let (log, tellers) = Log::start(log.clone(), workers).map_err(told)?;
-                (Some(log), tellers)
+                let (log, lines) = Log::start(log.clone(), workers).map_err(told)?;
+                (Some(log), lines)
             }
         };
-        let mut tellers = tellers.into_iter();
+        let (spans, export) = match &config.spans {
+            None => (None, None),
+            Some(spans) => Exporter::start(spans.clone()).map(|(exporter, queue)| (Some(exporter), Some(queue)))?,
+        };
+        let mut lines = lines.into_iter();
         let mut posts = Vec::with_capacity(workers);
         for _ in 0..workers {
             posts.push(Post {
                 wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
                 inbox: Mutex::default(),
+                looks: Mutex::default(),
                 clients: AtomicUsize::new(0),
                 sequence: AtomicU64::new(0),
                 generation: AtomicU64::new(0),
                 book: Book::default(),
                 panics: AtomicU64::new(0),
                 accept_pauses: AtomicU64::new(0),
-                teller: tellers.next(),
+                teller: Teller::new(lines.next(), export.clone()),
             });
         }
         Ok(Self {
@@ -148,7 +164,9 @@ impl Shared {
             suspicion,
             max_clients: if config.max_connections == 0 { permitted_clients() } else { config.max_connections },
             connect_timeout: config.connect_timeout,
-            trace: config.trace_ids,
+            trace: config.trace_ids || spans.is_some(),
+            spans_per_million: config.spans.as_ref().map_or(0, |spans| spans.per_million),
+            spans: Mutex::new(spans),
             log: Mutex::new(log),
             stopping: AtomicBool::new(false),
             stop_at: Mutex::new(None),
@@ -196,10 +214,18 @@ impl Shared {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, Log::dropped)
     }
 
-    /// Writes what the access log still holds; nothing is written after.
+    /// Spans that a collector took, and those that were dropped.
+    pub(crate) fn spans(&self) -> (u64, u64) {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or((0, 0), Exporter::fate)
+    }
+
+    /// Writes what the access log still holds and sends the last spans; nothing is written after.
     pub(crate) fn end_log(&self) {
         if let Some(log) = self.log.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             log.end();
+        }
+        if let Some(spans) = self.spans.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            spans.end();
         }
     }
 

@@ -82,6 +82,11 @@ impl Slots {
         self.entry(key).map(|entry| &mut entry.armed)
     }
 
+    /// Everything there is.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.slab.iter().map(|(_, entry)| &entry.slot)
+    }
+
     /// All keys whose content fits.
     pub(super) fn keys(&self, fits: impl Fn(&Slot) -> bool) -> Vec<u64> {
         let fitting = self.slab.iter().filter(|(_, entry)| fits(&entry.slot));

@@ -17,6 +17,7 @@ use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 
 use super::tls::{Shaking, Tls};
+use crate::log::record::Secured;
 
 /// What every connection is registered for, once.
 pub(super) const INTEREST: EventFlags =
@@ -129,6 +130,14 @@ impl Stream {
         match &self.transport {
             Transport::Plain(_) => true,
             Transport::Tls(tls) => tls.is_flushed(),
+        }
+    }
+
+    /// What its two ends agreed on, once a handshake has got so far.
+    pub(super) fn agreed(&self) -> Option<Secured> {
+        match &self.transport {
+            Transport::Plain(_) => None,
+            Transport::Tls(tls) => tls.agreed(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::view::Place;
 use super::worker::Worker;
 use crate::fault::Fault;
-use crate::log::record::{Asked, Times};
+use crate::log::record::{Asked, Secured, Times};
 use crate::log::{Kind, Record, Said, Side};
 use crate::proto::emit::Forwarded;
 use crate::request::Notes;
@@ -103,7 +103,13 @@ impl Tale {
     }
 
     /// The record, once it is over.
-    fn end(&mut self, kind: Kind, side: &Arc<Side>, client: SocketAddr) -> Option<Box<Record>> {
+    fn end(
+        &mut self,
+        kind: Kind,
+        side: &Arc<Side>,
+        client: SocketAddr,
+        secured: Option<Secured>,
+    ) -> Option<Box<Record>> {
         let draft = self.0.take()?;
         let now = Instant::now();
         let times = match (kind, draft.heard) {
@@ -145,7 +151,7 @@ impl Tale {
             said: draft.said,
             retries: draft.retries,
             fault: draft.fault,
-            secured: None,
+            secured,
         }))
     }
 }
@@ -199,18 +205,25 @@ impl Worker {
         if let Some(draft) = &mut c.tale.0 {
             draft.carried = (carried.up, carried.down);
         }
-        if let Some(record) = c.tale.end(Kind::Http, &c.lane.side, c.peer) {
+        if let Some(record) = c.tale.end(Kind::Http, &c.lane.side, c.peer, c.stream.agreed()) {
             teller.tell(record);
         }
     }
 
     /// Hands over the record of a TCP connection that is over.
-    pub(super) fn tell_tunnel(&self, tale: &mut Tale, side: &Arc<Side>, client: SocketAddr, fault: Option<Fault>) {
+    pub(super) fn tell_tunnel(
+        &self,
+        tale: &mut Tale,
+        side: &Arc<Side>,
+        client: SocketAddr,
+        secured: Option<Secured>,
+        fault: Option<Fault>,
+    ) {
         let Some(teller) = &self.teller else { return };
         if let Some(draft) = &mut tale.0 {
             draft.fault = fault;
         }
-        if let Some(record) = tale.end(Kind::Tcp, side, client) {
+        if let Some(record) = tale.end(Kind::Tcp, side, client, secured) {
             teller.tell(record);
         }
     }

@@ -15,6 +15,8 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus};
 
 use super::stream::{Read, Write};
+use crate::log::record::Secured;
+use crate::tls::words::{cipher, protocol};
 
 /// Bytes encrypted and written at once: four full records. No more than that is ever held for a peer that reads slowly.
 const BATCH: usize = 64 * 1024;
@@ -166,6 +168,16 @@ impl Tls {
             Side::Server(session) => session.state().is_handshaking(),
             Side::Client(session) => session.state().is_handshaking(),
         }
+    }
+
+    /// What its two ends agreed on, once the handshake has got so far.
+    pub(super) fn agreed(&self) -> Option<Secured> {
+        let state = match &self.side {
+            Side::Server(session) => session.state(),
+            Side::Client(session) => session.state(),
+        };
+        let suite = state.negotiated_cipher_suite()?.suite();
+        Some(Secured { cipher: cipher(suite), protocol: protocol(state.protocol_version()?) })
     }
 
     /// Whether the socket has taken everything that was written.

@@ -27,7 +27,7 @@ use super::slots::{Slot, Slots};
 use super::view::{Place, View};
 use crate::drain::{self, Cuts};
 use crate::fault::Fault;
-use crate::log::queue::Teller;
+use crate::log::teller::Teller;
 use crate::proto::trace::Ids;
 use crate::wheel::Wheel;
 
@@ -64,7 +64,7 @@ pub(super) struct Worker {
     pub(super) stopping: bool,
     /// Where records of the access log go, if anywhere.
     pub(super) teller: Option<Teller>,
-    /// Where ids for `X-Amzn-Trace-Id` come from, if it is sent.
+    /// Where ids for `X-Amzn-Trace-Id` and `traceparent` come from, if they are sent.
     pub(super) ids: Option<Ids>,
 }
 
@@ -90,7 +90,8 @@ impl Blueprint {
     fn build(self) -> Worker {
         let connect_ms = millis(self.shared.connect_timeout);
         let teller = self.shared.posts.get(self.index).and_then(|post| post.teller.clone());
-        let ids = self.shared.trace.then(|| Ids::new(std::hash::RandomState::new().hash_one(self.index)));
+        let seed = || std::hash::RandomState::new().hash_one(self.index);
+        let ids = self.shared.trace.then(|| Ids::sampling(seed(), self.shared.spans_per_million));
         Worker {
             shared: self.shared,
             index: self.index,
@@ -233,6 +234,7 @@ impl Worker {
         let mut count = [0u8; 8];
         // Edge-triggered: an unread counter would do no harm, but it must not overflow.
         let _ = rustix::io::read(&self.post().wake, &mut count);
+        self.show_connections();
         for Arrival { socket, peer, at } in self.post().take_arrivals() {
             match self.view.gate(&at) {
                 Some(gate) if !self.stopping => self.adopt(&gate, socket, peer),

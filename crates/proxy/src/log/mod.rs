@@ -13,6 +13,7 @@ pub mod json;
 pub(crate) mod queue;
 pub mod record;
 pub mod said;
+pub(crate) mod teller;
 pub mod text;
 pub(crate) mod writer;
 

@@ -40,13 +40,13 @@ impl Desk {
 
 /// A worker's end.
 #[derive(Clone, Debug)]
-pub(crate) struct Teller {
+pub(crate) struct Line {
     queue: SyncSender<Box<Record>>,
     held: Arc<AtomicUsize>,
     desk: Arc<Desk>,
 }
 
-impl Teller {
+impl Line {
     /// Hands a record over, or drops it.
     pub(crate) fn tell(&self, record: Box<Record>) {
         let weight = record.weight();
@@ -82,8 +82,8 @@ impl Inbox {
 }
 
 /// A queue.
-pub(crate) fn open(desk: &Arc<Desk>) -> (Teller, Inbox) {
+pub(crate) fn open(desk: &Arc<Desk>) -> (Line, Inbox) {
     let (sender, receiver) = sync_channel(RECORDS);
     let held = Arc::default();
-    (Teller { queue: sender, held: Arc::clone(&held), desk: Arc::clone(desk) }, Inbox { queue: receiver, held })
+    (Line { queue: sender, held: Arc::clone(&held), desk: Arc::clone(desk) }, Inbox { queue: receiver, held })
 }

@@ -4,6 +4,7 @@
 
 use crate::proto::emit::Forwarded;
 use crate::proto::field::Field;
+use crate::proto::parent::{self, SpanIds};
 use crate::proto::{RequestHead, trace};
 
 /// Bytes of a request line that are kept.
@@ -19,6 +20,8 @@ pub struct Said {
     bytes: Vec<u8>,
     agent_at: usize,
     trace_at: usize,
+    /// The span that the request is to have.
+    pub(crate) span: Option<SpanIds>,
 }
 
 impl Said {
@@ -54,7 +57,8 @@ impl Said {
             None => all.extend_from_slice(sent.unwrap_or_default()),
         }
         all.truncate(trace_at + TRACE_LIMIT);
-        Self { bytes: all, agent_at, trace_at }
+        let span = front.trace.and_then(|new| parent::of(bytes, head, new).1);
+        Self { bytes: all, agent_at, trace_at, span }
     }
 
     /// Of a request that was not understood: its first line, as far as it came. `None` when there is none.
@@ -64,7 +68,7 @@ impl Said {
         let line = &bytes[from..];
         let end = line.iter().take(REQUEST_LIMIT).position(|b| matches!(b, b'\r' | b'\n'));
         let line = &line[..end.unwrap_or(line.len().min(REQUEST_LIMIT))];
-        Some(Self { bytes: line.to_vec(), agent_at: line.len(), trace_at: line.len() })
+        Some(Self { bytes: line.to_vec(), agent_at: line.len(), trace_at: line.len(), span: None })
     }
 
     /// The request line.

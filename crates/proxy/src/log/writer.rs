@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::files::Files;
-use super::queue::{self, Desk, Inbox, Teller};
+use super::queue::{self, Desk, Inbox, Line};
 use super::{Format, LogConfig, aws, json};
 
 /// How long records are gathered: the most that one waits for its way to the disk.
@@ -30,9 +30,9 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens the file and starts the writer; returns a teller for each worker. Errors: a file that cannot be opened, or
+    /// Opens the file and starts the writer; returns a line for each worker. Errors: a file that cannot be opened, or
     /// no thread.
-    pub(crate) fn start(config: LogConfig, workers: usize) -> io::Result<(Self, Vec<Teller>)> {
+    pub(crate) fn start(config: LogConfig, workers: usize) -> io::Result<(Self, Vec<Line>)> {
         let format = config.format;
         let files = Files::open(config)?;
         let desk = Arc::new(Desk::default());

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::body::Framing;
 use super::field::{Field, Name};
+use super::parent::{self, Passage};
 use super::policy;
 use super::request::RequestHead;
 use super::response::ResponseHead;
@@ -23,7 +24,7 @@ pub struct Forwarded {
     pub proto: &'static str,
     /// The listener's port as clients know it.
     pub port: u16,
-    /// The id that `X-Amzn-Trace-Id` gets; `None` to leave that field alone.
+    /// The ids that `X-Amzn-Trace-Id` and `traceparent` get; `None` to leave those fields alone.
     pub trace: Option<Trace>,
 }
 
@@ -41,8 +42,10 @@ pub fn request(bytes: &[u8], head: &RequestHead, forwarded: &Forwarded, out: &mu
     }
     out.extend_from_slice(b"\r\n");
     let names = head.connection.names_fields;
+    let passage = forwarded.trace.map_or(Passage::Keep, |new| parent::of(bytes, head, new).0);
     for field in head.fields.iter() {
-        let is_ours = forwarded.trace.is_some() && trace::is_trace(field.name.of(bytes));
+        let name = field.name.of(bytes);
+        let is_ours = (forwarded.trace.is_some() && trace::is_trace(name)) || passage.drops(name);
         if field.kind == Name::Other
             && !is_ours
             && !(names && policy::is_named(bytes, &head.fields, field.name.of(bytes)))
@@ -63,6 +66,10 @@ pub fn request(bytes: &[u8], head: &RequestHead, forwarded: &Forwarded, out: &mu
     if let Some(id) = forwarded.trace {
         out.extend_from_slice(b"\r\nX-Amzn-Trace-Id: ");
         trace::value(trace::of(bytes, head), id, out);
+    }
+    if let Passage::Write { parent, .. } = passage {
+        out.extend_from_slice(b"\r\ntraceparent: ");
+        parent::write(parent, out);
     }
     out.extend_from_slice(b"\r\n");
     framing(head.framing, out);

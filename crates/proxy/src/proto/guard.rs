@@ -63,6 +63,46 @@ pub enum Reason {
     MissingUri,
 }
 
+impl Reason {
+    /// How many there are, `Compliant` among them.
+    pub const COUNT: usize = Self::ALL.len();
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 26] = [
+        Self::Compliant,
+        Self::EmptyHeader,
+        Self::SuspiciousHeader,
+        Self::NonCompliantHeader,
+        Self::BadHeader,
+        Self::AmbiguousUri,
+        Self::SpaceInUri,
+        Self::BadUri,
+        Self::NonCompliantVersion,
+        Self::BadVersion,
+        Self::BadMethod,
+        Self::UndefinedContentLengthSemantics,
+        Self::MultipleContentLength,
+        Self::DuplicateContentLength,
+        Self::BadContentLength,
+        Self::GetHeadZeroContentLength,
+        Self::UndefinedTransferEncodingSemantics,
+        Self::MultipleTransferEncodingChunked,
+        Self::BadTransferEncoding,
+        Self::BothTeClPresent,
+        Self::PartialHeaderLine,
+        Self::NonCrLfLineTermination,
+        Self::MultilineHeader,
+        Self::MissingHeaderColon,
+        Self::MissingLastEmptyLine,
+        Self::MissingUri,
+    ];
+
+    /// Its number.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
 /// The class of a request, and the first reason for no better one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Finding {

@@ -8,6 +8,7 @@ pub mod cookie;
 pub mod emit;
 pub mod field;
 pub mod guard;
+pub mod parent;
 pub mod policy;
 pub mod pp;
 pub mod request;

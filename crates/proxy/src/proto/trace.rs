@@ -16,6 +16,19 @@ pub struct Trace {
     pub seconds: u32,
     /// What no other request has: 96 bits.
     pub unique: [u32; 3],
+    /// The road's own span, never 0.
+    pub span: u64,
+    /// Whether that span is to be recorded, as far as the dice go.
+    pub sampled: bool,
+}
+
+impl Trace {
+    /// The id as W3C's trace id: what follows `1-` in `Root=`, as AWS X-Ray has it.
+    #[must_use]
+    pub fn id(self) -> u128 {
+        let words = [self.seconds, self.unique[0], self.unique[1], self.unique[2]];
+        words.into_iter().fold(0, |id, word| id << 32 | u128::from(word))
+    }
 }
 
 /// A source of ids: the same seed gives the same ids (SplitMix64, whose period is 2⁶⁴).
@@ -23,13 +36,20 @@ pub struct Trace {
 pub struct Ids {
     salt: u32,
     state: u64,
+    per_million: u32,
 }
 
 impl Ids {
     /// A source; two with different seeds have nothing in common, as far as dice go.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let mut ids = Self { salt: 0, state: seed };
+        Self::sampling(seed, 0)
+    }
+
+    /// A source that has so many of a million requests recorded.
+    #[must_use]
+    pub fn sampling(seed: u64, per_million: u32) -> Self {
+        let mut ids = Self { salt: 0, state: seed, per_million };
         ids.salt = (ids.roll() >> 32) as u32;
         ids
     }
@@ -45,7 +65,10 @@ impl Ids {
     /// The next id, at a second since 1970.
     pub fn next(&mut self, seconds: u32) -> Trace {
         let roll = self.roll();
-        Trace { seconds, unique: [self.salt, (roll >> 32) as u32, roll as u32] }
+        let span = self.roll().max(1);
+        // Of dice of their own: what is sampled must not show in ids.
+        let sampled = self.per_million > 0 && self.roll() % 1_000_000 < u64::from(self.per_million);
+        Trace { seconds, unique: [self.salt, (roll >> 32) as u32, roll as u32], span, sampled }
     }
 }
 
@@ -93,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_root_is_made_or_kept() {
-        let new = Trace { seconds: 0x6789_1234, unique: [0x1245_6789, 0xabcd_ef01, 0x2345_6789] };
+        let unique = [0x1245_6789, 0xabcd_ef01, 0x2345_6789];
+        let new = Trace { seconds: 0x6789_1234, unique, span: 1, sampled: false };
         let id = "1-67891234-12456789abcdef0123456789";
         let check = |sent: Option<&str>, wanted: &str| {
             let mut out = Vec::new();

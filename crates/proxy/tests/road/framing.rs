@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use evenkeel_core::noun::{DesyncMode, Protocol};
+use evenkeel_proxy::proto::guard::Reason;
 use evenkeel_proxy::road::RoadConfig;
 use http_desync_guardian::RequestSafetyTier;
 use http_desync_guardian::request_analyzer::HttpRequestData;
@@ -267,6 +268,9 @@ fn run_requests(mode: DesyncMode, word: &str) -> (usize, String) {
         }
         noncompliant = counted;
     }
+    let reasons = stage.rig.meters().desync_reasons;
+    assert_eq!(reasons.values().sum::<u64>(), noncompliant, "each has a reason: {reasons:?}");
+    assert!(!reasons.contains_key(&Reason::Compliant) && reasons[&Reason::BothTeClPresent] > 0, "{reasons:?}");
     (count, failures)
 }
 

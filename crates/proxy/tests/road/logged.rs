@@ -1,6 +1,8 @@
 //! The access log as a road writes it, and trace ids.
 
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::health::Health;
@@ -8,9 +10,11 @@ use evenkeel_core::noun::Protocol;
 use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::log::{Format, LogConfig};
 use evenkeel_proxy::road::RoadConfig;
+use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
 
 use crate::rig::{Rig, eventually, zone};
+use crate::tls_rig::{Made, connect, front, get, settings};
 
 struct Logged {
     rig: Rig,
@@ -169,6 +173,35 @@ fn stopping_writes_what_waits() {
 }
 
 #[test]
+fn what_tls_agreed_on_is_logged() {
+    for (protocol, version, name) in
+        [(Protocol::Https, &TLS12, "TLSv1.2"), (Protocol::Https, &TLS13, "TLSv1.3"), (Protocol::Ssl, &TLS13, "TLSv1.3")]
+    {
+        let made = Made::new(&["a.example"]);
+        let mut logged = Logged::new(&format!("tls{name}{protocol}"), &["a"], Protocol::Http);
+        let listener = &mut logged.rig.routes.listeners[0];
+        (listener.protocol, listener.tls) = (protocol, front(&[&made]));
+        listener.instance_protocol = if protocol == Protocol::Ssl { Protocol::Tcp } else { Protocol::Http };
+        logged.rig.publish();
+        let config = Arc::new(settings(&[&made], &[version]));
+        let mut client = connect(logged.rig.address(), &config, "a.example").unwrap();
+        get(&mut client, "/head").unwrap();
+        let suite = format!("{:?}", client.conn.negotiated_cipher_suite().unwrap().suite());
+        client.conn.send_close_notify();
+        client.flush().unwrap();
+        drop(client);
+        let r = logged.last(1);
+        assert_eq!((&r["protocol"], &r["status"].is_null()), (&name.into(), &(protocol == Protocol::Ssl)), "{r}");
+        let words = |text: &str| text.replace("WITH_", "").replace("AES_", "AES").replace("TLS13_", "TLS_");
+        let expected = match name {
+            "TLSv1.3" => suite.replace("TLS13_", "TLS_"),
+            _ => words(&suite).trim_start_matches("TLS_").replace('_', "-"),
+        };
+        assert_eq!(r["cipher"], expected, "{r}");
+    }
+}
+
+#[test]
 fn a_log_that_cannot_be_opened_is_said_at_the_start() {
     let log = Some(LogConfig { path: "/nonexistent/log".into(), format: Format::Aws, rotate_bytes: 0, keep: 0 });
     let error = evenkeel_proxy::road::Road::start(RoadConfig { workers: 1, log, ..RoadConfig::default() }).unwrap_err();
@@ -188,7 +221,11 @@ fn trace_ids_are_made_kept_and_different() {
         let parent = head.lines().find(|l| l.starts_with("traceparent")).map(str::to_owned);
         (found.pop().unwrap()["x-amzn-trace-id: ".len()..].to_owned(), parent)
     };
-    let (first, second) = (seen("").0, seen("").0);
+    let ((first, made), second) = (seen(""), seen("").0);
+    // Both fields name one trace, which nobody records.
+    let made = made.unwrap();
+    let same = format!("traceparent: 00-{}-", first.replace("Root=1-", "").replace('-', ""));
+    assert!(made.starts_with(&same) && made.ends_with("-00"), "{first} {made}");
     let is_id = |text: &str| {
         let parts: Vec<_> = text.split('-').collect();
         parts.len() == 3 && parts[1].len() == 8 && parts[2].len() == 24

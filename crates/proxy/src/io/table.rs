@@ -1,0 +1,125 @@
+//! A look at what a worker holds.
+//!
+//! Owns how a slot reads as a row. Must never keep the worker for long: it makes at most as many rows as were asked for,
+//! and passes over the rest.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::SyncSender;
+
+use super::client::{Client, Presence};
+use super::origin::Origin;
+use super::pipe::Tunnel;
+use super::slots::Slot;
+use super::view::Lane;
+use super::worker::Worker;
+use crate::connections::{Connection, Connections, Kind, State};
+use crate::request::Waits;
+
+/// Somebody wants to see a worker's connections.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// Rows at most.
+    pub(crate) limit: usize,
+    /// Has room for the answer.
+    pub(crate) answer: SyncSender<Connections>,
+}
+
+impl Worker {
+    /// Answers those who wait for a look.
+    pub(super) fn show_connections(&mut self) {
+        for look in self.post().take_looks() {
+            let seen = self.connections(look.limit);
+            // Who has stopped waiting needs no answer.
+            let _ = look.answer.try_send(seen);
+        }
+    }
+
+    fn connections(&self, limit: usize) -> Connections {
+        let is_one =
+            |slot: &&Slot| matches!(slot, Slot::Client(_) | Slot::Tunnel(_) | Slot::Greeter(_) | Slot::Idle(_));
+        let total = self.slots.iter().filter(is_one).count();
+        let step = total.div_ceil(limit.max(1)).max(1);
+        let rows = self.slots.iter().filter(is_one).step_by(step).filter_map(|slot| self.row(slot));
+        Connections { total, rows: rows.collect(), silent: 0 }
+    }
+
+    fn row(&self, slot: &Slot) -> Option<Connection> {
+        match slot {
+            Slot::Client(client) => Some(self.client_row(client)),
+            Slot::Tunnel(tunnel) => Some(self.tunnel_row(tunnel)),
+            Slot::Greeter(greeter) => {
+                let lane = greeter.gate.lane.borrow();
+                let row = self.of(&lane, greeter.peer, &greeter.presence);
+                Some(Connection { state: State::Greeting, ..row })
+            }
+            Slot::Idle(origin) => Some(Connection {
+                worker: self.index,
+                kind: Kind::Pool,
+                state: State::Idle,
+                balancer: origin.place.key.0.to_string(),
+                client: None,
+                at: None,
+                instance: Some(origin.place.called.to_string()),
+                age_ms: self.now.saturating_sub(origin.since),
+                idle_ms: self.now.saturating_sub(origin.since),
+                received: 0,
+                sent: 0,
+            }),
+            _ => None,
+        }
+    }
+
+    fn client_row(&self, c: &Client) -> Connection {
+        let state = if c.lingering {
+            State::Closing
+        } else if c.stream.is_handshaking() {
+            State::Handshake
+        } else if !c.pending.is_empty() || !c.stream.is_flushed() {
+            State::Sending
+        } else if c.origin.as_ref().is_some_and(|origin| !origin.connected) {
+            State::Connecting
+        } else {
+            match c.session.waits() {
+                Waits::NextRequest => State::Idle,
+                Waits::Head => State::Head,
+                Waits::Body => State::Body,
+                Waits::Instance => State::Instance,
+            }
+        };
+        let row = self.of(&c.lane, c.peer, &c.presence);
+        Connection { state, instance: called(c.origin.as_deref()), idle_ms: self.now.saturating_sub(c.last), ..row }
+    }
+
+    fn tunnel_row(&self, t: &Tunnel) -> Connection {
+        let state = match &t.origin {
+            _ if t.client.is_handshaking() => State::Handshake,
+            Some(origin) if origin.connected => State::Open,
+            _ => State::Connecting,
+        };
+        let row = self.of(&t.lane, t.ends.source, &t.presence);
+        Connection { state, instance: called(t.origin.as_deref()), idle_ms: self.now.saturating_sub(t.last), ..row }
+    }
+
+    /// What is the same of all clients.
+    fn of(&self, lane: &Lane, client: SocketAddr, presence: &Presence) -> Connection {
+        let age_ms = self.now.saturating_sub(presence.since);
+        let (received, sent) = presence.moved();
+        Connection {
+            worker: self.index,
+            kind: if lane.sees_requests() { Kind::Http } else { Kind::Tcp },
+            state: State::Idle,
+            balancer: lane.side.balancer.clone(),
+            client: Some(client),
+            at: Some(lane.address),
+            instance: None,
+            age_ms,
+            idle_ms: age_ms,
+            received,
+            sent,
+        }
+    }
+}
+
+fn called(origin: Option<&Origin>) -> Option<String> {
+    origin.map(|origin| origin.place.called.to_string())
+}

@@ -34,7 +34,10 @@ pub(super) fn answer_all(listener: &UnixListener, road: &impl AsRef<Road>) {
     for stream in listener.incoming() {
         let answered = stream.and_then(|stream| answer(stream, road.as_ref()));
         if let Err(error) = answered
-            && !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof)
+            && !matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof
+            )
         {
             eprintln!("road: failed to answer a look: {error}");
             // Without descriptors the next one would fail at once, too.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use evenkeel_proxy::log::Format;
+use evenkeel_proxy::spans::Endpoint;
 
 use super::settings::{DEFAULT_REGION, Reach, data_dir, process_environment};
 
@@ -53,12 +54,26 @@ pub struct Up {
     /// Record of each request, in `access.log` of the data directory; taken up when the load balancers' process starts
     #[arg(long, value_name = "FORMAT", env = "EVENKEEL_ACCESS_LOG", value_enum, default_value_t = AccessLog::Json)]
     pub access_log: AccessLog,
-    /// Give each request to an instance an X-Amzn-Trace-Id; taken up when the load balancers' process starts
+    /// Give each request to an instance an X-Amzn-Trace-Id, and a traceparent where it has none; taken up when the load
+    /// balancers' process starts
     #[arg(long, env = "EVENKEEL_TRACE_IDS")]
     pub trace_ids: bool,
+    /// Send OpenTelemetry spans to this collector (OTLP over HTTP, `http://HOST[:4318][/v1/traces]`), which also turns
+    /// trace ids on; taken up when the load balancers' process starts
+    #[arg(long, value_name = "URL", env = "EVENKEEL_SPANS_TO")]
+    pub spans_to: Option<Endpoint>,
+    /// The share of requests that have a span
+    #[arg(long, value_name = "0.0-1.0", env = "EVENKEEL_SPANS_SHARE", default_value = "0.01", value_parser = share)]
+    pub spans_share: u32,
     /// Domain under which load balancers have their names
     #[arg(long, value_name = "DOMAIN", env = "EVENKEEL_DNS_DOMAIN", default_value = "elb.evenkeel.test")]
     pub dns_domain: String,
+}
+
+/// A share of requests, in a million.
+pub(super) fn share(text: &str) -> Result<u32, String> {
+    let share = text.parse().ok().and_then(crate::config::per_million);
+    share.ok_or_else(|| "it must be a number from 0.0 to 1.0".to_owned())
 }
 
 /// How the access log is written.
@@ -155,7 +170,7 @@ mod tests {
         assert_eq!(up.zones(), ["a", "b"]);
         assert_eq!(up.access_log.format(), Some(Format::Json));
         let Ok(Daemon::Up(up)) = Daemon::try_parse_from(["x", "up", "--access-log", "off"]) else { panic!("no up") };
-        assert_eq!((up.access_log.format(), up.trace_ids), (None, false));
+        assert_eq!((up.access_log.format(), up.trace_ids, up.spans_to, up.spans_share), (None, false, None, 10_000));
         for bad in [
             ["--account", "1"],
             ["--port-shift", "70000"],

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use evenkeel_core::name::ZoneName;
+use evenkeel_proxy::spans::Endpoint;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::Client;
@@ -56,6 +57,12 @@ pub struct Road {
     /// Give requests an X-Amzn-Trace-Id
     #[arg(long)]
     pub trace_ids: bool,
+    /// Send spans to this collector
+    #[arg(long, value_name = "URL")]
+    pub spans_to: Option<Endpoint>,
+    /// The share of requests that have a span
+    #[arg(long, value_name = "0.0-1.0", default_value = "0.01", value_parser = daemon::share)]
+    pub spans_share: u32,
 }
 
 /// Runs a daemon until INT or TERM.
@@ -105,6 +112,7 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         workers: args.workers.map_or(0, usize::from),
         access_log: args.access_log.format(),
         trace_ids: args.trace_ids,
+        spans: args.spans_to.clone().map(|to| (to, args.spans_share)),
         program: None,
     })
 }
@@ -235,7 +243,8 @@ pub fn audit(args: &Audit, streams: &mut Streams<'_>) -> anyhow::Result<Outcome>
 /// What keeps it from starting.
 pub fn road(args: &Road) -> anyhow::Result<Outcome> {
     let access_log = args.access_log.format();
-    let options = RoadOptions { workers: args.workers, access_log, trace_ids: args.trace_ids };
+    let spans = args.spans_to.clone().map(|to| (to, args.spans_share));
+    let options = RoadOptions { workers: args.workers, access_log, trace_ids: args.trace_ids, spans };
     crate::link::road::run(&args.data_dir, options)?;
     Ok(Outcome::Done)
 }

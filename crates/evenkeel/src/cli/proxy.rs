@@ -19,6 +19,7 @@ use evenkeel_core::time::Timestamp;
 use evenkeel_proxy::log::LogConfig;
 use evenkeel_proxy::probe::Prober;
 use evenkeel_proxy::road::{BindFault, Road, RoadConfig};
+use evenkeel_proxy::spans::SpansConfig;
 use evenkeel_proxy::target::TargetKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -102,8 +103,8 @@ pub struct Proxy {
     routes: Arc<Routes>,
     names: Names,
     threads: usize,
-    /// What the file first said of the log and of trace ids.
-    fixed: (Option<LogConfig>, bool),
+    /// What the file first said of the log, of trace ids and of spans.
+    fixed: (Option<LogConfig>, bool, Option<SpansConfig>),
     drain: Duration,
     say: fn(&str),
 }
@@ -119,10 +120,11 @@ impl Proxy {
             workers: threads,
             log: file.log.clone(),
             trace_ids: file.trace_ids,
+            spans: file.spans.clone(),
             ..RoadConfig::default()
         })
         .context("failed to start workers")?;
-        let fixed = (file.log, file.trace_ids);
+        let fixed = (file.log, file.trace_ids, file.spans);
         let names: Names = Arc::new(Mutex::new(file.names));
         let known = Arc::clone(&names);
         let on_transition = move |key: TargetKey, transition: Transition| {
@@ -153,8 +155,8 @@ impl Proxy {
         if file.threads.unwrap_or(0) != self.threads {
             (self.say)("`threads` takes effect at the next start");
         }
-        if (file.log, file.trace_ids) != self.fixed {
-            (self.say)("`log` and `trace_ids` take effect at the next start");
+        if (file.log, file.trace_ids, file.spans) != self.fixed {
+            (self.say)("`log`, `trace_ids` and `spans` take effect at the next start");
         }
         let mut routes = file.routes;
         proxy_file::let_drain(&self.routes, &mut routes, now().plus(self.drain));

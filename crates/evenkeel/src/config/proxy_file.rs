@@ -6,13 +6,18 @@
 //!
 //! ```toml
 //! threads = 2                          # workers; default: one a core
-//! trace_ids = false                    # give each request an X-Amzn-Trace-Id
+//! trace_ids = false                    # give each request an X-Amzn-Trace-Id, and a traceparent where it has none
 //!
 //! [log]                                # the access log; none without this
 //! path = "/var/log/evenkeel.log"       # relative to where the proxy is started
 //! format = "json"                      # or "aws"; default json
 //! rotate_mb = 64                       # MiB of a file, 1-1048576; default 64
 //! keep = 4                             # older files, `.1` the newest, 0-1000; default 4
+//!
+//! [spans]                              # OpenTelemetry spans of some requests; none without this
+//! endpoint = "http://127.0.0.1:4318"   # a collector that takes OTLP over HTTP; default path /v1/traces
+//! share = 0.01                         # of requests, 0.0-1.0; default 0.01
+//! service = "edge"                     # service.name; default `evenkeel`
 //!
 //! [[balancer]]
 //! name = "web"                         # 1-32 of A-Z a-z 0-9 -
@@ -64,11 +69,13 @@ use evenkeel_core::noun::{DesyncMode, HealthCheck, HealthTarget, Protocol};
 use evenkeel_core::routes::{AddressRange, BalancerRoutes, ListenerRoute, Node, Phase, ProxyProtocol, Routes, Target};
 use evenkeel_core::time::Timestamp;
 use evenkeel_proxy::log::{Format, LogConfig};
+use evenkeel_proxy::spans::SpansConfig;
 use evenkeel_proxy::target::TargetKey;
 use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
+use spans::SpansEntry;
 use sticky::StickinessEntry;
 use tls::{CertificateEntry, Files, InstanceTls};
 
@@ -85,8 +92,10 @@ pub struct ProxyFile {
     pub threads: Option<usize>,
     /// The access log, when it wants one.
     pub log: Option<LogConfig>,
-    /// Whether requests get `X-Amzn-Trace-Id`.
+    /// Whether requests get `X-Amzn-Trace-Id` and `traceparent`.
     pub trace_ids: bool,
+    /// Spans, when it wants some.
+    pub spans: Option<SpansConfig>,
     /// What to drive by.
     pub routes: Routes,
     /// Each target's address as its user wrote it: ids are made up.
@@ -118,6 +127,7 @@ struct File {
     #[serde(default)]
     trace_ids: bool,
     log: Option<LogEntry>,
+    spans: Option<SpansEntry>,
     #[serde(default)]
     balancer: Vec<Spanned<Balancer>>,
 }
@@ -249,6 +259,7 @@ fn build(file: File, folder: &Path, generation: u64) -> Result<ProxyFile, Wrong>
         threads,
         log: file.log.as_ref().map(log).transpose()?,
         trace_ids: file.trace_ids,
+        spans: file.spans.as_ref().map(spans::spans).transpose()?,
         routes: Routes { generation, ..Routes::default() },
         names: BTreeMap::new(),
         warnings: Vec::new(),
@@ -514,6 +525,7 @@ fn number(at: &Spanned<i64>, key: &str, low: i64, high: i64) -> Result<i64, Wron
     }
 }
 
+mod spans;
 mod sticky;
 mod tls;
 

@@ -17,6 +17,7 @@ use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::log::{Format, cause};
 use evenkeel_proxy::meter;
 use evenkeel_proxy::proto::guard::Reason;
+use evenkeel_proxy::spans::Endpoint;
 use serde::{Deserialize, Serialize};
 
 /// The version of this link. Both ends are one binary; they differ only while one is being replaced.
@@ -131,6 +132,12 @@ pub struct CauseCount {
 pub struct RoadCount {
     /// Records of the access log that were dropped.
     pub log_dropped: u64,
+    /// Spans that the collector took.
+    #[serde(default)]
+    pub spans_sent: u64,
+    /// Spans that were dropped.
+    #[serde(default)]
+    pub spans_dropped: u64,
     /// Panics that were contained.
     pub panics: u64,
     /// Times that accepting was paused.
@@ -169,14 +176,16 @@ impl NodeCount {
 }
 
 /// What a road is started with; it keeps it for life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoadOptions {
     /// Worker threads; 0 for one a core.
     pub workers: usize,
     /// How the access log is written, if it is.
     pub access_log: Option<Format>,
-    /// Whether requests get `X-Amzn-Trace-Id`.
+    /// Whether requests get `X-Amzn-Trace-Id` and `traceparent`.
     pub trace_ids: bool,
+    /// Where spans go, and how many of a million requests have one.
+    pub spans: Option<(Endpoint, u32)>,
 }
 
 /// What the road counted for one target of one balancer, since the road started.

@@ -20,6 +20,7 @@ use evenkeel_proxy::log::LogConfig;
 use evenkeel_proxy::meter::{BalancerMeters, Meters};
 use evenkeel_proxy::probe::Prober;
 use evenkeel_proxy::road::{BindFault, Road, RoadConfig};
+use evenkeel_proxy::spans::SpansConfig;
 use evenkeel_proxy::target::{TargetKey, TargetState};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -138,7 +139,13 @@ pub fn run(data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
         rotate_bytes: LOG_BYTES,
         keep: LOGS_KEPT,
     });
-    let config = RoadConfig { workers: options.workers, log, trace_ids: options.trace_ids, ..RoadConfig::default() };
+    let spans = options.spans.map(|(endpoint, per_million)| SpansConfig {
+        endpoint,
+        per_million,
+        service: "evenkeel".to_owned(),
+    });
+    let config =
+        RoadConfig { workers: options.workers, log, trace_ids: options.trace_ids, spans, ..RoadConfig::default() };
     let road = Road::start(config).context("failed to start the workers")?;
     let suspicions = road.suspicions();
     let (tell, told) = std::sync::mpsc::channel::<()>();
@@ -350,7 +357,8 @@ impl Shared {
                 report.counts = counts(&meters);
                 report.nodes = nodes(&meters);
                 let (log_dropped, panics, accept_pauses) = (meters.log_dropped, meters.panics, meters.accept_pauses);
-                report.road = Some(RoadCount { log_dropped, panics, accept_pauses });
+                let (spans_sent, spans_dropped) = (meters.spans_sent, meters.spans_dropped);
+                report.road = Some(RoadCount { log_dropped, spans_sent, spans_dropped, panics, accept_pauses });
             }
             sent = frame::write(&mut stream, &FromRoad::Report(report));
             let patience = if waits { DEPARTING } else { TICK };

@@ -17,7 +17,7 @@ const LOG_LIMIT: u64 = 8 << 20;
 ///
 /// # Errors
 /// The system's.
-pub fn start(program: &Path, data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
+pub fn start(program: &Path, data_dir: &Path, options: &RoadOptions) -> anyhow::Result<()> {
     let log_path = data_dir.join("road.log");
     let long = fs::metadata(&log_path).is_ok_and(|m| m.len() > LOG_LIMIT);
     let log = OpenOptions::new()
@@ -32,6 +32,10 @@ pub fn start(program: &Path, data_dir: &Path, options: RoadOptions) -> anyhow::R
     command.arg("--access-log").arg(options.access_log.map_or("off", Format::as_str));
     if options.trace_ids {
         command.arg("--trace-ids");
+    }
+    if let Some((endpoint, per_million)) = &options.spans {
+        command.arg("--spans-to").arg(endpoint.to_string());
+        command.arg("--spans-share").arg((f64::from(*per_million) / 1e6).to_string());
     }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     crate::sys::spawn::in_new_session(&mut command);

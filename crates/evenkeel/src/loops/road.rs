@@ -198,7 +198,7 @@ async fn reach(crew: &Crew) -> anyhow::Result<UnixStream> {
             Err(error) => return Err(error).context("failed to connect to the road"),
         }
         if !started && !crate::lock::is_held(&place.lock())? {
-            crate::link::start::start(&crew.program, &crew.data_dir, crew.options)?;
+            crate::link::start::start(&crew.program, &crew.data_dir, &crew.options)?;
             started = true;
         }
         if began.elapsed() > PATIENCE {

@@ -151,6 +151,9 @@ fn latencies(page: &mut Page, nodes: &[NodeCount]) {
 fn of_road(page: &mut Page, road: &RoadCount) {
     let help = "Access log records that were dropped: no room, or a disk that refused.";
     page.single("evenkeel_access_log_dropped_total", "counter", help, road.log_dropped);
+    page.single("evenkeel_spans_sent_total", "counter", "Spans that the collector took.", road.spans_sent);
+    let help = "Spans that were dropped: no room, or a collector that did not take them.";
+    page.single("evenkeel_spans_dropped_total", "counter", help, road.spans_dropped);
     let help = "Panics that were contained, each at the cost of one connection.";
     page.single("evenkeel_panics_total", "counter", help, road.panics);
     let help = "Times that accepting was paused for want of file descriptors or by the cap on connections.";

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use evenkeel_core::name::ZoneName;
 use evenkeel_core::world::{Limits, Pool, Settings};
 use evenkeel_proxy::log::Format;
+use evenkeel_proxy::spans::Endpoint;
 
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
@@ -40,8 +41,10 @@ pub struct Options {
     pub workers: usize,
     /// How the road writes its access log, if it does.
     pub access_log: Option<Format>,
-    /// Whether requests get `X-Amzn-Trace-Id`.
+    /// Whether requests get `X-Amzn-Trace-Id` and `traceparent`.
     pub trace_ids: bool,
+    /// Where spans go, and how many of a million requests have one.
+    pub spans: Option<(Endpoint, u32)>,
     /// The program whose `road` and `agent` sub-commands are started; the running one by default.
     pub program: Option<PathBuf>,
 }

@@ -68,7 +68,12 @@ pub async fn up(
         keeper: keeper.clone(),
         data_dir: house.dir().to_owned(),
         program,
-        options: RoadOptions { workers: options.workers, access_log: options.access_log, trace_ids: options.trace_ids },
+        options: RoadOptions {
+            workers: options.workers,
+            access_log: options.access_log,
+            trace_ids: options.trace_ids,
+            spans: options.spans.clone(),
+        },
         sightings: sightings_out,
         counts: counts.clone(),
     };

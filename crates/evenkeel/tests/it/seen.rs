@@ -84,6 +84,53 @@ fn every_request_is_logged_followed_and_counted() {
     );
     tail.kill().unwrap();
     tail.wait().unwrap();
+
+    // Whoever is connected shows, also past the daemon; and two readings of a request are counted with their reason.
+    let mut client = TcpStream::connect(node).unwrap();
+    client.write_all(b"GET /unfinished").unwrap();
+    let shown = rig.wait("the connection", Duration::from_secs(10), |rig| {
+        let mut look = Command::new(PROGRAM);
+        look.args(["connections", "test", "--state", "head", "--json", "--data-dir"]).arg(rig.data_dir());
+        let out = look.output().unwrap();
+        assert!(out.status.success() && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+        let line = String::from_utf8(out.stdout).unwrap().lines().next().map(str::to_owned)?;
+        Some(serde_json::from_str::<serde_json::Value>(&line).unwrap())
+    });
+    assert_eq!(shown["client"], client.local_addr().unwrap().to_string());
+    assert_eq!((&shown["received"], &shown["kind"], &shown["instance"]), (&15.into(), &"http".into(), &().into()));
+    client
+        .write_all(b" HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n")
+        .unwrap();
+    let name = "aws_elb_desync_mitigation_mode_noncompliant_request_count_total";
+    rig.wait("the finding", Duration::from_secs(10), |rig| {
+        (value(&metrics(rig), name, &["\"test\"", "reason=\"BothTeClPresent\""]) == 1.0).then_some(())
+    });
+    rig.finish();
+}
+
+#[test]
+fn spans_go_to_the_collector_that_the_daemon_was_told() {
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}", collector.local_addr().unwrap());
+    let mut rig = Rig::start_with(&["--spans-to", &at, "--spans-share", "1.0", "--access-log", "off"]);
+    rig.balancer("test", &["us-east-1a"]);
+    let node = rig.nodes("test")[0].1;
+    rig.wait("an answer", Duration::from_secs(10), |rig| rig.get(node, "/traced").ok());
+    let (mut stream, _) = collector.accept().unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let (mut reader, mut text) = (BufReader::new(stream.try_clone().unwrap()), String::new());
+    while !text.contains("\"/traced\"") {
+        let mut bytes = [0; 4096];
+        let count = std::io::Read::read(&mut reader, &mut bytes).unwrap();
+        assert!(count > 0, "{text}");
+        text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    assert!(text.starts_with("POST /v1/traces HTTP/1.1\r\n") && text.contains("\"no_target\""), "{text}");
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    drop((stream, reader));
+    rig.wait("the count", Duration::from_secs(10), |rig| {
+        (value(&metrics(rig), "evenkeel_spans_sent_total", &[]) >= 1.0).then_some(())
+    });
     rig.finish();
 }
 

@@ -64,6 +64,17 @@ fn a_log_is_described_or_absent() {
 }
 
 #[test]
+fn spans_are_described_or_absent() {
+    let spans = |text: &str| parse(&format!("[spans]\n{text}{}", WHOLE.replace("threads = 2", "")), 7).unwrap().spans;
+    assert_eq!(parse(WHOLE, 7).unwrap().spans, None);
+    let endpoint = "http://10.0.0.1:4318/v1/traces".parse().unwrap();
+    let short = SpansConfig { endpoint, per_million: 10_000, service: "evenkeel".into() };
+    assert_eq!(spans("endpoint = \"http://10.0.0.1\"\n"), Some(short.clone()));
+    let whole = SpansConfig { per_million: 500_000, service: "edge".into(), ..short };
+    assert_eq!(spans("endpoint = \"http://10.0.0.1/\"\nshare = 0.5\nservice = \"edge\"\n"), Some(whole));
+}
+
+#[test]
 fn a_whole_file_becomes_routes() {
     let file = parse(WHOLE, 7).unwrap();
     assert_eq!((file.threads, file.routes.generation), (Some(2), 7));
@@ -137,6 +148,10 @@ fn mistakes_are_named_with_their_line_and_key() {
     check("threads = \"two\"", "line 1: invalid type: string \"two\"");
     check("threads = ", "line 1: ");
     check(&format!("[log]\npath = \"\"\n{base}"), "line 2: `log.path` is empty");
+    check(&format!("[spans]\nendpoint = \"https://a\"\n{base}"), "line 2: `spans.endpoint` must be `http://");
+    let spans = "[spans]\nendpoint = \"http://a\"";
+    check(&format!("{spans}\nshare = 1.1\n{base}"), "line 3: `spans.share` must be a share of requests");
+    check(&format!("{spans}\nservice = \"\"\n{base}"), "line 3: `spans.service` is empty");
     check(&format!("[log]\nformat = \"aws\"\n{base}"), "line 1: missing field `path`");
     check(&format!("[log]\npath = \"x\"\nformat = \"xml\"\n{base}"), "line 3: `log.format` must be `json` or `aws`");
     check(

@@ -73,6 +73,7 @@ fn node(balancer: &str, zone: &str) -> NodeCount {
         requests: 10,
         from_instance: [0, 4, 3, 2, 1],
         from_balancer: vec![cause("no_target", 503, 7), cause("bad_request", 400, 2), cause("client_gone", 0, 1)],
+        desync: vec![cause("BothTeClPresent", 0, 6)],
         open_clients: 3,
         latency,
         latency_us: 1_500_000,
@@ -84,7 +85,7 @@ fn node(balancer: &str, zone: &str) -> NodeCount {
 fn the_page_is_what_prometheus_reads() {
     let mut page = Page::default();
     of_nodes(&mut page, &[node("web", "us-east-1a"), node("web", "us-east-1b"), node("odd", "a\"b\\c\nd")]);
-    of_road(&mut page, &RoadCount { log_dropped: 4, panics: 0, accept_pauses: 1 });
+    of_road(&mut page, &RoadCount { log_dropped: 4, spans_sent: 9, spans_dropped: 3, panics: 0, accept_pauses: 1 });
     let (values, kinds) = read(&page.0);
     let at = "load_balancer=\"web\",availability_zone=\"us-east-1b\"";
     let value = |name: &str, more: &str| values[&format!("{name}{{{at}{more}}}")];
@@ -94,6 +95,9 @@ fn the_page_is_what_prometheus_reads() {
     assert_eq!(value("aws_elb_httpcode_elb_5xx_total", ",cause=\"no_target\""), 7.0);
     assert_eq!(value("aws_elb_httpcode_elb_4xx_total", ",cause=\"bad_request\""), 2.0);
     assert_eq!(value("evenkeel_cut_total", ",cause=\"client_gone\""), 1.0);
+    let desync = "aws_elb_desync_mitigation_mode_noncompliant_request_count_total";
+    assert_eq!(value(desync, ",reason=\"BothTeClPresent\""), 6.0);
+    assert_eq!((values["evenkeel_spans_sent_total"], values["evenkeel_spans_dropped_total"]), (9.0, 3.0));
     assert_eq!(value("evenkeel_open_connections", ""), 3.0);
     assert_eq!(value("aws_elb_latency_seconds_bucket", ",le=\"0.000064\""), 5.0);
     assert_eq!(value("aws_elb_latency_seconds_bucket", ",le=\"0.000512\""), 7.0);

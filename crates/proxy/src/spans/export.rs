@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::SpansConfig;
 use super::otlp;
 use super::queue::{self, Fate, Inbox, Spans};
+use crate::log::Record;
 
 /// Spans in one batch.
 const BATCH: usize = 512;
@@ -92,7 +93,7 @@ impl Sender {
         }
     }
 
-    fn gather(&self, ending: bool) -> Vec<Box<crate::log::Record>> {
+    fn gather(&self, ending: bool) -> Vec<Record> {
         let mut batch = Vec::new();
         let mut until = Instant::now() + LOOK;
         while batch.len() < BATCH && (!self.ending.load(Ordering::Acquire) || ending) {
@@ -102,7 +103,7 @@ impl Sender {
                     if batch.is_empty() {
                         until = Instant::now() + GATHER;
                     }
-                    batch.push(record);
+                    batch.push(*record);
                 }
                 Err(_) => break,
             }
@@ -110,7 +111,7 @@ impl Sender {
         batch
     }
 
-    fn send(&mut self, batch: &[Box<crate::log::Record>]) {
+    fn send(&mut self, batch: &[Record]) {
         let count = batch.len() as u64;
         match self.post(&otlp::body(&self.config.service, batch)) {
             Ok(()) => {

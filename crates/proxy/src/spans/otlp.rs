@@ -75,18 +75,20 @@ struct Attribute<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 enum Value<'a> {
-    StringValue(Cow<'a, str>),
-    IntValue(String),
-    DoubleValue(f64),
+    #[serde(rename = "stringValue")]
+    Text(Cow<'a, str>),
+    #[serde(rename = "intValue")]
+    Whole(String),
+    #[serde(rename = "doubleValue")]
+    Real(f64),
 }
 
 /// The body of one export; records without a span are left out.
 #[must_use]
-pub fn body(service: &str, records: &[Box<Record>]) -> Vec<u8> {
-    let spans = records.iter().filter_map(|record| span(record)).collect();
-    let attributes = vec![Attribute { key: "service.name", value: Value::StringValue(service.into()) }];
+pub fn body(service: &str, records: &[Record]) -> Vec<u8> {
+    let spans = records.iter().filter_map(span).collect();
+    let attributes = vec![Attribute { key: "service.name", value: Value::Text(service.into()) }];
     let scope = Scope { name: "evenkeel", version: env!("CARGO_PKG_VERSION") };
     let scope_spans = [ScopeSpans { scope, spans }];
     let export = Export { resource_spans: [ResourceSpans { resource: Resource { attributes }, scope_spans }] };
@@ -110,7 +112,7 @@ fn span(record: &Record) -> Option<Span<'_>> {
     let mut attributes = Vec::with_capacity(16);
     let mut text = |key, value: Cow<'_, str>| {
         if !value.is_empty() {
-            attributes.push(Attribute { key, value: Value::StringValue(value.into_owned().into()) });
+            attributes.push(Attribute { key, value: Value::Text(value.into_owned().into()) });
         }
     };
     text("http.request.method", method.into());
@@ -134,7 +136,7 @@ fn span(record: &Record) -> Option<Span<'_>> {
         text("tls.cipher", secured.cipher.into());
         text("tls.protocol.version", secured.protocol.trim_start_matches("TLSv").into());
     }
-    let mut number = |key, value: u64| attributes.push(Attribute { key, value: Value::IntValue(value.to_string()) });
+    let mut number = |key, value: u64| attributes.push(Attribute { key, value: Value::Whole(value.to_string()) });
     number("client.port", record.client.port().into());
     if record.kind == Kind::Http && record.status > 0 {
         number("http.response.status_code", record.status.into());
@@ -150,7 +152,7 @@ fn span(record: &Record) -> Option<Span<'_>> {
             ("evenkeel.instance_time", times.instance),
             ("evenkeel.response_time", times.response),
         ] {
-            attributes.push(Attribute { key, value: Value::DoubleValue(span.as_secs_f64()) });
+            attributes.push(Attribute { key, value: Value::Real(span.as_secs_f64()) });
         }
     }
     let failed = record.fault.is_some() || record.status >= 500;

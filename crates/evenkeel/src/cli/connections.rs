@@ -76,8 +76,8 @@ const HEADS: [&str; 9] = [
     "WORKER",
     "KIND",
     "STATE     ",
-    "      AGE",
-    "     IDLE",
+    "        AGE",
+    "       IDLE",
     "  RECEIVED",
     "      SENT",
     "CLIENT                ",
@@ -100,7 +100,7 @@ fn line(row: &Connection) -> String {
     };
     let seconds = |ms: u64| format!("{:>7}.{} s", ms / 1000, ms % 1000 / 100);
     format!(
-        "{:>6}  {kind:4}  {:10} {} {}  {:>10}  {:>10}  {:22}  {} -> {}",
+        "{:>6}  {kind:4}  {:10}  {}  {}  {:>10}  {:>10}  {:22}  {} -> {}",
         row.worker,
         row.state.as_str(),
         seconds(row.age_ms),

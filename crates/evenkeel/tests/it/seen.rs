@@ -87,7 +87,7 @@ fn every_request_is_logged_followed_and_counted() {
 
     // Whoever is connected shows, also past the daemon; and two readings of a request are counted with their reason.
     let mut client = TcpStream::connect(node).unwrap();
-    client.write_all(b"GET /unfinished").unwrap();
+    client.write_all(b"POST /unfinished").unwrap();
     let shown = rig.wait("the connection", Duration::from_secs(10), |rig| {
         let mut look = Command::new(PROGRAM);
         look.args(["connections", "test", "--state", "head", "--json", "--data-dir"]).arg(rig.data_dir());
@@ -97,7 +97,7 @@ fn every_request_is_logged_followed_and_counted() {
         Some(serde_json::from_str::<serde_json::Value>(&line).unwrap())
     });
     assert_eq!(shown["client"], client.local_addr().unwrap().to_string());
-    assert_eq!((&shown["received"], &shown["kind"], &shown["instance"]), (&15.into(), &"http".into(), &().into()));
+    assert_eq!((&shown["received"], &shown["kind"], &shown["instance"]), (&16.into(), &"http".into(), &().into()));
     client
         .write_all(b" HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n")
         .unwrap();

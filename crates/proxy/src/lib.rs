@@ -7,6 +7,7 @@
 
 mod drain;
 pub mod fault;
+pub mod h2;
 mod io;
 pub mod log;
 pub mod meter;

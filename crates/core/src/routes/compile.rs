@@ -62,5 +62,7 @@ fn listener(settings: &Settings, listener: &Listener) -> ListenerRoute {
         instance_tls: None,
         proxy_protocol: None,
         accept_proxy_from: Vec::new(),
+        http2: None,
+        instance_http: super::InstanceHttp::One,
     }
 }

@@ -21,7 +21,7 @@ use crate::request::{Next, Session, Waits};
 /// Moves of one connection before others get their turn.
 const TURNS: u32 = 32;
 /// How long a connection that is closed waits for the client to see why.
-const LINGER_MS: u64 = 2000;
+pub(super) const LINGER_MS: u64 = 2000;
 /// How long a client may take for its TLS handshake, where its idle timeout is not shorter.
 pub(super) const HANDSHAKE_MS: u64 = 10_000;
 
@@ -39,16 +39,53 @@ pub(super) struct Client {
     /// Places tried for this request; true for those not to be tried again in any way.
     tried: Vec<(Rc<Place>, bool)>,
     /// When bytes last moved, in the worker's milliseconds.
-    last: u64,
+    pub(super) last: u64,
     /// When the head at hand, or lingering, began.
-    since: u64,
+    pub(super) since: u64,
     lingering: bool,
     began: Option<Instant>,
     pub(super) tale: Tale,
-    _presence: Presence,
+    /// Its first bytes, while it is open whether it speaks HTTP/2.
+    pub(super) first: Option<Vec<u8>>,
+    /// It does.
+    pub(super) turned: bool,
+    pub(super) counted: Counted,
 }
 
-/// A client counted in, for as long as it lives.
+/// How a client counts.
+pub(super) enum Counted {
+    /// As a connection.
+    Connection(Presence),
+    /// As a stream of one.
+    Stream { _streaming: Streaming },
+    /// Not any more.
+    Left,
+}
+
+impl Counted {
+    /// Takes over how it counts.
+    pub(super) fn leave(&mut self) -> Self {
+        std::mem::replace(self, Self::Left)
+    }
+}
+
+/// A stream counted in, for as long as it lives.
+pub(super) struct Streaming(Arc<NodeBlock>);
+
+impl Streaming {
+    pub(super) fn new(meter: &Arc<NodeBlock>) -> Self {
+        meter.open_streams.add(1);
+        Self(Arc::clone(meter))
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.open_streams.sub(1);
+    }
+}
+
+/// A connection counted in, for as long as it lives.
 pub(super) struct Presence {
     shared: Arc<Shared>,
     index: usize,
@@ -71,7 +108,7 @@ impl Drop for Presence {
 }
 
 impl Client {
-    pub(super) fn new(stream: Stream, peer: SocketAddr, gate: Rc<GateView>, now: u64, presence: Presence) -> Self {
+    pub(super) fn new(stream: Stream, peer: SocketAddr, gate: Rc<GateView>, now: u64, counted: Counted) -> Self {
         let lane = Rc::clone(&gate.lane.borrow());
         // A handshake, and the head that comes with its end, has an absolute deadline from the first moment on.
         let since = if stream.is_handshaking() { now } else { 0 };
@@ -90,8 +127,15 @@ impl Client {
             lingering: false,
             began: None,
             tale: Tale::default(),
-            _presence: presence,
+            first: None,
+            turned: false,
+            counted,
         }
+    }
+
+    /// Whether its first bytes could be the beginning of HTTP/2.
+    fn is_unclear(&self) -> bool {
+        self.first.as_ref().is_some_and(|first| !first.is_empty())
     }
 
     fn idle_ms(&self) -> u64 {
@@ -108,7 +152,7 @@ impl Client {
             // A handshake is the beginning of a head: what is sent slowly there gets no more time.
             None if self.stream.is_handshaking() => self.since + self.idle_ms().min(HANDSHAKE_MS),
             Some(origin) if !origin.connected => origin.since + connect_ms.min(self.idle_ms()),
-            _ if self.session.waits() == Waits::Head => self.since + self.idle_ms(),
+            _ if self.session.waits() == Waits::Head || self.is_unclear() => self.since + self.idle_ms(),
             _ => self.last + self.idle_ms(),
         }
     }
@@ -121,8 +165,14 @@ pub(super) fn millis(span: std::time::Duration) -> u64 {
 impl Worker {
     /// Drives a client as far as it goes now, and puts it back or closes it.
     pub(super) fn drive_client(&mut self, key: u64, mut client: Box<Client>) {
+        client.stream.look();
+        if let Some(origin) = client.origin.as_deref_mut() {
+            origin.stream.look();
+        }
         if self.pump(key, &mut client) {
             self.slots.put(key, Slot::Client(client));
+        } else if client.turned {
+            self.turn_client(key, *client);
         } else {
             if let Some(origin) = client.origin.take() {
                 self.discard(*origin);
@@ -178,6 +228,9 @@ impl Worker {
             }
             // A client that is gone leaves something to be undone.
             moved |= self.deliver(c);
+            if c.turned {
+                return false;
+            }
             if !moved {
                 return true;
             }
@@ -199,10 +252,16 @@ impl Worker {
         let Some(place) = chosen else { return c.session.no_target(&mut self.out) };
         c.tale.asks(&place, lane.via(&place).port);
         let idle = if c.tried.is_empty() { self.lend(&place, lane.via(&place), key) } else { None };
-        c.origin = idle.or_else(|| self.connect(&lane, &place, key));
+        c.origin = match lane.by_http2() {
+            true => self.join(&lane, &place, key),
+            false => idle.or_else(|| self.connect(&lane, &place, key)),
+        };
         match &c.origin {
             Some(origin) => {
                 c.session.lent();
+                if lane.by_http2() {
+                    c.session.may_be_refused();
+                }
                 if !origin.connected {
                     self.arm(key, self.now + self.connect_ms);
                 }
@@ -250,7 +309,7 @@ impl Worker {
     }
 
     /// A request takes the listener's present state with it, for its whole life.
-    fn enter(&self, c: &mut Client) {
+    pub(super) fn enter(&self, c: &mut Client) {
         let lane = c.gate.lane.borrow();
         if !Rc::ptr_eq(&lane, &c.lane) {
             c.lane = Rc::clone(&lane);
@@ -326,6 +385,11 @@ impl Worker {
             Read::End => !origin.stream.broken,
             Read::Broken => false,
         };
+        if origin.stream.was_refused() {
+            c.tried.push((Rc::clone(&origin.place), true));
+            c.session.not_taken(&mut self.out);
+            return true;
+        }
         c.lane.meter.resets.add(1);
         origin.place.meter.resets.add(1);
         if c.session.origin_closed(orderly, &mut self.out) {
@@ -344,6 +408,7 @@ impl Worker {
         }
         let shaking = c.stream.is_handshaking();
         match c.stream.read(&mut self.scratch) {
+            Read::Bytes(count) if c.first.is_some() => self.hear_first(c, count),
             Read::Bytes(count) => {
                 c.last = self.now;
                 c.lane.meter.bytes_in.add(count as u64);
@@ -374,7 +439,7 @@ impl Worker {
     }
 
     /// A head has an absolute deadline, from its first byte on.
-    fn note_head(&mut self, c: &mut Client) {
+    pub(super) fn note_head(&mut self, c: &mut Client) {
         if c.session.waits() != Waits::Head {
             c.since = 0;
         } else if c.since == 0 {
@@ -450,7 +515,7 @@ impl Worker {
         if c.stream.broken || c.stream.is_handshaking() {
             return false;
         }
-        if c.session.is_drained() && !c.stream.readable {
+        if c.stream.is_strand() || (c.session.is_drained() && !c.stream.readable) {
             c.stream.part();
             return false;
         }

@@ -6,6 +6,7 @@
 mod client;
 mod gates;
 mod greet;
+mod h2;
 pub(crate) mod listen;
 mod origin;
 mod pipe;
@@ -14,6 +15,8 @@ mod slots;
 mod stream;
 mod tell;
 mod tls;
+mod tongue;
+mod trunk;
 mod view;
 mod worker;
 

@@ -286,10 +286,16 @@ mod tests {
     fn the_examples_of_the_standard_are_read() {
         // RFC 7541 C.3 and C.4: the same three requests, plain and coded.
         for blocks in [
-            ["828684410f7777772e6578616d706c652e636f6d", "828684be58086e6f2d6361636865",
-             "828785bf400a637573746f6d2d6b65790c637573746f6d2d76616c7565"],
-            ["828684418cf1e3c2e5f23a6ba0ab90f4ff", "828684be5886a8eb10649cbf",
-             "828785bf408825a849e95ba97d7f8925a849e95bb8e8b4bf"],
+            [
+                "828684410f7777772e6578616d706c652e636f6d",
+                "828684be58086e6f2d6361636865",
+                "828785bf400a637573746f6d2d6b65790c637573746f6d2d76616c7565",
+            ],
+            [
+                "828684418cf1e3c2e5f23a6ba0ab90f4ff",
+                "828684be5886a8eb10649cbf",
+                "828785bf408825a849e95ba97d7f8925a849e95bb8e8b4bf",
+            ],
         ] {
             let mut decoder = Decoder::default();
             let first = read(&mut decoder, &hex(blocks[0])).unwrap();
@@ -321,7 +327,21 @@ mod tests {
 
     #[test]
     fn broken_blocks_are_refused() {
-        for bad in ["80", "be", "ff", "ffffffffffff", "3fe21f", "8220", "40", "4001", "400161", "40016105", "418cf1e3", "00ff", "7f"] {
+        for bad in [
+            "80",
+            "be",
+            "ff",
+            "ffffffffffff",
+            "3fe21f",
+            "8220",
+            "40",
+            "4001",
+            "400161",
+            "40016105",
+            "418cf1e3",
+            "00ff",
+            "7f",
+        ] {
             assert_eq!(read(&mut Decoder::default(), &hex(bad)), Err(BadBlock), "{bad}");
         }
         assert_eq!(read(&mut Decoder::default(), &hex("203fe11f82")).unwrap().len(), 1);

@@ -544,7 +544,8 @@ impl Mux {
                 if head.stream != 0 {
                     return Err(Code::PROTOCOL);
                 }
-                let last = number(payload).filter(|_| payload.len() >= 8).ok_or(Code::FRAME_SIZE)? & WINDOW_LIMIT as u32;
+                let last =
+                    number(payload).filter(|_| payload.len() >= 8).ok_or(Code::FRAME_SIZE)? & WINDOW_LIMIT as u32;
                 self.idle_frames.spend()?;
                 self.peer_leaves = true;
                 if self.role != Role::Server {

@@ -10,9 +10,9 @@ use slab::Slab;
 
 use super::client::Client;
 use super::greet::Greeter;
+use super::h2::Bundle;
 use super::listen::Bound;
 use super::origin::Origin;
-use super::h2::Bundle;
 use super::pipe::Tunnel;
 use super::view::GateView;
 

@@ -82,9 +82,29 @@ mod tests {
         check("grpc-status: 0\r\ngrpc-message:\r\n", "grpc-status: 0\r\ngrpc-message: \r\n");
         check("X-Sum:\t1 2 \r\n", "X-Sum: 1 2\r\n");
         for name in [
-            "Content-Length", "Transfer-Encoding", "Host", "Connection", "TE", "Trailer", "Upgrade", "Keep-Alive", "Expect",
-            "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port", "Forwarded", "Authorization", "Cookie", "Set-Cookie",
-            "Content-Type", "Content-Encoding", "Cache-Control", "If-Match", "Range", "Content_Length", "X-Amzn-Trace-Id",
+            "Content-Length",
+            "Transfer-Encoding",
+            "Host",
+            "Connection",
+            "TE",
+            "Trailer",
+            "Upgrade",
+            "Keep-Alive",
+            "Expect",
+            "X-Forwarded-For",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Port",
+            "Forwarded",
+            "Authorization",
+            "Cookie",
+            "Set-Cookie",
+            "Content-Type",
+            "Content-Encoding",
+            "Cache-Control",
+            "If-Match",
+            "Range",
+            "Content_Length",
+            "X-Amzn-Trace-Id",
         ] {
             check(&format!("{name}: 1\r\na: b\r\n"), "a: b\r\n");
             check(&format!("{}: 1\r\n", name.to_ascii_lowercase()), "");

@@ -60,7 +60,12 @@ impl Back {
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
         let mut http2 = config.clone();
         http2.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Self { config: Arc::new(config), http2: Arc::new(http2), name, number: NUMBERS.fetch_add(1, Ordering::Relaxed) })
+        Ok(Self {
+            config: Arc::new(config),
+            http2: Arc::new(http2),
+            name,
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+        })
     }
 
     /// A connection to the instance at this address, before its first byte.

@@ -6,6 +6,7 @@ mod bodies;
 mod change;
 mod failure;
 mod framing;
+mod h2_frames;
 mod limits;
 mod logged;
 mod messages;

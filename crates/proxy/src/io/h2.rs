@@ -37,6 +37,8 @@ pub(super) struct Bundle {
     /// When it began, had a stream last, was told to leave, or began to linger.
     since: u64,
     lingering: bool,
+    /// It had streams when it was driven last.
+    busy: bool,
 }
 
 /// Who is there.
@@ -61,7 +63,7 @@ impl Bundle {
     fn new(stream: Stream, role: Role, end: End, bells: &Rc<Bells>, (key, now): (u64, u64)) -> Self {
         let trunk = Trunk::new(role, bells);
         trunk.name(key);
-        Self { stream, trunk, end, sending: Vec::new(), sent: 0, last: now, since: now, lingering: false }
+        Self { stream, trunk, end, sending: Vec::new(), sent: 0, last: now, since: now, lingering: false, busy: false }
     }
 
     /// Takes bytes that were read already.
@@ -110,7 +112,9 @@ impl Worker {
     pub(super) fn drive_bundle(&mut self, key: u64, mut bundle: Box<Bundle>) {
         bundle.trunk.answered();
         if self.pump_bundle(key, &mut bundle) {
-            if bundle.trunk.streams() > 0 && !bundle.trunk.with(|mux| mux.is_leaving()) {
+            // Idleness begins when the last stream is over, however long ago it was heard of.
+            let was_busy = std::mem::replace(&mut bundle.busy, bundle.trunk.streams() > 0);
+            if (was_busy || bundle.busy) && !bundle.trunk.with(|mux| mux.is_leaving()) {
                 bundle.since = self.now;
             }
             self.arm(key, bundle.deadline(self.connect_ms).min(self.now + 60_000));
@@ -195,9 +199,13 @@ impl Worker {
                     b.sending = Vec::new();
                     return moved;
                 }
-                // There is room again for whoever waits for it.
-                b.trunk.with(|mux| mux.flushed());
-                b.trunk.ring_waiting();
+                // There is room again for whoever waits for it; who waits for the connection itself waits on.
+                if b.trunk.with(|mux| {
+                    mux.flushed();
+                    mux.is_greeted()
+                }) {
+                    b.trunk.ring_waiting();
+                }
             }
             if !b.stream.writable {
                 return moved;

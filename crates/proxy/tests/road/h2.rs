@@ -54,7 +54,10 @@ fn many_requests_share_a_connection() {
             for (n, task) in tasks.into_iter().enumerate() {
                 let reply = task.await.unwrap().unwrap();
                 let text = reply.text();
-                assert!(reply.status == 200 && text.starts_with(&format!("GET /head?{n} HTTP/1.1\r\nHost: a.example\r\n")), "{text}");
+                assert!(
+                    reply.status == 200 && text.starts_with(&format!("GET /head?{n} HTTP/1.1\r\nHost: a.example\r\n")),
+                    "{text}"
+                );
                 let proto = if secure.is_some() { "https" } else { "http" };
                 assert!(text.contains(&format!("X-Forwarded-Proto: {proto}\r\n")), "{text}");
                 assert!(!reply.fields.contains_key("connection") && !reply.fields.contains_key("keep-alive"));
@@ -75,7 +78,8 @@ fn bodies_pass_both_ways_over_every_pair() {
         let rig = road_to_http1(secure);
         run(async {
             let client = client(rig.address(), secure).await;
-            let (up, down) = tokio::join!(ask(&client, "/echo", Some(body.clone())), ask(&client, "/big?1048576", None));
+            let (up, down) =
+                tokio::join!(ask(&client, "/echo", Some(body.clone())), ask(&client, "/big?1048576", None));
             assert!(up.unwrap().body == body && down.unwrap().body.len() == 1_048_576);
         });
         eventually("nothing is left", || is_empty(&rig));
@@ -116,7 +120,10 @@ fn trailers_pass_over_every_pair() {
         let client2 = client(both.address(), None).await;
         let reply = ask(&client2, "/trailers", None).await.unwrap();
         let trailers = reply.trailers.clone().unwrap();
-        assert_eq!((reply.text().as_str(), trailers.len(), &trailers["x-trailer"]), ("abcdefgh", 1, &"1".parse().unwrap()));
+        assert_eq!(
+            (reply.text().as_str(), trailers.len(), &trailers["x-trailer"]),
+            ("abcdefgh", 1, &"1".parse().unwrap())
+        );
         // Up and down again.
         let request = Request::builder().method("POST").uri("http://a.example/echo").body(()).unwrap();
         let (answer, mut up) = client2.clone().ready().await.unwrap().send_request(request, false).unwrap();

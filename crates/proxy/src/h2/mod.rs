@@ -1,45 +1,19 @@
-//! HTTP/2 on the wire, in both roles: frames, header compression, streams, and HTTP/1 text at its edge.
+//! HTTP/2 in both roles, without I/O, with HTTP/1 text at its edge.
 //!
-//! Owns RFC 9113 and RFC 7541 as the road speaks them, without I/O. A connection is a [`Mux`]; what a stream says is turned
-//! into strict HTTP/1 text ([`text`]), so that a request over HTTP/2 lives the one life that [`crate::request`] describes.
-//! Must never read a clock or a socket, and must never let through what HTTP/1 could read in another way. Read `mux.rs`
-//! first; `io/h2.rs` drives it.
+//! Owns what stands between the `h2` crate, which speaks the protocol (RFC 9113, RFC 7541), and the life of a request: a
+//! connection is a [`Mux`], and what a stream says is turned into strict HTTP/1 text ([`text`]), so that a request over
+//! HTTP/2 lives the one life that [`crate::request`] describes. Must never touch a socket, and must never let through what
+//! HTTP/1 could read in another way. Read `mux.rs` first; `io/h2.rs` drives it.
 
-pub mod frame;
-pub mod hpack;
-mod huffman;
-pub mod list;
 pub mod mux;
 mod outlet;
 mod strand;
 pub mod text;
+mod watch;
+mod wire;
 
-pub use list::List;
+pub use h2::Reason;
 pub use mux::{Mux, Role};
 
-/// Why a stream or connection ends (RFC 9113 §7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Code(pub u32);
-
-impl Code {
-    /// Nothing is wrong.
-    pub const NO_ERROR: Self = Self(0);
-    /// The peer broke the protocol.
-    pub const PROTOCOL: Self = Self(1);
-    /// The road, or an instance, could not go on.
-    pub const INTERNAL: Self = Self(2);
-    /// The peer sent more than it may.
-    pub const FLOW_CONTROL: Self = Self(3);
-    /// A frame came for a stream that was ended.
-    pub const STREAM_CLOSED: Self = Self(5);
-    /// A frame's length is not right for its kind.
-    pub const FRAME_SIZE: Self = Self(6);
-    /// The stream was not looked at: it may be tried again.
-    pub const REFUSED: Self = Self(7);
-    /// Nobody needs the stream any more.
-    pub const CANCEL: Self = Self(8);
-    /// The peer's header compression is broken.
-    pub const COMPRESSION: Self = Self(9);
-    /// The peer makes more work than anyone honest.
-    pub const CALM: Self = Self(11);
-}
+/// What a client begins with (RFC 9113 §3.4).
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -1,182 +1,230 @@
-//! HTTP/1 text that the road wrote for one stream, on its way into frames.
+//! HTTP/1 text that the road wrote for one stream, on its way to the peer.
 //!
 //! Owns where that text stands: head, body, trailers. Must never hold a byte of a body: what does not fit into the windows
 //! is not taken. The text was written by [`crate::proto::emit`], and is read with the same readers as everybody's.
 
-use super::frame::{self, PAYLOAD_LIMIT, flag, kind};
-use super::mux::Role;
-use super::{hpack, text};
+use std::task::Context;
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::server::SendResponse;
+use h2::{Reason, SendStream};
+
+use super::text;
 use crate::proto::{BodyReader, Framing, Parsed, Piece, RequestHead, ResponseHead, Scanner};
+
+/// What is said on one stream.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    stage: Stage,
+    /// Where an answer begins; with a client's role there is none.
+    reply: Option<SendResponse<Bytes>>,
+    /// Where a body goes.
+    body: Option<SendStream<Bytes>>,
+    /// The request is, or was, HEAD.
+    pub(super) to_head: bool,
+}
 
 /// Where the text stands.
 #[derive(Debug)]
-pub(super) enum Outlet {
+enum Stage {
     Head { held: Vec<u8>, scanner: Scanner },
     Body { reader: BodyReader, trailers: Vec<u8> },
     Done,
 }
 
-impl Default for Outlet {
-    fn default() -> Self {
-        Self::Head { held: Vec::new(), scanner: Scanner::default() }
-    }
-}
-
-/// The text is not what the road writes.
+/// The text is not what the road writes, or the stream takes no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadText;
-
-/// Where frames go.
-pub(super) struct Pipe<'a> {
-    pub(super) role: Role,
-    pub(super) stream: u32,
-    pub(super) out: &'a mut Vec<u8>,
-    pub(super) block: &'a mut Vec<u8>,
-    /// The connection has yet to write its first block.
-    pub(super) fresh: &'a mut bool,
-    /// Bytes of bodies that may be written.
-    pub(super) room: usize,
-    /// The request is, or was, HEAD.
-    pub(super) to_head: &'a mut bool,
+pub(super) enum Stop {
+    BadText,
+    Broken,
 }
 
-impl Pipe<'_> {
-    fn block(&mut self, end: bool, write: impl FnOnce(&mut Vec<u8>)) {
-        self.block.clear();
-        if std::mem::take(self.fresh) {
-            hpack::begin(self.block);
-        }
-        write(self.block);
-        frame::block(self.stream, self.block, end, self.out);
-        // A long head is rare.
-        if self.block.capacity() > PAYLOAD_LIMIT {
-            *self.block = Vec::new();
-        }
-    }
-
-    fn data(&mut self, mut data: &[u8], end: bool) {
-        loop {
-            let (part, rest) = data.split_at(data.len().min(PAYLOAD_LIMIT));
-            let flags = if end && rest.is_empty() { flag::END_STREAM } else { 0 };
-            frame::head(part.len(), kind::DATA, flags, self.stream, self.out);
-            self.out.extend_from_slice(part);
-            data = rest;
-            if data.is_empty() {
-                return;
-            }
-        }
-    }
+/// Where it goes.
+pub(super) struct Pipe<'a, 'b> {
+    pub(super) cx: &'a mut Context<'b>,
+    /// With a client's role: where requests begin, and the `:scheme` they have.
+    pub(super) ask: Option<(SendRequest<Bytes>, &'static str)>,
+    /// The answer to the request that was begun.
+    pub(super) answer: Option<ResponseFuture>,
+    /// Bytes that may be taken.
+    pub(super) room: usize,
 }
 
 impl Outlet {
-    /// Whether the stream's last frame is written.
+    /// Of an answer, or of a request that is yet to begin.
+    pub(super) fn new(reply: Option<SendResponse<Bytes>>, to_head: bool) -> Self {
+        let stage = Stage::Head { held: Vec::new(), scanner: Scanner::default() };
+        Self { stage, reply, body: None, to_head }
+    }
+
+    /// Whether everything is said.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self, Self::Done)
+        matches!(self.stage, Stage::Done)
+    }
+
+    /// Ends the stream as one that is cut.
+    pub(super) fn reset(&mut self, reason: Reason) {
+        match (&mut self.body, &mut self.reply) {
+            (Some(body), _) => body.send_reset(reason),
+            (None, Some(reply)) => reply.send_reset(reason),
+            (None, None) => {}
+        }
+    }
+
+    /// Whether the peer has ended the stream; if not, its waker hears of it.
+    pub(super) fn reset_by(&mut self, cx: &mut Context<'_>) -> Option<Result<Reason, h2::Error>> {
+        let poll = match (&mut self.body, &mut self.reply) {
+            (Some(body), _) => body.poll_reset(cx),
+            (None, Some(reply)) => reply.poll_reset(cx),
+            (None, None) => return None,
+        };
+        match poll {
+            std::task::Poll::Ready(reset) => Some(reset),
+            std::task::Poll::Pending => None,
+        }
     }
 
     /// Takes what fits, and says how many bytes that was.
-    pub(super) fn write(&mut self, bytes: &[u8], pipe: &mut Pipe<'_>) -> Result<usize, BadText> {
+    pub(super) fn write(&mut self, bytes: &[u8], pipe: &mut Pipe<'_, '_>) -> Result<usize, Stop> {
         let mut at = 0;
         while at < bytes.len() {
-            match self {
-                Self::Done => return Err(BadText),
-                Self::Head { held, scanner } => {
-                    let before = held.len();
-                    let used = if before == 0 {
-                        read_head(&bytes[at..], scanner, pipe)?
+            let rest = &bytes[at..];
+            match &mut self.stage {
+                Stage::Done => return Err(Stop::BadText),
+                Stage::Head { held, scanner } => {
+                    let (before, mut all, mut search) = (held.len(), std::mem::take(held), *scanner);
+                    let read = if before == 0 {
+                        self.begin(rest, &mut search, pipe)?
                     } else {
-                        held.extend_from_slice(&bytes[at..]);
-                        read_head(held, scanner, pipe)?
+                        all.extend_from_slice(rest);
+                        self.begin(&all, &mut search, pipe)?
                     };
-                    let Some((used, next)) = used else {
+                    let Some((used, next)) = read else {
                         if before == 0 {
-                            held.extend_from_slice(&bytes[at..]);
+                            all.extend_from_slice(rest);
                         }
+                        self.stage = Stage::Head { held: all, scanner: search };
                         return Ok(bytes.len());
                     };
+                    pipe.room = pipe.room.saturating_sub(used);
                     at += used - before;
-                    *self = next;
+                    self.stage = next;
                 }
-                Self::Body { reader, trailers } => {
-                    let rest = &bytes[at..];
-                    let (before, mut after) = (*reader, rest);
-                    match reader.next(&mut after).map_err(|_| BadText)? {
-                        Piece::Data(data) if data.len() > pipe.room => {
-                            let framed = rest.len() - after.len() - data.len();
-                            let mut fitting = &rest[..framed + pipe.room];
-                            *reader = before;
-                            if let Piece::Data(data) = reader.next(&mut fitting).map_err(|_| BadText)? {
-                                pipe.data(data, false);
-                            }
-                            at += framed + std::mem::take(&mut pipe.room);
-                            return Ok(at);
-                        }
+                Stage::Body { reader, trailers } => {
+                    let Some(body) = &mut self.body else { return Err(Stop::BadText) };
+                    let before = *reader;
+                    let mut after = rest;
+                    match reader.next(&mut after).map_err(|_| Stop::BadText)? {
                         Piece::Data(data) => {
+                            let fits = room(body, data.len().min(pipe.room), pipe.cx)?;
+                            pipe.room -= fits;
+                            if fits < data.len() {
+                                // Nothing but what goes with the bytes that fit is read.
+                                let framed = rest.len() - after.len() - data.len();
+                                *reader = before;
+                                let mut fitting = &rest[..framed + fits];
+                                reader.next(&mut fitting).map_err(|_| Stop::BadText)?;
+                                say(body, &data[..fits], false)?;
+                                return Ok(at + framed + fits);
+                            }
                             // The end of a stated length is known with its last byte.
                             let end = reader.is_done();
-                            pipe.room -= data.len();
-                            pipe.data(data, end);
+                            say(body, data, end)?;
                             if end {
-                                *self = Self::Done;
+                                self.stage = Stage::Done;
                             }
                         }
                         Piece::Trailer(lines) => trailers.extend_from_slice(lines),
                         Piece::More => {}
-                        Piece::End => self.end(pipe),
+                        Piece::End => self.end()?,
                     }
                     at = bytes.len() - after.len();
                 }
             }
             // A chunked body ends with bytes of its own: they may be the last of these.
-            if let Self::Body { reader, .. } = self
-                && reader.is_done()
-                && at == bytes.len()
-            {
-                self.end(pipe);
+            if at == bytes.len() && matches!(&self.stage, Stage::Body { reader, .. } if reader.is_done()) {
+                self.end()?;
             }
         }
         Ok(at)
     }
 
-    fn end(&mut self, pipe: &mut Pipe<'_>) {
-        if let Self::Body { trailers, .. } = std::mem::replace(self, Self::Done) {
-            if trailers.is_empty() {
-                pipe.data(&[], true);
-            } else {
-                pipe.block(true, |block| text::trailer_block(&trailers, block));
+    /// Reads a head from `bytes` and begins with it; says how many bytes it was, and what comes next.
+    fn begin(
+        &mut self,
+        bytes: &[u8],
+        scanner: &mut Scanner,
+        pipe: &mut Pipe<'_, '_>,
+    ) -> Result<Option<(usize, Stage)>, Stop> {
+        let (len, framing) = if let Some(reply) = &mut self.reply {
+            let read = ResponseHead::read(bytes, scanner, self.to_head).map_err(|_| Stop::BadText)?;
+            let Some(head) = read else { return Ok(None) };
+            let answer = text::answer_to_send(bytes, &head).map_err(|_| Stop::BadText)?;
+            if head.status < 200 {
+                reply.send_informational(answer).map_err(|_| Stop::Broken)?;
+                return Ok(Some((head.len, Stage::Head { held: Vec::new(), scanner: Scanner::default() })));
             }
+            self.body = Some(reply.send_response(answer, is_empty(head.framing)).map_err(|_| Stop::Broken)?);
+            (head.len, head.framing)
+        } else {
+            let Some((ask, scheme)) = &mut pipe.ask else { return Err(Stop::Broken) };
+            let head = match RequestHead::read(bytes, scanner) {
+                Parsed::More => return Ok(None),
+                Parsed::Refused(_) => return Err(Stop::BadText),
+                Parsed::Head(head) => head,
+            };
+            let request = text::request_to_send(bytes, &head, scheme).map_err(|_| Stop::BadText)?;
+            self.to_head = head.is_head;
+            let (answer, body) = ask.send_request(request, is_empty(head.framing)).map_err(|_| Stop::Broken)?;
+            pipe.answer = Some(answer);
+            self.body = Some(body);
+            (head.len, head.framing)
+        };
+        let next = match framing {
+            Framing::UntilClose => return Err(Stop::BadText),
+            empty if is_empty(empty) => Stage::Done,
+            framing => Stage::Body { reader: BodyReader::new(framing), trailers: Vec::new() },
+        };
+        Ok(Some((len, next)))
+    }
+
+    fn end(&mut self) -> Result<(), Stop> {
+        let Stage::Body { trailers, .. } = std::mem::replace(&mut self.stage, Stage::Done) else { return Ok(()) };
+        let Some(body) = &mut self.body else { return Err(Stop::BadText) };
+        if trailers.is_empty() {
+            return say(body, &[], true);
         }
+        let fields = text::trailers_to_send(&trailers).map_err(|_| Stop::BadText)?;
+        body.send_trailers(fields).map_err(|_| Stop::Broken)
     }
 }
 
-/// Reads a head from `bytes` and writes its block; says how many bytes it was, and what comes next.
-fn read_head(bytes: &[u8], scanner: &mut Scanner, pipe: &mut Pipe<'_>) -> Result<Option<(usize, Outlet)>, BadText> {
-    let (len, framing) = match pipe.role {
-        Role::Server => match ResponseHead::read(bytes, scanner, *pipe.to_head).map_err(|_| BadText)? {
-            None => return Ok(None),
-            Some(head) => {
-                let interim = head.status < 200;
-                pipe.block(!interim && text::is_empty(head.framing), |block| text::answer_block(bytes, &head, block));
-                if interim {
-                    return Ok(Some((head.len, Outlet::default())));
-                }
-                (head.len, head.framing)
-            }
-        },
-        Role::Client { scheme } => match RequestHead::read(bytes, scanner) {
-            Parsed::More => return Ok(None),
-            Parsed::Refused(_) => return Err(BadText),
-            Parsed::Head(head) => {
-                *pipe.to_head = head.is_head;
-                pipe.block(text::is_empty(head.framing), |block| text::request_block(bytes, &head, scheme, block));
-                (head.len, head.framing)
-            }
-        },
-    };
-    let next = match framing {
-        Framing::UntilClose => return Err(BadText),
-        empty if text::is_empty(empty) => Outlet::Done,
-        framing => Outlet::Body { reader: BodyReader::new(framing), trailers: Vec::new() },
-    };
-    Ok(Some((len, next)))
+/// How many of so many bytes the peer's windows and the buffer leave room for; if not for all, its waker hears of more.
+fn room(body: &mut SendStream<Bytes>, wanted: usize, cx: &mut Context<'_>) -> Result<usize, Stop> {
+    if wanted == 0 {
+        return Ok(0);
+    }
+    body.reserve_capacity(wanted);
+    let mut room = body.capacity();
+    while room == 0 {
+        room = match body.poll_capacity(cx) {
+            std::task::Poll::Pending => return Ok(0),
+            std::task::Poll::Ready(Some(Ok(more))) => more,
+            std::task::Poll::Ready(_) => return Err(Stop::Broken),
+        };
+    }
+    Ok(room.min(wanted))
+}
+
+fn say(body: &mut SendStream<Bytes>, data: &[u8], end: bool) -> Result<(), Stop> {
+    if data.is_empty() && !end {
+        return Ok(());
+    }
+    body.send_data(Bytes::copy_from_slice(data), end).map_err(|_| Stop::Broken)
+}
+
+/// Where a body of the road's own text ends, once its head is written.
+fn is_empty(framing: Framing) -> bool {
+    matches!(framing, Framing::None | Framing::Length(0))
 }

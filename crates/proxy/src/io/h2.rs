@@ -1,7 +1,7 @@
 //! An HTTP/2 connection, driven: to a client, or to an instance.
 //!
 //! Owns the order in which a [`Mux`](crate::h2::Mux)'s wishes meet the socket, and turns the streams that a client opens
-//! into clients of the worker, each with a session of its own. Must never interpret a frame: the mux does. Start at
+//! into clients of the worker, each with a session of its own. Must never interpret a byte: the mux does. Start at
 //! `pump_bundle`; `trunk.rs` says how streams and their connection tell each other.
 
 use std::net::SocketAddr;
@@ -137,7 +137,7 @@ impl Worker {
             return self.linger_bundle(b);
         }
         if !self.reach(b) {
-            return !b.trunk.with(|mux| mux.is_dead());
+            return !b.trunk.with(|mux| mux.is_over());
         }
         for _ in 0..TURNS {
             let mut moved = self.send_frames(b);
@@ -193,7 +193,7 @@ impl Worker {
         loop {
             if b.sending.is_empty() {
                 let held = std::mem::take(&mut b.sending);
-                b.sending = b.trunk.with(|mux| std::mem::replace(&mut mux.out, held));
+                b.sending = b.trunk.with(|mux| mux.take_out(held));
                 b.sent = 0;
                 if b.sending.is_empty() {
                     b.sending = Vec::new();
@@ -235,7 +235,7 @@ impl Worker {
     /// Reads frames, and begins to serve the streams they open.
     fn read_frames(&mut self, b: &mut Bundle) -> bool {
         // Whoever does not read what it makes the road say is not read either.
-        if !b.stream.readable || b.trunk.with(|mux| mux.out.len()) + b.sending.len() >= OUT_LIMIT {
+        if !b.stream.readable || b.trunk.with(|mux| mux.is_full()) || b.sending.len() >= OUT_LIMIT {
             self.serve_opened(b);
             return false;
         }
@@ -262,9 +262,7 @@ impl Worker {
     fn serve_opened(&mut self, b: &mut Bundle) -> bool {
         let End::Client { peer, gate, .. } = &b.end else { return false };
         let lane = Rc::clone(&gate.lane.borrow());
-        let tally = b.trunk.with(|mux| mux.take_tally());
-        lane.meter.from_balancer[Fault::BadRequest.index()].add(tally.malformed);
-        lane.meter.from_balancer[Fault::HeadTooLarge.index()].add(tally.too_long);
+        lane.meter.from_balancer[Fault::BadRequest.index()].add(b.trunk.with(|mux| mux.take_malformed()));
         let mut any = false;
         while let Some(id) = b.trunk.with(|mux| mux.next_opened()) {
             any = true;

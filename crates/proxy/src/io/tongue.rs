@@ -6,7 +6,7 @@
 use super::client::{Client, Counted};
 use super::h2::Bundle;
 use super::worker::Worker;
-use crate::h2::frame::PREFACE;
+use crate::h2::PREFACE;
 
 impl Worker {
     /// The first bytes of a client that may speak HTTP/2: `count` in the scratch buffer.

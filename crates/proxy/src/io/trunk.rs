@@ -1,15 +1,15 @@
 //! An HTTP/2 connection as its streams see it, and a stream as a client or request holds it.
 //!
 //! Owns who is rung when there is news: streams and their connection are driven one after the other, never from within
-//! each other, so that a panic costs one of them. Must never touch a socket: `h2.rs` moves what is in [`Mux::out`].
+//! each other, so that a panic costs one of them. Must never touch a socket: `h2.rs` moves its bytes.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::stream::{Read, Write};
 use super::tls::Shaking;
-use crate::h2::mux::{OUT_LIMIT, Wrote};
-use crate::h2::{Code, Mux, Role};
+use crate::h2::mux::Wrote;
+use crate::h2::{Mux, Reason, Role};
 
 /// Keys to be driven before the worker waits again: those of streams first, so that what they write goes out together.
 #[derive(Debug, Default)]
@@ -137,7 +137,7 @@ impl Strand {
         let mux = self.trunk.mux.borrow();
         match () {
             () if mux.is_greeted() => Shaking::Done,
-            () if mux.is_dead() => Shaking::Failed,
+            () if mux.is_over() => Shaking::Failed,
             () => Shaking::Pending,
         }
     }
@@ -145,7 +145,7 @@ impl Strand {
     /// Whether it can be read and written, and whether it is broken.
     pub(super) fn look(&self) -> (bool, bool, bool) {
         if self.id == 0 {
-            let (dead, room) = (self.trunk.mux.borrow().is_dead(), self.trunk.mux.borrow().out.len() < OUT_LIMIT);
+            let (dead, room) = (self.trunk.mux.borrow().is_over(), !self.trunk.mux.borrow().is_full());
             return (dead || self.refused, room, dead || self.refused);
         }
         let look = self.trunk.mux.borrow_mut().look(self.id);
@@ -154,9 +154,9 @@ impl Strand {
 
     pub(super) fn read(&self, into: &mut [u8]) -> Read {
         if self.id == 0 {
-            return if self.refused || self.trunk.mux.borrow().is_dead() { Read::Broken } else { Read::NotReady };
+            return if self.refused || self.trunk.mux.borrow().is_over() { Read::Broken } else { Read::NotReady };
         }
-        let (read, words) = self.trunk.with(|mux| (mux.read(self.id, into), !mux.out.is_empty()));
+        let (read, words) = self.trunk.with(|mux| (mux.read(self.id, into), mux.is_stirred()));
         if words {
             self.trunk.wake();
         }
@@ -186,7 +186,7 @@ impl Strand {
 
     fn open(&mut self) -> bool {
         let mut mux = self.trunk.mux.borrow_mut();
-        if mux.out.len() >= OUT_LIMIT {
+        if mux.is_full() {
             return false;
         }
         // Others may have been faster than the peer's settings; whoever comes too late was not looked at.
@@ -207,7 +207,7 @@ impl Strand {
     /// Has the peer see that it is cut.
     pub(super) fn abort(&self) {
         if self.id != 0 {
-            self.trunk.with(|mux| mux.abort(self.id, Code::INTERNAL));
+            self.trunk.with(|mux| mux.abort(self.id, Reason::INTERNAL_ERROR));
             self.trunk.wake();
         }
     }

@@ -126,7 +126,12 @@ impl Outlet {
                                 let mut fitting = &rest[..framed + fits];
                                 reader.next(&mut fitting).map_err(|_| Stop::BadText)?;
                                 say(body, &data[..fits], false)?;
-                                return Ok(at + framed + fits);
+                                at += framed + fits;
+                                if fits == 0 || pipe.room == 0 {
+                                    return Ok(at);
+                                }
+                                // Who waits for more must have asked for it.
+                                continue;
                             }
                             // The end of a stated length is known with its last byte.
                             let end = reader.is_done();

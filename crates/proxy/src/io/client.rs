@@ -37,7 +37,7 @@ pub(super) struct Client {
     flushed: usize,
     pub(super) origin: Option<Box<Origin>>,
     /// Places tried for this request; true for those not to be tried again in any way.
-    tried: Vec<(Rc<Place>, bool)>,
+    pub(super) tried: Vec<(Rc<Place>, bool)>,
     /// When bytes last moved, in the worker's milliseconds.
     pub(super) last: u64,
     /// When the head at hand, or lingering, began.
@@ -217,7 +217,7 @@ impl Worker {
                     return false;
                 }
             }
-            moved |= self.send_up(c);
+            moved |= self.send_up(key, c);
             moved |= self.read_origin(c);
             moved |= self.read_client(c);
             self.count(c);
@@ -320,7 +320,7 @@ impl Worker {
         }
     }
 
-    fn send_up(&mut self, c: &mut Client) -> bool {
+    fn send_up(&mut self, key: u64, c: &mut Client) -> bool {
         let Some(origin) = c.origin.as_deref_mut() else { return false };
         if !origin.connected {
             match origin.settle(&mut self.scratch) {
@@ -342,6 +342,7 @@ impl Worker {
                     c.tale.sent();
                 }
             }
+            Write::NotReady if origin.stream.crowd().is_some() => self.join_another(key, c),
             Write::NotReady => return false,
             Write::Broken => {
                 // It may have answered before it closed: reading tells.

@@ -21,6 +21,8 @@ use crate::h2::mux::OUT_LIMIT;
 
 /// Moves of one connection before others get their turn.
 const TURNS: u32 = 32;
+/// Connections to an instance that a request tries because those before had no room for it.
+const HOPS: u8 = 3;
 /// How long a client that is told that the connection will end has for its last requests.
 const LEAVE_MS: u64 = 1000;
 
@@ -39,6 +41,8 @@ pub(super) struct Bundle {
     lingering: bool,
     /// It had streams when it was driven last.
     busy: bool,
+    /// Its streams are the last ones, whether or not the peer knows.
+    left: bool,
 }
 
 /// Who is there.
@@ -57,13 +61,13 @@ impl Bundle {
         bells: &Rc<Bells>,
         (key, now): (u64, u64),
     ) -> Self {
-        Self::new(stream, Role::Server, End::Client { peer, gate, _presence: presence }, bells, (key, now))
+        let end = End::Client { peer, gate, _presence: presence };
+        Self::new(stream, end, Trunk::new(Role::Server, 0, bells), (key, now))
     }
 
-    fn new(stream: Stream, role: Role, end: End, bells: &Rc<Bells>, (key, now): (u64, u64)) -> Self {
-        let trunk = Trunk::new(role, bells);
+    fn new(stream: Stream, end: End, trunk: Rc<Trunk>, (key, now): (u64, u64)) -> Self {
         trunk.name(key);
-        Self { stream, trunk, end, sending: Vec::new(), sent: 0, last: now, since: now, lingering: false, busy: false }
+        Self { stream, trunk, end, sending: Vec::new(), sent: 0, last: now, since: now, lingering: false, busy: false, left: false }
     }
 
     /// Takes bytes that were read already.
@@ -92,7 +96,7 @@ impl Bundle {
             () if !self.is_sent() => self.last + idle,
             () if !greeted && is_client => self.since + idle.min(HANDSHAKE_MS),
             () if !greeted => self.since + idle.min(connect_ms),
-            () if leaving && !over && is_client => self.since + LEAVE_MS,
+            () if leaving && !over && is_client && !self.left => self.since + LEAVE_MS,
             // What dribbles in keeps nobody: only streams do, and they have deadlines of their own.
             () if self.trunk.streams() == 0 => self.since + idle,
             () => u64::MAX / 4,
@@ -327,7 +331,7 @@ impl Worker {
     }
 
     /// A connection's deadline has passed.
-    pub(super) fn bundle_late(&mut self, key: u64, bundle: Box<Bundle>) {
+    pub(super) fn bundle_late(&mut self, key: u64, mut bundle: Box<Bundle>) {
         let greeted = bundle.trunk.with(|mux| mux.is_greeted());
         if bundle.lingering || !bundle.is_sent() || !greeted {
             if let End::Instance { place, .. } = &bundle.end
@@ -342,19 +346,44 @@ impl Worker {
             place.untie(key);
         }
         bundle.trunk.with(|mux| mux.leave_now());
+        bundle.left = true;
         self.drive_bundle(key, bundle);
     }
 
     /// Gets a stream to an instance that is spoken to in HTTP/2: on a connection that has room, or on a new one. `None`
     /// when that failed at once; then it is counted.
     pub(super) fn join(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64) -> Option<Box<Origin>> {
-        let via = lane.via(place);
         place.meter.requests.add(1);
+        self.board(lane, place, owner, 0)
+    }
+
+    fn board(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64, hops: u8) -> Option<Box<Origin>> {
+        let via = lane.via(place);
         let trunk = place.trunk(via).or_else(|| self.lay(lane, place, via))?;
         let key = self.slots.add(Slot::Lent(owner));
         let reused = trunk.used.get();
-        let stream = Stream::strand(Strand::promised(&trunk, owner));
+        let stream = Stream::strand(Strand::promised(&trunk, owner, hops));
         Some(Box::new(Origin::of_strand(key, stream, place, via, (reused, self.now))))
+    }
+
+    /// Nothing was sent on a stream, because its connection takes no more of them: another connection may.
+    pub(super) fn join_another(&mut self, key: u64, c: &mut Client) {
+        let Some(origin) = c.origin.take() else { return };
+        let place = Rc::clone(&origin.place);
+        let crowd = origin.stream.crowd();
+        self.discard(*origin);
+        if let Some((allowed, hops)) = crowd.filter(|(_, hops)| *hops < HOPS) {
+            place.streams.set(allowed.max(1));
+            let lane = Rc::clone(&c.lane);
+            c.origin = self.board(&lane, &place, key, hops + 1);
+        }
+        if c.origin.is_some() {
+            self.arm(key, self.now + self.connect_ms);
+        } else {
+            c.lane.meter.connect_errors.add(1);
+            c.tried.push((place, true));
+            c.session.not_connected(&mut self.out);
+        }
     }
 
     /// Begins a connection for streams.
@@ -366,8 +395,8 @@ impl Worker {
         };
         let scheme = if stream.is_secure() { "https" } else { "http" };
         let end = End::Instance { place: Rc::clone(place), reached: false, made: false, idle_ms: millis(lane.idle) };
-        let bundle = Bundle::new(stream, Role::Client { scheme }, end, &self.bells, (key, self.now));
-        let trunk = Rc::clone(&bundle.trunk);
+        let trunk = Trunk::new(Role::Client { scheme }, place.streams.get(), &self.bells);
+        let bundle = Bundle::new(stream, end, Rc::clone(&trunk), (key, self.now));
         place.tie(via, &trunk);
         self.arm(key, bundle.deadline(self.connect_ms));
         self.slots.put(key, Slot::Bundle(Box::new(bundle)));

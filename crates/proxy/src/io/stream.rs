@@ -96,6 +96,13 @@ impl Stream {
         matches!(&self.transport, Transport::Strand(strand) if strand.was_refused())
     }
 
+    /// Where the connection had no room for a stream that was to be opened: how many its peer allows, and how often that
+    /// happened before.
+    pub(super) fn crowd(&self) -> Option<(usize, u8)> {
+        let Transport::Strand(strand) = &self.transport else { return None };
+        strand.crowd().map(|allowed| (allowed, strand.hops))
+    }
+
     /// Looks what a stream of an HTTP/2 connection can do now: no event tells.
     pub(super) fn look(&mut self) {
         if let Transport::Strand(strand) = &self.transport {

@@ -37,6 +37,8 @@ pub(super) struct Trunk {
     key: Cell<u64>,
     rung: Cell<bool>,
     bells: Rc<Bells>,
+    /// Streams that the peer may allow, while it has not said.
+    streams: Cell<usize>,
     /// Streams that are given away but not opened yet.
     promised: Cell<usize>,
     /// Who waits for the connection to be made, or for room.
@@ -46,12 +48,14 @@ pub(super) struct Trunk {
 }
 
 impl Trunk {
-    pub(super) fn new(role: Role, bells: &Rc<Bells>) -> Rc<Self> {
+    /// `streams`: how many the peer allows as far as is known.
+    pub(super) fn new(role: Role, streams: usize, bells: &Rc<Bells>) -> Rc<Self> {
         Rc::new(Self {
             mux: RefCell::new(Mux::new(role)),
             key: Cell::new(0),
             rung: Cell::new(false),
             bells: Rc::clone(bells),
+            streams: Cell::new(streams),
             promised: Cell::new(0),
             waiting: RefCell::default(),
             used: Cell::new(false),
@@ -99,7 +103,8 @@ impl Trunk {
 
     /// Whether it takes one more stream.
     pub(super) fn has_room(&self) -> bool {
-        self.mux.borrow().has_room(self.promised.get())
+        let mux = self.mux.borrow();
+        mux.has_room(self.promised.get()) && (mux.is_greeted() || self.promised.get() < self.streams.get())
     }
 
     /// Streams that somebody holds, opened or not.
@@ -115,21 +120,24 @@ pub(super) struct Strand {
     /// 0 until it is opened.
     id: u32,
     owner: u64,
-    refused: bool,
+    /// The connection took no more when it was to be opened.
+    crowded: bool,
+    /// How often that happened on other connections before.
+    pub(super) hops: u8,
 }
 
 impl Strand {
     /// A stream that the client has opened.
     pub(super) fn opened(trunk: &Rc<Trunk>, id: u32, owner: u64) -> Self {
         trunk.with(|mux| mux.adopt(id, owner));
-        Self { trunk: Rc::clone(trunk), id, owner, refused: false }
+        Self { trunk: Rc::clone(trunk), id, owner, crowded: false, hops: 0 }
     }
 
     /// A stream that is opened with its first byte: their numbers must grow in the order in which they are used.
-    pub(super) fn promised(trunk: &Rc<Trunk>, owner: u64) -> Self {
+    pub(super) fn promised(trunk: &Rc<Trunk>, owner: u64, hops: u8) -> Self {
         trunk.promised.set(trunk.promised.get() + 1);
         trunk.waiting.borrow_mut().push(owner);
-        Self { trunk: Rc::clone(trunk), id: 0, owner, refused: false }
+        Self { trunk: Rc::clone(trunk), id: 0, owner, crowded: false, hops }
     }
 
     /// Where its connection stands.
@@ -146,7 +154,7 @@ impl Strand {
     pub(super) fn look(&self) -> (bool, bool, bool) {
         if self.id == 0 {
             let (dead, room) = (self.trunk.mux.borrow().is_over(), !self.trunk.mux.borrow().is_full());
-            return (dead || self.refused, room, dead || self.refused);
+            return (dead, room, dead);
         }
         let look = self.trunk.mux.borrow_mut().look(self.id);
         (look.readable, look.writable, look.broken)
@@ -154,7 +162,7 @@ impl Strand {
 
     pub(super) fn read(&self, into: &mut [u8]) -> Read {
         if self.id == 0 {
-            return if self.refused || self.trunk.mux.borrow().is_over() { Read::Broken } else { Read::NotReady };
+            return if self.trunk.mux.borrow().is_over() { Read::Broken } else { Read::NotReady };
         }
         let (read, words) = self.trunk.with(|mux| (mux.read(self.id, into), mux.is_stirred()));
         if words {
@@ -169,10 +177,9 @@ impl Strand {
 
     pub(super) fn write(&mut self, head: &[u8], tail: &[u8]) -> Write {
         if self.id == 0 && !self.open() {
-            if self.refused {
-                return Write::Broken;
+            if !self.crowded {
+                self.trunk.waiting.borrow_mut().push(self.owner);
             }
-            self.trunk.waiting.borrow_mut().push(self.owner);
             return Write::NotReady;
         }
         let wrote = self.trunk.with(|mux| mux.write(self.id, head, tail));
@@ -189,9 +196,9 @@ impl Strand {
         if mux.is_full() {
             return false;
         }
-        // Others may have been faster than the peer's settings; whoever comes too late was not looked at.
+        // Others may have been faster than the peer's settings, or its leaving.
         if !mux.has_room(0) {
-            self.refused = true;
+            self.crowded = true;
             return false;
         }
         self.id = mux.open(self.owner);
@@ -201,7 +208,12 @@ impl Strand {
 
     /// Whether the peer never looked at it, so that it can be tried elsewhere.
     pub(super) fn was_refused(&self) -> bool {
-        self.refused || (self.id != 0 && self.trunk.mux.borrow().was_refused(self.id))
+        self.crowded || (self.id != 0 && self.trunk.mux.borrow().was_refused(self.id))
+    }
+
+    /// Where there is no room for it: how many streams the peer allows.
+    pub(super) fn crowd(&self) -> Option<usize> {
+        self.crowded.then(|| self.trunk.mux.borrow().room())
     }
 
     /// Has the peer see that it is cut.

@@ -19,6 +19,7 @@ use evenkeel_core::routes::{InstanceHttp, ListenerRoute, Node, Phase, Target};
 use super::listen::Bound;
 use super::shared::{Gate, Plan, PlannedBalancer, Shared};
 use super::trunk::Trunk;
+use crate::h2::mux::STREAM_LIMIT;
 use crate::log::Side;
 use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
 use crate::proto::emit::Forwarded;
@@ -42,6 +43,8 @@ pub(super) struct Place {
     shelves: RefCell<BTreeMap<Via, Shelf>>,
     /// Connections that many requests share.
     trunks: RefCell<Vec<(Via, Rc<Trunk>)>>,
+    /// Streams that it allows on a connection, as far as is known.
+    pub(super) streams: Cell<usize>,
 }
 
 /// How a place is reached: only connections that are reached the same way may stand for each other.
@@ -370,6 +373,7 @@ fn rebuild(
                     gone: Cell::new(false),
                     shelves: RefCell::default(),
                     trunks: RefCell::default(),
+                    streams: Cell::new(STREAM_LIMIT),
                 })
             }
         };

@@ -32,6 +32,16 @@ pub fn run<T>(task: impl Future<Output = T>) -> T {
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), task).await.expect("in time") })
 }
 
+/// Waits without keeping others of the same thread from going on.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    let waited = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waited).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
 /// A connection, in TLS or not.
 pub struct Wire {
     tcp: TcpStream,
@@ -141,7 +151,11 @@ pub async fn dial(to: SocketAddr, made: Option<&Made>) -> Wire {
 
 pub async fn client(to: SocketAddr, made: Option<&Made>) -> SendRequest<Bytes> {
     let wire = dial(to, made).await;
-    let (client, connection) = h2::client::handshake(wire).await.unwrap();
+    // What the road allows is not known before its settings are here; RFC 9113 §5.1.2 lets nobody allow less than 100.
+    let mut builder = h2::client::Builder::new();
+    // A stream that is not read must not take the connection's window from the others.
+    builder.initial_max_send_streams(100).initial_connection_window_size(1 << 20);
+    let (client, connection) = builder.handshake(wire).await.unwrap();
     tokio::spawn(async move {
         let _ = connection.await;
     });
@@ -213,9 +227,14 @@ pub struct H2Origin {
 impl H2Origin {
     /// With this many streams at once on a connection.
     pub fn start(made: Option<&Made>, streams: u32) -> Self {
+        Self::counting(made, streams, Arc::default())
+    }
+
+    /// The same, with requests counted together with others'.
+    pub fn counting(made: Option<&Made>, streams: u32, requests: Arc<AtomicU64>) -> Self {
         let listener = std::net::TcpListener::bind((address(), 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
-        let origin = Self { at: listener.local_addr().unwrap(), connections: Arc::default(), requests: Arc::default() };
+        let origin = Self { at: listener.local_addr().unwrap(), connections: Arc::default(), requests };
         let (connections, requests) = (Arc::clone(&origin.connections), Arc::clone(&origin.requests));
         let config = made.map(|made| {
             let mut config = made.server();
@@ -326,7 +345,7 @@ async fn say(request: Request<RecvStream>, mut answer: SendResponse<Bytes>) -> R
             answer.send_reset(h2::Reason::REFUSED_STREAM);
             Ok(())
         }
-        "/malformed" => answer.send_response(ok().header("te", "gzip").body(()).unwrap(), true).map(drop),
+        "/malformed" => answer.send_response(ok().header("content-length", "5x").body(()).unwrap(), true).map(drop),
         _ => {
             let mut down = answer.send_response(ok().body(()).unwrap(), false)?;
             down.send_data("ok".into(), true)

@@ -12,7 +12,8 @@ use evenkeel_proxy::proto::guard::{self, Tier};
 use evenkeel_proxy::proto::pp::{self, Greeting};
 use evenkeel_proxy::proto::{BodyReader, Framing, Parsed, Piece, RequestHead, ResponseHead, Scanner};
 
-const FORWARDED: Forwarded = Forwarded {
+/// What the road knows of the client and itself.
+pub const FORWARDED: Forwarded = Forwarded {
     client: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)),
     node: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 8080),
     proto: "http",

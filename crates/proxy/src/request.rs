@@ -9,18 +9,23 @@
 //! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
 
 mod exchange;
+mod stick;
 
 use std::ops::Range;
 
 use evenkeel_core::noun::DesyncMode;
+use evenkeel_core::routes::Stickiness;
 
 use exchange::{Answer, Exchange, Stage};
+use stick::Stick;
 
 use crate::fault::{Fault, Retry};
 use crate::log::Said;
 use crate::proto::emit::{self, Forwarded, Relay};
 use crate::proto::field::{Field, Name};
 use crate::proto::guard::{self, Finding, Treatment};
+pub use stick::Tag;
+
 use crate::proto::{BodyReader, Framing, Parsed, Piece, RequestHead, ResponseHead, Scanner};
 
 /// Bytes of a request's body that are held to be sent again; with more the request is not retried once it was sent.
@@ -50,6 +55,8 @@ pub struct Session {
     unread: bool,
     /// What becomes of requests that others may read in another way.
     mode: DesyncMode,
+    /// What makes its requests go to the same instance.
+    stickiness: Option<Stickiness>,
     notes: Notes,
     /// Somebody keeps a log.
     watched: bool,
@@ -155,6 +162,13 @@ impl Session {
     /// Sets what becomes of requests, from the next one on, that others may read in another way.
     pub fn guard_by(&mut self, mode: DesyncMode) {
         self.mode = mode;
+    }
+
+    /// Sets what makes requests, from the next one on, go to the same instance.
+    pub fn stick_by(&mut self, stickiness: Option<&Stickiness>) {
+        if self.stickiness.as_ref() != stickiness {
+            self.stickiness = stickiness.cloned();
+        }
     }
 
     /// Bytes of the client. Call only while [`Session::wants_client`].
@@ -277,6 +291,7 @@ impl Session {
             stage: Stage::Borrowing,
             answer: Answer::expected(),
             heard: false,
+            stick: self.stickiness.as_ref().map(|rule| Box::new(Stick::new(rule, bytes, head))),
         };
         self.exchange = Some(match spare {
             Some(mut place) => {
@@ -392,6 +407,25 @@ impl Session {
         self.held.is_empty() && self.exchange.is_none() && (self.eof || !self.unread)
     }
 
+    /// Whether it matters which instance is chosen, beyond this request: then [`Session::held_by`] wants to be told.
+    #[must_use]
+    pub fn sticks(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.stick.is_some())
+    }
+
+    /// What its client shows of the instance that it sticks to.
+    #[must_use]
+    pub fn shown(&self) -> Option<&[u8]> {
+        self.exchange.as_ref()?.stick.as_ref()?.shown()
+    }
+
+    /// The instance that was chosen is known to clients by this tag.
+    pub fn held_by(&mut self, tag: &Tag) {
+        if let Some(stick) = self.exchange.as_mut().and_then(|exchange| exchange.stick.as_mut()) {
+            stick.held_by(tag);
+        }
+    }
+
     /// A connection to an instance is there.
     pub fn lent(&mut self) {
         if let Some(exchange) = &mut self.exchange {
@@ -504,6 +538,9 @@ impl Session {
         self.last |= !exchange.persists || !exchange.body.is_done() || framing == Framing::UntilClose;
         let relay = Relay { framing, minor: exchange.minor, close: self.last };
         emit::response(bytes, head, &relay, out);
+        if let Some(stick) = &exchange.stick {
+            emit::add_fields(out, |out| stick.say(bytes, head, out));
+        }
         self.notes.answered = Some(head.status);
         exchange.whole = false;
         exchange.forget_sent();

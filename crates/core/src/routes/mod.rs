@@ -5,10 +5,12 @@
 
 pub mod compile;
 pub mod range;
+mod sticky;
 mod tls;
 
 pub use compile::compile;
 pub use range::AddressRange;
+pub use sticky::Stickiness;
 pub use tls::{Certificate, TlsBack, TlsFront, TlsVersion};
 
 use std::collections::BTreeMap;
@@ -89,20 +91,22 @@ pub struct ListenerRoute {
     /// without; from everywhere else it is not understood at all.
     #[serde(default)]
     pub accept_proxy_from: Vec<AddressRange>,
-    /// Whether clients may speak HTTP/2: by ALPN where they speak HTTPS, with prior knowledge where HTTP. `None`: HTTPS
-    /// yes, HTTP no.
+    /// Whether clients may speak HTTP/2: by ALPN where they speak HTTPS, with prior knowledge where HTTP.
     #[serde(default)]
-    pub http2: Option<bool>,
+    pub http2: bool,
     /// The version of HTTP that instances are spoken to.
     #[serde(default)]
     pub instance_http: InstanceHttp,
+    /// What makes a client come back to the same instance, where clients speak HTTP or HTTPS.
+    #[serde(default)]
+    pub stickiness: Option<Stickiness>,
 }
 
 impl ListenerRoute {
     /// Whether clients may speak HTTP/2.
     #[must_use]
     pub fn speaks_http2(&self) -> bool {
-        self.protocol.sees_requests() && self.http2.unwrap_or(self.protocol.is_secure())
+        self.protocol.sees_requests() && self.http2
     }
 }
 

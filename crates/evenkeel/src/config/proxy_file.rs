@@ -28,6 +28,9 @@
 //! port = 8000
 //! protocol = "http"                    # or "https", "tcp", "ssl"; default http
 //! instance_port = 9000                 # default: the same as `port`
+//! http2 = false                        # with prior knowledge; default false, and true where `protocol` is "https" (ALPN)
+//! instance_http = "1.1"                # or "2"; default 1.1
+//! stickiness = { expires = 3600 }      # seconds; {} until the browser closes; or { application_cookie = "SID" }
 //! accept_proxy_from = ["10.0.0.0/8"]   # whose connections begin with a PROXY header, either version; default nobody
 //! send_proxy = "v1"                    # or "v2": sent to targets first; TCP listeners only; default nothing
 //!
@@ -68,6 +71,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
+use sticky::StickinessEntry;
 use tls::{CertificateEntry, Files, InstanceTls};
 
 /// The most worker threads a file may ask for.
@@ -177,6 +181,9 @@ struct Listener {
     #[serde(default)]
     accept_proxy_from: Vec<Spanned<String>>,
     send_proxy: Option<Spanned<String>>,
+    stickiness: Option<Spanned<StickinessEntry>>,
+    http2: Option<Spanned<bool>>,
+    instance_http: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -388,6 +395,7 @@ fn listeners(entries: &[Listener], files: &Files<'_>, warnings: &mut Vec<String>
             None => None,
         };
         let accept_proxy_from = entry.accept_proxy_from.iter().map(range).collect::<Result<_, _>>()?;
+        let stickiness = entry.stickiness.as_ref().map(|at| sticky::stickiness(at, protocol)).transpose()?;
         listeners.push(ListenerRoute {
             bind_port: port,
             port,
@@ -398,6 +406,9 @@ fn listeners(entries: &[Listener], files: &Files<'_>, warnings: &mut Vec<String>
             instance_tls,
             proxy_protocol,
             accept_proxy_from,
+            stickiness,
+            http2: versions::http2(entry.http2.as_ref(), protocol)?,
+            instance_http: versions::instance_http(entry.instance_http.as_ref(), protocol)?,
         });
     }
     Ok(listeners)
@@ -509,7 +520,9 @@ fn number(at: &Spanned<i64>, key: &str, low: i64, high: i64) -> Result<i64, Wron
     }
 }
 
+mod sticky;
 mod tls;
+mod versions;
 
 #[cfg(test)]
 mod tests;

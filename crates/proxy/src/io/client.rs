@@ -243,13 +243,18 @@ impl Worker {
     fn borrow(&mut self, key: u64, c: &mut Client) {
         let lane = Rc::clone(&c.lane);
         let is = |place: &Rc<Place>, tried: &Rc<Place>| Rc::ptr_eq(place, tried);
-        let untried = lane.choose(&mut self.seats, |place| c.tried.iter().any(|(tried, _)| is(place, tried)));
+        let held = c.session.shown().filter(|_| c.tried.is_empty()).and_then(|shown| lane.holder(shown));
+        let untried =
+            held.or_else(|| lane.choose(&mut self.seats, |place| c.tried.iter().any(|(tried, _)| is(place, tried))));
         // When only an old connection was at fault, its instance may answer on a new one.
         let chosen = untried.or_else(|| {
             lane.choose(&mut self.seats, |place| c.tried.iter().any(|(tried, done)| *done && is(place, tried)))
                 .filter(|_| !c.tried.is_empty())
         });
         let Some(place) = chosen else { return c.session.no_target(&mut self.out) };
+        if c.session.sticks() {
+            c.session.held_by(&lane.tag(&place));
+        }
         c.tale.asks(&place, lane.via(&place).port);
         let idle = if c.tried.is_empty() { self.lend(&place, lane.via(&place), key) } else { None };
         c.origin = match lane.by_http2() {
@@ -315,6 +320,7 @@ impl Worker {
             c.lane = Rc::clone(&lane);
         }
         c.session.guard_by(c.lane.desync());
+        c.session.stick_by(c.lane.listener.stickiness.as_ref());
         if self.is_closing(c) {
             c.session.make_last();
         }

@@ -12,6 +12,7 @@ mod origin;
 mod pipe;
 pub(crate) mod shared;
 mod slots;
+mod sticky;
 mod stream;
 mod tell;
 mod tls;

@@ -3,7 +3,7 @@
 //! Owns the worker's turns, its idle connections and its counters beside what was published; all of it survives a
 //! change of Routes where the thing itself did. Must never be shared: another worker has its own.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -23,6 +23,7 @@ use crate::h2::mux::STREAM_LIMIT;
 use crate::log::Side;
 use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
 use crate::proto::emit::Forwarded;
+use crate::request::Tag;
 use crate::target::{TargetKey, TargetState};
 use crate::tls::back::Back;
 use crate::tls::front::Front;
@@ -112,7 +113,7 @@ impl Place {
         }
     }
 
-    fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> Standing {
         match (self.phase.get(), self.state.health(), self.state.is_suspect()) {
             (Phase::Serving, Health::InService, false) => Standing::Live,
             (Phase::Serving, Health::InService, true) => Standing::Suspect,
@@ -129,9 +130,9 @@ impl Place {
 /// One balancer as a worker knows it.
 pub(super) struct BalancerView {
     planned: Arc<PlannedBalancer>,
-    places: Vec<Rc<Place>>,
+    pub(super) places: Vec<Rc<Place>>,
     zones: Vec<ZoneName>,
-    zone_of: Vec<usize>,
+    pub(super) zone_of: Vec<usize>,
     rota: RefCell<Rota>,
     pub(super) latency: Arc<LatencyBlock>,
 }
@@ -141,7 +142,9 @@ pub(super) struct Lane {
     pub(super) balancer: Rc<BalancerView>,
     pub(super) listener: ListenerRoute,
     pub(super) address: SocketAddr,
-    scope: Scope,
+    pub(super) scope: Scope,
+    /// What clients know each place by; made for the first client that shows something.
+    pub(super) tags: OnceCell<Vec<Tag>>,
     pub(super) meter: Arc<NodeBlock>,
     pub(super) idle: Duration,
     /// What the log says of it.
@@ -168,6 +171,7 @@ impl Lane {
             listener: listener.clone(),
             address: gate.socket.address,
             scope,
+            tags: OnceCell::new(),
             meter: book.node(&routes.name, &node.zone),
             idle: routes.idle_timeout,
             side: Arc::new(Side {

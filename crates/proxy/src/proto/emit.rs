@@ -107,6 +107,13 @@ pub fn response(bytes: &[u8], head: &ResponseHead, relay: &Relay, out: &mut Vec<
     out.extend_from_slice(b"\r\n");
 }
 
+/// Adds field lines to the head that `out` ends with.
+pub fn add_fields(out: &mut Vec<u8>, lines: impl FnOnce(&mut Vec<u8>)) {
+    out.truncate(out.len() - 2);
+    lines(out);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Appends an answer of the balancer's own, without a body.
 pub fn own_answer(status: u16, reason: &str, close: bool, out: &mut Vec<u8>) {
     status_line(status, reason.as_bytes(), out);

@@ -4,6 +4,7 @@
 //! what has two readings is refused (RFC 9112 §6.3, §11). Read `request.rs`, then `policy.rs`, then `guard.rs`.
 
 pub mod body;
+pub mod cookie;
 pub mod emit;
 pub mod field;
 pub mod guard;

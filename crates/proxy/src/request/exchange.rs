@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 
+use super::stick::Stick;
 use super::{REPLAY_LIMIT, UNSENT_LIMIT};
 use crate::fault::Fault;
 use crate::proto::{BodyReader, Framing, Scanner};
@@ -43,6 +44,8 @@ pub(super) struct Exchange {
     pub(super) answer: Answer,
     /// A byte of an answer has come on the connection at hand.
     pub(super) heard: bool,
+    /// Where its client's requests go to the same instance.
+    pub(super) stick: Option<Box<Stick>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

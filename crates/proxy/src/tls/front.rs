@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime};
 use evenkeel_core::routes::{Certificate, TlsFront};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, ServerConfig};
 
 use super::der::{self, Facts};
+use super::sessions::Sessions;
 use super::{TlsFault, library, provider};
 
 /// How a listener speaks TLS. Connections that live keep the one they began with.
@@ -23,7 +24,7 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Settings that offer these protocols (ALPN), the most wanted first. Tickets of `before`, the listener's settings until now,
+    /// Settings that offer these protocols (ALPN), the most wanted first. Tickets and sessions of `before`, the listener's settings until now,
     /// stay good, so that a new certificate does not cost every client a full handshake. Other listeners' tickets are
     /// never good: a session of one balancer must not open another.
     pub(crate) fn new(front: &TlsFront, spoken: &[&[u8]], before: Option<&Self>) -> Result<Self, TlsFault> {
@@ -33,13 +34,17 @@ impl Front {
             .map_err(library)?
             .with_no_client_auth()
             .with_cert_resolver(resolver);
-        // Tickets alone: a store of sessions would be a lock between workers, and memory that clients command.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
+        // As the predefined policies of Classic Load Balancers do ("Server order preference").
+        config.ignore_client_order = true;
         config.ticketer = match before {
             Some(before) => Arc::clone(&before.config.ticketer),
             None => ticketer()?,
         };
         config.alpn_protocols = spoken.iter().map(|name| name.to_vec()).collect();
+        config.session_storage = match before {
+            Some(before) => Arc::clone(&before.config.session_storage),
+            None => Arc::new(Sessions::default()),
+        };
         Ok(Self { config: Arc::new(config) })
     }
 }

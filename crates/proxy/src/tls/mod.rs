@@ -7,11 +7,13 @@ pub(crate) mod back;
 mod der;
 pub(crate) mod front;
 pub(crate) mod secured;
+mod sessions;
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use evenkeel_core::routes::{TlsBack, TlsFront, TlsVersion};
+use rustls::CipherSuite;
 use rustls::crypto::CryptoProvider;
 use thiserror::Error;
 
@@ -60,10 +62,28 @@ pub fn check_back(back: &TlsBack) -> Result<(), TlsFault> {
     back::Back::new(back).map(drop)
 }
 
-/// The one crypto library, loaded once.
+/// The one crypto library, loaded once. Its suites stand in the order of AWS's predefined policies, the cheapest of equal
+/// worth first ("Predefined SSL security policies for Classic Load Balancers").
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())))
+    let load = || {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        provider.cipher_suites.sort_by_key(|suite| rank(suite.suite()));
+        Arc::new(provider)
+    };
+    Arc::clone(PROVIDER.get_or_init(load))
+}
+
+fn rank(suite: CipherSuite) -> u8 {
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256
+        | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => 0,
+        CipherSuite::TLS13_AES_256_GCM_SHA384
+        | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => 1,
+        _ => 2,
+    }
 }
 
 fn versions(oldest: TlsVersion) -> &'static [&'static rustls::SupportedProtocolVersion] {

@@ -29,7 +29,7 @@ fn is_empty(rig: &Rig) -> bool {
 fn road_to_http1(made: Option<&Made>) -> Rig {
     let mut rig = Rig::new(&["a"]);
     let listener = &mut rig.routes.listeners[0];
-    listener.http2 = Some(true);
+    listener.http2 = true;
     if let Some(made) = made {
         listener.protocol = Protocol::Https;
         listener.tls = front(&[made]);

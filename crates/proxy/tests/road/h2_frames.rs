@@ -718,7 +718,7 @@ fn frames_are_understood_as_the_standard_says() {
     let mut rig = Rig::with(&[], Protocol::Http, RoadConfig { workers: 1, ..RoadConfig::default() });
     let recorder = Recorder::start();
     rig.add_target("a", recorder.address);
-    rig.routes.listeners[0].http2 = Some(true);
+    rig.routes.listeners[0].http2 = true;
     rig.publish();
     let (mut failures, mut count) = (String::new(), 0);
     for case in sound().into_iter().chain(passed_over()).chain(malformed()).chain(broken()) {
@@ -768,7 +768,7 @@ fn frames_are_understood_as_the_standard_says() {
 #[test]
 fn resets_without_end_cost_their_own_connection_only() {
     let mut rig = Rig::new(&["a"]);
-    rig.routes.listeners[0].http2 = Some(true);
+    rig.routes.listeners[0].http2 = true;
     rig.publish();
     let mut other = Wire::greeted(&rig);
     let mut attacker = Wire::greeted(&rig);
@@ -796,7 +796,7 @@ fn resets_without_end_cost_their_own_connection_only() {
 #[test]
 fn no_more_streams_are_served_at_once_than_announced() {
     let mut rig = Rig::new(&["a"]);
-    rig.routes.listeners[0].http2 = Some(true);
+    rig.routes.listeners[0].http2 = true;
     rig.publish();
     let mut wire = Wire::greeted(&rig);
     let heads: Vec<u8> = (0..130).flat_map(|n| post(2 * n + 1, &[("content-length", "1")])).collect();
@@ -814,7 +814,7 @@ fn no_more_streams_are_served_at_once_than_announced() {
 #[test]
 fn a_client_that_waits_is_told_to_go_on() {
     let mut rig = Rig::new(&["a"]);
-    rig.routes.listeners[0].http2 = Some(true);
+    rig.routes.listeners[0].http2 = true;
     rig.publish();
     let mut wire = Wire::greeted(&rig);
     wire.send(&post(1, &[("content-length", "5"), ("expect", "100-continue")]));
@@ -826,7 +826,7 @@ fn a_client_that_waits_is_told_to_go_on() {
 #[test]
 fn a_preface_in_pieces_is_one_and_http1_is_spoken_as_ever() {
     let mut rig = Rig::new(&["a"]);
-    rig.routes.listeners[0].http2 = Some(true);
+    rig.routes.listeners[0].http2 = true;
     rig.publish();
     let mut wire = Wire::open(&rig);
     for byte in PREFACE {
@@ -843,7 +843,7 @@ fn a_preface_in_pieces_is_one_and_http1_is_spoken_as_ever() {
         assert_eq!(client.get("/").status, 200);
     }
     // Where it is not served, the preface is a request of an unknown version.
-    rig.routes.listeners[0].http2 = None;
+    rig.routes.listeners[0].http2 = false;
     rig.publish();
     let mut client = rig.client();
     client.send(PREFACE);

@@ -357,7 +357,7 @@ async fn say(request: Request<RecvStream>, mut answer: SendResponse<Bytes>) -> R
 pub fn road(front_made: Option<&Made>, origins: &[&H2Origin], secure: bool, workers: usize) -> Rig {
     let mut rig = Rig::with(&[], Protocol::Http, RoadConfig { workers, ..RoadConfig::default() });
     let listener = &mut rig.routes.listeners[0];
-    listener.http2 = Some(true);
+    listener.http2 = true;
     if let Some(made) = front_made {
         listener.protocol = Protocol::Https;
         listener.tls = front(&[made]);

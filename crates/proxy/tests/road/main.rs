@@ -15,6 +15,8 @@ mod messages;
 mod origin;
 mod proxy_protocol;
 mod rig;
+mod sticky;
 mod tcp;
+mod testssl;
 mod tls;
 mod tls_rig;

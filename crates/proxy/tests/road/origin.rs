@@ -164,6 +164,10 @@ fn talk(stream: TcpStream, state: &State) -> std::io::Result<()> {
             "/204" => writer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?,
             "/304" => writer.write_all(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n")?,
             "/500" => writer.write_all(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")?,
+            // Begins a session of the application's.
+            "/login" => writer.write_all(
+                b"HTTP/1.1 200 OK\r\nSet-Cookie: SID=1; Path=/a_b; HttpOnly\r\nContent-Length: 2\r\n\r\nin",
+            )?,
             "/drip" => {
                 writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")?;
                 for byte in b"abc" {

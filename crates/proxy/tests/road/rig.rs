@@ -67,8 +67,9 @@ impl Rig {
             instance_tls: None,
             proxy_protocol: None,
             accept_proxy_from: Vec::new(),
-            http2: None,
+            http2: false,
             instance_http: InstanceHttp::One,
+            stickiness: None,
         };
         let routes = BalancerRoutes {
             name: balancer_name(),

@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 use evenkeel_core::health::Health;
 use evenkeel_core::noun::Protocol;
 use evenkeel_core::routes::{Routes, TlsBack, TlsVersion};
+use rustls::client::{Resumption, Tls12Resumption};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
+use rustls::{CipherSuite, ClientConfig, HandshakeKind, ProtocolVersion};
 
 use crate::origin::Origin;
 use crate::rig::{Client, Rig, address, eventually};
 use crate::tcp::mirror;
-use crate::tls_rig::{Made, TlsOrigin, TlsStream, believes, connect, front, get, read_answer, rig, settings};
+use crate::tls_rig::{
+    Made, TlsOrigin, TlsStream, believes, connect, front, get, read_answer, rig, settings, settings_by,
+};
 
 fn both(made: &Made) -> Arc<ClientConfig> {
     Arc::new(settings(&[made], rustls::ALL_VERSIONS))
@@ -221,21 +224,44 @@ fn tunnels_carry_bytes_and_their_end_through_tls() {
 fn sessions_are_resumed_by_every_worker_and_after_a_new_certificate() {
     let (made, newer, origin) = (Made::new(&["a.example"]), Made::new(&["a.example"]), plain_origin());
     let mut rig = rig(Protocol::Https, Protocol::Http, &made, &[origin.address]);
-    for version in [&TLS12, &TLS13] {
-        let config = Arc::new(settings(&[&made, &newer], &[version]));
+    // By ticket, and by id with clients that know no tickets.
+    for (version, by_id) in [(&TLS12, false), (&TLS12, true), (&TLS13, false)] {
+        let mut config = settings(&[&made, &newer], &[version]);
+        if by_id {
+            config.resumption = Resumption::in_memory_sessions(8).tls12_resumption(Tls12Resumption::SessionIdOnly);
+        }
+        let config = Arc::new(config);
         let mut kept = Vec::new();
         for turn in 0..6 {
             let mut client = connect(rig.address(), &config, "a.example").unwrap();
             // Tickets of TLS 1.3 come with the first answer.
             get(&mut client, "/").unwrap();
             let kind = client.conn.handshake_kind().unwrap();
-            assert_eq!(kind == HandshakeKind::Resumed, turn > 0, "{version:?}, turn {turn}: {kind:?}");
+            assert_eq!(kind == HandshakeKind::Resumed, turn > 0, "{version:?}, by id {by_id}, turn {turn}: {kind:?}");
             // Held open, the next ones go to the other worker.
             kept.push(client);
             if turn == 3 {
-                rig.routes.listeners[0].tls = front(&[if *version == TLS12 { &newer } else { &made }]);
+                rig.routes.listeners[0].tls = front(&[if by_id { &made } else { &newer }]);
                 rig.publish();
             }
+        }
+    }
+}
+
+#[test]
+fn the_listeners_order_of_suites_decides() {
+    let (made, origin) = (Made::new(&["a.example"]), plain_origin());
+    let rig = rig(Protocol::Https, Protocol::Http, &made, &[origin.address]);
+    for (version, wanted) in [
+        (&TLS12, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+        (&TLS13, CipherSuite::TLS13_AES_128_GCM_SHA256),
+    ] {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        for _ in 0..provider.cipher_suites.len() {
+            provider.cipher_suites.rotate_left(1);
+            let config = Arc::new(settings_by(provider.clone(), &[&made], &[version]));
+            let client = connect(rig.address(), &config, "a.example").unwrap();
+            assert_eq!(client.conn.negotiated_cipher_suite().unwrap().suite(), wanted);
         }
     }
 }

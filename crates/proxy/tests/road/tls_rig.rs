@@ -11,6 +11,7 @@ use base64::Engine;
 use evenkeel_core::noun::Protocol;
 use evenkeel_core::routes::{Certificate, TlsBack, TlsFront, TlsVersion};
 use evenkeel_proxy::road::RoadConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
@@ -75,11 +76,19 @@ pub fn rig(protocol: Protocol, behind: Protocol, made: &Made, targets: &[SocketA
 }
 
 pub fn settings(trusted: &[&Made], versions: &[&'static rustls::SupportedProtocolVersion]) -> ClientConfig {
+    settings_by(rustls::crypto::aws_lc_rs::default_provider(), trusted, versions)
+}
+
+pub fn settings_by(
+    provider: CryptoProvider,
+    trusted: &[&Made],
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     for made in trusted {
         roots.add(made.der.clone()).unwrap();
     }
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots)

@@ -1,5 +1,7 @@
 //! The file's grammar, by example and by mistake.
 
+use evenkeel_core::routes::Stickiness;
+
 use super::*;
 
 const WHOLE: &str = r#"
@@ -187,6 +189,17 @@ fn mistakes_are_named_with_their_line_and_key() {
     );
     check(&add("send_proxy = \"v1\""), "line 6: `send_proxy` needs `protocol = \"tcp\"`");
     check(&add("protocol = \"tcp\"\nsend_proxy = \"v3\""), "line 7: `send_proxy` must be `v1` or `v2`");
+    check(&add("stickiness = { expires = 0 }"), "line 6: `expires` is 0; it must be from 1 to 34560000");
+    check(
+        &add("stickiness = { expires = 1, application_cookie = \"a\" }"),
+        "line 6: `expires` and `application_cookie` exclude each other",
+    );
+    check(&add("stickiness = { application_cookie = \"a;b\" }"), "line 6: `application_cookie` must be 1-255 letters");
+    check(
+        &add("stickiness = { application_cookie = \"AWSELB\" }"),
+        "line 6: `application_cookie` `AWSELB` is the balancer's own",
+    );
+    check(&add("protocol = \"tcp\"\nstickiness = {}"), "line 7: `stickiness` needs `protocol = \"http\"`");
     check(
         &add("accept_proxy_from = [\n\"10.0.0.0/33\"]"),
         "line 7: `accept_proxy_from` must be an IP address, or one with",
@@ -317,6 +330,23 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 #[test]
+fn clients_stick_by_either_cookie() {
+    let sticky = |rule: &str| {
+        let text = format!(
+            "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\n[[balancer.listener]]\nport = 80\n{rule}\n"
+        );
+        let file = parse(&text, 1).unwrap();
+        file.routes.balancers[&LoadBalancerName::new("web").unwrap()].listeners[0].stickiness.clone()
+    };
+    assert_eq!(sticky(""), None);
+    assert_eq!(sticky("stickiness = {}"), Some(Stickiness::Duration(None)));
+    let hour = Some(std::time::Duration::from_secs(3600));
+    assert_eq!(sticky("stickiness = { expires = 3600 }"), Some(Stickiness::Duration(hour)));
+    let application = Some(Stickiness::Application("SID".into()));
+    assert_eq!(sticky("stickiness = { application_cookie = \"SID\" }"), application);
+}
+
+#[test]
 fn who_is_believed_and_what_is_sent_to_targets() {
     let text = "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\ndesync = \"strictest\"\n[[balancer.listener]]\nport = 80\n\
                 accept_proxy_from = [\"10.0.0.0/8\", \"::1\"]\n[[balancer.listener]]\nport = 81\nprotocol = \"tcp\"\nsend_proxy = \"v2\"\n";
@@ -330,4 +360,25 @@ fn who_is_believed_and_what_is_sent_to_targets() {
     assert!(web.listeners[1].accept_proxy_from.is_empty());
     let plain = parse(&text.replace("desync = \"strictest\"\n", ""), 1).unwrap();
     assert_eq!(plain.routes.balancers.values().next().unwrap().desync, DesyncMode::Defensive);
+}
+
+#[test]
+fn versions_of_http_are_chosen() {
+    use evenkeel_core::routes::InstanceHttp::{One, Two};
+    let spoken = |rule: &str| {
+        let text = format!(
+            "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\n[[balancer.listener]]\nport = 80\n{rule}\n"
+        );
+        let file = parse(&text, 1).map_err(|error| error.to_string())?;
+        let listener = &file.routes.balancers[&LoadBalancerName::new("web").unwrap()].listeners[0];
+        Ok::<_, String>((listener.http2, listener.instance_http))
+    };
+    assert_eq!(spoken(""), Ok((false, One)));
+    assert_eq!(spoken("http2 = true\ninstance_http = \"2\""), Ok((true, Two)));
+    assert_eq!(spoken("http2 = false\ninstance_http = \"1.1\""), Ok((false, One)));
+    let refused = "line 6: `instance_http` must be `1.1` or `2`";
+    assert_eq!(spoken("instance_http = \"3\""), Err(refused.into()));
+    let tcp = spoken("protocol = \"tcp\"\nhttp2 = true").unwrap_err();
+    assert!(tcp.starts_with("line 7: `http2` needs `protocol = "), "{tcp}");
+    assert_eq!(super::versions::http2(None, Protocol::Https).ok(), Some(true));
 }

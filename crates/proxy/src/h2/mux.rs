@@ -268,10 +268,11 @@ impl Mux {
 
     /// What was to be sent has gone, or enough of it.
     pub fn flushed(&mut self) {
+        // Whoever had its round has another, whether or not it waited.
+        self.round += 1;
         if self.unsent() > OUT_LIMIT / 2 || (self.starved.is_empty() && self.paused.is_empty()) {
             return;
         }
-        self.round += 1;
         let waiting: Vec<u32> = self.starved.drain(..).chain(self.paused.drain(..)).collect();
         waiting.into_iter().for_each(|id| self.ring(id));
     }

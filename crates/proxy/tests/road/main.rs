@@ -6,6 +6,7 @@ mod bodies;
 mod change;
 mod failure;
 mod framing;
+mod grpc;
 mod h2;
 mod h2_frames;
 mod h2_rig;

@@ -67,7 +67,18 @@ impl Bundle {
 
     fn new(stream: Stream, end: End, trunk: Rc<Trunk>, (key, now): (u64, u64)) -> Self {
         trunk.name(key);
-        Self { stream, trunk, end, sending: Vec::new(), sent: 0, last: now, since: now, lingering: false, busy: false, left: false }
+        Self {
+            stream,
+            trunk,
+            end,
+            sending: Vec::new(),
+            sent: 0,
+            last: now,
+            since: now,
+            lingering: false,
+            busy: false,
+            left: false,
+        }
     }
 
     /// Takes bytes that were read already.
@@ -199,16 +210,17 @@ impl Worker {
                 let held = std::mem::take(&mut b.sending);
                 b.sending = b.trunk.with(|mux| mux.take_out(held));
                 b.sent = 0;
+                // There is room again for whoever waits for it, even if nothing is left to be sent: the last of it may have
+                // gone before. Who waits for the connection itself waits on.
+                if b.trunk.with(|mux| {
+                    mux.flushed();
+                    mux.is_greeted() && !mux.is_full()
+                }) {
+                    b.trunk.ring_waiting();
+                }
                 if b.sending.is_empty() {
                     b.sending = Vec::new();
                     return moved;
-                }
-                // There is room again for whoever waits for it; who waits for the connection itself waits on.
-                if b.trunk.with(|mux| {
-                    mux.flushed();
-                    mux.is_greeted()
-                }) {
-                    b.trunk.ring_waiting();
                 }
             }
             if !b.stream.writable {

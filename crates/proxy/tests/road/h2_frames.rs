@@ -240,12 +240,7 @@ fn passed_over() -> Vec<Case> {
     let trailers = frame(HEADERS, ES | EH, 1, &block(&[(":path", "/")]));
     vec![
         case("a fragment in the path", raw(&fragment), OK, G),
-        case(
-            "a pseudo-field in trailers (67)",
-            [post(1, &[]), frame(DATA, 0, 1, b"hello"), trailers].concat(),
-            OK,
-            PC,
-        ),
+        case("a pseudo-field in trailers (67)", [post(1, &[]), frame(DATA, 0, 1, b"hello"), trailers].concat(), OK, PC),
     ]
 }
 

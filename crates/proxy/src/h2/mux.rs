@@ -404,7 +404,7 @@ impl Mux {
                 }
                 Err(Stop::Broken) => {
                     strand.deaf = true;
-                    if scheme != "" && matches!(strand.inlet, Inlet::None) && !strand.ended {
+                    if !scheme.is_empty() && matches!(strand.inlet, Inlet::None) && !strand.ended {
                         // The connection takes no requests any more: this one was not sent.
                         strand.lose(Reason::REFUSED_STREAM);
                     }

@@ -20,7 +20,7 @@ fn is_empty(rig: &Rig) -> bool {
         .routes
         .targets
         .iter()
-        .map(|target| rig.road.board().state(&(rig.routes.name.clone(), target.instance.clone())).outstanding() as u32)
+        .map(|target| rig.road.board().state(&(rig.routes.name.clone(), target.instance.clone())).outstanding())
         .sum();
     meters.open_clients == 0 && meters.open_streams == 0 && in_flight == 0
 }

@@ -105,7 +105,9 @@ impl AsyncRead for Wire {
             }
             match tls.read_tls(&mut Now(&mut wire.tcp, cx)) {
                 Ok(0) => return Poll::Ready(Ok(())),
-                Ok(_) => drop(tls.process_new_packets().map_err(io::Error::other)?),
+                Ok(_) => {
+                    tls.process_new_packets().map_err(io::Error::other)?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
                 Err(error) => return Poll::Ready(Err(error)),
             }

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use evenkeel_core::noun::DesyncMode;
 use evenkeel_core::routes::ProxyProtocol;
 use evenkeel_proxy::fault::Fault;
+use evenkeel_proxy::h2::mux::OUT_LIMIT;
+use evenkeel_proxy::h2::{Mux, Role};
 use evenkeel_proxy::proto::emit::{self, Forwarded, Relay};
 use evenkeel_proxy::proto::guard::{self, Tier};
 use evenkeel_proxy::proto::pp::{self, Greeting};
@@ -25,10 +27,11 @@ pub const FORWARDED: Forwarded = Forwarded {
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     ("request_head", request_head),
     ("chunked_body", chunked_body),
     ("response_head", response_head),
+    ("h2_request", h2_request),
     ("proxy_header", proxy_header),
 ];
 
@@ -107,7 +110,7 @@ pub fn chunked_body(data: &[u8]) {
         assert!(used <= data.len());
         let mut wire = Vec::new();
         content.chunks(7).for_each(|piece| emit::chunk(piece, &mut wire));
-        emit::last_chunk(&mut wire);
+        emit::last_chunk(&[], &mut wire);
         assert_eq!(body(&wire, |_| usize::MAX), Ok((content, wire.len(), true)));
     }
 }
@@ -121,6 +124,7 @@ fn body(data: &[u8], step: impl Fn(u8) -> usize) -> Result<(Vec<u8>, usize, bool
         loop {
             match reader.next(&mut rest).map_err(drop)? {
                 Piece::Data(piece) => content.extend_from_slice(piece),
+                Piece::Trailer(_) => {}
                 Piece::More => break,
                 Piece::End => return Ok((content, at + len - rest.len(), true)),
             }
@@ -128,6 +132,66 @@ fn body(data: &[u8], step: impl Fn(u8) -> usize) -> Result<(Vec<u8>, usize, bool
         at += len;
     }
     Ok((content, at, reader.is_done()))
+}
+
+/// A connection of HTTP/2: each of its streams is one request of HTTP/1 and nothing after it, in one piece or in many; what
+/// goes on to an instance reads back; and an answer can be given, or the stream is over.
+pub fn h2_request(data: &[u8]) {
+    let step = data.last().map_or(1, |byte| usize::from(byte % 50) + 1);
+    let whole = h2_streams(data, usize::MAX);
+    let split = h2_streams(data, step);
+    // A mistake later on takes the streams along that nobody has looked at.
+    for (a, b) in split.iter().zip(&whole) {
+        let len = a.len().min(b.len()).min(b"GET / HTTP/1.1\r\n".len());
+        assert_eq!(a[..len], b[..len]);
+    }
+}
+
+fn h2_streams(data: &[u8], step: usize) -> Vec<Vec<u8>> {
+    let mut mux = Mux::new(Role::Server);
+    let (mut texts, mut ids) = (Vec::new(), Vec::new());
+    for piece in data.chunks(step.min(data.len().max(1))) {
+        mux.receive(piece, 1);
+        while let Some(id) = mux.next_opened() {
+            mux.adopt(id, u64::from(id));
+            ids.push(id);
+            texts.push(Vec::new());
+        }
+        for (id, text) in ids.iter().zip(&mut texts) {
+            let mut into = [0; 100];
+            while let Some(count @ 1..) = mux.read(*id, &mut into) {
+                text.extend_from_slice(&into[..count]);
+            }
+        }
+    }
+    for (id, text) in ids.iter().zip(&texts) {
+        h2_text(text);
+        let wrote = mux.write(*id, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"ok");
+        assert!(!matches!(wrote, evenkeel_proxy::h2::mux::Wrote::NotReady) || mux.unsent() >= OUT_LIMIT);
+        mux.release(*id);
+    }
+    assert!(mux.take_out(Vec::new()).len() <= 2 * OUT_LIMIT);
+    texts
+}
+
+fn h2_text(text: &[u8]) {
+    match RequestHead::read(text, &mut Scanner::default()) {
+        // It was reset before anybody read it.
+        Parsed::More => assert!(text.is_empty(), "half a head: {}", text.escape_ascii()),
+        Parsed::Refused(Fault::BadRequest) => {
+            let line = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
+            assert!(text.starts_with(b"CONNECT ") || line >= 16_384, "{}", text.escape_ascii());
+        }
+        Parsed::Refused(_) => {}
+        Parsed::Head(head) => {
+            reads_back(text, &head);
+            let (mut reader, mut rest) = (BodyReader::new(head.framing), &text[head.len..]);
+            while !rest.is_empty() && !reader.is_done() {
+                assert!(reader.next(&mut rest).is_ok(), "a broken body: {}", text.escape_ascii());
+            }
+            assert!(rest.is_empty(), "more than a request: {}", text.escape_ascii());
+        }
+    }
 }
 
 /// The same in pieces as whole; what goes on to a client reads back with the framing it was given.

@@ -15,6 +15,8 @@ pub enum Kind {
     Http,
     /// A client of a TCP or SSL listener, with the instance it is connected to.
     Tcp,
+    /// A client's that speaks HTTP/2; its streams have rows of their own, as if each were a client of HTTP.
+    H2,
     /// An idle one to an instance, kept for the next request.
     Pool,
 }
@@ -39,7 +41,7 @@ pub enum State {
     Instance,
     /// The client has to read what was sent.
     Sending,
-    /// Bytes go both ways (TCP).
+    /// Bytes go both ways (TCP), or streams are open (HTTP/2).
     Open,
     /// The last answer was sent, and the client has yet to close.
     Closing,

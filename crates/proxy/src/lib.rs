@@ -8,6 +8,7 @@
 pub mod connections;
 mod drain;
 pub mod fault;
+pub mod h2;
 mod io;
 pub mod log;
 pub mod meter;

@@ -65,6 +65,7 @@ pub(crate) struct NodeBlock {
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
     pub(crate) open_clients: Counter,
+    pub(crate) open_streams: Counter,
     pub(crate) accepted: Counter,
     pub(crate) handshake_errors: Counter,
     latency: [Counter; LATENCY_STEPS],
@@ -265,6 +266,8 @@ pub struct NodeMeters {
     pub bytes_out: u64,
     /// Client connections open now.
     pub open_clients: u64,
+    /// Streams of HTTP/2 clients open now.
+    pub open_streams: u64,
     /// Client connections accepted.
     pub accepted: u64,
     /// Latencies by step; see [`step_end`].
@@ -298,6 +301,7 @@ impl NodeMeters {
         self.bytes_in += block.bytes_in.value();
         self.bytes_out += block.bytes_out.value();
         self.open_clients += block.open_clients.value();
+        self.open_streams += block.open_streams.value();
         self.accepted += block.accepted.value();
         for (total, count) in self.latency.iter_mut().zip(&block.latency) {
             *total += count.value();
@@ -325,6 +329,7 @@ impl NodeMeters {
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.open_clients += other.open_clients;
+        self.open_streams += other.open_streams;
         self.accepted += other.accepted;
         for (total, count) in self.latency.iter_mut().zip(&other.latency) {
             *total += count;

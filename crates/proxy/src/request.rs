@@ -62,6 +62,8 @@ pub struct Session {
     watched: bool,
     said: Option<Box<Said>>,
     carried: Carried,
+    /// It is a stream of an HTTP/2 connection.
+    multiplexed: bool,
 }
 
 /// Bytes of bodies, without their framing, of the exchange at hand or the last one.
@@ -141,6 +143,12 @@ impl Session {
     #[must_use]
     pub fn carried(&self) -> Carried {
         self.carried
+    }
+
+    /// What is spoken here is one request of an HTTP/2 connection, as text.
+    pub fn is_one_of_many(&mut self) {
+        self.last = true;
+        self.multiplexed = true;
     }
 
     /// Keeps what there is of a request that never became an exchange.
@@ -259,7 +267,8 @@ impl Session {
         self.notes.request = true;
         self.carried = Carried::default();
         if self.watched {
-            self.said = Some(Box::new(Said::of(bytes, head, front)));
+            let said = Said::of(bytes, head, front);
+            self.said = Some(Box::new(if self.multiplexed { said.over_http2() } else { said }));
         }
         let exchange = Exchange {
             up,
@@ -267,12 +276,15 @@ impl Session {
             whole: true,
             accepted: false,
             idempotent: head.is_idempotent,
+            refusable: false,
             to_head: head.is_head,
             minor: head.minor,
             persists: head.persists(),
             alone,
             body: BodyReader::new(head.framing),
             chunked: head.framing == Framing::Chunked,
+            // What `Connection` names must not cross after the body either.
+            trailers: (!head.connection.names_fields).then(Vec::new),
             deaf: false,
             attempts: 0,
             failed: None,
@@ -309,6 +321,7 @@ impl Session {
                     exchange.forget_sent();
                 }
                 Ok(Piece::Data(data)) => self.carried.up += data.len() as u64,
+                Ok(Piece::Trailer(lines)) => exchange.trailers.iter_mut().for_each(|all| all.extend_from_slice(lines)),
                 Ok(Piece::More) => return 0,
                 Ok(Piece::End) => {}
                 Err(_) => {
@@ -317,7 +330,7 @@ impl Session {
                 }
             }
             if exchange.chunked && exchange.body.is_done() && !exchange.deaf {
-                emit::last_chunk(&mut exchange.up);
+                emit::last_chunk(exchange.trailers.as_deref().unwrap_or_default(), &mut exchange.up);
             }
         }
     }
@@ -540,13 +553,14 @@ impl Session {
         };
         let ghost = head.framing == Framing::None && (exchange.to_head || head.fields.iter().any(announced));
         let reuse = head.persists() && !exchange.alone && !ghost;
-        exchange.answer = Answer::Body { reader: BodyReader::new(head.framing), framing, reuse };
+        let trailers = (!head.connection.names_fields).then(Vec::new);
+        exchange.answer = Answer::Body { reader: BodyReader::new(head.framing), framing, reuse, trailers };
     }
 
     /// Takes the answer's body from `bytes[at..]`; returns which of `bytes` are passed.
     fn feed_answer(&mut self, bytes: &[u8], at: usize, may: bool, out: &mut Vec<u8>) -> Range<usize> {
         let Some(exchange) = &mut self.exchange else { return 0..0 };
-        let Answer::Body { reader, framing, reuse } = &mut exchange.answer else { return 0..0 };
+        let Answer::Body { reader, framing, reuse, trailers } = &mut exchange.answer else { return 0..0 };
         let mut rest = &bytes[at..];
         let mut passed = 0..0;
         loop {
@@ -563,6 +577,7 @@ impl Session {
                         _ => out.extend_from_slice(data),
                     }
                 }
+                Ok(Piece::Trailer(lines)) => trailers.iter_mut().for_each(|all| all.extend_from_slice(lines)),
                 Ok(Piece::More) => return passed,
                 Ok(Piece::End) => {
                     // Bytes nobody asked for: what they belong to is unknown, so they reach no one.
@@ -580,9 +595,9 @@ impl Session {
 
     fn answer_ends(&mut self, out: &mut Vec<u8>) {
         let Some(exchange) = &mut self.exchange else { return };
-        let Answer::Body { framing, reuse, .. } = &exchange.answer else { return };
+        let Answer::Body { framing, reuse, trailers, .. } = &exchange.answer else { return };
         if *framing == Framing::Chunked {
-            emit::last_chunk(out);
+            emit::last_chunk(trailers.as_deref().unwrap_or_default(), out);
         }
         let taken = exchange.body.is_done() && exchange.sent == exchange.up.len() && !exchange.deaf;
         self.last |= !exchange.body.is_done();
@@ -614,6 +629,21 @@ impl Session {
         if let Some(exchange) = &mut self.exchange {
             exchange.attempts += u8::from(exchange.stage == Stage::Borrowing);
             self.failed(Fault::ConnectFailed, out);
+        }
+    }
+
+    /// Whoever is there can say that it never looked at a request: so any is kept until it is answered.
+    pub fn may_be_refused(&mut self) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.refusable = true;
+        }
+    }
+
+    /// The instance said that it never looked at the request (RFC 9113 §8.7).
+    pub fn not_taken(&mut self, out: &mut Vec<u8>) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.accepted &= !exchange.whole;
+            self.failed(Fault::ClosedBeforeAnswer, out);
         }
     }
 

@@ -62,6 +62,8 @@ fn listener(settings: &Settings, listener: &Listener) -> ListenerRoute {
         instance_tls: None,
         proxy_protocol: None,
         accept_proxy_from: Vec::new(),
+        http2: false,
+        instance_http: super::InstanceHttp::One,
         stickiness: None,
     }
 }

@@ -91,9 +91,35 @@ pub struct ListenerRoute {
     /// without; from everywhere else it is not understood at all.
     #[serde(default)]
     pub accept_proxy_from: Vec<AddressRange>,
+    /// Whether clients may speak HTTP/2: by ALPN where they speak HTTPS, with prior knowledge where HTTP.
+    #[serde(default)]
+    pub http2: bool,
+    /// The version of HTTP that instances are spoken to.
+    #[serde(default)]
+    pub instance_http: InstanceHttp,
     /// What makes a client come back to the same instance, where clients speak HTTP or HTTPS.
     #[serde(default)]
     pub stickiness: Option<Stickiness>,
+}
+
+impl ListenerRoute {
+    /// Whether clients may speak HTTP/2.
+    #[must_use]
+    pub fn speaks_http2(&self) -> bool {
+        self.protocol.sees_requests() && self.http2
+    }
+}
+
+/// A version of HTTP, as instances are spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InstanceHttp {
+    /// HTTP/1.1, one request at a time on a connection.
+    #[default]
+    #[serde(rename = "1")]
+    One,
+    /// HTTP/2, by prior knowledge or ALPN: many requests on a connection.
+    #[serde(rename = "2")]
+    Two,
 }
 
 /// A version of the PROXY protocol (haproxy.org, "The PROXY protocol", versions 1 and 2).

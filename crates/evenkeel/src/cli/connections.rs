@@ -96,6 +96,7 @@ fn line(row: &Connection) -> String {
     let kind = match row.kind {
         Kind::Http => "http",
         Kind::Tcp => "tcp",
+        Kind::H2 => "h2",
         Kind::Pool => "pool",
     };
     let seconds = |ms: u64| format!("{:>7}.{} s", ms / 1000, ms % 1000 / 100);

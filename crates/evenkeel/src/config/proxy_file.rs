@@ -33,6 +33,8 @@
 //! port = 8000
 //! protocol = "http"                    # or "https", "tcp", "ssl"; default http
 //! instance_port = 9000                 # default: the same as `port`
+//! http2 = false                        # with prior knowledge; default false, and true where `protocol` is "https" (ALPN)
+//! instance_http = "1.1"                # or "2"; default 1.1
 //! stickiness = { expires = 3600 }      # seconds; {} until the browser closes; or { application_cookie = "SID" }
 //! accept_proxy_from = ["10.0.0.0/8"]   # whose connections begin with a PROXY header, either version; default nobody
 //! send_proxy = "v1"                    # or "v2": sent to targets first; TCP listeners only; default nothing
@@ -190,6 +192,8 @@ struct Listener {
     accept_proxy_from: Vec<Spanned<String>>,
     send_proxy: Option<Spanned<String>>,
     stickiness: Option<Spanned<StickinessEntry>>,
+    http2: Option<Spanned<bool>>,
+    instance_http: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -414,6 +418,8 @@ fn listeners(entries: &[Listener], files: &Files<'_>, warnings: &mut Vec<String>
             proxy_protocol,
             accept_proxy_from,
             stickiness,
+            http2: versions::http2(entry.http2.as_ref(), protocol)?,
+            instance_http: versions::instance_http(entry.instance_http.as_ref(), protocol)?,
         });
     }
     Ok(listeners)
@@ -528,6 +534,7 @@ fn number(at: &Spanned<i64>, key: &str, low: i64, high: i64) -> Result<i64, Wron
 mod spans;
 mod sticky;
 mod tls;
+mod versions;
 
 #[cfg(test)]
 mod tests;

@@ -3,26 +3,23 @@
 //! Owns the order in which a [`Session`]'s wishes meet the sockets. Must never interpret a byte: the session does.
 //! Start at `pump`.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
+use super::counted::Counted;
 use super::origin::{Connecting, Origin};
-use super::shared::Shared;
 use super::slots::Slot;
 use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
 use super::worker::Worker;
-use crate::meter::NodeBlock;
 use crate::request::{Next, Session, Waits};
 
 /// Moves of one connection before others get their turn.
 const TURNS: u32 = 32;
 /// How long a connection that is closed waits for the client to see why.
-const LINGER_MS: u64 = 2000;
+pub(super) const LINGER_MS: u64 = 2000;
 /// How long a client may take for its TLS handshake, where its idle timeout is not shorter.
 pub(super) const HANDSHAKE_MS: u64 = 10_000;
 
@@ -38,57 +35,23 @@ pub(super) struct Client {
     flushed: usize,
     pub(super) origin: Option<Box<Origin>>,
     /// Places tried for this request; true for those not to be tried again in any way.
-    tried: Vec<(Rc<Place>, bool)>,
+    pub(super) tried: Vec<(Rc<Place>, bool)>,
     /// When bytes last moved, in the worker's milliseconds.
     pub(super) last: u64,
     /// When the head at hand, or lingering, began.
-    since: u64,
+    pub(super) since: u64,
     pub(super) lingering: bool,
     began: Option<Instant>,
     pub(super) tale: Tale,
-    pub(super) presence: Presence,
-}
-
-/// A client counted in, for as long as it lives.
-pub(super) struct Presence {
-    shared: Arc<Shared>,
-    index: usize,
-    meter: Arc<NodeBlock>,
-    /// When it was accepted, in the worker's milliseconds.
-    pub(super) since: u64,
-    received: Cell<u64>,
-    sent: Cell<u64>,
-}
-
-impl Presence {
-    pub(super) fn new(shared: &Arc<Shared>, index: usize, meter: &Arc<NodeBlock>, since: u64) -> Self {
-        meter.open_clients.add(1);
-        meter.accepted.add(1);
-        let (received, sent) = (Cell::new(0), Cell::new(0));
-        Self { shared: Arc::clone(shared), index, meter: Arc::clone(meter), since, received, sent }
-    }
-
-    /// So many bytes came from the client and went to it.
-    pub(super) fn carried(&self, received: u64, sent: u64) {
-        self.received.set(self.received.get() + received);
-        self.sent.set(self.sent.get() + sent);
-    }
-
-    /// Bytes from the client and to it, until now.
-    pub(super) fn moved(&self) -> (u64, u64) {
-        (self.received.get(), self.sent.get())
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.meter.open_clients.sub(1);
-        self.shared.leave(self.index);
-    }
+    /// Its first bytes, while it is open whether it speaks HTTP/2.
+    pub(super) first: Option<Vec<u8>>,
+    /// It does.
+    pub(super) turned: bool,
+    pub(super) counted: Counted,
 }
 
 impl Client {
-    pub(super) fn new(stream: Stream, peer: SocketAddr, gate: Rc<GateView>, now: u64, presence: Presence) -> Self {
+    pub(super) fn new(stream: Stream, peer: SocketAddr, gate: Rc<GateView>, now: u64, counted: Counted) -> Self {
         let lane = Rc::clone(&gate.lane.borrow());
         // A handshake, and the head that comes with its end, has an absolute deadline from the first moment on.
         let since = if stream.is_handshaking() { now } else { 0 };
@@ -107,8 +70,15 @@ impl Client {
             lingering: false,
             began: None,
             tale: Tale::default(),
-            presence,
+            first: None,
+            turned: false,
+            counted,
         }
+    }
+
+    /// Whether its first bytes could be the beginning of HTTP/2.
+    fn is_unclear(&self) -> bool {
+        self.first.as_ref().is_some_and(|first| !first.is_empty())
     }
 
     fn idle_ms(&self) -> u64 {
@@ -125,7 +95,7 @@ impl Client {
             // A handshake is the beginning of a head: what is sent slowly there gets no more time.
             None if self.stream.is_handshaking() => self.since + self.idle_ms().min(HANDSHAKE_MS),
             Some(origin) if !origin.connected => origin.since + connect_ms.min(self.idle_ms()),
-            _ if self.session.waits() == Waits::Head => self.since + self.idle_ms(),
+            _ if self.session.waits() == Waits::Head || self.is_unclear() => self.since + self.idle_ms(),
             _ => self.last + self.idle_ms(),
         }
     }
@@ -138,8 +108,14 @@ pub(super) fn millis(span: std::time::Duration) -> u64 {
 impl Worker {
     /// Drives a client as far as it goes now, and puts it back or closes it.
     pub(super) fn drive_client(&mut self, key: u64, mut client: Box<Client>) {
+        client.stream.look();
+        if let Some(origin) = client.origin.as_deref_mut() {
+            origin.stream.look();
+        }
         if self.pump(key, &mut client) {
             self.slots.put(key, Slot::Client(client));
+        } else if client.turned {
+            self.turn_client(key, *client);
         } else {
             if let Some(origin) = client.origin.take() {
                 self.discard(*origin);
@@ -184,7 +160,7 @@ impl Worker {
                     return false;
                 }
             }
-            moved |= self.send_up(c);
+            moved |= self.send_up(key, c);
             moved |= self.read_origin(c);
             moved |= self.read_client(c);
             self.count(c);
@@ -195,6 +171,9 @@ impl Worker {
             }
             // A client that is gone leaves something to be undone.
             moved |= self.deliver(c);
+            if c.turned {
+                return false;
+            }
             if !moved {
                 return true;
             }
@@ -221,10 +200,16 @@ impl Worker {
         }
         c.tale.asks(&place, lane.via(&place).port);
         let idle = if c.tried.is_empty() { self.lend(&place, lane.via(&place), key) } else { None };
-        c.origin = idle.or_else(|| self.connect(&lane, &place, key));
+        c.origin = match lane.by_http2() {
+            true => self.join(&lane, &place, key),
+            false => idle.or_else(|| self.connect(&lane, &place, key)),
+        };
         match &c.origin {
             Some(origin) => {
                 c.session.lent();
+                if lane.by_http2() {
+                    c.session.may_be_refused();
+                }
                 if !origin.connected {
                     self.arm(key, self.now + self.connect_ms);
                 }
@@ -272,7 +257,7 @@ impl Worker {
     }
 
     /// A request takes the listener's present state with it, for its whole life.
-    fn enter(&self, c: &mut Client) {
+    pub(super) fn enter(&self, c: &mut Client) {
         let lane = c.gate.lane.borrow();
         if !Rc::ptr_eq(&lane, &c.lane) {
             c.lane = Rc::clone(&lane);
@@ -284,7 +269,7 @@ impl Worker {
         }
     }
 
-    fn send_up(&mut self, c: &mut Client) -> bool {
+    fn send_up(&mut self, key: u64, c: &mut Client) -> bool {
         let Some(origin) = c.origin.as_deref_mut() else { return false };
         if !origin.connected {
             match origin.settle(&mut self.scratch) {
@@ -306,6 +291,7 @@ impl Worker {
                     c.tale.sent();
                 }
             }
+            Write::NotReady if origin.stream.crowd().is_some() => self.join_another(key, c),
             Write::NotReady => return false,
             Write::Broken => {
                 // It may have answered before it closed: reading tells.
@@ -349,6 +335,11 @@ impl Worker {
             Read::End => !origin.stream.broken,
             Read::Broken => false,
         };
+        if origin.stream.was_refused() {
+            c.tried.push((Rc::clone(&origin.place), true));
+            c.session.not_taken(&mut self.out);
+            return true;
+        }
         c.lane.meter.resets.add(1);
         origin.place.meter.resets.add(1);
         if c.session.origin_closed(orderly, &mut self.out) {
@@ -367,10 +358,11 @@ impl Worker {
         }
         let shaking = c.stream.is_handshaking();
         match c.stream.read(&mut self.scratch) {
+            Read::Bytes(count) if c.first.is_some() => self.hear_first(c, count),
             Read::Bytes(count) => {
                 c.last = self.now;
                 c.lane.meter.bytes_in.add(count as u64);
-                c.presence.carried(count as u64, 0);
+                c.counted.carried(count as u64, 0);
                 if !c.session.is_busy() {
                     self.enter(c);
                 }
@@ -398,7 +390,7 @@ impl Worker {
     }
 
     /// A head has an absolute deadline, from its first byte on.
-    fn note_head(&mut self, c: &mut Client) {
+    pub(super) fn note_head(&mut self, c: &mut Client) {
         if c.session.waits() != Waits::Head {
             c.since = 0;
         } else if c.since == 0 {
@@ -435,7 +427,7 @@ impl Worker {
         }
         c.last = self.now;
         c.lane.meter.bytes_out.add(took as u64);
-        c.presence.carried(0, took as u64);
+        c.counted.carried(0, took as u64);
         let said = took.min(self.out.len());
         c.pending.extend_from_slice(&self.out[said..]);
         c.pending.extend_from_slice(&self.scratch[passed][took - said..]);
@@ -452,7 +444,7 @@ impl Worker {
                 c.flushed += count;
                 c.last = self.now;
                 c.lane.meter.bytes_out.add(count as u64);
-                c.presence.carried(0, count as u64);
+                c.counted.carried(0, count as u64);
                 if c.flushed == c.pending.len() {
                     c.pending = Vec::new();
                     c.flushed = 0;
@@ -476,7 +468,7 @@ impl Worker {
         if c.stream.broken || c.stream.is_handshaking() {
             return false;
         }
-        if c.session.is_drained() && !c.stream.readable {
+        if c.stream.is_strand() || (c.session.is_drained() && !c.stream.readable) {
             c.stream.part();
             return false;
         }

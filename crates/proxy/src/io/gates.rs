@@ -12,12 +12,13 @@ use evenkeel_core::routes::Phase;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 
-use super::client::{Presence, millis};
+use super::client::millis;
+use super::counted::Presence;
 use super::greet::{self, Greeter};
 use super::listen::{self, Accepted, Bound};
 use super::shared::Arrival;
 use super::slots::Slot;
-use super::stream::{INTEREST, Stream};
+use super::stream::Stream;
 use super::view::{GateView, Turnover};
 use super::worker::Worker;
 
@@ -79,7 +80,7 @@ impl Worker {
         let presence = Presence::new(&self.shared, self.index, &lane.meter, self.now);
         let stream = Stream::plain(socket);
         let key = self.slots.add(Slot::Busy);
-        if epoll::add(&self.epoll, stream.fd(), EventData::new_u64(key), INTEREST).is_err() {
+        if self.watch(&stream, key).is_err() {
             self.slots.remove(key);
             return;
         }
@@ -151,6 +152,9 @@ impl Worker {
             if matches!(self.slots.slot(key), Some(Slot::Greeter(_))) {
                 self.slots.remove(key);
             }
+        }
+        for key in self.slots.keys(|slot| matches!(slot, Slot::Bundle(bundle) if bundle.is_left())) {
+            self.leave(key);
         }
         for key in self.slots.keys(|slot| matches!(slot, Slot::Client(client) if !client.gate.open.get())) {
             // A request that has arrived already is answered: closing on it would lose it.

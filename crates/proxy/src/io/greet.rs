@@ -12,7 +12,8 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::RecvFlags;
 use rustls::server::UnbufferedServerConnection;
 
-use super::client::{Client, HANDSHAKE_MS, Presence, millis};
+use super::client::{Client, HANDSHAKE_MS, millis};
+use super::counted::{Counted, Presence};
 use super::pipe::Tunnel;
 use super::slots::Slot;
 use super::stream::{Read, Stream};
@@ -52,7 +53,7 @@ impl Worker {
             return self.slots.put(key, Slot::Greeter(greeter));
         }
         let seen = &mut self.scratch[..V2_LIMIT];
-        let fd = greeter.stream.fd();
+        let Some(fd) = greeter.stream.fd() else { return self.dismiss(key, &greeter, Fault::ClientGone) };
         let count = match retry_on_intr(|| rustix::net::recv(fd, &mut *seen, RecvFlags::PEEK)) {
             Ok((_, count)) if count > 0 => count,
             Err(Errno::AGAIN) => {
@@ -107,7 +108,8 @@ impl Worker {
         }
         self.arm(key, self.now + patience);
         if lane.sees_requests() {
-            let mut client = Client::new(stream, ends.source, Rc::clone(gate), self.now, presence);
+            let mut client = Client::new(stream, ends.source, Rc::clone(gate), self.now, Counted::Connection(presence));
+            client.first = lane.listener.speaks_http2().then(Vec::new);
             if self.teller.is_some() {
                 client.session.watch();
             }

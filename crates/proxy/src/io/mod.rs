@@ -4,8 +4,10 @@
 //! in [`crate::request`] and [`crate::tunnel`] do. Read `worker.rs` first.
 
 mod client;
+mod counted;
 mod gates;
 mod greet;
+mod h2;
 pub(crate) mod listen;
 mod origin;
 mod pipe;
@@ -16,6 +18,8 @@ mod stream;
 pub(crate) mod table;
 mod tell;
 mod tls;
+mod tongue;
+mod trunk;
 mod view;
 mod worker;
 

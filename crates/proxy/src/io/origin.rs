@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
 use super::slots::Slot;
-use super::stream::{INTEREST, Stream};
+use super::stream::Stream;
 use super::tls::Shaking;
 use super::view::{Lane, Place, Via};
 use super::worker::Worker;
@@ -60,6 +60,22 @@ pub(super) enum Connecting {
 }
 
 impl Origin {
+    /// A stream of a connection that may have to be made yet.
+    pub(super) fn of_strand(key: u64, stream: Stream, place: &Rc<Place>, via: Via, (reused, now): (bool, u64)) -> Self {
+        Self {
+            key,
+            stream,
+            place: Rc::clone(place),
+            via,
+            reached: true,
+            connected: false,
+            reused,
+            since: now,
+            idle_ms: 0,
+            engaged: Some(Engaged::on(&place.state)),
+        }
+    }
+
     /// Takes note of an event.
     pub(super) fn mark(&mut self, flags: EventFlags) {
         self.stream.mark(flags);
@@ -84,7 +100,9 @@ impl Origin {
             Shaking::Failed => Connecting::Failed,
             Shaking::Done => {
                 self.connected = true;
-                self.place.meter.connects.add(1);
+                if !self.stream.is_strand() {
+                    self.place.meter.connects.add(1);
+                }
                 Connecting::Made
             }
         }
@@ -110,8 +128,30 @@ impl Worker {
     pub(super) fn connect(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64) -> Option<Box<Origin>> {
         place.meter.requests.add(1);
         let via = lane.via(place);
+        let key = self.slots.add(Slot::Lent(owner));
+        let Some(stream) = self.reach_out(lane, place, via, key) else {
+            self.slots.remove(key);
+            return None;
+        };
+        Some(Box::new(Origin {
+            key,
+            stream,
+            place: Rc::clone(place),
+            via,
+            reached: false,
+            connected: false,
+            reused: false,
+            since: self.now,
+            idle_ms: 0,
+            engaged: Some(Engaged::on(&place.state)),
+        }))
+    }
+
+    /// Begins a connection to that place for that key. `None` when it failed at once; then it is counted, and the place
+    /// suspect.
+    pub(super) fn reach_out(&mut self, lane: &Lane, place: &Place, via: Via, key: u64) -> Option<Stream> {
         let session = match &lane.back {
-            Some(back) => match back.session(place.address) {
+            Some(back) => match back.session(place.address, lane.by_http2()) {
                 Ok(session) => Some(session),
                 Err(_) => {
                     // Ours: no randomness, or an address that no certificate could have.
@@ -121,26 +161,13 @@ impl Worker {
             },
             None => None,
         };
-        let key = self.slots.add(Slot::Lent(owner));
         let begun = Stream::connect(SocketAddr::new(place.address, via.port), session).and_then(|stream| {
-            epoll::add(&self.epoll, stream.fd(), EventData::new_u64(key), INTEREST)?;
+            self.watch(&stream, key)?;
             Ok(stream)
         });
         match begun {
-            Ok(stream) => Some(Box::new(Origin {
-                key,
-                stream,
-                place: Rc::clone(place),
-                via,
-                reached: false,
-                connected: false,
-                reused: false,
-                since: self.now,
-                idle_ms: 0,
-                engaged: Some(Engaged::on(&place.state)),
-            })),
+            Ok(stream) => Some(stream),
             Err(error) => {
-                self.slots.remove(key);
                 place.meter.connect_errors.add(1);
                 let ours = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL, Errno::NOSPC];
                 if !ours.contains(&error) {
@@ -154,7 +181,7 @@ impl Worker {
     /// Puts a connection back for the next request, where it may still be used; closes it otherwise.
     pub(super) fn shelve(&mut self, mut origin: Box<Origin>, idle_ms: u64) {
         origin.engaged = None;
-        // Bytes nobody asked for, or the end: such a connection must not meet another request.
+        // Bytes nobody asked for, or the end, or a stream, whose one request is over: such a connection must not meet another request.
         if !origin.stream.is_silent() || !origin.stream.is_flushed() || !origin.place.shelve(origin.via, origin.key) {
             origin.stream.part();
             return self.discard(*origin);
@@ -178,6 +205,8 @@ impl Worker {
         {
             origin.stream.part();
             origin.place.unshelve(origin.via, key);
+        } else if matches!(self.slots.slot(key), Some(Slot::Bundle(_))) {
+            self.leave(key);
         }
     }
 }

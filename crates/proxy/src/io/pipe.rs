@@ -5,7 +5,8 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::client::{HANDSHAKE_MS, Presence, millis};
+use super::client::{HANDSHAKE_MS, millis};
+use super::counted::Presence;
 use super::origin::{Connecting, Origin};
 use super::slots::Slot;
 use super::stream::{Read, Stream, Write};
@@ -162,7 +163,7 @@ impl Worker {
                 })?;
             t.lane.meter.bytes_in.add(read);
             t.lane.meter.bytes_out.add(written);
-            t.presence.carried(read, written);
+            t.presence.carried.add(read, written);
             t.tale.carried(read, written);
             if t.up.is_closed() && t.down.is_closed() && t.client.is_flushed() && origin.stream.is_flushed() {
                 return Ok(false);

@@ -10,6 +10,7 @@ use slab::Slab;
 
 use super::client::Client;
 use super::greet::Greeter;
+use super::h2::Bundle;
 use super::listen::Bound;
 use super::origin::Origin;
 use super::pipe::Tunnel;
@@ -24,6 +25,8 @@ pub(super) enum Slot {
     Greeter(Box<Greeter>),
     Client(Box<Client>),
     Tunnel(Box<Tunnel>),
+    /// An HTTP/2 connection, to a client or an instance.
+    Bundle(Box<Bundle>),
     /// A connection to an instance that waits for its next request.
     Idle(Box<Origin>),
     /// A connection to an instance that the named client or tunnel holds.

@@ -17,6 +17,7 @@ use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 
 use super::tls::{Shaking, Tls};
+use super::trunk::Strand;
 use crate::log::record::Secured;
 
 /// What every connection is registered for, once.
@@ -27,6 +28,8 @@ pub(super) const INTEREST: EventFlags =
 enum Transport {
     Plain(OwnedFd),
     Tls(Box<Tls>),
+    /// A stream of an HTTP/2 connection, which speaks HTTP/1 text here.
+    Strand(Box<Strand>),
 }
 
 /// A connection and its readiness.
@@ -69,9 +72,51 @@ impl Stream {
     pub(super) fn secured(self, session: UnbufferedServerConnection) -> Self {
         let transport = match self.transport {
             Transport::Plain(fd) => Transport::Tls(Box::new(Tls::server(fd, session))),
-            secure @ Transport::Tls(_) => secure,
+            other => other,
         };
         Self { transport, ..self }
+    }
+
+    /// A stream of an HTTP/2 connection.
+    pub(super) fn strand(strand: Strand) -> Self {
+        Self::over(Transport::Strand(Box::new(strand)))
+    }
+
+    /// Whether it is a stream of an HTTP/2 connection, which carries one request.
+    pub(super) fn is_strand(&self) -> bool {
+        matches!(self.transport, Transport::Strand(_))
+    }
+
+    /// Whether it speaks TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        matches!(self.transport, Transport::Tls(_))
+    }
+
+    /// Whether the peer said that it never looked at the request.
+    pub(super) fn was_refused(&self) -> bool {
+        matches!(&self.transport, Transport::Strand(strand) if strand.was_refused())
+    }
+
+    /// Where the connection had no room for a stream that was to be opened: how many its peer allows, and how often that
+    /// happened before.
+    pub(super) fn crowd(&self) -> Option<(usize, u8)> {
+        let Transport::Strand(strand) = &self.transport else { return None };
+        strand.crowd().map(|allowed| (allowed, strand.hops))
+    }
+
+    /// Looks what a stream of an HTTP/2 connection can do now: no event tells.
+    pub(super) fn look(&mut self) {
+        if let Transport::Strand(strand) = &self.transport {
+            (self.readable, self.writable, self.broken) = strand.look();
+        }
+    }
+
+    /// What both sides have agreed to speak inside TLS.
+    pub(super) fn spoken(&self) -> Option<&[u8]> {
+        match &self.transport {
+            Transport::Tls(tls) => tls.spoken(),
+            _ => None,
+        }
     }
 
     fn over(transport: Transport) -> Self {
@@ -98,13 +143,15 @@ impl Stream {
 
     /// Whether a connection that was begun is made; asked when an event came.
     pub(super) fn connected(&self) -> Result<(), Errno> {
-        sockopt::socket_error(self.fd())?
+        self.fd().map_or(Ok(Ok(())), sockopt::socket_error)?
     }
 
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+    /// The socket, where it has one of its own.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.transport {
-            Transport::Plain(fd) => fd.as_fd(),
-            Transport::Tls(tls) => tls.fd.as_fd(),
+            Transport::Plain(fd) => Some(fd.as_fd()),
+            Transport::Tls(tls) => Some(tls.fd.as_fd()),
+            Transport::Strand(_) => None,
         }
     }
 
@@ -112,6 +159,7 @@ impl Stream {
     pub(super) fn shake(&mut self, scratch: &mut [u8]) -> Shaking {
         match &mut self.transport {
             Transport::Plain(_) => Shaking::Done,
+            Transport::Strand(strand) => strand.shake(),
             Transport::Tls(tls) => {
                 let shaking = tls.shake(scratch, self.ended, &mut self.readable);
                 self.writable &= tls.is_flushed();
@@ -128,7 +176,7 @@ impl Stream {
     /// Whether the kernel has taken everything that was written.
     pub(super) fn is_flushed(&self) -> bool {
         match &self.transport {
-            Transport::Plain(_) => true,
+            Transport::Plain(_) | Transport::Strand(_) => true,
             Transport::Tls(tls) => tls.is_flushed(),
         }
     }
@@ -138,6 +186,7 @@ impl Stream {
         match &self.transport {
             Transport::Plain(_) => None,
             Transport::Tls(tls) => tls.agreed(),
+            Transport::Strand(strand) => strand.agreed(),
         }
     }
 
@@ -170,6 +219,11 @@ impl Stream {
                 self.writable &= tls.is_flushed();
                 return read;
             }
+            Transport::Strand(strand) => {
+                let read = strand.read(into);
+                self.readable = matches!(read, Read::Bytes(count) if count == room);
+                return read;
+            }
         };
         match got {
             Ok(0) => {
@@ -194,6 +248,7 @@ impl Stream {
     /// Writes what is taken at once.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Write {
         let took = match &mut self.transport {
+            Transport::Strand(_) => return self.write_both(bytes, &[], false),
             Transport::Plain(fd) => retry_on_intr(|| rustix::net::send(&*fd, bytes, SendFlags::NOSIGNAL)),
             Transport::Tls(tls) => {
                 let wrote = tls.write(bytes, &[]);
@@ -212,6 +267,11 @@ impl Stream {
             Transport::Tls(tls) => {
                 let wrote = tls.write(head, tail);
                 self.writable = tls.is_flushed() && !matches!(wrote, Write::Broken);
+                return wrote;
+            }
+            Transport::Strand(strand) => {
+                let wrote = strand.write(head, tail);
+                self.writable = matches!(wrote, Write::Took(count) if count == head.len() + tail.len());
                 return wrote;
             }
             Transport::Plain(fd) if head.is_empty() || tail.is_empty() => {
@@ -251,6 +311,8 @@ impl Stream {
         match &mut self.transport {
             Transport::Plain(_) => matches!(self.read(&mut [0]), Read::NotReady),
             Transport::Tls(tls) => tls.is_silent(&mut self.readable),
+            // It is over with its request.
+            Transport::Strand(_) => false,
         }
     }
 
@@ -260,6 +322,7 @@ impl Stream {
             // A connection that is gone already needs no telling.
             Transport::Plain(fd) => drop(rustix::net::shutdown(&*fd, Shutdown::Write)),
             Transport::Tls(tls) => tls.finish(),
+            Transport::Strand(_) => {}
         }
     }
 
@@ -272,6 +335,10 @@ impl Stream {
 
     /// Makes closing a reset, so that the peer cannot take what it got for everything.
     pub(super) fn abort(&self) {
-        let _ = sockopt::set_socket_linger(self.fd(), Some(Duration::ZERO));
+        match (&self.transport, self.fd()) {
+            (Transport::Strand(strand), _) => strand.abort(),
+            (_, Some(fd)) => drop(sockopt::set_socket_linger(fd, Some(Duration::ZERO))),
+            _ => {}
+        }
     }
 }

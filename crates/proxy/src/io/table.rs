@@ -6,7 +6,9 @@
 use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
-use super::client::{Client, Presence};
+use super::client::Client;
+use super::counted::Carried;
+use super::h2::Bundle;
 use super::origin::Origin;
 use super::pipe::Tunnel;
 use super::slots::Slot;
@@ -35,8 +37,9 @@ impl Worker {
     }
 
     fn connections(&self, limit: usize) -> Connections {
-        let is_one =
-            |slot: &&Slot| matches!(slot, Slot::Client(_) | Slot::Tunnel(_) | Slot::Greeter(_) | Slot::Idle(_));
+        let is_one = |slot: &&Slot| {
+            matches!(slot, Slot::Client(_) | Slot::Tunnel(_) | Slot::Greeter(_) | Slot::Bundle(_) | Slot::Idle(_))
+        };
         let total = self.slots.iter().filter(is_one).count();
         let step = total.div_ceil(limit.max(1)).max(1);
         let rows = self.slots.iter().filter(is_one).step_by(step).filter_map(|slot| self.row(slot));
@@ -45,13 +48,14 @@ impl Worker {
 
     fn row(&self, slot: &Slot) -> Option<Connection> {
         match slot {
-            Slot::Client(client) => Some(self.client_row(client)),
+            Slot::Client(client) => self.client_row(client),
             Slot::Tunnel(tunnel) => Some(self.tunnel_row(tunnel)),
             Slot::Greeter(greeter) => {
                 let lane = greeter.gate.lane.borrow();
-                let row = self.of(&lane, greeter.peer, &greeter.presence);
+                let row = self.of(&lane, greeter.peer, &greeter.presence.carried);
                 Some(Connection { state: State::Greeting, ..row })
             }
+            Slot::Bundle(bundle) => self.bundle_row(bundle),
             Slot::Idle(origin) => Some(Connection {
                 worker: self.index,
                 kind: Kind::Pool,
@@ -69,7 +73,7 @@ impl Worker {
         }
     }
 
-    fn client_row(&self, c: &Client) -> Connection {
+    fn client_row(&self, c: &Client) -> Option<Connection> {
         let state = if c.lingering {
             State::Closing
         } else if c.stream.is_handshaking() {
@@ -86,8 +90,13 @@ impl Worker {
                 Waits::Instance => State::Instance,
             }
         };
-        let row = self.of(&c.lane, c.peer, &c.presence);
-        Connection { state, instance: called(c.origin.as_deref()), idle_ms: self.now.saturating_sub(c.last), ..row }
+        let row = self.of(&c.lane, c.peer, c.counted.record()?);
+        Some(Connection {
+            state,
+            instance: called(c.origin.as_deref()),
+            idle_ms: self.now.saturating_sub(c.last),
+            ..row
+        })
     }
 
     fn tunnel_row(&self, t: &Tunnel) -> Connection {
@@ -96,14 +105,26 @@ impl Worker {
             Some(origin) if origin.connected => State::Open,
             _ => State::Connecting,
         };
-        let row = self.of(&t.lane, t.ends.source, &t.presence);
+        let row = self.of(&t.lane, t.ends.source, &t.presence.carried);
         Connection { state, instance: called(t.origin.as_deref()), idle_ms: self.now.saturating_sub(t.last), ..row }
     }
 
+    /// A connection that speaks HTTP/2 beside its streams, which have rows of their own; those to instances have none.
+    fn bundle_row(&self, b: &Bundle) -> Option<Connection> {
+        let (client, lane, carried, streams) = b.seen()?;
+        let state = match () {
+            () if b.lingering => State::Closing,
+            () if streams > 0 => State::Open,
+            () => State::Idle,
+        };
+        let row = self.of(&lane, client, carried);
+        Some(Connection { kind: Kind::H2, state, idle_ms: self.now.saturating_sub(b.last), ..row })
+    }
+
     /// What is the same of all clients.
-    fn of(&self, lane: &Lane, client: SocketAddr, presence: &Presence) -> Connection {
-        let age_ms = self.now.saturating_sub(presence.since);
-        let (received, sent) = presence.moved();
+    fn of(&self, lane: &Lane, client: SocketAddr, carried: &Carried) -> Connection {
+        let age_ms = self.now.saturating_sub(carried.since);
+        let (received, sent) = carried.moved();
         Connection {
             worker: self.index,
             kind: if lane.sees_requests() { Kind::Http } else { Kind::Tcp },

@@ -180,6 +180,14 @@ impl Tls {
         Some(Secured { cipher: cipher(suite), protocol: protocol(state.protocol_version()?) })
     }
 
+    /// What both sides have agreed to speak (ALPN), once the handshake is complete.
+    pub(super) fn spoken(&self) -> Option<&[u8]> {
+        match &self.side {
+            Side::Server(session) => session.state().alpn_protocol(),
+            Side::Client(session) => session.state().alpn_protocol(),
+        }
+    }
+
     /// Whether the socket has taken everything that was written.
     pub(super) fn is_flushed(&self) -> bool {
         self.unsent.is_empty()

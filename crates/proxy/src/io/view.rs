@@ -14,10 +14,12 @@ use evenkeel_core::balance::{self, Candidate, Rota, Rule, Scope, Standing};
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{LoadBalancerName, ZoneName};
 use evenkeel_core::noun::{DesyncMode, Protocol};
-use evenkeel_core::routes::{ListenerRoute, Node, Phase, Target};
+use evenkeel_core::routes::{InstanceHttp, ListenerRoute, Node, Phase, Target};
 
 use super::listen::Bound;
 use super::shared::{Gate, Plan, PlannedBalancer, Shared};
+use super::trunk::Trunk;
+use crate::h2::mux::STREAM_LIMIT;
 use crate::log::Side;
 use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
 use crate::proto::emit::Forwarded;
@@ -40,6 +42,10 @@ pub(super) struct Place {
     /// Not in Routes any more.
     pub(super) gone: Cell<bool>,
     shelves: RefCell<BTreeMap<Via, Shelf>>,
+    /// Connections that many requests share.
+    trunks: RefCell<Vec<(Via, Rc<Trunk>)>>,
+    /// Streams that it allows on a connection, as far as is known.
+    pub(super) streams: Cell<usize>,
 }
 
 /// How a place is reached: only connections that are reached the same way may stand for each other.
@@ -48,6 +54,8 @@ pub(super) struct Via {
     pub(super) port: u16,
     /// The number of the TLS settings; 0 for none.
     tls: u64,
+    /// In HTTP/2.
+    http2: bool,
 }
 
 impl Place {
@@ -74,8 +82,27 @@ impl Place {
         }
     }
 
+    /// A shared connection that has room for one more request.
+    pub(super) fn trunk(&self, via: Via) -> Option<Rc<Trunk>> {
+        let trunks = self.trunks.borrow();
+        trunks.iter().find(|(at, trunk)| *at == via && trunk.has_room()).map(|(_, trunk)| Rc::clone(trunk))
+    }
+
+    /// One more shared connection.
+    pub(super) fn tie(&self, via: Via, trunk: &Rc<Trunk>) {
+        self.trunks.borrow_mut().push((via, Rc::clone(trunk)));
+    }
+
+    /// One less.
+    pub(super) fn untie(&self, key: u64) {
+        self.trunks.borrow_mut().retain(|(_, trunk)| trunk.key() != key);
+    }
+
     fn clear(&self) -> Vec<u64> {
-        std::mem::take(&mut *self.shelves.borrow_mut()).into_values().flat_map(|mut shelf| shelf.clear()).collect()
+        let shelves = std::mem::take(&mut *self.shelves.borrow_mut());
+        let mut keys: Vec<u64> = shelves.into_values().flat_map(|mut shelf| shelf.clear()).collect();
+        keys.extend(self.trunks.take().iter().map(|(_, trunk)| trunk.key()));
+        keys
     }
 
     /// Marks it suspect and asks for a check, once until it is trusted again.
@@ -177,7 +204,12 @@ impl Lane {
     /// How that instance is reached.
     pub(super) fn via(&self, place: &Place) -> Via {
         let port = place.port.unwrap_or(self.listener.instance_port.number());
-        Via { port, tls: self.back.as_ref().map_or(0, |back| back.number) }
+        Via { port, tls: self.back.as_ref().map_or(0, |back| back.number), http2: self.by_http2() }
+    }
+
+    /// Whether instances are spoken to in HTTP/2.
+    pub(super) fn by_http2(&self) -> bool {
+        self.listener.instance_http == InstanceHttp::Two && self.sees_requests()
     }
 
     /// Chooses an instance that `passed` does not name.
@@ -344,6 +376,8 @@ fn rebuild(
                     phase: Cell::new(target.phase),
                     gone: Cell::new(false),
                     shelves: RefCell::default(),
+                    trunks: RefCell::default(),
+                    streams: Cell::new(STREAM_LIMIT),
                 })
             }
         };

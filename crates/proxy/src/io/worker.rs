@@ -20,10 +20,13 @@ use evenkeel_core::balance::Candidate;
 use evenkeel_core::time::Timestamp;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use rustix::io::Errno;
 
 use super::client::millis;
 use super::shared::{Arrival, Post, Shared};
 use super::slots::{Slot, Slots};
+use super::stream::{INTEREST, Stream};
+use super::trunk::Bells;
 use super::view::{Place, View};
 use crate::drain::{self, Cuts};
 use crate::fault::Fault;
@@ -34,6 +37,8 @@ use crate::wheel::Wheel;
 /// Bytes read at once; every connection of a worker reads into the same ones.
 const SCRATCH: usize = 64 * 1024;
 const WAKE: u64 = u64::MAX;
+/// How often bells are answered before the loop looks at its sockets again.
+const BELLS: usize = 16;
 
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
@@ -52,6 +57,8 @@ pub(super) struct Worker {
     pub(super) seats: Vec<Candidate>,
     /// Connections that had more to do than their turn allowed.
     pub(super) again: Vec<u64>,
+    /// Streams of HTTP/2 connections, and those connections, that have news for each other.
+    pub(super) bells: Rc<Bells>,
     due: Vec<(u64, u64)>,
     started: Instant,
     /// Milliseconds since the worker started, as of this turn of the loop.
@@ -106,6 +113,7 @@ impl Blueprint {
             passed: 0..0,
             seats: Vec::new(),
             again: Vec::new(),
+            bells: Rc::default(),
             due: Vec::new(),
             started: Instant::now(),
             now: 1,
@@ -152,7 +160,27 @@ impl Worker {
             for key in std::mem::take(&mut self.again) {
                 self.contain(|worker| worker.touch(key));
             }
+            self.answer_bells();
         }
+    }
+
+    /// Drives those that have news for each other, until there is no more; what makes news without end waits its turn.
+    fn answer_bells(&mut self) {
+        for _ in 0..BELLS {
+            let rung = self.bells.take();
+            if rung.is_empty() {
+                return;
+            }
+            for key in rung {
+                self.contain(|worker| worker.touch(key));
+            }
+        }
+        self.again.append(&mut self.bells.take());
+    }
+
+    /// Registers a connection, once and for all that can happen to it.
+    pub(super) fn watch(&self, stream: &Stream, key: u64) -> Result<(), Errno> {
+        stream.fd().map_or(Ok(()), |fd| epoll::add(&self.epoll, fd, EventData::new_u64(key), INTEREST))
     }
 
     /// Runs one step; a panic in it costs the connection it was about, and is counted.
@@ -198,6 +226,10 @@ impl Worker {
                 tunnel.client.mark(flags);
                 self.touch(key);
             }
+            Some(Slot::Bundle(bundle)) => {
+                bundle.stream.mark(flags);
+                self.touch(key);
+            }
             Some(Slot::Idle(_)) => {
                 // Nothing was asked, so whatever it says is not for anyone.
                 if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
@@ -225,6 +257,7 @@ impl Worker {
             Some(Slot::Client(client)) => self.drive_client(key, client),
             Some(Slot::Greeter(greeter)) => self.greet(key, greeter),
             Some(Slot::Tunnel(tunnel)) => self.drive_tunnel(key, tunnel),
+            Some(Slot::Bundle(bundle)) => self.drive_bundle(key, bundle),
             Some(other) => self.slots.put(key, other),
             None => {}
         }
@@ -277,6 +310,10 @@ impl Worker {
         }
         for key in self.slots.keys(|slot| matches!(slot, Slot::Client(_) | Slot::Tunnel(_))) {
             self.contain(|worker| worker.cut(key));
+        }
+        self.answer_bells();
+        for key in self.slots.keys(|slot| matches!(slot, Slot::Bundle(_))) {
+            self.contain(|worker| worker.leave(key));
         }
         true
     }
@@ -335,6 +372,7 @@ impl Worker {
             Some(Slot::Client(client)) => client.deadline(connect_ms),
             Some(Slot::Tunnel(tunnel)) => tunnel.deadline(connect_ms),
             Some(Slot::Greeter(greeter)) => greeter.until,
+            Some(Slot::Bundle(bundle)) => bundle.deadline(connect_ms),
             Some(Slot::Idle(origin)) => origin.since + origin.idle_ms,
             _ => return,
         };
@@ -351,6 +389,10 @@ impl Worker {
                 self.tunnel_late(key, tunnel);
             }
             Some(Slot::Greeter(greeter)) => self.dismiss(key, &greeter, Fault::RequestTimeout),
+            Some(Slot::Bundle(bundle)) => {
+                self.arm(key, self.now + 1000);
+                self.bundle_late(key, bundle);
+            }
             Some(other) => {
                 self.slots.put(key, other);
                 self.close_idle(key);

@@ -61,6 +61,15 @@ impl Said {
         Self { bytes: all, agent_at, trace_at, span }
     }
 
+    /// The same, where the client spoke HTTP/2.
+    #[must_use]
+    pub fn over_http2(mut self) -> Self {
+        if let Some(digits) = self.agent_at.checked_sub(3).and_then(|at| self.bytes.get_mut(at..self.agent_at)) {
+            digits.copy_from_slice(b"2.0");
+        }
+        self
+    }
+
     /// Of a request that was not understood: its first line, as far as it came. `None` when there is none.
     #[must_use]
     pub fn unclear(bytes: &[u8]) -> Option<Self> {

@@ -1,7 +1,7 @@
 //! A body, piece by piece.
 //!
-//! Owns where it ends. Must never hold bytes: it says which of those given are data. Chunk extensions and trailers are
-//! checked and dropped. Source: RFC 9112 §6, §7.1.
+//! Owns where it ends. Must never hold bytes: it says which of those given are data, and which are trailers. Chunk
+//! extensions are checked and dropped. Source: RFC 9112 §6, §7.1.
 
 use super::scan::is_token_byte;
 
@@ -28,6 +28,8 @@ pub enum Framing {
 pub enum Piece<'a> {
     /// Data of the body, never empty.
     Data(&'a [u8]),
+    /// Part of the trailers, lines with their ends; never empty. [`super::trailers`] says which may cross.
+    Trailer(&'a [u8]),
     /// All bytes are taken and the body goes on.
     More,
     /// The body is complete; what follows is not part of it.
@@ -117,6 +119,15 @@ impl BodyReader {
                     }
                     return Ok(Piece::Data(data));
                 }
+                State::TrailerStart { .. }
+                | State::TrailerName { .. }
+                | State::TrailerValue { .. }
+                | State::TrailerLf { .. } => {
+                    let lines = self.trailers(input)?;
+                    if !lines.is_empty() {
+                        return Ok(Piece::Trailer(lines));
+                    }
+                }
                 _ => {
                     let byte = input[0];
                     *input = &input[1..];
@@ -124,6 +135,22 @@ impl BodyReader {
                 }
             }
         }
+    }
+}
+
+impl BodyReader {
+    /// Takes what is there of the trailers, and the byte that shows their end.
+    fn trailers<'a>(&mut self, input: &mut &'a [u8]) -> Result<&'a [u8], BadChunk> {
+        let all = *input;
+        for (at, byte) in all.iter().enumerate() {
+            self.state = self.state.step(*byte)?;
+            if matches!(self.state, State::EndLf) {
+                *input = &all[at + 1..];
+                return Ok(&all[..at]);
+            }
+        }
+        *input = &[];
+        Ok(all)
     }
 }
 
@@ -206,6 +233,7 @@ mod tests {
             loop {
                 match reader.next(&mut rest)? {
                     Piece::Data(piece) => data.extend_from_slice(piece),
+                    Piece::Trailer(lines) => assert!(!lines.is_empty()),
                     Piece::More => break,
                     Piece::End => return Ok((data, used + chunk.len() - rest.len(), true)),
                 }
@@ -295,7 +323,7 @@ mod tests {
         fn emitted_chunks_read_back(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..6), step in 1usize..50) {
             let mut wire = Vec::new();
             pieces.iter().for_each(|piece| super::super::emit::chunk(piece, &mut wire));
-            super::super::emit::last_chunk(&mut wire);
+            super::super::emit::last_chunk(&[], &mut wire);
             let read = read(Framing::Chunked, &wire, step);
             prop_assert_eq!(read, Ok((pieces.concat(), wire.len(), true)));
         }

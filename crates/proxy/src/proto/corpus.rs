@@ -36,7 +36,7 @@ fn forward(wire: &[u8], step: usize) -> Result<Vec<u8>, u16> {
             Parsed::More => {}
         }
     };
-    let mut out = Vec::new();
+    let (mut out, mut trailers) = (Vec::new(), Vec::new());
     emit::request(wire, &head, &FORWARDED, &mut out);
     let mut body = BodyReader::new(head.framing);
     for piece in wire[head.len..].chunks(step) {
@@ -45,6 +45,7 @@ fn forward(wire: &[u8], step: usize) -> Result<Vec<u8>, u16> {
             match body.next(&mut rest).map_err(|_| 400u16)? {
                 Piece::Data(data) if head.framing == Framing::Chunked => emit::chunk(data, &mut out),
                 Piece::Data(data) => out.extend_from_slice(data),
+                Piece::Trailer(lines) => trailers.extend_from_slice(lines),
                 Piece::More | Piece::End => break,
             }
         }
@@ -53,7 +54,7 @@ fn forward(wire: &[u8], step: usize) -> Result<Vec<u8>, u16> {
         return Err(0);
     }
     if head.framing == Framing::Chunked {
-        emit::last_chunk(&mut out);
+        emit::last_chunk(&trailers, &mut out);
     }
     Ok(out)
 }
@@ -280,7 +281,7 @@ fn hop_by_hop_and_forwarded() {
             "Connection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nTE: trailers\r\nTrailer: a\r\nX: y\r\n",
         ),
         "GET /",
-        "Host: a\r\nX: y\r\n",
+        "Host: a\r\nTrailer: a\r\nX: y\r\n",
         "\r\n",
     );
     pass(

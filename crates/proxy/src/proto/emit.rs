@@ -12,6 +12,7 @@ use super::policy;
 use super::request::RequestHead;
 use super::response::ResponseHead;
 use super::trace::{self, Trace};
+use super::trailers;
 
 /// What the balancer tells an instance about its client.
 #[derive(Clone, Copy, Debug)]
@@ -142,9 +143,11 @@ pub fn chunk(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the end of a chunked body.
-pub fn last_chunk(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"0\r\n\r\n");
+/// Appends the end of a chunked body, with those of its trailers that may cross ([`trailers::keep`]).
+pub fn last_chunk(lines: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0\r\n");
+    trailers::keep(lines, out);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {

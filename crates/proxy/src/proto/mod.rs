@@ -15,6 +15,7 @@ pub mod request;
 pub mod response;
 pub mod scan;
 pub mod trace;
+pub mod trailers;
 
 #[cfg(test)]
 mod corpus;

@@ -25,6 +25,8 @@ pub(super) struct Exchange {
     /// The kernel took at least a byte for the connection at hand.
     pub(super) accepted: bool,
     pub(super) idempotent: bool,
+    /// The instance may say that it never looked at the request: then it is sent elsewhere.
+    pub(super) refusable: bool,
     pub(super) to_head: bool,
     pub(super) minor: u8,
     pub(super) persists: bool,
@@ -32,6 +34,8 @@ pub(super) struct Exchange {
     pub(super) alone: bool,
     pub(super) body: BodyReader,
     pub(super) chunked: bool,
+    /// What followed the request's body; `None` where nothing may.
+    pub(super) trailers: Option<Vec<u8>>,
     /// The instance takes no more of the request, but may still answer.
     pub(super) deaf: bool,
     pub(super) attempts: u8,
@@ -59,7 +63,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) enum Answer {
     Head { held: Vec<u8>, scanner: Scanner, interim: u8 },
-    Body { reader: BodyReader, framing: Framing, reuse: bool },
+    Body { reader: BodyReader, framing: Framing, reuse: bool, trailers: Option<Vec<u8>> },
 }
 
 impl Answer {
@@ -96,7 +100,8 @@ impl Exchange {
 
     /// Lets go of bytes that need not be sent again.
     pub(super) fn forget_sent(&mut self) {
-        let harmless = self.idempotent && self.whole && self.up.len() <= REPLAY_LIMIT + crate::proto::scan::HEAD_LIMIT;
+        let may_return = self.idempotent || self.refusable;
+        let harmless = may_return && self.whole && self.up.len() <= REPLAY_LIMIT + crate::proto::scan::HEAD_LIMIT;
         if harmless || self.sent == 0 {
             return;
         }

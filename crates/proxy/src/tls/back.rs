@@ -23,6 +23,8 @@ const SESSIONS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Back {
     config: Arc<ClientConfig>,
+    /// The same, for instances that are spoken to in HTTP/2 and must agree to it.
+    http2: Arc<ClientConfig>,
     name: Option<ServerName<'static>>,
     /// Never 0. Settings of the same number are the same: a pooled connection serves only requests that would trust it.
     pub(crate) number: u64,
@@ -56,13 +58,20 @@ impl Back {
         };
         let mut config = settings(verifier).map_err(library)?;
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(Self { config: Arc::new(config), name, number: NUMBERS.fetch_add(1, Ordering::Relaxed) })
+        let mut http2 = config.clone();
+        http2.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self {
+            config: Arc::new(config),
+            http2: Arc::new(http2),
+            name,
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+        })
     }
 
     /// A connection to the instance at this address, before its first byte.
-    pub(crate) fn session(&self, address: IpAddr) -> Result<UnbufferedClientConnection, Error> {
+    pub(crate) fn session(&self, address: IpAddr, http2: bool) -> Result<UnbufferedClientConnection, Error> {
         let name = self.name.clone().unwrap_or_else(|| ServerName::IpAddress(address.into()));
-        UnbufferedClientConnection::new(Arc::clone(&self.config), name)
+        UnbufferedClientConnection::new(Arc::clone(if http2 { &self.http2 } else { &self.config }), name)
     }
 }
 

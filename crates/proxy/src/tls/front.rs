@@ -24,10 +24,10 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Settings for HTTP listeners (`speaks_http`) and others. Tickets and sessions of `before`, the listener's settings until now,
+    /// Settings that offer these protocols (ALPN), the most wanted first. Tickets and sessions of `before`, the listener's settings until now,
     /// stay good, so that a new certificate does not cost every client a full handshake. Other listeners' tickets are
     /// never good: a session of one balancer must not open another.
-    pub(crate) fn new(front: &TlsFront, speaks_http: bool, before: Option<&Self>) -> Result<Self, TlsFault> {
+    pub(crate) fn new(front: &TlsFront, spoken: &[&[u8]], before: Option<&Self>) -> Result<Self, TlsFault> {
         let resolver = Arc::new(Choice::new(identities(front)?)?);
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(super::versions(front.oldest))
@@ -40,13 +40,11 @@ impl Front {
             Some(before) => Arc::clone(&before.config.ticketer),
             None => ticketer()?,
         };
+        config.alpn_protocols = spoken.iter().map(|name| name.to_vec()).collect();
         config.session_storage = match before {
             Some(before) => Arc::clone(&before.config.session_storage),
             None => Arc::new(Sessions::default()),
         };
-        if speaks_http {
-            config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        }
         Ok(Self { config: Arc::new(config) })
     }
 }

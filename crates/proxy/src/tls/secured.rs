@@ -27,13 +27,19 @@ impl Secured {
         if listener.protocol.is_secure() {
             let known = before.filter(|(old, _)| old.protocol == listener.protocol);
             let old = known.and_then(|(_, secured)| secured.front.clone());
-            let unchanged = known.is_some_and(|(old, was)| old.tls == listener.tls && was.fault.is_none());
-            let speaks_http = listener.protocol.sees_requests();
+            let unchanged = known.is_some_and(|(old, was)| {
+                old.tls == listener.tls && old.speaks_http2() == listener.speaks_http2() && was.fault.is_none()
+            });
+            let spoken: &[&[u8]] = match (listener.speaks_http2(), listener.protocol.sees_requests()) {
+                (true, _) => &[b"h2", b"http/1.1"],
+                (false, true) => &[b"http/1.1"],
+                (false, false) => &[],
+            };
             secured.front = match old.clone().filter(|_| unchanged) {
                 Some(front) => Some(front),
                 None => match &listener.tls {
                     Some(wanted) => {
-                        let made = Front::new(wanted, speaks_http, old.as_deref()).map(Arc::new);
+                        let made = Front::new(wanted, spoken, old.as_deref()).map(Arc::new);
                         secured.or_before(made, old)
                     }
                     None => secured.or_before(Err(TlsFault::NoCertificate), None),

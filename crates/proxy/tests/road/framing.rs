@@ -20,8 +20,8 @@ use crate::rig::{Client, Rig, address, eventually};
 
 /// An instance that writes down all it reads, a text a connection, and answers every request that looks complete: one
 /// to `/nonce/…` with its own path, any other with what `answer` holds.
-struct Recorder {
-    address: SocketAddr,
+pub struct Recorder {
+    pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
     answer: Arc<Mutex<Vec<u8>>>,
 }
@@ -29,7 +29,7 @@ struct Recorder {
 const PLAIN: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 impl Recorder {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind((address(), 0)).unwrap();
         let at = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
@@ -50,11 +50,11 @@ impl Recorder {
     }
 
     /// All that came so far and was not for a nonce, connections in their order.
-    fn taken(&self) -> Vec<u8> {
+    pub fn taken(&self) -> Vec<u8> {
         self.seen.lock().unwrap().concat()
     }
 
-    fn forget(&self) {
+    pub fn forget(&self) {
         self.seen.lock().unwrap().iter_mut().for_each(Vec::clear);
     }
 }
@@ -97,7 +97,8 @@ fn complete(bytes: &[u8]) -> Option<usize> {
         return Some(head + length.parse::<usize>().unwrap()).filter(|len| bytes.len() >= *len);
     }
     if text.contains("\r\ntransfer-encoding: chunked\r\n") {
-        return bytes[head..].windows(5).position(|w| w == b"0\r\n\r\n").map(|at| head + at + 5);
+        let last = head + bytes[head - 2..].windows(5).position(|w| w == b"\r\n0\r\n")? + 1;
+        return bytes[last..].windows(4).position(|w| w == b"\r\n\r\n").map(|at| last + at + 4);
     }
     Some(head)
 }

@@ -202,13 +202,18 @@ fn read_body(head: &str, reader: &mut BufReader<TcpStream>) -> std::io::Result<V
             let mut line = String::new();
             reader.read_line(&mut line)?;
             let size = usize::from_str_radix(line.trim(), 16).map_err(|_| std::io::ErrorKind::InvalidData)?;
+            if size == 0 {
+                let mut line = String::from("any");
+                while line != "\r\n" {
+                    line.clear();
+                    reader.read_line(&mut line)?;
+                }
+                break;
+            }
             let at = body.len();
             body.resize(at + size, 0);
             reader.read_exact(&mut body[at..])?;
             reader.read_line(&mut String::new())?;
-            if size == 0 {
-                break;
-            }
         }
     }
     Ok(body)

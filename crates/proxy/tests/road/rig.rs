@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Port, ZoneName};
 use evenkeel_core::noun::{DesyncMode, HealthCheck, Protocol};
-use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Node, Phase, Routes, Target};
+use evenkeel_core::routes::{BalancerRoutes, InstanceHttp, ListenerRoute, Node, Phase, Routes, Target};
 use evenkeel_proxy::meter::NodeMeters;
 use evenkeel_proxy::road::{Road, RoadConfig};
 
@@ -67,6 +67,8 @@ impl Rig {
             instance_tls: None,
             proxy_protocol: None,
             accept_proxy_from: Vec::new(),
+            http2: false,
+            instance_http: InstanceHttp::One,
             stickiness: None,
         };
         let routes = BalancerRoutes {
@@ -165,6 +167,8 @@ pub struct Answer {
     pub status: u16,
     pub head: String,
     pub body: Vec<u8>,
+    /// Lines with their ends.
+    pub trailers: String,
 }
 
 impl Answer {
@@ -221,7 +225,7 @@ impl Client {
         };
         let head = String::from_utf8(self.held.drain(..end).collect()).unwrap();
         let status = head[9..12].parse().unwrap();
-        let mut answer = Answer { status, head, body: Vec::new() };
+        let mut answer = Answer { status, head, ..Answer::default() };
         if to_head || status < 200 || status == 204 || status == 304 {
             return Ok(answer);
         }
@@ -231,6 +235,7 @@ impl Client {
             }
             answer.body = self.held.drain(..length).collect();
         } else if answer.field("transfer-encoding") == Some("chunked") {
+            let mut last = false;
             loop {
                 let line = loop {
                     if let Some(at) = self.held.windows(2).position(|w| w == b"\r\n") {
@@ -238,15 +243,23 @@ impl Client {
                     }
                     self.more()?;
                 };
+                if last {
+                    if line == "\r\n" {
+                        break;
+                    }
+                    answer.trailers += &line;
+                    continue;
+                }
                 let size = usize::from_str_radix(line.trim(), 16).unwrap();
+                if size == 0 {
+                    last = true;
+                    continue;
+                }
                 while self.held.len() < size + 2 {
                     self.more()?;
                 }
                 let data: Vec<u8> = self.held.drain(..size + 2).collect();
                 answer.body.extend_from_slice(&data[..size]);
-                if size == 0 {
-                    break;
-                }
             }
         } else {
             while self.more().is_ok() {}

@@ -35,7 +35,7 @@ fn both_versions_are_spoken_and_instances_are_told() {
     let mut rig = rig(Protocol::Https, Protocol::Http, &made, &[origin.address]);
     for (version, expected) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
         let mut config = settings(&[&made], &[version]);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"spdy/3".to_vec(), b"http/1.1".to_vec()];
         let mut client = connect(rig.address(), &Arc::new(config), "a.example").unwrap();
         assert_eq!(client.conn.protocol_version(), Some(expected));
         assert_eq!(client.conn.alpn_protocol(), Some(&b"http/1.1"[..]));

@@ -36,6 +36,17 @@ impl Made {
         pem("CERTIFICATE", &self.der)
     }
 
+    /// The settings of a server that shows it.
+    pub fn server(&self) -> ServerConfig {
+        let key = PrivateKeyDer::try_from(self.key.clone()).unwrap();
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_protocol_versions(rustls::ALL_VERSIONS)
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der.clone()], key)
+            .unwrap()
+    }
+
     pub fn certificate(&self) -> Certificate {
         Certificate { chain_pem: self.chain_pem(), key_pem: pem("PRIVATE KEY", &self.key) }
     }
@@ -144,14 +155,7 @@ pub struct TlsOrigin {
 
 impl TlsOrigin {
     pub fn start(made: &Made, mirror: bool) -> Self {
-        let key = PrivateKeyDer::try_from(made.key.clone()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_protocol_versions(rustls::ALL_VERSIONS)
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.der.clone()], key)
-            .unwrap();
-        let config = Arc::new(config);
+        let config = Arc::new(made.server());
         let listener = TcpListener::bind((address(), 0)).unwrap();
         let origin = Self { at: listener.local_addr().unwrap(), handshakes: Arc::default(), names: Arc::default() };
         let (handshakes, names) = (Arc::clone(&origin.handshakes), Arc::clone(&origin.names));

@@ -376,3 +376,24 @@ fn who_is_believed_and_what_is_sent_to_targets() {
     let plain = parse(&text.replace("desync = \"strictest\"\n", ""), 1).unwrap();
     assert_eq!(plain.routes.balancers.values().next().unwrap().desync, DesyncMode::Defensive);
 }
+
+#[test]
+fn versions_of_http_are_chosen() {
+    use evenkeel_core::routes::InstanceHttp::{One, Two};
+    let spoken = |rule: &str| {
+        let text = format!(
+            "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\n[[balancer.listener]]\nport = 80\n{rule}\n"
+        );
+        let file = parse(&text, 1).map_err(|error| error.to_string())?;
+        let listener = &file.routes.balancers[&LoadBalancerName::new("web").unwrap()].listeners[0];
+        Ok::<_, String>((listener.http2, listener.instance_http))
+    };
+    assert_eq!(spoken(""), Ok((false, One)));
+    assert_eq!(spoken("http2 = true\ninstance_http = \"2\""), Ok((true, Two)));
+    assert_eq!(spoken("http2 = false\ninstance_http = \"1.1\""), Ok((false, One)));
+    let refused = "line 6: `instance_http` must be `1.1` or `2`";
+    assert_eq!(spoken("instance_http = \"3\""), Err(refused.into()));
+    let tcp = spoken("protocol = \"tcp\"\nhttp2 = true").unwrap_err();
+    assert!(tcp.starts_with("line 7: `http2` needs `protocol = "), "{tcp}");
+    assert_eq!(super::versions::http2(None, Protocol::Https).ok(), Some(true));
+}

@@ -24,7 +24,7 @@ fn front() -> &'static Front {
         let (chain_pem, key_pem) =
             (pem("CERTIFICATE", made.cert.der()), pem("PRIVATE KEY", &made.signing_key.serialize_der()));
         let certificates = vec![Certificate { chain_pem, key_pem }];
-        Front::new(&TlsFront { certificates, oldest: TlsVersion::Tls12 }, true, None).unwrap()
+        Front::new(&TlsFront { certificates, oldest: TlsVersion::Tls12 }, &[b"http/1.1"], None).unwrap()
     })
 }
 
@@ -145,7 +145,7 @@ fn as_server(version: &'static rustls::SupportedProtocolVersion, way: &Way) -> (
 
 fn as_client(way: &Way) -> (Vec<u8>, bool) {
     let (near, far) = pair();
-    let session = Back::new(&TlsBack::default()).unwrap().session([127, 0, 0, 1].into()).unwrap();
+    let session = Back::new(&TlsBack::default()).unwrap().session([127, 0, 0, 1].into(), false).unwrap();
     let theirs = ServerConnection::new(Arc::clone(&front().config)).unwrap();
     talk(Tls::client(near, session), theirs.into(), far, way)
 }

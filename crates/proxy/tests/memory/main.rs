@@ -3,6 +3,7 @@
 
 #[path = "../road/origin.rs"]
 mod origin;
+mod pairs;
 #[path = "../road/rig.rs"]
 mod rig;
 #[path = "../road/tls_rig.rs"]

@@ -23,3 +23,4 @@ mod tcp;
 mod testssl;
 mod tls;
 mod tls_rig;
+mod upgrade;

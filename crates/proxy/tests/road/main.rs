@@ -4,6 +4,7 @@
 mod balance;
 mod bodies;
 mod change;
+mod every_pair;
 mod failure;
 mod framing;
 mod grpc;

@@ -135,33 +135,37 @@ impl Worker {
 
     fn run(mut self) {
         let mut events: Vec<Event> = Vec::with_capacity(512);
-        loop {
-            self.look_at_clock();
-            self.contain(Self::follow);
-            if self.is_done() {
-                return;
-            }
-            self.contain(Self::expire);
-            let timeout = self.patience();
-            events.clear();
-            // An interrupted wait is an empty one.
-            let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref());
-            self.look_at_clock();
-            self.turns += 1;
-            // Idle connections that have ended go first, so that no request of this turn is given to one.
-            for idle_first in [true, false] {
-                for event in &events {
-                    let (key, flags) = (event.data.u64(), event.flags);
-                    if matches!(self.slots.slot(key), Some(Slot::Idle(_))) == idle_first {
-                        self.contain(|worker| worker.on_event(key, flags));
-                    }
+        while self.turn_round(&mut events) {}
+    }
+
+    /// Waits once and does what there is to do; false when the worker is done for good.
+    fn turn_round(&mut self, events: &mut Vec<Event>) -> bool {
+        self.look_at_clock();
+        self.contain(Self::follow);
+        if self.is_done() {
+            return false;
+        }
+        self.contain(Self::expire);
+        let timeout = self.patience();
+        events.clear();
+        // An interrupted wait is an empty one.
+        let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), timeout.as_ref());
+        self.look_at_clock();
+        self.turns += 1;
+        // Idle connections that have ended go first, so that no request of this turn is given to one.
+        for idle_first in [true, false] {
+            for event in events.iter() {
+                let (key, flags) = (event.data.u64(), event.flags);
+                if matches!(self.slots.slot(key), Some(Slot::Idle(_))) == idle_first {
+                    self.contain(|worker| worker.on_event(key, flags));
                 }
             }
-            for key in std::mem::take(&mut self.again) {
-                self.contain(|worker| worker.touch(key));
-            }
-            self.answer_bells();
         }
+        for key in std::mem::take(&mut self.again) {
+            self.contain(|worker| worker.touch(key));
+        }
+        self.answer_bells();
+        true
     }
 
     /// Drives those that have news for each other, until there is no more; what makes news without end waits its turn.
@@ -336,11 +340,10 @@ impl Worker {
             self.contain(|worker| worker.ring(key, tick));
         }
         self.due = due;
-        if self.cuts.next().is_some() {
-            let now = wall_clock();
-            for (at, place) in self.cuts.due(now) {
-                if drain::holds(at, place.phase.get()) {
-                    self.cut_place(&place);
+        if self.cuts.next().is_some_and(|at| at <= self.now) {
+            for cut in self.cuts.due(self.now) {
+                if drain::holds(cut.until, cut.what.phase.get()) {
+                    self.cut_place(&cut.what);
                 }
             }
         }
@@ -411,36 +414,18 @@ impl Worker {
 
     /// How long the loop may sleep.
     fn patience(&self) -> Option<Timespec> {
-        let wall = |at: Timestamp| self.now + millis(at.since(wall_clock())) + 1;
         let stop = self.shared.stopping().map(|at| self.now + millis(at.saturating_duration_since(Instant::now())) + 1);
-        let moments = [self.wheel.next_ms(), self.cuts.next().map(wall), self.paused_until, stop];
+        let moments = [self.wheel.next_ms(), self.cuts.next(), self.paused_until, stop];
         let next = if self.again.is_empty() { moments.into_iter().flatten().min()? } else { self.now };
         let wait = next.saturating_sub(self.now);
         Some(Timespec { tv_sec: (wait / 1000) as i64, tv_nsec: (wait % 1000 * 1_000_000) as i64 })
     }
 }
 
-fn wall_clock() -> Timestamp {
+/// For what intent names by the wall clock; nothing waits by it.
+pub(super) fn wall_clock() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::road::RoadConfig;
-
-    #[test]
-    fn a_panic_ends_one_connection_and_is_counted() {
-        let config = RoadConfig { workers: 1, ..RoadConfig::default() };
-        let shared = Arc::new(Shared::new(&config, std::sync::mpsc::channel().0).unwrap());
-        let mut worker = Blueprint::new(shared, 0).unwrap().build();
-        let broken = worker.slots.add(Slot::Busy);
-        let its = worker.slots.add(Slot::Lent(broken));
-        let other = worker.slots.add(Slot::Lent(0));
-        worker.out.push(b'x');
-        worker.contain(|_| panic!("as a test"));
-        assert_eq!(worker.post().panics.load(Ordering::Relaxed), 1);
-        assert!(worker.slots.slot(broken).is_none() && worker.slots.slot(its).is_none());
-        assert!(worker.slots.slot(other).is_some() && worker.out.is_empty());
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ mod bodies;
 mod change;
 mod every_pair;
 mod failure;
+mod faults;
 mod framing;
 mod grpc;
 mod h2;

@@ -4,7 +4,7 @@
 //! never block but in its one wait. Read `run`, then `gates.rs` for listeners, `client.rs` for HTTP and
 //! `pipe.rs` for TCP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use evenkeel_core::balance::Candidate;
+use evenkeel_core::name::LoadBalancerName;
 use evenkeel_core::time::Timestamp;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
@@ -48,6 +49,8 @@ pub(super) struct Worker {
     wheel: Wheel,
     pub(super) view: View,
     pub(super) cuts: Cuts<Rc<Place>>,
+    /// Balancers that may have counts of something that is gone.
+    leftover: BTreeSet<LoadBalancerName>,
     pub(super) listening: BTreeMap<SocketAddr, u64>,
     pub(super) scratch: Box<[u8]>,
     /// Bytes for the client at hand.
@@ -107,6 +110,7 @@ impl Blueprint {
             wheel: Wheel::new(),
             view: View::default(),
             cuts: Cuts::default(),
+            leftover: BTreeSet::new(),
             listening: BTreeMap::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             out: Vec::new(),
@@ -286,14 +290,12 @@ impl Worker {
         if sequence != self.sequence {
             self.sequence = sequence;
             let plan = self.shared.plan.load_full();
-            let turnover = self.view.turn(&plan, &self.shared.posts[self.index].book);
+            let mut turnover = self.view.turn(&plan, &self.shared.posts[self.index].book);
+            self.leftover.append(&mut turnover.altered);
             self.turn(turnover);
-            let stays = |name: &_, instance: Option<&_>| {
-                plan.balancers.get(name).is_some_and(|balancer| {
-                    instance.is_none_or(|id| balancer.routes.targets.iter().any(|target| target.instance == *id))
-                })
-            };
-            self.post().book.retain(stays);
+            // Only what has changed can leave counts behind, for as long as somebody counts on them.
+            let book = &self.shared.posts[self.index].book;
+            self.leftover.retain(|name| !book.settle(name, plan.balancers.get(name).map(|known| &*known.routes)));
             self.post().generation.store(plan.generation, Ordering::Release);
             self.post().sequence.store(sequence, Ordering::Release);
         }

@@ -4,6 +4,7 @@
 mod balance;
 mod bodies;
 mod change;
+mod churn;
 mod every_pair;
 mod failure;
 mod faults;
@@ -12,6 +13,7 @@ mod grpc;
 mod h2;
 mod h2_frames;
 mod h2_rig;
+mod ipv6;
 mod limits;
 mod logged;
 mod looked_at;

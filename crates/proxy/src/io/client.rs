@@ -81,6 +81,11 @@ impl Client {
         self.first.as_ref().is_some_and(|first| !first.is_empty())
     }
 
+    /// What it has been said and has not taken.
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.pending[self.flushed..]
+    }
+
     fn idle_ms(&self) -> u64 {
         millis(self.lane.idle)
     }
@@ -116,6 +121,8 @@ impl Worker {
             self.slots.put(key, Slot::Client(client));
         } else if client.turned {
             self.turn_client(key, *client);
+        } else if client.session.next() == Next::Tunnel {
+            self.switch(key, *client);
         } else {
             if let Some(origin) = client.origin.take() {
                 self.discard(*origin);
@@ -155,6 +162,7 @@ impl Worker {
                     return self.close(key, c);
                 }
                 Next::Close => {}
+                Next::Tunnel => return false,
                 Next::Abort => {
                     c.stream.abort();
                     return false;
@@ -171,7 +179,7 @@ impl Worker {
             }
             // A client that is gone leaves something to be undone.
             moved |= self.deliver(c);
-            if c.turned {
+            if c.turned || c.session.next() == Next::Tunnel {
                 return false;
             }
             if !moved {
@@ -264,6 +272,7 @@ impl Worker {
         }
         c.session.guard_by(c.lane.desync());
         c.session.stick_by(c.lane.listener.stickiness.as_ref());
+        c.session.carry_upgrades(!c.lane.by_http2() && !c.stream.is_strand());
         if self.is_closing(c) {
             c.session.make_last();
         }

@@ -117,7 +117,7 @@ impl Worker {
             }
             self.drive_client(key, Box::new(client));
         } else {
-            let mut tunnel = Tunnel::new(stream, ends, lane, self.now, presence);
+            let mut tunnel = Tunnel::new(stream, ends, lane, self.now, Counted::Connection(presence));
             if self.teller.is_some() {
                 tunnel.tale.begin(None);
             }

@@ -8,6 +8,7 @@ mod endless;
 mod h2_rig;
 #[path = "../road/origin.rs"]
 mod origin;
+mod pairs;
 #[path = "../road/rig.rs"]
 mod rig;
 #[path = "../road/tls_rig.rs"]

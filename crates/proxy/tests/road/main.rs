@@ -27,3 +27,4 @@ mod tcp;
 mod testssl;
 mod tls;
 mod tls_rig;
+mod upgrade;

@@ -3,7 +3,7 @@
 //! Owns the workers' threads and the listening sockets. Must never touch a client's bytes: [`crate::io`] does that,
 //! one worker a thread. Start reading at [`Road::publish`], then go to `io/worker.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -114,7 +114,7 @@ impl Road {
         let before = self.shared.plan.load_full();
         let mut plan = Plan { generation: routes.generation, ..Plan::default() };
         let mut faults = Vec::new();
-        let mut taken: BTreeMap<SocketAddr, LoadBalancerName> = BTreeMap::new();
+        let mut taken: BTreeMap<SocketAddr, &LoadBalancerName> = BTreeMap::new();
         let mut live = BTreeMap::new();
         for (name, balancer) in &routes.balancers {
             let planned = match before.balancers.get(name) {
@@ -149,7 +149,7 @@ impl Road {
                             }
                         },
                     };
-                    taken.insert(address, name.clone());
+                    taken.insert(address, name);
                     live.insert(address, Arc::downgrade(&socket));
                     plan.gates.push(Gate { balancer: Arc::clone(&planned), node_index, listener_index, socket });
                 }
@@ -278,9 +278,10 @@ impl Road {
             if new.is_some_and(|new| Arc::ptr_eq(new, old)) {
                 continue;
             }
+            let stay: BTreeSet<_> =
+                new.iter().flat_map(|new| new.routes.targets.iter().map(|target| &target.instance)).collect();
             for target in &old.routes.targets {
-                let stays = new.is_some_and(|new| new.routes.targets.iter().any(|t| t.instance == target.instance));
-                if !stays {
+                if !stay.contains(&target.instance) {
                     self.shared.board.forget(&(name.clone(), target.instance.clone()));
                 }
             }

@@ -15,7 +15,7 @@ use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
 use super::worker::Worker;
 use crate::handover::IDLE_GRACE;
-use crate::request::{Next, Session, Waits};
+use crate::request::{Next, Reuse, Session, Waits};
 
 /// Moves of one connection before others get their turn.
 const TURNS: u32 = 32;
@@ -82,6 +82,11 @@ impl Client {
         self.first.as_ref().is_some_and(|first| !first.is_empty())
     }
 
+    /// What it has been said and has not taken.
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.pending[self.flushed..]
+    }
+
     fn idle_ms(&self) -> u64 {
         millis(self.lane.idle)
     }
@@ -124,6 +129,8 @@ impl Worker {
             self.slots.put(key, Slot::Client(client));
         } else if client.turned {
             self.turn_client(key, *client);
+        } else if client.session.next() == Next::Tunnel {
+            self.switch(key, *client);
         } else {
             if let Some(origin) = client.origin.take() {
                 self.discard(*origin);
@@ -163,6 +170,7 @@ impl Worker {
                     return self.close(key, c);
                 }
                 Next::Close => {}
+                Next::Tunnel => return false,
                 Next::Abort => {
                     c.stream.abort();
                     return false;
@@ -179,7 +187,7 @@ impl Worker {
             }
             // A client that is gone leaves something to be undone.
             moved |= self.deliver(c);
-            if c.turned {
+            if c.turned || c.session.next() == Next::Tunnel {
                 return false;
             }
             if !moved {
@@ -207,7 +215,8 @@ impl Worker {
             c.session.held_by(&lane.tag(&place));
         }
         c.tale.asks(&place, lane.via(&place).port);
-        let idle = if c.tried.is_empty() { self.lend(&place, lane.via(&place), key) } else { None };
+        let reuse = if c.tried.is_empty() { c.session.reuse() } else { Reuse::Never };
+        let idle = self.lend(&place, lane.via(&place), key, reuse);
         c.origin = match lane.by_http2() {
             true => self.join(&lane, &place, key),
             false => idle.or_else(|| self.connect(&lane, &place, key)),
@@ -272,6 +281,7 @@ impl Worker {
         }
         c.session.guard_by(c.lane.desync());
         c.session.stick_by(c.lane.listener.stickiness.as_ref());
+        c.session.carry_upgrades(!c.lane.by_http2() && !c.stream.is_strand());
         if self.is_closing(c) {
             c.session.make_last();
         }

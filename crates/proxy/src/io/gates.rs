@@ -20,7 +20,7 @@ use super::shared::Arrival;
 use super::slots::Slot;
 use super::stream::Stream;
 use super::view::{GateView, Turnover};
-use super::worker::Worker;
+use super::worker::{Worker, wall_clock};
 
 /// Connections taken from a listener before others get their turn, when many wait.
 const ACCEPTS: usize = 8;
@@ -189,7 +189,7 @@ impl Worker {
         }
         for place in turnover.draining {
             if let Phase::Draining { until } = place.phase.get() {
-                self.cuts.add(until, place);
+                self.cuts.add(until, wall_clock(), self.now, place);
             }
         }
         if !turnover.closed.is_empty() {

@@ -189,7 +189,10 @@ fn a_thousand_balancers_of_a_hundred_cost_a_change_little_and_a_request_nothing(
         ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
         (ratios[ROUNDS / 2].0, ratios[0].0, ratios[ROUNDS - 1].0)
     };
-    println!("CPU time of a request, with 1 × 2, 1 × {TARGETS} and {BALANCERS} × {TARGETS}: {:?}", to_small[ROUNDS / 2].1);
+    println!(
+        "CPU time of a request, with 1 × 2, 1 × {TARGETS} and {BALANCERS} × {TARGETS}: {:?}",
+        to_small[ROUNDS / 2].1
+    );
     let (other_balancers, least, most) = middle(to_wide);
     println!("over 1 × {TARGETS}: {other_balancers:.2} ({least:.2} to {most:.2})");
     let (other_targets, least, most) = middle(to_small);

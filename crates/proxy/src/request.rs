@@ -10,6 +10,7 @@
 
 mod exchange;
 mod notes;
+mod reuse;
 mod stick;
 mod switch;
 
@@ -27,6 +28,7 @@ use crate::proto::emit::{self, Forwarded, Relay};
 use crate::proto::field::{Field, Name};
 use crate::proto::guard::{self, Treatment};
 pub use notes::{Carried, Notes, Waits};
+pub use reuse::Reuse;
 pub use stick::Tag;
 pub use switch::Switched;
 
@@ -70,6 +72,8 @@ pub struct Session {
     multiplexed: bool,
     /// Instances are spoken to in a version of HTTP that knows no upgrade.
     plain_hop: bool,
+    /// The client's connection has carried a request before.
+    seasoned: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,10 +120,11 @@ impl Session {
         self.carried
     }
 
-    /// What is spoken here is one request of an HTTP/2 connection, as text.
-    pub fn is_one_of_many(&mut self) {
+    /// What is spoken here is one request of an HTTP/2 connection, as text; the `first` or another.
+    pub fn is_one_of_many(&mut self, first: bool) {
         self.last = true;
         self.multiplexed = true;
+        self.seasoned = !first;
     }
 
     /// Keeps what there is of a request that never became an exchange.
@@ -690,6 +695,7 @@ impl Session {
             self.notes.retried = true;
             return;
         }
+        self.seasoned = true;
         if let Some(over) = self.exchange.take() {
             over.keep();
         }

@@ -14,7 +14,7 @@ use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
 use super::worker::Worker;
-use crate::request::{Next, Session, Waits};
+use crate::request::{Next, Reuse, Session, Waits};
 
 /// Moves of one connection before others get their turn.
 const TURNS: u32 = 32;
@@ -207,7 +207,8 @@ impl Worker {
             c.session.held_by(&lane.tag(&place));
         }
         c.tale.asks(&place, lane.via(&place).port);
-        let idle = if c.tried.is_empty() { self.lend(&place, lane.via(&place), key) } else { None };
+        let reuse = if c.tried.is_empty() { c.session.reuse() } else { Reuse::Never };
+        let idle = self.lend(&place, lane.via(&place), key, reuse);
         c.origin = match lane.by_http2() {
             true => self.join(&lane, &place, key),
             false => idle.or_else(|| self.connect(&lane, &place, key)),

@@ -313,7 +313,8 @@ impl Worker {
             let stream = Stream::strand(Strand::opened(&b.trunk, id, key));
             let counted = Counted::Stream(Streaming::new(&lane.meter, self.now));
             let mut client = Client::new(stream, *peer, Rc::clone(gate), self.now, counted);
-            client.session.is_one_of_many();
+            // A client numbers its streams from 1 on (RFC 9113 §5.1.1).
+            client.session.is_one_of_many(id == 1);
             if self.teller.is_some() {
                 client.session.watch();
             }

@@ -209,6 +209,33 @@ fn what_the_kernel_did_not_take_may_always_be_sent_again() {
 }
 
 #[test]
+fn only_what_may_be_sent_twice_goes_on_any_connection() {
+    let check = |seasoned: bool, wire: &str, reuse: Reuse| {
+        let mut life = Life::default();
+        if seasoned {
+            life.client(get()).lend().origin(OK).back(true);
+        }
+        life.client(wire).then(Next::Borrow);
+        assert_eq!(life.session.reuse(), reuse, "{wire:?}");
+    };
+    let put = |length: usize| post(length).replace("POST", "PUT");
+    for seasoned in [false, true] {
+        check(seasoned, get(), Reuse::Freely);
+        check(seasoned, &(put(2) + "ab"), Reuse::Freely);
+        // The rest of it may be more than is held.
+        check(seasoned, &(put(2) + "a"), Reuse::Checked);
+    }
+    check(false, &(post(2) + "ab"), Reuse::Never);
+    check(true, &(post(2) + "ab"), Reuse::Checked);
+    for (first, reuse) in [(true, Reuse::Never), (false, Reuse::Checked)] {
+        let mut life = Life::default();
+        life.session.is_one_of_many(first);
+        life.client(&post(0));
+        assert_eq!(life.session.reuse(), reuse);
+    }
+}
+
+#[test]
 fn a_body_too_long_to_be_held_is_not_sent_again() {
     let mut life = Life::default();
     life.client(&format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 400_000)).lend();

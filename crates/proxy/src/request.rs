@@ -593,7 +593,9 @@ impl Session {
             emit::last_chunk(trailers.as_deref().unwrap_or_default(), out);
         }
         let taken = exchange.body.is_done() && exchange.sent == exchange.up.len() && !exchange.deaf;
-        self.last |= !exchange.body.is_done();
+        // Who is still sending is read on for a while: closing at once would take the answer away.
+        self.unread |= !exchange.body.is_done();
+        self.last |= self.unread;
         exchange.stage = Stage::Leaving { reuse: *reuse && taken };
     }
 
@@ -757,7 +759,8 @@ impl Session {
         }
     }
 
-    fn answer_is_begun(&self) -> bool {
+    /// Whether the client has been told that its request is answered.
+    pub(crate) fn answer_is_begun(&self) -> bool {
         self.exchange
             .as_ref()
             .is_some_and(|exchange| matches!(exchange.answer, Answer::Body { .. }) || exchange.stage == Stage::Switched)

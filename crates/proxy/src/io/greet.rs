@@ -63,6 +63,8 @@ impl Worker {
             Ok(_) | Err(_) => return self.dismiss(key, &greeter, Fault::ClientGone),
         };
         match pp::read(&self.scratch[..count]) {
+            // Nothing more will come.
+            Greeting::More if greeter.stream.has_ended() => self.dismiss(key, &greeter, Fault::ClientGone),
             // What is there was seen: the next bytes make an event of their own.
             Greeting::More => {
                 greeter.stream.readable = false;

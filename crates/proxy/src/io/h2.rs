@@ -173,6 +173,7 @@ impl Worker {
         for _ in 0..TURNS {
             let mut moved = self.send_frames(b);
             if b.stream.broken {
+                self.hear_last(b);
                 return false;
             }
             if b.trunk.with(|mux| mux.is_over()) && b.sending.is_empty() {
@@ -290,6 +291,14 @@ impl Worker {
             b.trunk.ring_waiting();
         }
         self.serve_opened(b) || moved
+    }
+
+    /// What the peer said before the connection broke still counts: an instance may have answered.
+    fn hear_last(&mut self, b: &mut Bundle) {
+        for _ in 0..TURNS {
+            let Read::Bytes(count) = b.stream.read(&mut self.scratch) else { return };
+            b.hear(&self.scratch[..count], self.now);
+        }
     }
 
     /// Makes each stream that the client has opened a client of its own.

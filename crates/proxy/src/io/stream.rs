@@ -190,6 +190,11 @@ impl Stream {
         }
     }
 
+    /// Whether the peer has ended its side: what is there is all there will be.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Takes note of an event.
     pub(super) fn mark(&mut self, flags: EventFlags) {
         let broken = flags.intersects(EventFlags::ERR | EventFlags::HUP);

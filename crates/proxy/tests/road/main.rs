@@ -4,12 +4,16 @@
 mod balance;
 mod bodies;
 mod change;
+mod churn;
+mod every_pair;
 mod failure;
+mod faults;
 mod framing;
 mod grpc;
 mod h2;
 mod h2_frames;
 mod h2_rig;
+mod ipv6;
 mod limits;
 mod logged;
 mod looked_at;

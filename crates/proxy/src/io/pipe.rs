@@ -2,16 +2,17 @@
 //!
 //! They come from a TCP listener, or from an HTTP one once both have agreed on another protocol (`switch.rs`).
 //!
-//! Owns the order in which the two directions meet the sockets. Must never look at a byte.
+//! Owns the order in which the two directions meet the sockets; `carry.rs` moves the bytes. Must never look at one.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::carry::{End, Way};
 use super::client::{Client, HANDSHAKE_MS, millis};
 use super::counted::Counted;
 use super::origin::{Connecting, Origin};
 use super::slots::Slot;
-use super::stream::{Read, Stream, Write};
+use super::stream::Stream;
 use super::tell::Tale;
 use super::tls::Shaking;
 use super::view::{Lane, Place};
@@ -20,7 +21,6 @@ use crate::fault::Fault;
 use crate::log::Kind;
 use crate::proto::pp::{self, Ends};
 use crate::request::{ATTEMPTS, Switched};
-use crate::tunnel::Pipe;
 
 /// Moves of one tunnel before others get their turn.
 const TURNS: u32 = 32;
@@ -32,8 +32,8 @@ pub(super) struct Tunnel {
     pub(super) ends: Ends,
     pub(super) lane: Rc<Lane>,
     pub(super) origin: Option<Box<Origin>>,
-    up: Pipe,
-    down: Pipe,
+    up: Way,
+    down: Way,
     tried: Vec<Rc<Place>>,
     pub(super) last: u64,
     began: Instant,
@@ -51,8 +51,8 @@ impl Tunnel {
             ends,
             lane,
             origin: None,
-            up: Pipe::default(),
-            down: Pipe::default(),
+            up: Way::default(),
+            down: Way::default(),
             tried: Vec::new(),
             last: now,
             began: Instant::now(),
@@ -65,17 +65,23 @@ impl Tunnel {
 
     /// One whose instance has answered with 101.
     pub(super) fn switched(mut c: Client, ends: Ends, now: u64) -> Self {
-        let (mut up, mut down) = (Pipe::default(), Pipe::default());
-        down.keep(c.unsent());
+        let (mut up, mut down) = (Way::default(), Way::default());
+        down.pipe.keep(c.unsent());
         let carried = c.session.carried();
         let Switched { early, ended } = c.session.switched();
         c.tale.carried(carried.up + early.len() as u64, carried.down);
-        up.keep(&early);
+        up.pipe.keep(&early);
         if ended {
-            up.end();
+            up.pipe.end();
         }
         let tunnel = Self::new(c.stream, ends, c.lane, now, c.counted);
         Self { origin: c.origin, up, down, opened: true, tale: c.tale, kind: Kind::Http, ..tunnel }
+    }
+
+    /// Holds no pipe that another could use.
+    fn rest(&mut self, worker: &mut Worker) {
+        self.up.rest(&mut worker.channels);
+        self.down.rest(&mut worker.channels);
     }
 
     /// Milliseconds for which it may say nothing.
@@ -99,7 +105,10 @@ impl Worker {
     pub(super) fn drive_tunnel(&mut self, key: u64, mut tunnel: Box<Tunnel>) {
         tunnel.client.look();
         match self.pump_tunnel(key, &mut tunnel) {
-            Ok(true) => self.slots.put(key, Slot::Tunnel(tunnel)),
+            Ok(true) => {
+                tunnel.rest(self);
+                self.slots.put(key, Slot::Tunnel(tunnel));
+            }
             Ok(false) => self.end_tunnel(key, *tunnel, None),
             Err(fault) => self.fail_tunnel(key, *tunnel, fault),
         }
@@ -108,6 +117,7 @@ impl Worker {
     /// Ends a tunnel whose two directions are done.
     fn end_tunnel(&mut self, key: u64, mut tunnel: Tunnel, fault: Option<Fault>) {
         self.tell_tunnel(&mut tunnel, fault);
+        tunnel.rest(self);
         if let Some(origin) = tunnel.origin.take() {
             self.discard(*origin);
         }
@@ -172,18 +182,19 @@ impl Worker {
                         if let Some(version) = t.lane.listener.proxy_protocol {
                             let mut header = Vec::new();
                             pp::write(version, &t.ends, &mut header);
-                            t.up.keep(&header);
+                            t.up.pipe.keep(&header);
                         }
                     }
                 }
             }
-            let scratch = &mut self.scratch;
-            let (up, read) = carry(&mut t.client, &mut origin.stream, &mut t.up, scratch).map_err(|end| match end {
-                End::Source => Fault::ClientGone,
-                End::Sink => Fault::TruncatedAnswer,
-            })?;
+            let (scratch, channels) = (&mut self.scratch, &mut self.channels);
+            let (up, read) =
+                t.up.carry(&mut t.client, &mut origin.stream, scratch, channels).map_err(|end| match end {
+                    End::Source => Fault::ClientGone,
+                    End::Sink => Fault::TruncatedAnswer,
+                })?;
             let (down, written) =
-                carry(&mut origin.stream, &mut t.client, &mut t.down, scratch).map_err(|end| match end {
+                t.down.carry(&mut origin.stream, &mut t.client, scratch, channels).map_err(|end| match end {
                     End::Source => Fault::TruncatedAnswer,
                     End::Sink => Fault::ClientGone,
                 })?;
@@ -191,7 +202,7 @@ impl Worker {
             t.lane.meter.bytes_out.add(written);
             t.counted.carried(read, written);
             t.tale.carried(read, written);
-            if t.up.is_closed() && t.down.is_closed() && t.client.is_flushed() && origin.stream.is_flushed() {
+            if t.up.pipe.is_closed() && t.down.pipe.is_closed() && t.client.is_flushed() && origin.stream.is_flushed() {
                 return Ok(false);
             }
             if !up && !down {
@@ -230,49 +241,4 @@ impl Worker {
             self.discard(*origin);
         }
     }
-}
-
-enum End {
-    Source,
-    Sink,
-}
-
-/// Moves what can be moved one way. Returns whether anything moved, and the bytes read.
-fn carry(from: &mut Stream, to: &mut Stream, pipe: &mut Pipe, scratch: &mut [u8]) -> Result<(bool, u64), End> {
-    let (mut moved, mut read) = (false, 0);
-    if !pipe.unsent().is_empty() && to.writable {
-        match to.write(pipe.unsent()) {
-            Write::Took(count) => {
-                pipe.sent(count);
-                moved = true;
-            }
-            Write::NotReady => {}
-            Write::Broken => return Err(End::Sink),
-        }
-    }
-    if pipe.wants() && from.readable {
-        match from.read(scratch) {
-            Read::Bytes(count) => {
-                moved = true;
-                read = count as u64;
-                let took = match if to.writable { to.write(&scratch[..count]) } else { Write::NotReady } {
-                    Write::Took(took) => took,
-                    Write::NotReady => 0,
-                    Write::Broken => return Err(End::Sink),
-                };
-                pipe.keep(&scratch[took..count]);
-            }
-            Read::NotReady => {}
-            Read::End => {
-                pipe.end();
-                moved = true;
-            }
-            Read::Broken => return Err(End::Source),
-        }
-    }
-    if pipe.closes() {
-        to.finish();
-        moved = true;
-    }
-    Ok((moved, read))
 }

@@ -155,6 +155,14 @@ impl Stream {
         }
     }
 
+    /// The socket, where what goes over it is what is said.
+    pub(super) fn bare(&self) -> Option<BorrowedFd<'_>> {
+        match &self.transport {
+            Transport::Plain(fd) => Some(fd.as_fd()),
+            _ => None,
+        }
+    }
+
     /// Goes on with the handshake, where there is one.
     pub(super) fn shake(&mut self, scratch: &mut [u8]) -> Shaking {
         match &mut self.transport {

@@ -23,6 +23,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::io::Errno;
 
+use super::carry::Channels;
 use super::client::millis;
 use super::shared::{Arrival, Post, Shared};
 use super::slots::{Slot, Slots};
@@ -58,6 +59,8 @@ pub(super) struct Worker {
     /// What in `scratch` is for the client at hand, after `out`. Nothing may be read there until it is delivered.
     pub(super) passed: Range<usize>,
     pub(super) seats: Vec<Candidate>,
+    /// Pipes of the kernel's that tunnels go through while much flows.
+    pub(super) channels: Channels,
     /// Connections that had more to do than their turn allowed.
     pub(super) again: Vec<u64>,
     /// Streams of HTTP/2 connections, and those connections, that have news for each other.
@@ -116,6 +119,7 @@ impl Blueprint {
             out: Vec::new(),
             passed: 0..0,
             seats: Vec::new(),
+            channels: Channels::default(),
             again: Vec::new(),
             bells: Rc::default(),
             due: Vec::new(),

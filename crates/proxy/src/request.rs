@@ -496,6 +496,10 @@ impl Session {
             let here = &bytes[at..];
             at += head.len;
             if head.status >= 200 {
+                if self.feigns(head.status) {
+                    self.fail(Fault::BadAnswer, out);
+                    return (bytes.len(), 0..0);
+                }
                 self.answer_begins(here, &head, out);
                 return (bytes.len(), self.feed_answer(bytes, at, may, out));
             }

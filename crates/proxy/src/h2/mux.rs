@@ -23,6 +23,7 @@ use super::outlet::{Outlet, Pipe, Stop};
 use super::strand::{Inlet, News, Strand};
 use super::text;
 use super::watch::Watch;
+use super::websocket;
 use super::wire::Wire;
 
 /// Streams a client may have open; more are refused (RFC 9113 §5.1.2).
@@ -346,7 +347,8 @@ impl Mux {
         }
         while !strand.has_news() && strand.gone.is_none() && strand.pull() {}
         let broken = strand.gone.is_some();
-        let look = Look { readable: broken || strand.has_news(), writable: !strand.waiting, broken };
+        let look =
+            Look { readable: broken || strand.has_news() || strand.is_at_end(), writable: !strand.waiting, broken };
         self.note(id);
         look
     }
@@ -376,6 +378,20 @@ impl Mux {
         }
         self.ring(id);
         Some(count)
+    }
+
+    /// Whether a peer that has switched to another protocol will say nothing more, and all it said was read.
+    #[must_use]
+    pub fn is_at_end(&self, id: u32) -> bool {
+        self.strands.get(&id).is_some_and(Strand::is_at_end)
+    }
+
+    /// Says on a stream that has switched to another protocol that nothing more will come.
+    pub fn finish_stream(&mut self, id: u32) {
+        if let Some(strand) = self.strands.get_mut(&id) {
+            strand.outlet.finish();
+            self.stir.0.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Writes text, `head` and then `tail`.
@@ -495,7 +511,8 @@ impl Mux {
         }
         let (head, body) = request.into_parts();
         let mut text = Vec::new();
-        let Ok(framing) = text::request(&head, body.is_end_stream(), &mut text) else {
+        let key = if text::asks_for_websocket(&head) { websocket::key() } else { None };
+        let Ok(framing) = text::request(&head, body.is_end_stream(), key.as_deref(), &mut text) else {
             self.malformed += 1;
             answer.send_reset(Reason::PROTOCOL_ERROR);
             if let Err(reason) = self.watch.mistake() {
@@ -504,6 +521,7 @@ impl Mux {
             return;
         };
         let outlet = Outlet::new(Some(answer), head.method == http::Method::HEAD);
+        let outlet = outlet.awaits(key.map(|key| websocket::accept(&key)));
         let strand = Strand::new(id, 0, outlet, &self.news).asked(text, framing, body);
         self.strands.insert(id, strand);
         self.opened.push_back(id);
@@ -558,6 +576,7 @@ impl Mux {
 fn meet(wire: &Wire) -> Side {
     let handshake = server::Builder::new()
         .max_concurrent_streams(STREAM_LIMIT as u32)
+        .enable_connect_protocol()
         .max_header_list_size(LIST_LIMIT)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

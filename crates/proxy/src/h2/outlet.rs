@@ -10,7 +10,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
 
-use super::text;
+use super::{text, websocket};
 use crate::proto::{BodyReader, Framing, Parsed, Piece, RequestHead, ResponseHead, Scanner};
 
 /// What is said on one stream.
@@ -23,13 +23,23 @@ pub(super) struct Outlet {
     body: Option<SendStream<Bytes>>,
     /// The request is, or was, HEAD.
     pub(super) to_head: bool,
+    /// What an instance has to say for the client to go on as a WebSocket; nothing where it did not ask to.
+    accept: Option<String>,
 }
 
 /// Where the text stands.
 #[derive(Debug)]
 enum Stage {
-    Head { held: Vec<u8>, scanner: Scanner },
-    Body { reader: BodyReader, trailers: Vec<u8> },
+    Head {
+        held: Vec<u8>,
+        scanner: Scanner,
+    },
+    Body {
+        reader: BodyReader,
+        trailers: Vec<u8>,
+    },
+    /// No text any more: both ends have agreed on another protocol.
+    Raw,
     Done,
 }
 
@@ -55,7 +65,21 @@ impl Outlet {
     /// Of an answer, or of a request that is yet to begin.
     pub(super) fn new(reply: Option<SendResponse<Bytes>>, to_head: bool) -> Self {
         let stage = Stage::Head { held: Vec::new(), scanner: Scanner::default() };
-        Self { stage, reply, body: None, to_head }
+        Self { stage, reply, body: None, to_head, accept: None }
+    }
+
+    /// Lets the answer be that the client goes on as a WebSocket.
+    pub(super) fn awaits(self, accept: Option<String>) -> Self {
+        Self { accept, ..self }
+    }
+
+    /// What is no text has come to its end.
+    pub(super) fn finish(&mut self) {
+        if let (Stage::Raw, Some(body)) = (&self.stage, &mut self.body) {
+            // Who is gone need not be told.
+            let _ = say(body, &[], true);
+            self.stage = Stage::Done;
+        }
     }
 
     /// Whether everything is said.
@@ -110,6 +134,16 @@ impl Outlet {
                     pipe.room = pipe.room.saturating_sub(used);
                     at += used - before;
                     self.stage = next;
+                }
+                Stage::Raw => {
+                    let Some(body) = &mut self.body else { return Err(Stop::BadText) };
+                    let fits = room(body, rest.len().min(pipe.room), pipe.cx)?;
+                    pipe.room -= fits;
+                    say(body, &rest[..fits], false)?;
+                    at += fits;
+                    if fits == 0 || pipe.room == 0 {
+                        return Ok(at);
+                    }
                 }
                 Stage::Body { reader, trailers } => {
                     let Some(body) = &mut self.body else { return Err(Stop::BadText) };
@@ -166,6 +200,15 @@ impl Outlet {
         let (len, framing) = if let Some(reply) = &mut self.reply {
             let read = ResponseHead::read(bytes, scanner, self.to_head).map_err(|_| Stop::BadText)?;
             let Some(head) = read else { return Ok(None) };
+            if head.status == 101 {
+                let accept = self.accept.take().ok_or(Stop::BadText)?;
+                if !websocket::is_accepted(bytes, &head, &accept) {
+                    return Err(Stop::BadText);
+                }
+                let answer = text::switch_to_send(bytes, &head).map_err(|_| Stop::BadText)?;
+                self.body = Some(reply.send_response(answer, false).map_err(|_| Stop::Broken)?);
+                return Ok(Some((head.len, Stage::Raw)));
+            }
             let answer = text::answer_to_send(bytes, &head).map_err(|_| Stop::BadText)?;
             if head.status < 200 {
                 reply.send_informational(answer).map_err(|_| Stop::Broken)?;

@@ -112,6 +112,11 @@ impl Strand {
         self.taken < self.inbox.len()
     }
 
+    /// Whether the peer has ended what is no message, and all of it was taken.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.ended && self.body == Body::Raw && !self.has_news() && self.gone.is_none()
+    }
+
     /// Takes text that is at hand.
     pub(super) fn take(&mut self, into: &mut [u8]) -> usize {
         let count = (self.inbox.len() - self.taken).min(into.len());
@@ -230,6 +235,7 @@ impl Strand {
     fn data(&mut self, data: &[u8], end: bool) -> Result<(), Bad> {
         match &mut self.body {
             Body::None if data.is_empty() => {}
+            Body::Raw => self.inbox.extend_from_slice(data),
             Body::None => return Err(Bad),
             Body::Length(left) => {
                 *left = left.checked_sub(data.len() as u64).ok_or(Bad)?;
@@ -254,7 +260,7 @@ impl Strand {
         text::trailers(fields, &mut lines).map_err(|_| Bad)?;
         match self.body {
             _ if lines.len() > HEAD_LIMIT => return Err(Bad),
-            Body::Length(1..) => return Err(Bad),
+            Body::Length(1..) | Body::Raw => return Err(Bad),
             Body::Chunks => emit::last_chunk(&lines, &mut self.inbox),
             // HTTP/1 has no place for them.
             Body::None | Body::Length(0) => {}

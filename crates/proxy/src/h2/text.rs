@@ -4,10 +4,12 @@
 //! never repair, with one exception that the standard asks for: split cookies become one (§8.2.3). What is sound here is
 //! read again by [`crate::proto`], so that limits and the guard hold as for everybody.
 
+use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 
+use super::websocket;
 use crate::proto::emit;
 use crate::proto::field::Name;
 use crate::proto::policy;
@@ -27,10 +29,14 @@ pub enum Body {
     Length(u64),
     /// Chunks: nobody said how many bytes.
     Chunks,
+    /// Bytes that are no body: what they are, both ends have yet to agree on.
+    Raw,
 }
 
-/// Appends a request's head as text. `ended`: nothing follows it.
-pub fn request(head: &request::Parts, ended: bool, out: &mut Vec<u8>) -> Result<Body, Malformed> {
+/// Appends a request's head as text. `ended`: nothing follows it. `key`: what an instance is asked with where the client
+/// asks for a WebSocket.
+pub fn request(head: &request::Parts, ended: bool, key: Option<&str>, out: &mut Vec<u8>) -> Result<Body, Malformed> {
+    let key = key.filter(|_| asks_for_websocket(head));
     let (mut host, mut length) = (None, None);
     for (name, value) in &head.headers {
         let value = value.as_bytes();
@@ -53,13 +59,17 @@ pub fn request(head: &request::Parts, ended: bool, out: &mut Vec<u8>) -> Result<
     if ended && length.is_some_and(|length| length > 0) {
         return Err(Malformed);
     }
-    let method = head.method.as_str().as_bytes();
+    if key.is_some() && length.is_some() {
+        return Err(Malformed);
+    }
+    // HTTP/1.1 has no other method for it (RFC 6455 §4.1).
+    let method = if key.is_some() { b"GET" } else { head.method.as_str().as_bytes() };
     if !method.iter().all(|b| is_token_byte(*b)) {
         return Err(Malformed);
     }
     out.extend_from_slice(method);
     out.push(b' ');
-    if head.method == Method::CONNECT {
+    if head.method == Method::CONNECT && key.is_none() {
         // Understood, and refused as it is in HTTP/1.
         out.extend_from_slice(authority);
     } else {
@@ -76,7 +86,8 @@ pub fn request(head: &request::Parts, ended: bool, out: &mut Vec<u8>) -> Result<
     out.extend_from_slice(authority);
     out.extend_from_slice(b"\r\n");
     for (name, value) in &head.headers {
-        if ![HOST, TE, COOKIE].contains(name) {
+        let is_ours = key.is_some() && websocket::is_of_http1(name.as_str().as_bytes());
+        if ![HOST, TE, COOKIE].contains(name) && !is_ours {
             line(name.as_str(), value.as_bytes(), out);
         }
     }
@@ -89,13 +100,25 @@ pub fn request(head: &request::Parts, ended: bool, out: &mut Vec<u8>) -> Result<
     if head.headers.contains_key(COOKIE) {
         out.extend_from_slice(b"\r\n");
     }
+    if let Some(key) = key {
+        line("connection", b"upgrade", out);
+        line("upgrade", b"websocket", out);
+        line("sec-websocket-key", key.as_bytes(), out);
+    }
     let body = match length {
+        _ if key.is_some() => Body::Raw,
         Some(length) => Body::Length(length),
         None if ended => Body::None,
         None => Body::Chunks,
     };
     finish(body, out);
     Ok(body)
+}
+
+/// Whether a client asks to go on as a WebSocket (RFC 8441 §5).
+pub fn asks_for_websocket(head: &request::Parts) -> bool {
+    let protocol = head.extensions.get::<Protocol>().map(Protocol::as_str);
+    head.method == Method::CONNECT && protocol == Some("websocket")
 }
 
 /// Appends an answer's head as text. `to_head`: the request was HEAD. An interim answer has no body.
@@ -175,6 +198,14 @@ pub fn answer_to_send(bytes: &[u8], head: &ResponseHead) -> Result<Response<()>,
             add(answer.headers_mut(), field.name.of(bytes), field.value.of(bytes))?;
         }
     }
+    Ok(answer)
+}
+
+/// A 101 that the road itself wrote as text, and by which a client goes on as a WebSocket.
+pub fn switch_to_send(bytes: &[u8], head: &ResponseHead) -> Result<Response<()>, Malformed> {
+    let mut answer = answer_to_send(bytes, head)?;
+    *answer.status_mut() = StatusCode::OK;
+    answer.headers_mut().remove("sec-websocket-accept");
     Ok(answer)
 }
 
@@ -263,7 +294,7 @@ mod tests {
         *asked.uri_mut() = uri.parse().unwrap();
         *asked.headers_mut() = fields(list);
         let mut out = Vec::new();
-        request(&asked.into_parts().0, ended, &mut out).map(|_| String::from_utf8(out).unwrap())
+        request(&asked.into_parts().0, ended, Some("key"), &mut out).map(|_| String::from_utf8(out).unwrap())
     }
 
     const SOUND: &str = "https://test/a?b";
@@ -280,6 +311,22 @@ mod tests {
         assert_eq!(said("GET", "/a?b", &[("host", "test")], true), Ok(format!("{head}\r\n")));
         let connect = said("CONNECT", "a:1", &[], false).unwrap();
         assert!(connect.starts_with("CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n"), "{connect}");
+        let mut asked = Request::new(());
+        *asked.method_mut() = Method::CONNECT;
+        *asked.uri_mut() = SOUND.parse().unwrap();
+        *asked.headers_mut() = fields(&[("sec-websocket-version", "13"), ("sec-websocket-key", "mine")]);
+        asked.extensions_mut().insert(Protocol::from_static("websocket"));
+        let (mut parts, mut out) = (asked.into_parts().0, Vec::new());
+        assert_eq!(request(&parts, false, Some("key"), &mut out), Ok(Body::Raw));
+        let wanted = "GET /a?b HTTP/1.1\r\nhost: test\r\nsec-websocket-version: 13\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: key\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(&out), wanted);
+        parts.headers.insert("content-length", 5.into());
+        assert_eq!(request(&parts, false, Some("key"), &mut Vec::new()), Err(Malformed));
+        // Another protocol is refused as a plain CONNECT is.
+        (parts.headers, out) = (HeaderMap::new(), Vec::new());
+        parts.extensions.insert(Protocol::from_static("connect-udp"));
+        request(&parts, false, Some("key"), &mut out).unwrap();
+        assert!(out.starts_with(b"CONNECT test HTTP/1.1\r\n"));
         let all = said("OPTIONS", "*", &[("host", "a")], true).unwrap();
         assert_eq!(all, "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n");
     }

@@ -281,7 +281,7 @@ impl Worker {
         }
         c.session.guard_by(c.lane.desync());
         c.session.stick_by(c.lane.listener.stickiness.as_ref());
-        c.session.carry_upgrades(!c.lane.by_http2() && !c.stream.is_strand());
+        c.session.carry_upgrades(!c.lane.by_http2());
         if self.is_closing(c) {
             c.session.make_last();
         }

@@ -97,6 +97,7 @@ impl Tunnel {
 impl Worker {
     /// Drives a tunnel as far as it goes now, and puts it back or closes it.
     pub(super) fn drive_tunnel(&mut self, key: u64, mut tunnel: Box<Tunnel>) {
+        tunnel.client.look();
         match self.pump_tunnel(key, &mut tunnel) {
             Ok(true) => self.slots.put(key, Slot::Tunnel(tunnel)),
             Ok(false) => self.end_tunnel(key, *tunnel, None),

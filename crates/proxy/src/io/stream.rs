@@ -226,7 +226,8 @@ impl Stream {
             }
             Transport::Strand(strand) => {
                 let read = strand.read(into);
-                self.readable = matches!(read, Read::Bytes(count) if count == room);
+                // Its end may be behind these bytes, and nobody rings for that.
+                self.readable = matches!(read, Read::Bytes(count) if count == room) || strand.is_at_end();
                 return read;
             }
         };
@@ -341,7 +342,7 @@ impl Stream {
             // A connection that is gone already needs no telling.
             Transport::Plain(fd) => drop(rustix::net::shutdown(&*fd, Shutdown::Write)),
             Transport::Tls(tls) => tls.finish(),
-            Transport::Strand(_) => {}
+            Transport::Strand(strand) => strand.finish(),
         }
     }
 

@@ -173,12 +173,14 @@ impl Strand {
         if self.id == 0 {
             return if self.trunk.mux.borrow().is_over() { Read::Broken } else { Read::NotReady };
         }
-        let (read, words) = self.trunk.with(|mux| (mux.read(self.id, into), mux.is_stirred()));
+        let (read, words, end) =
+            self.trunk.with(|mux| (mux.read(self.id, into), mux.is_stirred(), mux.is_at_end(self.id)));
         if words {
             self.trunk.wake();
         }
         match read {
             None => Read::Broken,
+            Some(0) if end => Read::End,
             Some(0) => Read::NotReady,
             Some(count) => Read::Bytes(count),
         }
@@ -223,6 +225,19 @@ impl Strand {
     /// Where there is no room for it: how many streams the peer allows.
     pub(super) fn crowd(&self) -> Option<usize> {
         self.crowded.then(|| self.trunk.mux.borrow().room())
+    }
+
+    /// Whether the peer has ended what is no message, and all of it was read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.id != 0 && self.trunk.mux.borrow().is_at_end(self.id)
+    }
+
+    /// Tells the peer that nothing more will come, where what goes is no message, which ends by itself.
+    pub(super) fn finish(&self) {
+        if self.id != 0 {
+            self.trunk.with(|mux| mux.finish_stream(self.id));
+            self.trunk.wake();
+        }
     }
 
     /// Has the peer see that it is cut.

@@ -31,7 +31,10 @@ impl Session {
         if head.upgrades && self.plain_hop && upgrade::names(bytes, &head.fields, b"websocket") {
             return Err(Fault::NoUpgrade);
         }
-        // What others may read in another way must not end in bytes that nobody reads.
+        // What others may read in another way must not end in bytes that nobody reads. Over HTTP/2 it was no request before.
+        if head.upgrades && self.multiplexed && head.finding.tier >= Tier::Ambiguous {
+            return Err(Fault::BadRequest);
+        }
         head.upgrades &= head.finding.tier < Tier::Ambiguous && !self.plain_hop;
         Ok(())
     }
@@ -54,6 +57,11 @@ impl Session {
     /// a request.
     pub(super) fn is_early(&self) -> bool {
         !self.held.is_empty() && self.exchange.as_ref().is_some_and(|exchange| exchange.asks.is_some())
+    }
+
+    /// Whether a final answer would pass for what was asked for: over HTTP/2, any success does (RFC 8441 §5).
+    pub(super) fn feigns(&self, status: u16) -> bool {
+        self.multiplexed && status < 300 && self.exchange.as_ref().is_some_and(|exchange| exchange.asks.is_some())
     }
 
     /// The instance says 101, and then `rest`.

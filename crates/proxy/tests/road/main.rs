@@ -28,3 +28,4 @@ mod testssl;
 mod tls;
 mod tls_rig;
 mod upgrade;
+mod websocket;

@@ -1,0 +1,65 @@
+//! WebSocket over HTTP/2 (RFC 8441), for instances that know it as HTTP/1.1 has it (RFC 6455).
+//!
+//! Owns the key that HTTP/1.1 wants and HTTP/2 has not, and what an instance has to make of it: there the road is the client.
+//! Must never carry on a key of the client's own.
+
+use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
+
+use crate::proto::ResponseHead;
+
+/// What `Sec-WebSocket-Key` is answered with (RFC 6455 §1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Whether a field belongs to the handshake of HTTP/1.1, which HTTP/2 has not (RFC 8441 §5).
+pub(super) fn is_of_http1(name: &[u8]) -> bool {
+    [&b"sec-websocket-key"[..], b"sec-websocket-accept"].iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
+/// A value for `Sec-WebSocket-Key`; nothing without randomness.
+pub(super) fn key() -> Option<String> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(base64(&bytes))
+}
+
+/// What `Sec-WebSocket-Accept` has to be.
+pub(super) fn accept(key: &str) -> String {
+    let mut digest = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
+    digest.update(key.as_bytes());
+    digest.update(GUID);
+    base64(digest.finish().as_ref())
+}
+
+/// Whether an instance's 101 answers the key.
+pub(super) fn is_accepted(bytes: &[u8], head: &ResponseHead, accept: &str) -> bool {
+    let said = |name: &[u8]| name.eq_ignore_ascii_case(b"sec-websocket-accept");
+    let mut all = head.fields.iter().filter(|field| said(field.name.of(bytes)));
+    all.next().is_some_and(|field| field.value.of(bytes) == accept.as_bytes()) && all.next().is_none()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for part in bytes.chunks(3) {
+        let all = part.iter().fold(0, |all, byte| all << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
+        for digit in 0..4 {
+            let value = (all >> (18 - 6 * digit)) & 63;
+            out.push(if digit <= part.len() { char::from(DIGITS[value as usize]) } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_answered_as_the_standard_shows() {
+        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(base64(b"the sample nonce"), "dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!((base64(b""), base64(b"ab"), base64(b"abc")), ("".into(), "YWI=".into(), "YWJj".into()));
+        let (one, other) = (key().unwrap(), key().unwrap());
+        assert!(one != other && one.len() == 24 && one.ends_with("=="), "{one} {other}");
+    }
+}

@@ -755,7 +755,8 @@ impl Session {
         }
     }
 
-    fn answer_is_begun(&self) -> bool {
+    /// Whether the client has been told that its request is answered.
+    pub(crate) fn answer_is_begun(&self) -> bool {
         self.exchange
             .as_ref()
             .is_some_and(|exchange| matches!(exchange.answer, Answer::Body { .. }) || exchange.stage == Stage::Switched)

@@ -14,6 +14,7 @@ use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
 use super::worker::Worker;
+use crate::handover::IDLE_GRACE;
 use crate::request::{Next, Reuse, Session, Waits};
 
 /// Moves of one connection before others get their turn.
@@ -101,6 +102,10 @@ impl Client {
             None if self.stream.is_handshaking() => self.since + self.idle_ms().min(HANDSHAKE_MS),
             Some(origin) if !origin.connected => origin.since + connect_ms.min(self.idle_ms()),
             _ if self.session.waits() == Waits::Head || self.is_unclear() => self.since + self.idle_ms(),
+            // Nobody comes here any more: it is only waited for a request that may be on its way.
+            _ if !self.gate.open.get() && self.session.waits() == Waits::NextRequest => {
+                self.last.max(self.gate.left.get()) + self.idle_ms().min(millis(IDLE_GRACE))
+            }
             _ => self.last + self.idle_ms(),
         }
     }
@@ -118,6 +123,9 @@ impl Worker {
             origin.stream.look();
         }
         if self.pump(key, &mut client) {
+            if self.stopping {
+                self.arm(key, client.deadline(self.connect_ms));
+            }
             self.slots.put(key, Slot::Client(client));
         } else if client.turned {
             self.turn_client(key, *client);
@@ -246,7 +254,7 @@ impl Worker {
         if !c.session.is_busy() {
             self.tell_client(c);
             c.tried = Vec::new();
-            if self.is_closing(c) {
+            if self.is_closing(c) && self.shared.retired().is_none() {
                 c.session.wind_down();
             }
             self.enter(c);

@@ -243,6 +243,8 @@ impl Lane {
 pub(super) struct GateView {
     pub(super) at: SocketAddr,
     pub(super) open: Cell<bool>,
+    /// When another road had it, in the worker's milliseconds.
+    pub(super) left: Cell<u64>,
     pub(super) lane: RefCell<Rc<Lane>>,
     /// The turn of the loop in which clients last waited, and how many were then taken at once.
     pub(super) told: Cell<u64>,
@@ -286,6 +288,15 @@ impl View {
 
     pub(super) fn gates(&self) -> impl Iterator<Item = &Listening> {
         self.gates.values()
+    }
+
+    /// Lets go of the listening sockets; what stands for them is the next plan's, too.
+    pub(super) fn let_go(&mut self, hollow: &BTreeMap<SocketAddr, Arc<Bound>>) {
+        for (at, (socket, _)) in &mut self.gates {
+            if let Some(stand_in) = hollow.get(at) {
+                *socket = Arc::clone(stand_in);
+            }
+        }
     }
 
     /// Takes over a plan. What has not changed costs a look-up and a comparison of pointers.
@@ -340,6 +351,7 @@ impl View {
             let view = Rc::new(GateView {
                 at,
                 open: Cell::new(true),
+                left: Cell::new(0),
                 lane: RefCell::new(lane),
                 told: Cell::new(0),
                 haste: Cell::new(1),

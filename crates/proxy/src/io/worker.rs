@@ -278,8 +278,8 @@ impl Worker {
         self.show_connections();
         for Arrival { socket, peer, at } in self.post().take_arrivals() {
             match self.view.gate(&at) {
-                Some(gate) if !self.stopping => self.adopt(&gate, socket, peer),
-                _ => self.shared.leave(self.index),
+                Some(gate) => self.adopt(&gate, socket, peer),
+                None => self.shared.leave(self.index),
             }
         }
     }
@@ -300,12 +300,7 @@ impl Worker {
             self.post().sequence.store(sequence, Ordering::Release);
         }
         if !self.stopping && self.shared.stopping().is_some() {
-            self.stopping = true;
-            for (socket, gate) in self.view.gates() {
-                gate.open.set(false);
-                let _ = epoll::delete(&self.epoll, &socket.fd);
-            }
-            self.wind_down();
+            self.stop_accepting();
         }
     }
 
@@ -314,6 +309,12 @@ impl Worker {
         if self.post().clients.load(Ordering::Relaxed) > 0 && Instant::now() < at {
             return false;
         }
+        let mut inbox = self.post().inbox();
+        if !inbox.arrivals.is_empty() && Instant::now() < at {
+            return false;
+        }
+        inbox.closed = true;
+        drop(inbox);
         for key in self.slots.keys(|slot| matches!(slot, Slot::Client(_) | Slot::Tunnel(_))) {
             self.contain(|worker| worker.cut(key));
         }

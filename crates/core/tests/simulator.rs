@@ -13,7 +13,7 @@ use evenkeel_core::noun::{
     DesyncMode, HealthCheck, HealthTarget, InstanceState, Listener, Manifest, Protocol, Scheme, ShutdownBehavior,
 };
 use evenkeel_core::plan::{Condition, Sight, Step, expiry, instances};
-use evenkeel_core::routes::{Phase, Routes, compile};
+use evenkeel_core::routes::{Phase, Routes, compile, follow};
 use evenkeel_core::sightings::Sightings;
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Key, Limits, Row, Settings, World, Write};
@@ -370,9 +370,11 @@ fn routes_hold_what_may_be_sent_requests_and_share_what_did_not_change() {
     let mut routes = Routes::default();
     for n in 0..20_000u64 {
         let change = author.write(&world);
+        let before = world.clone();
         drop(world.apply(&change, Timestamp(n)));
-        let next = compile(&world, &routes);
+        let next = follow(&world, &before, &routes);
         assert_eq!(next.generation, world.generation());
+        assert!(next == compile(&world), "{change:?}");
         for (name, balancer) in &next.balancers {
             let lb = world.load_balancer(name).unwrap();
             assert_eq!(balancer.desync, lb.attributes.desync);

@@ -8,7 +8,7 @@ pub mod range;
 mod sticky;
 mod tls;
 
-pub use compile::compile;
+pub use compile::{compile, follow};
 pub use range::AddressRange;
 pub use sticky::Stickiness;
 pub use tls::{Certificate, TlsBack, TlsFront, TlsVersion};

@@ -303,6 +303,43 @@ fn a_client_that_vanishes_while_its_instance_is_reached_leaves_nothing() {
     drop(fill);
 }
 
+#[test]
+fn a_tunnel_ends_with_either_of_its_ends_and_leaves_nothing() {
+    let at = instance(|count, mut stream| {
+        let mut block = [0; 5];
+        if stream.read_exact(&mut block).is_ok() && stream.write_all(&block).is_ok() && &block == b"leave" {
+            if count % 2 == 0 {
+                reset(&stream);
+            }
+            return;
+        }
+        let _ = stream.read(&mut block);
+    });
+    let mut rig = Rig::with(&[], Protocol::Tcp, RoadConfig { workers: 1, ..RoadConfig::default() });
+    rig.add_target("a", at);
+    rig.publish();
+    for hard in [true, false] {
+        let mut clients: Vec<_> = (0..8).map(|_| rig.client()).collect();
+        for client in &mut clients {
+            client.send("hello");
+            client.stream.read_exact(&mut [0; 5]).unwrap();
+        }
+        clients.iter().filter(|_| hard).for_each(|client| reset(&client.stream));
+        drop(clients);
+        eventually("nothing is left", || rig.is_empty());
+    }
+    // Sixteen have been: the next is even, and so is reset.
+    for cut in [true, false] {
+        let mut client = rig.client();
+        client.send("leave");
+        client.stream.read_exact(&mut [0; 5]).unwrap();
+        let end = client.stream.read(&mut [0; 1]);
+        assert_eq!(end.is_err(), cut, "{end:?}");
+        drop(client);
+        eventually("nothing is left", || rig.is_empty());
+    }
+}
+
 /// Not a test: a road with few descriptors, and an instance in the same process.
 #[test]
 #[ignore = "run by other tests as a process of its own"]

@@ -4,6 +4,7 @@
 mod balance;
 mod bodies;
 mod change;
+mod choice;
 mod failure;
 mod framing;
 mod grpc;
@@ -16,6 +17,7 @@ mod looked_at;
 mod messages;
 mod origin;
 mod proxy_protocol;
+mod queue;
 mod rig;
 mod spanned;
 mod sticky;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use evenkeel_core::change::{AttributesPatch, Change, NewImage, NewInstances, NewLoadBalancer, Seen};
 use evenkeel_core::name::{ImageId, InstanceId, LoadBalancerName, Port, ReservationId, ZoneName};
 use evenkeel_core::noun::{
-    DesyncMode, HealthCheck, HealthTarget, InstanceState, Listener, Manifest, Protocol, Scheme, ShutdownBehavior,
+    DesyncMode, HealthCheck, HealthTarget, InstanceState, Listener, Manifest, Protocol, Scheme, Setting,
+    ShutdownBehavior,
 };
 use evenkeel_core::plan::{Condition, Sight, Step, expiry, instances};
 use evenkeel_core::routes::{Phase, Routes, compile, follow};
@@ -150,6 +151,7 @@ impl Author {
                     draining_timeout: self.dice.chance(30).then(|| Duration::from_secs(self.dice.below(4000) as u64)),
                     idle_timeout: None,
                     desync: Some(DesyncMode::Strictest),
+                    balancing: vec![Setting::MaxInFlight(self.dice.below(9) as u32), Setting::EjectOn5xx(true)],
                 },
             },
             13 | 14 => Change::RunInstances(NewInstances {

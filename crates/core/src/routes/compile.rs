@@ -73,13 +73,15 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
             None if lb.zones.contains_key(&instance.zone) => Phase::Serving,
             None => Phase::ZoneDisabled,
         };
-        Some(Target { instance: id.clone(), zone: instance.zone.clone(), address: instance.address, port: None, phase })
+        let (instance, zone, address) = (id.clone(), instance.zone.clone(), instance.address);
+        Some(Target { instance, zone, address, port: None, weight: Target::WEIGHT, phase })
     });
     BalancerRoutes {
         name: lb.name.clone(),
         cross_zone: lb.attributes.cross_zone,
         idle_timeout: lb.attributes.idle_timeout,
         desync: lb.attributes.desync,
+        balancing: lb.attributes.balancing.clone(),
         health_check: lb.health_check.clone(),
         nodes: enabled.chain(leaving).collect(),
         listeners: lb.listeners.iter().map(|l| listener(world.settings(), l)).collect(),

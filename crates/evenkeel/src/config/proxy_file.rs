@@ -29,6 +29,20 @@
 //! # Default: TCP to the first listener's instance port, 30, 5, 2, 10.
 //! health_check = { target = "HTTP:9000/ping", interval = 10, timeout = 2, unhealthy = 2, healthy = 2 }
 //!
+//! [balancer.balance]                   # how targets are chosen; `docs/concepts.md`, "The choice of an instance"
+//! algorithm = "aws"                    # or round_robin, least_outstanding, power_of_two, least_latency, consistent_hash
+//! hash_on = "client_address"           # or "header:NAME", "cookie:NAME", for consistent_hash
+//! slow_start = 0                       # seconds until a target that came in service gets its full share, 0-900
+//! max_in_flight = 0                    # requests or connections on one target at a time, 0-1000000; default 0, no limit
+//! queue_length = 1024                  # requests that wait on one node while all targets are at it, 0-65536
+//! queue_wait = 10                      # seconds that each waits at most, 1-600
+//! eject_after = 0                      # failures in a row after which a target is passed over, 0-1000; default 0, never
+//! eject_for = 10                       # seconds the first time, 1-3600
+//! eject_share = 50                     # percent of a zone's live targets that may be passed over at once, 1-100
+//! eject_on_5xx = false                 # whether a target's 5xx count as failures
+//! retry_share = 20                     # tries beyond the first, in percent of the requests of the last 10 s, 0-100
+//! retry_floor = 10                     # so many a second more, in each worker, 0-10000
+//!
 //! [[balancer.listener]]
 //! port = 8000
 //! protocol = "http"                    # or "https", "tcp", "ssl"; default http
@@ -54,6 +68,7 @@
 //! [[balancer.target]]
 //! address = "127.0.0.1:9001"           # an IP address; its port replaces `instance_port` and the check's port
 //! zone = "a"                           # default: `default`
+//! weight = 1                           # its share beside others', 0-256; 0: only clients that stick to it already
 //! ```
 //!
 //! A balancer with `addresses` gives each zone that has a live target the same share. One with nodes stands in their
@@ -67,6 +82,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Malformed, Port, ZoneName};
+use evenkeel_core::noun::balancing::WEIGHT_LIMIT;
 use evenkeel_core::noun::{DesyncMode, HealthCheck, HealthTarget, Protocol};
 use evenkeel_core::routes::{AddressRange, BalancerRoutes, ListenerRoute, Node, Phase, ProxyProtocol, Routes, Target};
 use evenkeel_core::time::Timestamp;
@@ -156,6 +172,8 @@ struct Balancer {
     desync: Option<Spanned<String>>,
     health_check: Option<Spanned<Check>>,
     #[serde(default)]
+    balance: BTreeMap<String, Spanned<toml::Value>>,
+    #[serde(default)]
     listener: Vec<Listener>,
     #[serde(default)]
     target: Vec<TargetEntry>,
@@ -201,6 +219,7 @@ struct Listener {
 struct TargetEntry {
     address: Spanned<String>,
     zone: Option<Spanned<String>>,
+    weight: Option<Spanned<i64>>,
 }
 
 /// A rule broken, and where.
@@ -315,6 +334,7 @@ fn balancer(
         None => Duration::from_secs(60),
     };
     let desync = entry.desync.as_ref().map_or(Ok(DesyncMode::default()), desync)?;
+    let balancing = balance::balancing(&entry.balance)?;
     for node in &nodes {
         for listener in &listeners {
             let address = SocketAddr::new(node.address, listener.bind_port.number());
@@ -341,7 +361,7 @@ fn balancer(
         targets.push(target);
     }
     let cross_zone = entry.cross_zone;
-    Ok(BalancerRoutes { name, cross_zone, idle_timeout, desync, health_check, nodes, listeners, targets })
+    Ok(BalancerRoutes { name, cross_zone, idle_timeout, desync, balancing, health_check, nodes, listeners, targets })
 }
 
 /// `Err(None)` when there are none.
@@ -496,7 +516,11 @@ fn target(name: &LoadBalancerName, entry: &TargetEntry, zoned: bool, nodes: &[No
     let phase = if serves { Phase::Serving } else { Phase::ZoneDisabled };
     let written = port.map_or(address.to_string(), |port| SocketAddr::new(address, port.number()).to_string());
     let instance = instance_id(name, &written).map_err(|error| wrong(&entry.address, "address", error.rule))?;
-    Ok(Target { instance, zone, address, port, phase })
+    let weight = match &entry.weight {
+        Some(at) => number(at, "weight", 0, WEIGHT_LIMIT.into())? as u16,
+        None => Target::WEIGHT,
+    };
+    Ok(Target { instance, zone, address, port, weight, phase })
 }
 
 /// The same id for the same address behind the same balancer, over reloads and restarts: FNV-1a of both, 68 of its 128
@@ -531,6 +555,7 @@ fn number(at: &Spanned<i64>, key: &str, low: i64, high: i64) -> Result<i64, Wron
     }
 }
 
+mod balance;
 mod spans;
 mod sticky;
 mod tls;

@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::choose::key_of;
 use super::counted::Counted;
 use super::origin::{Connecting, Origin};
+use super::queue::{Found, Waiting};
 use super::slots::Slot;
 use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
@@ -35,6 +37,8 @@ pub(super) struct Client {
     pub(super) pending: Vec<u8>,
     flushed: usize,
     pub(super) origin: Option<Box<Origin>>,
+    /// Its place in the line for an instance, while it waits for one.
+    pub(super) waiting: Option<Box<Waiting>>,
     /// Places tried for this request; true for those not to be tried again in any way.
     pub(super) tried: Vec<(Rc<Place>, bool)>,
     /// When bytes last moved, in the worker's milliseconds.
@@ -65,6 +69,7 @@ impl Client {
             pending: Vec::new(),
             flushed: 0,
             origin: None,
+            waiting: None,
             tried: Vec::new(),
             last: now,
             since,
@@ -95,6 +100,9 @@ impl Client {
     pub(super) fn deadline(&self, connect_ms: u64) -> u64 {
         if self.lingering {
             return self.since + LINGER_MS;
+        }
+        if let Some(waiting) = &self.waiting {
+            return waiting.until;
         }
         match &self.origin {
             _ if !self.pending.is_empty() || !self.stream.is_flushed() => self.last + self.idle_ms(),
@@ -151,17 +159,16 @@ impl Worker {
         if c.lingering {
             return self.linger(c);
         }
-        if c.stream.broken && c.session.is_busy() {
+        // Who has ended its side while it waits will hardly want the answer, and others wait who do.
+        let gone = c.stream.broken || (c.waiting.is_some() && c.stream.has_ended());
+        if gone && c.session.is_busy() {
             c.session.client_gone(&mut self.out);
         }
         for _ in 0..TURNS {
             let mut moved = self.flush(c);
             match c.session.next() {
                 Next::Wait => {}
-                Next::Borrow => {
-                    self.borrow(key, c);
-                    moved = true;
-                }
+                Next::Borrow => moved |= self.borrow(key, c),
                 Next::GiveBack { reuse } => {
                     self.give_back(c, reuse);
                     moved = true;
@@ -198,31 +205,45 @@ impl Worker {
         true
     }
 
-    /// Gets a connection to an instance: an idle one where that is safe, a new one otherwise.
-    fn borrow(&mut self, key: u64, c: &mut Client) {
+    /// Gets a connection to an instance: an idle one where that is safe, a new one otherwise. False while it waits.
+    fn borrow(&mut self, key: u64, c: &mut Client) -> bool {
         let lane = Rc::clone(&c.lane);
         let is = |place: &Rc<Place>, tried: &Rc<Place>| Rc::ptr_eq(place, tried);
         let held = c.session.shown().filter(|_| c.tried.is_empty()).and_then(|shown| lane.holder(shown));
-        let untried =
-            held.or_else(|| lane.choose(&mut self.seats, |place| c.tried.iter().any(|(tried, _)| is(place, tried))));
-        // When only an old connection was at fault, its instance may answer on a new one.
-        let chosen = untried.or_else(|| {
-            lane.choose(&mut self.seats, |place| c.tried.iter().any(|(tried, done)| *done && is(place, tried)))
-                .filter(|_| !c.tried.is_empty())
-        });
-        let Some(place) = chosen else { return c.session.no_target(&mut self.out) };
+        let hash = lane.hashes().map_or(0, |_| c.session.key().unwrap_or_else(|| key_of(c.peer.ip())));
+        let tried = |place: &Rc<Place>| c.tried.iter().any(|(tried, _)| is(place, tried));
+        let mut found = self.find(key, &lane, hash, held, tried, &mut c.waiting);
+        if matches!(found, Found::Nobody) && !c.tried.is_empty() {
+            // When only an old connection was at fault, its instance may answer on a new one.
+            let done = |place: &Rc<Place>| c.tried.iter().any(|(tried, done)| *done && is(place, tried));
+            found = self.find(key, &lane, hash, None, done, &mut c.waiting);
+        }
+        let (place, engaged) = match found {
+            Found::At(place, engaged) => (place, engaged),
+            Found::Waits => return false,
+            Found::Full => {
+                c.session.queue_full(&mut self.out);
+                return true;
+            }
+            Found::Nobody => {
+                c.session.no_target(&mut self.out);
+                return true;
+            }
+        };
         if c.session.sticks() {
             c.session.held_by(&lane.tag(&place));
         }
         c.tale.asks(&place, lane.via(&place).port);
-        let reuse = if c.tried.is_empty() { c.session.reuse() } else { Reuse::Never };
-        let idle = self.lend(&place, lane.via(&place), key, reuse);
-        c.origin = match lane.by_http2() {
-            true => self.join(&lane, &place, key),
-            false => idle.or_else(|| self.connect(&lane, &place, key)),
+        c.origin = if lane.by_http2() {
+            self.join(&lane, &place, key, engaged)
+        } else {
+            let reuse = if c.tried.is_empty() { c.session.reuse() } else { Reuse::Never };
+            self.lend(&place, lane.via(&place), key, reuse, engaged)
+                .map_or_else(|engaged| self.connect(&lane, &place, key, engaged), Some)
         };
-        match &c.origin {
+        match &mut c.origin {
             Some(origin) => {
+                origin.asked = lane.times().then(Instant::now);
                 c.session.lent();
                 if lane.by_http2() {
                     c.session.may_be_refused();
@@ -238,16 +259,21 @@ impl Worker {
             }
         }
         c.last = self.now;
+        true
     }
 
     /// Lets go of the instance, and goes on with what the client has already sent.
     fn give_back(&mut self, c: &mut Client, reuse: bool) {
+        c.waiting = None;
         if let Some(origin) = c.origin.take() {
             if reuse {
                 self.shelve(origin, c.idle_ms());
             } else {
                 self.discard(*origin);
             }
+        }
+        if c.session.tries_again() && !c.lane.balancer.may_retry(self.now) {
+            c.session.tries_no_more(&mut self.out);
         }
         self.count(c);
         c.session.given_back();
@@ -282,6 +308,7 @@ impl Worker {
         c.session.guard_by(c.lane.desync());
         c.session.stick_by(c.lane.listener.stickiness.as_ref());
         c.session.carry_upgrades(!c.lane.by_http2());
+        c.session.hash_by(c.lane.hashes());
         if self.is_closing(c) {
             c.session.make_last();
         }
@@ -522,6 +549,8 @@ impl Worker {
             c.pending = Vec::new();
             c.flushed = 0;
             c.session.stalled(&mut self.out);
+        } else if c.waiting.take().is_some() {
+            c.session.waited_too_long(&mut self.out);
         } else if c.origin.as_ref().is_some_and(|origin| !origin.connected) {
             self.connect_failed(&mut c);
         } else {
@@ -544,6 +573,7 @@ impl Worker {
         let meter = &c.lane.meter;
         if notes.request {
             meter.requests.add(1);
+            c.lane.balancer.asked(self.now);
             c.began = Some(Instant::now());
         }
         if let Some(finding) = notes.desync {
@@ -552,11 +582,15 @@ impl Worker {
         if notes.retried {
             meter.retries.add(1);
         }
+        if notes.denied {
+            meter.denied.add(1);
+        }
         if let Some(status) = notes.answered {
             let class = usize::from(status / 100).clamp(1, 5) - 1;
             meter.from_instance[class].add(1);
-            if let Some(origin) = &c.origin {
+            if let Some(origin) = &mut c.origin {
                 origin.place.meter.answers[class].add(1);
+                origin.answered(self.now);
             }
             if let Some(began) = c.began.take() {
                 let took = began.elapsed();

@@ -19,6 +19,7 @@ use super::worker::Worker;
 use crate::fault::Fault;
 use crate::h2::Role;
 use crate::h2::mux::OUT_LIMIT;
+use crate::target::Engaged;
 
 /// Moves of one connection before others get their turn.
 const TURNS: u32 = 32;
@@ -392,32 +393,42 @@ impl Worker {
 
     /// Gets a stream to an instance that is spoken to in HTTP/2: on a connection that has room, or on a new one. `None`
     /// when that failed at once; then it is counted.
-    pub(super) fn join(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64) -> Option<Box<Origin>> {
+    pub(super) fn join(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64, engaged: Engaged) -> Option<Box<Origin>> {
         place.meter.requests.add(1);
-        self.board(lane, place, owner, 0)
+        self.board(lane, place, (owner, 0), engaged)
     }
 
-    fn board(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64, hops: u8) -> Option<Box<Origin>> {
+    fn board(
+        &mut self,
+        lane: &Lane,
+        place: &Rc<Place>,
+        (owner, hops): (u64, u8),
+        engaged: Engaged,
+    ) -> Option<Box<Origin>> {
         let via = lane.via(place);
         let trunk = place.trunk(via).or_else(|| self.lay(lane, place, via))?;
         let key = self.slots.add(Slot::Lent(owner));
         let reused = trunk.used.get();
         let stream = Stream::strand(Strand::promised(&trunk, owner, hops));
-        Some(Box::new(Origin::of_strand(key, stream, place, via, (reused, self.now))))
+        Some(Box::new(Origin::of_strand(key, stream, place, via, (reused, self.now), engaged)))
     }
 
     /// Nothing was sent on a stream, because its connection takes no more of them: another connection may.
     pub(super) fn join_another(&mut self, key: u64, c: &mut Client) {
-        let Some(origin) = c.origin.take() else { return };
+        let Some(mut origin) = c.origin.take() else { return };
         let place = Rc::clone(&origin.place);
         let crowd = origin.stream.crowd();
+        let (engaged, asked) = (origin.disengage(), origin.asked);
         self.discard(*origin);
-        if let Some((allowed, hops)) = crowd.filter(|(_, hops)| *hops < HOPS) {
+        if let Some((allowed, hops)) = crowd.filter(|(_, hops)| *hops < HOPS)
+            && let Some(engaged) = engaged
+        {
             place.streams.set(allowed.max(1));
             let lane = Rc::clone(&c.lane);
-            c.origin = self.board(&lane, &place, key, hops + 1);
+            c.origin = self.board(&lane, &place, (key, hops + 1), engaged);
         }
-        if c.origin.is_some() {
+        if let Some(origin) = &mut c.origin {
+            origin.asked = asked;
             self.arm(key, self.now + self.connect_ms);
         } else {
             c.lane.meter.connect_errors.add(1);

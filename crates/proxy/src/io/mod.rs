@@ -3,6 +3,7 @@
 //! Owns system calls and who is called when something is ready. Must never decide what a request becomes: the states
 //! in [`crate::request`] and [`crate::tunnel`] do. Read `worker.rs` first.
 
+mod choose;
 mod client;
 mod counted;
 mod gates;
@@ -11,6 +12,7 @@ mod h2;
 pub(crate) mod listen;
 mod origin;
 mod pipe;
+mod queue;
 pub(crate) mod shared;
 mod slots;
 mod sticky;

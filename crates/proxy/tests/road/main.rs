@@ -4,6 +4,7 @@
 mod balance;
 mod bodies;
 mod change;
+mod choice;
 mod churn;
 mod every_pair;
 mod failure;
@@ -20,6 +21,7 @@ mod looked_at;
 mod messages;
 mod origin;
 mod proxy_protocol;
+mod queue;
 mod rig;
 mod spanned;
 mod sticky;

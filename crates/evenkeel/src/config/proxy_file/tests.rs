@@ -397,3 +397,30 @@ fn versions_of_http_are_chosen() {
     assert!(tcp.starts_with("line 7: `http2` needs `protocol = "), "{tcp}");
     assert_eq!(super::versions::http2(None, Protocol::Https).ok(), Some(true));
 }
+
+#[test]
+fn the_choice_of_a_target_is_described() {
+    let base = "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\n[balancer.balance]\nalgorithm = \"consistent_hash\"\n\
+        hash_on = \"cookie:SID\"\nslow_start = 30\nmax_in_flight = 7\neject_on_5xx = true\n[[balancer.listener]]\nport = 80\n\
+        [[balancer.target]]\naddress = \"10.0.0.1\"\nweight = 256\n[[balancer.target]]\naddress = \"10.0.0.2\"\n";
+    let file = parse(base, 1).unwrap();
+    let web = &file.routes.balancers[&LoadBalancerName::new("web").unwrap()];
+    let stated = web.balancing.stated();
+    let wanted = [
+        ("algorithm", "consistent_hash"),
+        ("hash_on", "cookie:SID"),
+        ("slow_start", "30"),
+        ("max_in_flight", "7"),
+        ("eject_on_5xx", "true"),
+    ];
+    assert_eq!(stated, wanted.map(|(key, value)| (key, value.to_owned())));
+    assert_eq!(web.targets.iter().map(|target| target.weight).collect::<Vec<_>>(), [256, 1]);
+    let refused = |from: &str, to: &str| parse(&base.replace(from, to), 1).unwrap_err().to_string();
+    assert_eq!(refused("= 30", "= 901"), "line 7: `balance.slow_start` must be seconds, a whole number from 0 to 900");
+    assert_eq!(
+        refused("= 30", "= \"soon\""),
+        "line 7: `balance.slow_start` must be seconds, a whole number from 0 to 900"
+    );
+    assert_eq!(refused("slow_start", "slow"), "line 7: `balance.slow` is no key of balancing");
+    assert_eq!(refused("= 256", "= 257"), "line 14: `weight` is 257; it must be from 0 to 256");
+}

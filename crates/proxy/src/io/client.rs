@@ -14,7 +14,8 @@ use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
 use super::worker::Worker;
-use crate::request::{Next, Session, Waits};
+use crate::handover::IDLE_GRACE;
+use crate::request::{Next, Reuse, Session, Waits};
 
 /// Moves of one connection before others get their turn.
 const TURNS: u32 = 32;
@@ -81,6 +82,11 @@ impl Client {
         self.first.as_ref().is_some_and(|first| !first.is_empty())
     }
 
+    /// What it has been said and has not taken.
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.pending[self.flushed..]
+    }
+
     fn idle_ms(&self) -> u64 {
         millis(self.lane.idle)
     }
@@ -96,6 +102,10 @@ impl Client {
             None if self.stream.is_handshaking() => self.since + self.idle_ms().min(HANDSHAKE_MS),
             Some(origin) if !origin.connected => origin.since + connect_ms.min(self.idle_ms()),
             _ if self.session.waits() == Waits::Head || self.is_unclear() => self.since + self.idle_ms(),
+            // Nobody comes here any more: it is only waited for a request that may be on its way.
+            _ if !self.gate.open.get() && self.session.waits() == Waits::NextRequest => {
+                self.last.max(self.gate.left.get()) + self.idle_ms().min(millis(IDLE_GRACE))
+            }
             _ => self.last + self.idle_ms(),
         }
     }
@@ -113,9 +123,14 @@ impl Worker {
             origin.stream.look();
         }
         if self.pump(key, &mut client) {
+            if self.stopping {
+                self.arm(key, client.deadline(self.connect_ms));
+            }
             self.slots.put(key, Slot::Client(client));
         } else if client.turned {
             self.turn_client(key, *client);
+        } else if client.session.next() == Next::Tunnel {
+            self.switch(key, *client);
         } else {
             if let Some(origin) = client.origin.take() {
                 self.discard(*origin);
@@ -155,6 +170,7 @@ impl Worker {
                     return self.close(key, c);
                 }
                 Next::Close => {}
+                Next::Tunnel => return false,
                 Next::Abort => {
                     c.stream.abort();
                     return false;
@@ -171,7 +187,7 @@ impl Worker {
             }
             // A client that is gone leaves something to be undone.
             moved |= self.deliver(c);
-            if c.turned {
+            if c.turned || c.session.next() == Next::Tunnel {
                 return false;
             }
             if !moved {
@@ -199,7 +215,8 @@ impl Worker {
             c.session.held_by(&lane.tag(&place));
         }
         c.tale.asks(&place, lane.via(&place).port);
-        let idle = if c.tried.is_empty() { self.lend(&place, lane.via(&place), key) } else { None };
+        let reuse = if c.tried.is_empty() { c.session.reuse() } else { Reuse::Never };
+        let idle = self.lend(&place, lane.via(&place), key, reuse);
         c.origin = match lane.by_http2() {
             true => self.join(&lane, &place, key),
             false => idle.or_else(|| self.connect(&lane, &place, key)),
@@ -237,7 +254,7 @@ impl Worker {
         if !c.session.is_busy() {
             self.tell_client(c);
             c.tried = Vec::new();
-            if self.is_closing(c) {
+            if self.is_closing(c) && self.shared.retired().is_none() {
                 c.session.wind_down();
             }
             self.enter(c);
@@ -264,6 +281,7 @@ impl Worker {
         }
         c.session.guard_by(c.lane.desync());
         c.session.stick_by(c.lane.listener.stickiness.as_ref());
+        c.session.carry_upgrades(!c.lane.by_http2() && !c.stream.is_strand());
         if self.is_closing(c) {
             c.session.make_last();
         }

@@ -15,6 +15,7 @@ use super::stream::Stream;
 use super::tls::Shaking;
 use super::view::{Lane, Place, Via};
 use super::worker::Worker;
+use crate::request::Reuse;
 use crate::target::TargetState;
 
 /// A connection to an instance.
@@ -110,10 +111,18 @@ impl Origin {
 }
 
 impl Worker {
-    /// Takes an idle connection to that place, if there is one.
-    pub(super) fn lend(&mut self, place: &Rc<Place>, via: Via, owner: u64) -> Option<Box<Origin>> {
+    /// Takes an idle connection to that place, if there is one that may be used. Those that turn out to be over are closed.
+    pub(super) fn lend(&mut self, place: &Rc<Place>, via: Via, owner: u64, reuse: Reuse) -> Option<Box<Origin>> {
+        if reuse == Reuse::Never {
+            return None;
+        }
         while let Some(key) = place.lend(via) {
             if let Some(Slot::Idle(mut origin)) = self.slots.take(key) {
+                if reuse == Reuse::Checked && !origin.stream.is_quiet() {
+                    origin.stream.part();
+                    self.slots.remove(key);
+                    continue;
+                }
                 self.slots.put(key, Slot::Lent(owner));
                 origin.reused = true;
                 origin.engaged = Some(Engaged::on(&place.state));

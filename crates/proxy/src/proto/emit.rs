@@ -13,6 +13,7 @@ use super::request::RequestHead;
 use super::response::ResponseHead;
 use super::trace::{self, Trace};
 use super::trailers;
+use super::upgrade;
 
 /// What the balancer tells an instance about its client.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,9 @@ pub fn request(bytes: &[u8], head: &RequestHead, forwarded: &Forwarded, out: &mu
         parent::write(parent, out);
     }
     out.extend_from_slice(b"\r\n");
+    if head.upgrades {
+        upgrade::write(bytes, &head.fields, out);
+    }
     framing(head.framing, out);
     out.extend_from_slice(b"\r\n");
 }
@@ -112,6 +116,8 @@ pub fn response(bytes: &[u8], head: &ResponseHead, relay: &Relay, out: &mut Vec<
     }
     if head.status >= 200 {
         connection(relay.minor, relay.close, out);
+    } else if head.status == 101 {
+        upgrade::write(bytes, &head.fields, out);
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -57,8 +57,10 @@ pub enum Name {
     ForwardedFor,
     /// `X-Forwarded-Proto` or `X-Forwarded-Port`: the balancer's own are sent instead.
     ForwardedHow,
-    /// For one hop only: `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade`, `HTTP2-Settings`.
+    /// For one hop only: `Keep-Alive`, `Proxy-Connection`, `TE`, `HTTP2-Settings`.
     Hop,
+    /// `Upgrade`: for one hop only, unless it is carried on as [`super::upgrade`] has it.
+    Upgrade,
     /// `Content_Length`, `Transfer--Encoding` and the like, which some servers take for the real ones: never carried.
     LookAlike,
 }
@@ -70,7 +72,7 @@ impl Name {
             2 if is("te") => Self::Hop,
             4 if is("host") => Self::Host,
             6 if is("expect") => Self::Expect,
-            7 if is("upgrade") => Self::Hop,
+            7 if is("upgrade") => Self::Upgrade,
             10 if is("connection") => Self::Connection,
             10 if is("keep-alive") => Self::Hop,
             14 if is("content-length") => Self::ContentLength,

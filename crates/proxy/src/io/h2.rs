@@ -25,6 +25,8 @@ use crate::target::Engaged;
 const TURNS: u32 = 32;
 /// Connections to an instance that a request tries because those before had no room for it.
 const HOPS: u8 = 3;
+/// How soon a stream's deadline is looked at for the first time.
+const STREAM_LOOK_MS: u64 = 1000;
 /// How long a client that is told that the connection will end has for its last requests.
 const LEAVE_MS: u64 = 1000;
 
@@ -225,8 +227,8 @@ impl Worker {
         let mut moved = false;
         loop {
             if b.sending.is_empty() {
-                let held = std::mem::take(&mut b.sending);
-                b.sending = b.trunk.with(|mux| mux.take_out(held));
+                let spent = std::mem::take(&mut b.sending);
+                b.sending = b.trunk.with(|mux| mux.take_out(spent));
                 b.sent = 0;
                 // There is room again for whoever waits for it, even if nothing is left to be sent: the last of it may have
                 // gone before. Who waits for the connection itself waits on.
@@ -237,7 +239,6 @@ impl Worker {
                     b.trunk.ring_waiting();
                 }
                 if b.sending.is_empty() {
-                    b.sending = Vec::new();
                     return moved;
                 }
             }
@@ -261,9 +262,6 @@ impl Worker {
                 return moved;
             }
             b.sending.clear();
-            if b.sending.capacity() > OUT_LIMIT {
-                b.sending = Vec::new();
-            }
         }
     }
 
@@ -319,7 +317,8 @@ impl Worker {
             if self.teller.is_some() {
                 client.session.watch();
             }
-            self.arm(key, client.deadline(self.connect_ms));
+            // Hardly a stream lives so long: what it files at its real deadline would lie there long after it.
+            self.arm(key, client.deadline(self.connect_ms).min(self.now + STREAM_LOOK_MS));
             self.slots.put(key, Slot::Client(Box::new(client)));
             self.bells.ring(key);
         }

@@ -83,10 +83,7 @@ impl Trunk {
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Mux) -> T) -> T {
         let mut mux = self.mux.borrow_mut();
         let done = act(&mut mux);
-        let rung = mux.take_rung();
-        if !rung.is_empty() {
-            self.bells.streams.borrow_mut().extend(rung);
-        }
+        mux.take_rung(&mut self.bells.streams.borrow_mut());
         done
     }
 

@@ -41,6 +41,7 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
         name: lb.name.clone(),
         cross_zone: lb.attributes.cross_zone,
         idle_timeout: lb.attributes.idle_timeout,
+        timeouts: super::Timeouts::default(),
         desync: lb.attributes.desync,
         health_check: lb.health_check.clone(),
         nodes: enabled.chain(leaving).collect(),

@@ -13,6 +13,7 @@ mod origin;
 mod pipe;
 pub(crate) mod shared;
 mod slots;
+mod spans;
 mod sticky;
 mod stream;
 mod switch;

@@ -39,7 +39,7 @@ fn a_panic_ends_one_connection_and_is_counted() {
 /// Has the worker drive one listener in front of one instance; returns where it listens, and the instance's live state.
 fn publish(worker: &Worker, instance: SocketAddr) -> (SocketAddr, Arc<TargetState>) {
     let socket = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let bound: SocketAddr = rustix::net::getsockname(&socket.fd).unwrap().try_into().unwrap();
+    let bound: SocketAddr = rustix::net::getsockname(socket.fd.as_ref().unwrap()).unwrap().try_into().unwrap();
     let port = Port::new(bound.port()).unwrap();
     let (name, id) = (LoadBalancerName::new("test").unwrap(), InstanceId::new("i-00000001").unwrap());
     let listener = ListenerRoute {
@@ -65,11 +65,12 @@ fn publish(worker: &Worker, instance: SocketAddr) -> (SocketAddr, Arc<TargetStat
     };
     let state = worker.shared.board.state(&(name.clone(), id));
     state.set_health(Health::InService);
-    let secured = vec![Secured::new(&listener, None)];
+    let secured = vec![Secured::new(&listener, None, &[])];
     let routes = BalancerRoutes {
         name: name.clone(),
         cross_zone: false,
         idle_timeout: Duration::from_secs(60),
+        timeouts: evenkeel_core::routes::Timeouts::default(),
         desync: DesyncMode::default(),
         health_check: HealthCheck::default_for(port),
         nodes: vec![Node { zone: None, address: bound.ip() }],

@@ -80,6 +80,7 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
         name: lb.name.clone(),
         cross_zone: lb.attributes.cross_zone,
         idle_timeout: lb.attributes.idle_timeout,
+        timeouts: super::Timeouts::default(),
         desync: lb.attributes.desync,
         balancing: lb.attributes.balancing.clone(),
         health_check: lb.health_check.clone(),

@@ -6,11 +6,13 @@
 pub mod compile;
 pub mod range;
 mod sticky;
+mod timeouts;
 mod tls;
 
 pub use compile::{compile, follow};
 pub use range::AddressRange;
 pub use sticky::Stickiness;
+pub use timeouts::Timeouts;
 pub use tls::{Certificate, TlsBack, TlsFront, TlsVersion};
 
 use std::collections::BTreeMap;
@@ -42,6 +44,9 @@ pub struct BalancerRoutes {
     pub cross_zone: bool,
     /// How long a connection, client's or instance's, may carry nothing.
     pub idle_timeout: Duration,
+    /// What may take less, or more.
+    #[serde(default)]
+    pub timeouts: Timeouts,
     /// What becomes of requests that others may read in another way.
     #[serde(default)]
     pub desync: DesyncMode,

@@ -142,10 +142,15 @@ impl Mux {
     /// A connection at its beginning.
     #[must_use]
     pub fn new(role: Role) -> Self {
+        Self::allowing(role, STREAM_LIMIT)
+    }
+
+    /// As [`Mux::new`], where a client may have so many streams at once: at most [`STREAM_LIMIT`].
+    pub fn allowing(role: Role, streams: usize) -> Self {
         let (wire, stir) = (Wire::default(), Arc::<Stir>::default());
         let waker = Waker::from(Arc::clone(&stir));
         let (side, ask) = match role {
-            Role::Server => (meet(&wire), None),
+            Role::Server => (meet(&wire, streams), None),
             Role::Client { .. } => match ask(&wire, &mut Context::from_waker(&waker)) {
                 Some((ask, connection)) => (Side::Asking(connection), Some(ask)),
                 None => (Side::Over, None),
@@ -389,7 +394,7 @@ impl Mux {
     /// Whether a peer that has switched to another protocol will say nothing more, and all it said was read.
     #[must_use]
     pub fn is_at_end(&self, id: u32) -> bool {
-        self.strands.get(&id).is_some_and(Strand::is_at_end)
+        self.strands.get(&id).is_some_and(|strand| strand.is_at_end())
     }
 
     /// Says on a stream that has switched to another protocol that nothing more will come.
@@ -578,9 +583,9 @@ impl Mux {
     }
 }
 
-fn meet(wire: &Wire) -> Side {
+fn meet(wire: &Wire, streams: usize) -> Side {
     let handshake = server::Builder::new()
-        .max_concurrent_streams(STREAM_LIMIT as u32)
+        .max_concurrent_streams(streams.clamp(1, STREAM_LIMIT) as u32)
         .enable_connect_protocol()
         .max_header_list_size(LIST_LIMIT)
         .initial_window_size(STREAM_WINDOW)

@@ -12,6 +12,7 @@ use super::counted::Counted;
 use super::origin::{Connecting, Origin};
 use super::queue::{Found, Waiting};
 use super::slots::Slot;
+use super::spans::WATCH_MS;
 use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
@@ -46,6 +47,8 @@ pub(super) struct Client {
     /// When the head at hand, or lingering, began.
     pub(super) since: u64,
     pub(super) lingering: bool,
+    /// Since when it is watched how fast it is, and what it had moved by then.
+    watched: Option<(u64, u64)>,
     began: Option<Instant>,
     pub(super) tale: Tale,
     /// Its first bytes, while it is open whether it speaks HTTP/2.
@@ -74,6 +77,7 @@ impl Client {
             last: now,
             since,
             lingering: false,
+            watched: None,
             began: None,
             tale: Tale::default(),
             first: None,
@@ -92,8 +96,31 @@ impl Client {
         &self.pending[self.flushed..]
     }
 
-    fn idle_ms(&self) -> u64 {
-        millis(self.lane.idle)
+    /// Whether nobody but the client is waited for.
+    fn lags(&self) -> bool {
+        !self.pending.is_empty() || !self.stream.is_flushed() || self.session.waits() == Waits::Body
+    }
+
+    /// Bytes that it has moved, in both directions.
+    fn moved(&self) -> u64 {
+        self.counted.record().map_or(0, |carried| carried.moved().0 + carried.moved().1)
+    }
+
+    /// Begins to watch how fast it is when it is waited for, and ends it when it is not.
+    fn watch(&mut self, now: u64) {
+        match (self.lane.spans.least > 0 && self.lags(), self.watched) {
+            (true, None) => self.watched = Some((now, self.moved())),
+            (false, Some(_)) => self.watched = None,
+            _ => {}
+        }
+    }
+
+    /// Whether it was watched for long enough, and has moved enough: then it is watched anew.
+    fn keeps_up(&mut self, now: u64) -> bool {
+        let Some((_, before)) = self.watched.filter(|(since, _)| now >= since + WATCH_MS) else { return false };
+        let moved = self.moved();
+        self.watched = Some((now, moved));
+        moved - before >= self.lane.spans.least
     }
 
     /// When it is to be looked at again, in the worker's milliseconds.
@@ -104,18 +131,26 @@ impl Client {
         if let Some(waiting) = &self.waiting {
             return waiting.until;
         }
-        match &self.origin {
-            _ if !self.pending.is_empty() || !self.stream.is_flushed() => self.last + self.idle_ms(),
+        let spans = &self.lane.spans;
+        let at = match &self.origin {
+            _ if !self.pending.is_empty() || !self.stream.is_flushed() => self.last + spans.body,
             // A handshake is the beginning of a head: what is sent slowly there gets no more time.
-            None if self.stream.is_handshaking() => self.since + self.idle_ms().min(HANDSHAKE_MS),
-            Some(origin) if !origin.connected => origin.since + connect_ms.min(self.idle_ms()),
-            _ if self.session.waits() == Waits::Head || self.is_unclear() => self.since + self.idle_ms(),
-            // Nobody comes here any more: it is only waited for a request that may be on its way.
-            _ if !self.gate.open.get() && self.session.waits() == Waits::NextRequest => {
-                self.last.max(self.gate.left.get()) + self.idle_ms().min(millis(IDLE_GRACE))
-            }
-            _ => self.last + self.idle_ms(),
-        }
+            None if self.stream.is_handshaking() => self.since + spans.handshake,
+            Some(origin) if !origin.connected => origin.since + spans.connect(connect_ms),
+            _ => match self.session.waits() {
+                _ if self.is_unclear() => self.since + spans.head,
+                Waits::Head => self.since + spans.head,
+                // Nobody comes here any more: it is only waited for a request that may be on its way.
+                Waits::NextRequest if !self.gate.open.get() => {
+                    self.last.max(self.gate.left.get()) + spans.keep_alive.min(millis(IDLE_GRACE))
+                }
+                Waits::NextRequest if self.moved() == 0 => self.last + spans.head,
+                Waits::NextRequest => self.last + spans.keep_alive,
+                Waits::Body => self.last + spans.body,
+                Waits::Instance => self.last + spans.response,
+            },
+        };
+        self.watched.map_or(at, |(since, _)| at.min(since + WATCH_MS))
     }
 }
 
@@ -131,7 +166,8 @@ impl Worker {
             origin.stream.look();
         }
         if self.pump(key, &mut client) {
-            if self.stopping {
+            if client.lane.spans.vary || self.stopping {
+                client.watch(self.now);
                 self.arm(key, client.deadline(self.connect_ms));
             }
             self.slots.put(key, Slot::Client(client));
@@ -249,7 +285,7 @@ impl Worker {
                     c.session.may_be_refused();
                 }
                 if !origin.connected {
-                    self.arm(key, self.now + self.connect_ms);
+                    self.arm(key, self.now + lane.spans.connect(self.connect_ms));
                 }
             }
             None => {
@@ -267,7 +303,7 @@ impl Worker {
         c.waiting = None;
         if let Some(origin) = c.origin.take() {
             if reuse {
-                self.shelve(origin, c.idle_ms());
+                self.shelve(origin, c.lane.spans.pool);
             } else {
                 self.discard(*origin);
             }
@@ -544,6 +580,9 @@ impl Worker {
         if c.lingering {
             self.slots.remove(key);
             return;
+        }
+        if c.keeps_up(self.now) {
+            return self.drive_client(key, c);
         }
         if !c.pending.is_empty() || !c.stream.is_flushed() {
             c.pending = Vec::new();

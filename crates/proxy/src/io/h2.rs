@@ -7,10 +7,11 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::client::{Client, HANDSHAKE_MS, LINGER_MS, millis};
+use super::client::{Client, LINGER_MS};
 use super::counted::{Carried, Counted, Presence, Streaming};
 use super::origin::Origin;
 use super::slots::Slot;
+use super::spans::Spans;
 use super::stream::{Read, Stream, Write};
 use super::tls::Shaking;
 use super::trunk::{Bells, Strand, Trunk};
@@ -52,7 +53,7 @@ pub(super) struct Bundle {
 /// Who is there.
 enum End {
     Client { peer: SocketAddr, gate: Rc<GateView>, presence: Presence },
-    Instance { place: Rc<Place>, reached: bool, made: bool, idle_ms: u64 },
+    Instance { place: Rc<Place>, reached: bool, made: bool, spans: Spans },
 }
 
 impl Bundle {
@@ -65,9 +66,10 @@ impl Bundle {
         bells: &Rc<Bells>,
         (key, now): (u64, u64),
     ) -> Self {
+        let streams = gate.lane.borrow().spans.streams;
         let end = End::Client { peer, gate, presence };
         let secured = stream.agreed();
-        Self::new(stream, end, Trunk::new(Role::Server, 0, secured, bells), (key, now))
+        Self::new(stream, end, Trunk::new(Role::Server, streams, secured, bells), (key, now))
     }
 
     fn new(stream: Stream, end: End, trunk: Rc<Trunk>, (key, now): (u64, u64)) -> Self {
@@ -116,16 +118,17 @@ impl Bundle {
 
     /// When it is to be looked at again, in the worker's milliseconds.
     pub(super) fn deadline(&self, connect_ms: u64) -> u64 {
-        let (idle, is_client) = match &self.end {
-            End::Client { gate, .. } => (millis(gate.lane.borrow().idle), true),
-            End::Instance { idle_ms, .. } => (*idle_ms, false),
+        let (spans, is_client) = match &self.end {
+            End::Client { gate, .. } => (gate.lane.borrow().spans, true),
+            End::Instance { spans, .. } => (*spans, false),
         };
+        let (stuck, idle) = if is_client { (spans.body, spans.keep_alive) } else { (spans.response, spans.pool) };
         let (greeted, leaving, over) = self.trunk.with(|mux| (mux.is_greeted(), mux.is_leaving(), mux.is_over()));
         match () {
             () if self.lingering => self.since + LINGER_MS,
-            () if !self.is_sent() => self.last + idle,
-            () if !greeted && is_client => self.since + idle.min(HANDSHAKE_MS),
-            () if !greeted => self.since + idle.min(connect_ms),
+            () if !self.is_sent() => self.last + stuck,
+            () if !greeted && is_client => self.since + spans.handshake,
+            () if !greeted => self.since + spans.connect(connect_ms),
             () if leaving && !over && is_client && !self.left => self.since + LEAVE_MS,
             // What dribbles in keeps nobody: only streams do, and they have deadlines of their own.
             () if self.trunk.streams() == 0 => self.since + idle,
@@ -428,7 +431,7 @@ impl Worker {
         }
         if let Some(origin) = &mut c.origin {
             origin.asked = asked;
-            self.arm(key, self.now + self.connect_ms);
+            self.arm(key, self.now + c.lane.spans.connect(self.connect_ms));
         } else {
             c.lane.meter.connect_errors.add(1);
             c.tried.push((place, true));
@@ -444,7 +447,7 @@ impl Worker {
             return None;
         };
         let scheme = if stream.is_secure() { "https" } else { "http" };
-        let end = End::Instance { place: Rc::clone(place), reached: false, made: false, idle_ms: millis(lane.idle) };
+        let end = End::Instance { place: Rc::clone(place), reached: false, made: false, spans: lane.spans };
         let trunk = Trunk::new(Role::Client { scheme }, place.streams.get(), None, &self.bells);
         let bundle = Bundle::new(stream, end, Rc::clone(&trunk), (key, self.now));
         place.tie(via, &trunk);

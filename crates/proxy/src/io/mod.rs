@@ -15,6 +15,7 @@ mod pipe;
 mod queue;
 pub(crate) mod shared;
 mod slots;
+mod spans;
 mod sticky;
 mod stream;
 mod switch;

@@ -5,10 +5,10 @@
 //! Owns the order in which the two directions meet the sockets. Must never look at a byte.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::choose::key_of;
-use super::client::{Client, HANDSHAKE_MS, millis};
+use super::client::Client;
 use super::counted::Counted;
 use super::origin::{Connecting, Origin};
 use super::queue::{Found, Waiting};
@@ -83,19 +83,14 @@ impl Tunnel {
         Self { origin: c.origin, up, down, opened: true, tale: c.tale, kind: Kind::Http, ..tunnel }
     }
 
-    /// Milliseconds for which it may say nothing.
-    fn idle_ms(&self) -> u64 {
-        millis(self.lane.idle)
-    }
-
     /// When it is to be looked at again, in the worker's milliseconds.
     pub(super) fn deadline(&self, connect_ms: u64) -> u64 {
-        let idle = self.idle_ms();
+        let spans = &self.lane.spans;
         match &self.origin {
             None if let Some(waiting) = &self.waiting => waiting.until,
-            None if self.client.is_handshaking() => self.last + idle.min(HANDSHAKE_MS),
-            Some(origin) if !origin.connected => origin.since + connect_ms.min(idle),
-            _ => self.last + idle,
+            None if self.client.is_handshaking() => self.last + spans.handshake,
+            Some(origin) if !origin.connected => origin.since + spans.connect(connect_ms),
+            _ => self.last + spans.tunnel,
         }
     }
 }
@@ -173,6 +168,7 @@ impl Worker {
                         continue;
                     }
                     Connecting::Made => {
+                        self.arm(key, self.now + t.lane.spans.tunnel);
                         t.opened = true;
                         t.lane.meter.requests.add(1);
                         let took = t.began.elapsed();
@@ -246,7 +242,7 @@ impl Worker {
             None => lane.meter.connect_errors.add(1),
             Some(origin) => {
                 origin.asked = lane.times().then(Instant::now);
-                self.arm(key, self.now + self.connect_ms.min(millis(Duration::from_secs(3600))));
+                self.arm(key, self.now + lane.spans.connect(self.connect_ms));
             }
         }
         t.tried.push(place);

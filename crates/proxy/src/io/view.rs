@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use evenkeel_core::balance::budget::Budget;
 use evenkeel_core::balance::{Candidate, Rota, Scope, Standing};
@@ -20,6 +19,7 @@ use evenkeel_core::routes::{InstanceHttp, ListenerRoute, Node, Phase, Target};
 use super::choose::Weighed;
 use super::listen::Bound;
 use super::shared::{Gate, Plan, PlannedBalancer, Shared};
+use super::spans::Spans;
 use super::trunk::Trunk;
 use crate::h2::mux::STREAM_LIMIT;
 use crate::log::Side;
@@ -192,7 +192,7 @@ pub(super) struct Lane {
     /// What clients know each place by; made for the first client that shows something.
     pub(super) tags: OnceCell<Vec<Tag>>,
     pub(super) meter: Arc<NodeBlock>,
-    pub(super) idle: Duration,
+    pub(super) spans: Spans,
     /// What the log says of it.
     pub(super) side: Arc<Side>,
     /// How clients are spoken to in TLS.
@@ -219,7 +219,7 @@ impl Lane {
             scope,
             tags: OnceCell::new(),
             meter: book.node(&routes.name, &node.zone),
-            idle: routes.idle_timeout,
+            spans: Spans::of(routes),
             side: Arc::new(Side {
                 balancer: routes.name.to_string(),
                 zone: node.zone.as_ref().map(ToString::to_string),

@@ -94,6 +94,7 @@ fn balancer(name: &str, check: &str, interval: Duration, timeout: Duration, at: 
         name: LoadBalancerName::new(name).unwrap(),
         cross_zone: false,
         idle_timeout: Duration::from_secs(60),
+        timeouts: evenkeel_core::routes::Timeouts::default(),
         desync: Default::default(),
         balancing: Balancing::default(),
         health_check: HealthCheck {

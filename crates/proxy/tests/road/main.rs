@@ -27,6 +27,7 @@ mod spanned;
 mod sticky;
 mod tcp;
 mod testssl;
+mod timeouts;
 mod tls;
 mod tls_rig;
 mod upgrade;

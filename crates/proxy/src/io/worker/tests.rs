@@ -71,6 +71,7 @@ fn publish(worker: &Worker, instance: SocketAddr) -> (SocketAddr, Arc<TargetStat
         name: name.clone(),
         cross_zone: false,
         idle_timeout: Duration::from_secs(60),
+        timeouts: evenkeel_core::routes::Timeouts::default(),
         desync: DesyncMode::default(),
         balancing: Balancing::default(),
         health_check: HealthCheck::default_for(port),

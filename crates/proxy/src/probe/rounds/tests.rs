@@ -25,6 +25,7 @@ fn balancer(name: &str, targets: impl IntoIterator<Item = u32>, check: &str) -> 
         name: LoadBalancerName::new(name).unwrap(),
         cross_zone: false,
         idle_timeout: Duration::from_secs(60),
+        timeouts: evenkeel_core::routes::Timeouts::default(),
         desync: Default::default(),
         balancing: Balancing::default(),
         health_check: HealthCheck {

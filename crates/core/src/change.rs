@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{ImageId, InstanceId, LoadBalancerName, Port, ReservationId, ZoneName};
-use crate::noun::{DesyncMode, HealthCheck, InstanceState, Listener, Manifest, Scheme, ShutdownBehavior};
+use crate::noun::{DesyncMode, HealthCheck, InstanceState, Listener, Manifest, Scheme, Setting, ShutdownBehavior};
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -196,6 +196,9 @@ pub struct AttributesPatch {
     pub idle_timeout: Option<Duration>,
     /// Framing strictness.
     pub desync: Option<DesyncMode>,
+    /// How instances are chosen, in the order in which it is set.
+    #[serde(default)]
+    pub balancing: Vec<Setting>,
 }
 
 /// What [`Change::RunInstances`] wants.

@@ -10,10 +10,11 @@ use std::time::Duration;
 use evenkeel_core::change::{AttributesPatch, Change, NewImage, NewInstances, NewLoadBalancer, Seen};
 use evenkeel_core::name::{ImageId, InstanceId, LoadBalancerName, Port, ReservationId, ZoneName};
 use evenkeel_core::noun::{
-    DesyncMode, HealthCheck, HealthTarget, InstanceState, Listener, Manifest, Protocol, Scheme, ShutdownBehavior,
+    DesyncMode, HealthCheck, HealthTarget, InstanceState, Listener, Manifest, Protocol, Scheme, Setting,
+    ShutdownBehavior,
 };
 use evenkeel_core::plan::{Condition, Sight, Step, expiry, instances};
-use evenkeel_core::routes::{Phase, Routes, compile};
+use evenkeel_core::routes::{Phase, Routes, compile, follow};
 use evenkeel_core::sightings::Sightings;
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Key, Limits, Row, Settings, World, Write};
@@ -150,6 +151,7 @@ impl Author {
                     draining_timeout: self.dice.chance(30).then(|| Duration::from_secs(self.dice.below(4000) as u64)),
                     idle_timeout: None,
                     desync: Some(DesyncMode::Strictest),
+                    balancing: vec![Setting::MaxInFlight(self.dice.below(9) as u32), Setting::EjectOn5xx(true)],
                 },
             },
             13 | 14 => Change::RunInstances(NewInstances {
@@ -370,9 +372,11 @@ fn routes_hold_what_may_be_sent_requests_and_share_what_did_not_change() {
     let mut routes = Routes::default();
     for n in 0..20_000u64 {
         let change = author.write(&world);
+        let before = world.clone();
         drop(world.apply(&change, Timestamp(n)));
-        let next = compile(&world, &routes);
+        let next = follow(&world, &before, &routes);
         assert_eq!(next.generation, world.generation());
+        assert!(next == compile(&world), "{change:?}");
         for (name, balancer) in &next.balancers {
             let lb = world.load_balancer(name).unwrap();
             assert_eq!(balancer.desync, lb.attributes.desync);

@@ -195,6 +195,16 @@ fn signals_reload_and_stop() {
     kill_process(getpid(), Signal::HUP).unwrap();
     wait_until("the second listener", || listens(two).then_some(()));
 
+    // Without a signal: written in place, and put in its place as editors do; a bad one changes nothing.
+    let three = free_port();
+    std::fs::write(&path, file(&[one, two, three], &[])).unwrap();
+    wait_until("the third listener", || listens(three).then_some(()));
+    std::fs::write(&path, "[[balancer]]\nname = 1").unwrap();
+    let beside = folder.path().join("proxy.toml.new");
+    std::fs::write(&beside, file(&[one, two], &[])).unwrap();
+    std::fs::rename(&beside, &path).unwrap();
+    wait_until("the third listener is gone", || (!listens(three)).then_some(()));
+
     std::fs::write(&path, "nonsense").unwrap();
     kill_process(getpid(), Signal::HUP).unwrap();
     std::fs::write(&path, "nonsense = 1").unwrap();

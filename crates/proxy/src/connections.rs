@@ -35,6 +35,8 @@ pub enum State {
     Head,
     /// The client is sending a body.
     Body,
+    /// It waits for an instance to be free.
+    Queued,
     /// A connection to an instance is being made.
     Connecting,
     /// An instance is to take the request or to answer.
@@ -57,6 +59,7 @@ impl State {
             Self::Idle => "idle",
             Self::Head => "head",
             Self::Body => "body",
+            Self::Queued => "queued",
             Self::Connecting => "connecting",
             Self::Instance => "instance",
             Self::Sending => "sending",

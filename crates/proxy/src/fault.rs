@@ -28,6 +28,10 @@ pub enum Fault {
     ClientStalled,
     /// No instance may be sent requests.
     NoTarget,
+    /// Every instance has as much in flight as it may, and as many wait as may.
+    QueueFull,
+    /// No instance was free for as long as it may wait.
+    QueueTimeout,
     /// A connection to an instance was refused, timed out, or had no route.
     ConnectFailed,
     /// The instance closed or reset the connection before the first byte of an answer.
@@ -82,7 +86,7 @@ pub struct Verdict {
 
 impl Fault {
     /// All of them, in the order of their index.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::MethodTooLong,
         Self::RequestTimeout,
@@ -94,6 +98,8 @@ impl Fault {
         Self::ClientGone,
         Self::ClientStalled,
         Self::NoTarget,
+        Self::QueueFull,
+        Self::QueueTimeout,
         Self::ConnectFailed,
         Self::ClosedBeforeAnswer,
         Self::SilentInstance,
@@ -125,7 +131,9 @@ impl Fault {
             Self::UnknownVersion => (Client, Never, 505, "HTTP_VERSION_NOT_SUPPORTED", true),
             Self::NoUpgrade => (Balancer, Never, 501, "NOT_IMPLEMENTED", true),
             Self::ClientGone | Self::ClientStalled => (Client, Never, 0, "", true),
-            Self::NoTarget => (Balancer, Never, 503, "Service Unavailable: Back-end server is at capacity", false),
+            Self::NoTarget | Self::QueueFull | Self::QueueTimeout => {
+                (Balancer, Never, 503, "Service Unavailable: Back-end server is at capacity", false)
+            }
             Self::ConnectFailed => {
                 (Instance, Always, 503, "Service Unavailable: Back-end server is at capacity", false)
             }

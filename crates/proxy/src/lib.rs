@@ -18,6 +18,7 @@ pub mod proto;
 pub mod request;
 pub mod road;
 pub mod spans;
+mod surge;
 pub mod target;
 pub mod tls;
 pub mod tunnel;

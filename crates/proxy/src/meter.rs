@@ -62,6 +62,7 @@ pub(crate) struct NodeBlock {
     pub(crate) from_balancer: [Counter; Fault::COUNT],
     pub(crate) connect_errors: Counter,
     pub(crate) retries: Counter,
+    pub(crate) denied: Counter,
     pub(crate) resets: Counter,
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
@@ -269,6 +270,12 @@ pub struct NodeMeters {
     pub connect_errors: u64,
     /// Requests tried again on another instance or connection.
     pub retries: u64,
+    /// Requests that were not tried again, though that was safe, because too many were.
+    pub denied: u64,
+    /// Requests and connections that wait now for an instance to be free: SurgeQueueLength.
+    pub surge_queue: u64,
+    /// The most that did so at a time on one address, in this minute or the one before it.
+    pub surge_queue_max: u64,
     /// Connections that an instance reset or closed in the midst of an exchange.
     pub resets: u64,
     /// Bytes received from clients.
@@ -308,6 +315,7 @@ impl NodeMeters {
         }
         self.connect_errors += block.connect_errors.value();
         self.retries += block.retries.value();
+        self.denied += block.denied.value();
         self.resets += block.resets.value();
         self.bytes_in += block.bytes_in.value();
         self.bytes_out += block.bytes_out.value();
@@ -320,6 +328,12 @@ impl NodeMeters {
         let sum = Duration::from_micros(block.latency_us.value());
         self.latency_sum = self.latency_sum.saturating_add(sum);
         self.handshake_errors += block.handshake_errors.value();
+    }
+
+    /// Requests and connections for which the surge queue had no room: SpilloverCount.
+    #[must_use]
+    pub fn spillover(&self) -> u64 {
+        self.from_balancer.get(&Fault::QueueFull).copied().unwrap_or(0)
     }
 
     fn merge(&mut self, other: &Self) {
@@ -336,6 +350,9 @@ impl NodeMeters {
         }
         self.connect_errors += other.connect_errors;
         self.retries += other.retries;
+        self.denied += other.denied;
+        self.surge_queue += other.surge_queue;
+        self.surge_queue_max = self.surge_queue_max.max(other.surge_queue_max);
         self.resets += other.resets;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;

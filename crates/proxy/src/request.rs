@@ -8,6 +8,7 @@
 //! Read in this order: [`Session::client_bytes`] → `begin` → [`Session::lent`] → [`Session::origin_bytes`] →
 //! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
 
+mod choice;
 mod exchange;
 mod notes;
 mod reuse;
@@ -16,7 +17,7 @@ mod switch;
 
 use std::ops::Range;
 
-use evenkeel_core::noun::DesyncMode;
+use evenkeel_core::noun::{DesyncMode, HashOn};
 use evenkeel_core::routes::Stickiness;
 
 use exchange::{Answer, Exchange, Stage};
@@ -63,6 +64,8 @@ pub struct Session {
     mode: DesyncMode,
     /// What makes its requests go to the same instance.
     stickiness: Option<Stickiness>,
+    /// What its requests are hashed by.
+    hash_on: Option<HashOn>,
     notes: Notes,
     /// Somebody keeps a log.
     watched: bool,
@@ -273,6 +276,7 @@ impl Session {
             stage: Stage::Borrowing,
             answer: Answer::expected(),
             heard: false,
+            key: self.hash_on.as_ref().and_then(|what| choice::key(what, bytes, head)),
             stick: self.stickiness.as_ref().map(|rule| Box::new(Stick::new(rule, bytes, head))),
         };
         self.exchange = Some(match spare {

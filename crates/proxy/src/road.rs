@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use evenkeel_core::name::{LoadBalancerName, Port};
-use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Routes};
+use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Phase, Routes};
 use thiserror::Error;
 
 use crate::connections::Connections;
@@ -24,6 +24,7 @@ use crate::io::table::Look;
 use crate::log::LogConfig;
 use crate::meter::{self, Meters};
 use crate::spans::SpansConfig;
+use crate::surge::Length;
 use crate::target::{Board, TargetKey};
 use crate::tls::secured::Secured;
 
@@ -197,6 +198,18 @@ impl Road {
             meters.panics += post.panics.load(Ordering::Relaxed);
             meters.accept_pauses += post.accept_pauses.load(Ordering::Relaxed);
         }
+        let plan = self.shared.plan.load();
+        for (name, balancer) in &plan.balancers {
+            for node in &balancer.routes.nodes {
+                let length = balancer.surge.length(&node.address);
+                if length != Length::default() {
+                    let nodes = &mut meters.balancers.entry(name.clone()).or_default().nodes;
+                    let sum = nodes.entry(node.zone.clone()).or_default();
+                    sum.surge_queue += u64::from(length.now);
+                    sum.surge_queue_max = sum.surge_queue_max.max(length.most.into());
+                }
+            }
+        }
         meters.log_dropped = self.shared.log_dropped();
         (meters.spans_sent, meters.spans_dropped) = self.shared.spans();
         meters
@@ -260,7 +273,12 @@ impl Road {
         inherited: &Inherited,
     ) -> PlannedBalancer {
         let key = |target: &evenkeel_core::routes::Target| (routes.name.clone(), target.instance.clone());
-        let states = routes.targets.iter().map(|target| self.shared.board.state(&key(target))).collect();
+        let states: Vec<_> = routes.targets.iter().map(|target| self.shared.board.state(&key(target))).collect();
+        for (target, state) in routes.targets.iter().zip(&states) {
+            state.set_open(target.phase == Phase::Serving);
+        }
+        let surge = self.shared.board.surge(&routes.name);
+        surge.set_limit(routes.balancing.max_in_flight);
         let was = |listener: &ListenerRoute| {
             let before = before?;
             let mut listeners = before.routes.listeners.iter().zip(&before.secured);
@@ -268,7 +286,7 @@ impl Road {
         };
         let secured = |listener| Secured::new(listener, was(listener), inherited.keys(&routes.name, listener.port));
         let secured = routes.listeners.iter().map(secured).collect();
-        PlannedBalancer { routes: Arc::clone(routes), states, secured }
+        PlannedBalancer { routes: Arc::clone(routes), states, surge, secured }
     }
 
     /// A target that comes back later is a new one, without its old verdict.
@@ -284,6 +302,10 @@ impl Road {
                 if !stay.contains(&target.instance) {
                     self.shared.board.forget(&(name.clone(), target.instance.clone()));
                 }
+            }
+            match new {
+                Some(new) => new.surge.look_again(),
+                None => self.shared.board.forget_balancer(name),
             }
         }
     }

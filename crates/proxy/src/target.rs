@@ -1,27 +1,51 @@
 //! What the road remembers of a target from one snapshot of Routes to the next.
 //!
 //! Owns [`TargetState`] (health, suspicion, requests in flight) and the [`Board`] that keeps one per balancer and
-//! instance. Must never decide: probes write verdicts here, workers read them, and [`crate`] reports them.
+//! instance. Must never decide: probes write verdicts here, workers read them, and [`crate`] reports them. Who waits for
+//! a target to be free: [`crate::surge`].
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use evenkeel_core::balance::latency;
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName};
+
+use crate::surge::{Hatch, Surge};
 
 /// A target is one instance behind one balancer; the same instance behind two balancers is two targets.
 pub type TargetKey = (LoadBalancerName, InstanceId);
 
-/// One target's live state. Every field is independent; relaxed order is enough, because no other memory hangs on them.
-#[derive(Debug, Default)]
+/// One target's live state. Every field is independent; relaxed order is enough, because no other memory hangs on them,
+/// but for what is in flight: see [`Surge::has_line`].
+#[derive(Debug)]
 pub struct TargetState {
     health: AtomicU8,
     suspect: AtomicBool,
+    /// Intent allows new requests.
+    open: AtomicBool,
     outstanding: AtomicU32,
+    /// When it came in service, in the road's milliseconds.
+    serves_since: AtomicU64,
+    latency: AtomicU64,
+    surge: Arc<Surge>,
 }
 
 impl TargetState {
+    fn new(surge: Arc<Surge>) -> Self {
+        Self {
+            health: AtomicU8::new(0),
+            suspect: AtomicBool::new(false),
+            open: AtomicBool::new(false),
+            outstanding: AtomicU32::new(0),
+            serves_since: AtomicU64::new(0),
+            latency: AtomicU64::new(0),
+            surge,
+        }
+    }
+
     /// The last verdict.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -34,14 +58,18 @@ impl TargetState {
     }
 
     /// Records a verdict. Only the prober does.
-    pub fn set_health(&self, health: Health) {
+    pub fn set_health(self: &Arc<Self>, health: Health) {
         let code = match health {
             Health::Initial => 0,
             Health::InService => 1,
             Health::Failing => 2,
             Health::Recovering => 3,
         };
-        self.health.store(code, Ordering::Relaxed);
+        if health == Health::InService && self.health() != Health::InService {
+            self.serves_since.store(self.surge.now_ms(), Ordering::Relaxed);
+        }
+        self.health.store(code, Ordering::SeqCst);
+        self.changed();
     }
 
     /// Whether a connection to it was refused or reset since its last good check: it is passed over while others serve.
@@ -52,12 +80,59 @@ impl TargetState {
 
     /// Marks it suspect; true for the first to do so, who then asks for a check at once.
     pub fn suspect(&self) -> bool {
-        !self.suspect.swap(true, Ordering::Relaxed)
+        !self.suspect.swap(true, Ordering::SeqCst)
     }
 
     /// A good check clears suspicion.
-    pub fn trust(&self) {
-        self.suspect.store(false, Ordering::Relaxed);
+    pub fn trust(self: &Arc<Self>) {
+        if self.suspect.swap(false, Ordering::SeqCst) {
+            self.changed();
+        }
+    }
+
+    /// Whether intent allows new requests. Only who publishes Routes says so.
+    pub(crate) fn set_open(&self, open: bool) {
+        self.open.store(open, Ordering::SeqCst);
+    }
+
+    /// It may serve those who wait, or no more.
+    fn changed(self: &Arc<Self>) {
+        if self.takes_requests() {
+            self.surge.offer(self);
+        } else {
+            self.surge.look_again();
+        }
+    }
+
+    /// Whether intent and health allow new requests.
+    pub(crate) fn takes_requests(&self) -> bool {
+        self.open.load(Ordering::SeqCst) && self.health() == Health::InService
+    }
+
+    /// Whether it gets something new only where nobody else does.
+    pub(crate) fn is_passed_over(&self) -> bool {
+        self.is_suspect()
+    }
+
+    /// Whether it may be sent new requests without reserve.
+    pub(crate) fn is_live(&self) -> bool {
+        self.takes_requests() && !self.is_passed_over()
+    }
+
+    /// How long it has been in service at that moment, in milliseconds.
+    pub(crate) fn serves_for(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.serves_since.load(Ordering::Relaxed))
+    }
+
+    /// Its latency of late in microseconds; 0 while nothing is known.
+    pub(crate) fn latency(&self, now_ms: u64) -> u32 {
+        latency::at(self.latency.load(Ordering::Relaxed), now_ms)
+    }
+
+    /// It answered after so long. A sample that another worker overwrites is no loss.
+    pub(crate) fn answered(&self, micros: u64, now_ms: u64) {
+        let known = self.latency.load(Ordering::Relaxed);
+        self.latency.store(latency::sampled(known, micros, now_ms), Ordering::Relaxed);
     }
 
     /// Requests or connections now in flight on it, over all workers.
@@ -65,30 +140,79 @@ impl TargetState {
     pub fn outstanding(&self) -> u32 {
         self.outstanding.load(Ordering::Relaxed)
     }
+}
 
-    /// One more in flight.
-    pub fn begin(&self) {
-        self.outstanding.fetch_add(1, Ordering::Relaxed);
+/// One more in flight on a target, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Engaged(Arc<TargetState>);
+
+impl Engaged {
+    pub(crate) fn on(state: &Arc<TargetState>) -> Self {
+        state.outstanding.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(state))
     }
 
-    /// One less in flight.
-    pub fn end(&self) {
-        self.outstanding.fetch_sub(1, Ordering::Relaxed);
+    /// The same where it keeps within the limit; 0 for none. Exact over all workers.
+    pub(crate) fn within(state: &Arc<TargetState>, limit: u32) -> Option<Self> {
+        if limit == 0 {
+            return Some(Self::on(state));
+        }
+        let one_more = |held: u32| (held < limit).then_some(held + 1);
+        let begun = state.outstanding.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
+        begun.ok().map(|_| Self(Arc::clone(state)))
+    }
+
+    pub(crate) fn state(&self) -> &Arc<TargetState> {
+        &self.0
+    }
+}
+
+impl Drop for Engaged {
+    fn drop(&mut self) {
+        self.0.outstanding.fetch_sub(1, Ordering::SeqCst);
+        self.0.surge.offer(&self.0);
     }
 }
 
 /// All targets' states by key. Locked only when Routes change or a report is made, never per request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Board {
     states: Mutex<BTreeMap<TargetKey, Arc<TargetState>>>,
+    surges: Mutex<BTreeMap<LoadBalancerName, Arc<Surge>>>,
+    started: Instant,
+    hatches: Arc<[Arc<Hatch>]>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
 }
 
 impl Board {
+    /// A board whose workers are called through these.
+    pub(crate) fn new(hatches: Vec<Arc<Hatch>>) -> Self {
+        Self { states: Mutex::default(), surges: Mutex::default(), started: Instant::now(), hatches: hatches.into() }
+    }
+
+    /// When the road was started: its clock's zero.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// The state of a target, made on first sight.
     #[must_use]
     pub fn state(&self, key: &TargetKey) -> Arc<TargetState> {
+        let surge = self.surge(&key.0);
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(states.entry(key.clone()).or_default())
+        Arc::clone(states.entry(key.clone()).or_insert_with(|| Arc::new(TargetState::new(surge))))
+    }
+
+    /// Those who wait for targets of a balancer.
+    pub(crate) fn surge(&self, balancer: &LoadBalancerName) -> Arc<Surge> {
+        let mut surges = self.surges.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Surge::new(self.started, Arc::clone(&self.hatches)));
+        Arc::clone(surges.entry(balancer.clone()).or_insert_with(new))
     }
 
     /// Every target and its state.
@@ -100,7 +224,18 @@ impl Board {
 
     /// Forgets one target; whoever still has requests in flight on it holds its state a little longer.
     pub fn forget(&self, key: &TargetKey) {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let forgotten = self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        if let Some(state) = forgotten {
+            state.set_open(false);
+        }
+    }
+
+    /// Forgets who waits behind a balancer that is gone: they are told that nobody is left.
+    pub(crate) fn forget_balancer(&self, balancer: &LoadBalancerName) {
+        let surge = self.surges.lock().unwrap_or_else(PoisonError::into_inner).remove(balancer);
+        if let Some(surge) = surge {
+            surge.look_again();
+        }
     }
 
     /// Forgets targets that `keep` does not name, once nothing is in flight on them.

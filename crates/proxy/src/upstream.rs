@@ -4,7 +4,7 @@
 //! Each worker has its own; a connection never changes its worker.
 
 /// Idle connections one worker keeps for one target and port; more are closed.
-pub(crate) const SHELF_CAP: usize = 256;
+pub(crate) const SHELF_CAP: usize = 1024;
 
 /// Idle connections, the one used last on top.
 #[derive(Debug, Default)]

@@ -262,6 +262,11 @@ def attributes(elb):
     expect("idle timeout stands", after["ConnectionSettings"], {"IdleTimeout": 4000})
     modify(ConnectionDraining={"Enabled": False}, ConnectionSettings={"IdleTimeout": 60})
     expect("draining off keeps its timeout", now()["ConnectionDraining"], {"Enabled": False, "Timeout": 7})
+    limit = {"Key": "evenkeel.balance.max_in_flight", "Value": "1000"}
+    modify(AdditionalAttributes=[limit])
+    expect("a limit for each instance stands beside it", now()["AdditionalAttributes"], [desync, limit])
+    modify(AdditionalAttributes=[{**limit, "Value": "0"}])
+    expect("without it there is none", now()["AdditionalAttributes"], [desync])
 
 
 def power(ec2, elb, ids):

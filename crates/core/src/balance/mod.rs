@@ -3,6 +3,14 @@
 //! Owns who is next, given who could be: each enabled zone its fair share, then round robin (TCP) or the fewest
 //! outstanding requests (HTTP). Must never look anything up: candidates, their load and their standing are arguments.
 //! Source: Elastic Load Balancing user guide, "How Elastic Load Balancing works" (routing algorithm, cross-zone).
+//! What AWS does not have (weights, limits, other algorithms) is in [`weighed`]; what goes with it in [`hash`],
+//! [`latency`], [`eject`] and [`budget`].
+
+pub mod budget;
+pub mod eject;
+pub mod hash;
+pub mod latency;
+pub mod weighed;
 
 /// How many turns a candidate that was passed over for its load may make up for. It makes them up among equals only, so
 /// it is never given more in flight than the others; what it missed while it was out is not made up for at all.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{InstanceId, LoadBalancerName, ZoneName};
-use crate::noun::{HealthCheck, Listener};
+use crate::noun::{Balancing, HealthCheck, Listener};
 use crate::time::Timestamp;
 
 /// Whether a balancer is meant for everybody or for insiders; it shows in its DNS name.
@@ -47,6 +47,9 @@ pub struct Attributes {
     pub idle_timeout: Duration,
     /// `elb.http.desyncmitigationmode`.
     pub desync: DesyncMode,
+    /// `evenkeel.balance.*`.
+    #[serde(default)]
+    pub balancing: Balancing,
 }
 
 impl Default for Attributes {
@@ -57,6 +60,7 @@ impl Default for Attributes {
             draining_timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(60),
             desync: DesyncMode::default(),
+            balancing: Balancing::default(),
         }
     }
 }

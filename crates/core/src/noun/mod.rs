@@ -3,12 +3,14 @@
 //! Owns their shape and the rules that hold for one thing alone. Must never hold a rule that needs a second thing
 //! (a name already taken, an instance that does not exist): those are in [`crate::world`].
 
+pub mod balancing;
 pub mod health_check;
 pub mod image;
 pub mod instance;
 pub mod listener;
 pub mod load_balancer;
 
+pub use balancing::{Algorithm, Balancing, Ejection, HashOn, RetryShare, Setting};
 pub use health_check::{CheckProtocol, HealthCheck, HealthTarget};
 pub use image::{Image, Manifest};
 pub use instance::{Instance, InstanceState, ShutdownBehavior, StateReason};

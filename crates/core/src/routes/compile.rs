@@ -5,21 +5,59 @@
 use std::sync::Arc;
 
 use super::{BalancerRoutes, ListenerRoute, Node, Phase, Routes, Target};
-use crate::name::Port;
+use crate::name::{InstanceId, Port};
 use crate::noun::{InstanceState, Listener, LoadBalancer};
 use crate::world::{Settings, World};
 
-/// Compiles the World's Routes. Balancers that come out as in `previous` are shared with it.
+/// Compiles the World's Routes.
 #[must_use]
-pub fn compile(world: &World, previous: &Routes) -> Routes {
+pub fn compile(world: &World) -> Routes {
+    let balancers = world.load_balancers().map(|lb| (lb.name.clone(), Arc::new(balancer(world, lb))));
+    Routes { generation: world.generation(), balancers: balancers.collect() }
+}
+
+/// The same for a World that came out of `before`, whose Routes are `previous`: a balancer for which nothing has changed is
+/// shared with them at the cost of a look, and one that comes out as before is shared too.
+#[must_use]
+pub fn follow(world: &World, before: &World, previous: &Routes) -> Routes {
+    let altered = altered(before, world);
     let balancers = world.load_balancers().map(|lb| {
-        let routes = balancer(world, lb);
-        match previous.balancers.get(&lb.name) {
-            Some(same) if **same == routes => (lb.name.clone(), Arc::clone(same)),
-            _ => (lb.name.clone(), Arc::new(routes)),
-        }
+        let known = previous.balancers.get(&lb.name);
+        let untouched = before.load_balancer(&lb.name).is_some_and(|old| Arc::ptr_eq(old, lb))
+            && !altered.iter().any(|id| lb.instances.contains(*id) || lb.draining.contains_key(*id));
+        let routes = match known {
+            Some(same) if untouched => Arc::clone(same),
+            _ => {
+                let routes = balancer(world, lb);
+                known.filter(|same| ***same == routes).cloned().unwrap_or_else(|| Arc::new(routes))
+            }
+        };
+        (lb.name.clone(), routes)
     });
     Routes { generation: world.generation(), balancers: balancers.collect() }
+}
+
+/// Instances that came, went or changed: both Worlds have them in the same order.
+fn altered<'a>(before: &'a World, after: &'a World) -> Vec<&'a InstanceId> {
+    let (mut old, mut new) = (before.instances().peekable(), after.instances().peekable());
+    let mut altered = Vec::new();
+    loop {
+        match (old.peek(), new.peek()) {
+            (None, None) => return altered,
+            (Some(was), Some(is)) if was.id == is.id => {
+                if !Arc::ptr_eq(was, is) {
+                    altered.push(&is.id);
+                }
+                old.next();
+                new.next();
+            }
+            (Some(was), other) if other.is_none_or(|is| was.id < is.id) => {
+                altered.push(&was.id);
+                old.next();
+            }
+            _ => altered.extend(new.next().map(|is| &is.id)),
+        }
+    }
 }
 
 fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
@@ -35,13 +73,16 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
             None if lb.zones.contains_key(&instance.zone) => Phase::Serving,
             None => Phase::ZoneDisabled,
         };
-        Some(Target { instance: id.clone(), zone: instance.zone.clone(), address: instance.address, port: None, phase })
+        let (instance, zone, address) = (id.clone(), instance.zone.clone(), instance.address);
+        Some(Target { instance, zone, address, port: None, weight: Target::WEIGHT, phase })
     });
     BalancerRoutes {
         name: lb.name.clone(),
         cross_zone: lb.attributes.cross_zone,
         idle_timeout: lb.attributes.idle_timeout,
+        timeouts: super::Timeouts::default(),
         desync: lb.attributes.desync,
+        balancing: lb.attributes.balancing.clone(),
         health_check: lb.health_check.clone(),
         nodes: enabled.chain(leaving).collect(),
         listeners: lb.listeners.iter().map(|l| listener(world.settings(), l)).collect(),

@@ -6,11 +6,13 @@
 pub mod compile;
 pub mod range;
 mod sticky;
+mod timeouts;
 mod tls;
 
-pub use compile::compile;
+pub use compile::{compile, follow};
 pub use range::AddressRange;
 pub use sticky::Stickiness;
+pub use timeouts::Timeouts;
 pub use tls::{Certificate, TlsBack, TlsFront, TlsVersion};
 
 use std::collections::BTreeMap;
@@ -21,7 +23,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{InstanceId, LoadBalancerName, Port, ZoneName};
-use crate::noun::{DesyncMode, HealthCheck, Protocol};
+use crate::noun::{Balancing, DesyncMode, HealthCheck, Protocol};
 use crate::time::Timestamp;
 
 /// Everything the road needs to know of intent. Serializable: each node keeps its last good one on disk.
@@ -42,9 +44,15 @@ pub struct BalancerRoutes {
     pub cross_zone: bool,
     /// How long a connection, client's or instance's, may carry nothing.
     pub idle_timeout: Duration,
+    /// What may take less, or more.
+    #[serde(default)]
+    pub timeouts: Timeouts,
     /// What becomes of requests that others may read in another way.
     #[serde(default)]
     pub desync: DesyncMode,
+    /// How instances are chosen, and what becomes of requests when none is free.
+    #[serde(default)]
+    pub balancing: Balancing,
     /// What each target is asked, and how often.
     pub health_check: HealthCheck,
     /// Where it listens: one address per enabled zone.
@@ -144,8 +152,21 @@ pub struct Target {
     /// A port that replaces the listeners' instance ports and the health check's (`evenkeel proxy FILE`, where
     /// several targets may share an address). `None` otherwise.
     pub port: Option<Port>,
+    /// Its share beside the others', up to [`WEIGHT_LIMIT`](crate::noun::balancing::WEIGHT_LIMIT). With 0 it gets only
+    /// requests of clients that stick to it.
+    #[serde(default = "Target::usual_weight")]
+    pub weight: u16,
     /// What may be sent to it.
     pub phase: Phase,
+}
+
+impl Target {
+    /// The weight of targets whose weight nobody stated.
+    pub const WEIGHT: u16 = 1;
+
+    fn usual_weight() -> u16 {
+        Self::WEIGHT
+    }
 }
 
 /// What intent allows a target to be sent; its health decides the rest.

@@ -199,6 +199,7 @@ impl World {
             attributes.draining_timeout = patch.draining_timeout.unwrap_or(attributes.draining_timeout);
             attributes.idle_timeout = patch.idle_timeout.unwrap_or(attributes.idle_timeout);
             attributes.desync = patch.desync.unwrap_or(attributes.desync);
+            patch.balancing.iter().for_each(|setting| attributes.balancing.set(setting));
         }))
     }
 

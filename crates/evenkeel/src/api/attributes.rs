@@ -7,7 +7,8 @@ use std::time::Duration;
 use evenkeel_aws::xml::Members;
 use evenkeel_aws::{Error, elb};
 use evenkeel_core::change::{AttributesPatch, Change};
-use evenkeel_core::noun::DesyncMode;
+use evenkeel_core::noun::balancing::{BadSetting, PREFIX};
+use evenkeel_core::noun::{DesyncMode, Setting};
 
 use super::{Asked, balancers, words};
 
@@ -22,6 +23,10 @@ pub(super) fn describe(
 ) -> Result<elb::DescribeLoadBalancerAttributesOutput, Error> {
     let held = &balancers::existing(asked, &input.load_balancer_name)?.attributes;
     let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    // AWS's own is always shown, ours where it was set.
+    let ours = held.balancing.stated().into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value));
+    let all = [(DESYNC.to_owned(), desync_name(held.desync).to_owned())].into_iter().chain(ours);
+    let additional = all.map(|(key, value)| elb::AdditionalAttribute { key, value }).collect();
     let load_balancer_attributes = elb::LoadBalancerAttributes {
         cross_zone_load_balancing: Some(elb::CrossZoneLoadBalancing { enabled: held.cross_zone }),
         access_log: Some(elb::AccessLog {
@@ -35,10 +40,7 @@ pub(super) fn describe(
             timeout: Some(seconds(held.draining_timeout)),
         }),
         connection_settings: Some(elb::ConnectionSettings { idle_timeout: seconds(held.idle_timeout) }),
-        additional_attributes: Some(Members(vec![elb::AdditionalAttribute {
-            key: DESYNC.into(),
-            value: desync_name(held.desync).into(),
-        }])),
+        additional_attributes: Some(Members(additional)),
     };
     Ok(elb::DescribeLoadBalancerAttributesOutput { load_balancer_attributes })
 }
@@ -69,15 +71,31 @@ fn patch(stated: &elb::LoadBalancerAttributes) -> Result<AttributesPatch, Error>
         draining_timeout: stated.connection_draining.as_ref().and_then(|block| block.timeout).map(seconds),
         idle_timeout: stated.connection_settings.as_ref().map(|block| seconds(block.idle_timeout)),
         desync: None,
+        balancing: Vec::new(),
     };
     for attribute in stated.additional_attributes.iter().flatten() {
-        if attribute.key != DESYNC {
-            let text = format!("The load balancer attribute '{}' does not exist", words::quoted(&attribute.key));
-            return Err(Error::sender("LoadBalancerAttributeNotFound", text));
+        if attribute.key == DESYNC {
+            patch.desync = Some(desync(&attribute.value)?);
+        } else {
+            patch.balancing.push(setting(&attribute.key, &attribute.value)?);
         }
-        patch.desync = Some(desync(&attribute.value)?);
     }
     Ok(patch)
+}
+
+/// One of ours: `evenkeel.balance.` and a key.
+fn setting(key: &str, value: &str) -> Result<Setting, Error> {
+    let parsed = key.strip_prefix(PREFIX).ok_or(BadSetting::Unknown).and_then(|own| Setting::parse(own, value));
+    parsed.map_err(|bad| match bad {
+        BadSetting::Unknown => {
+            let text = format!("The load balancer attribute '{}' does not exist", words::quoted(key));
+            Error::sender("LoadBalancerAttributeNotFound", text)
+        }
+        BadSetting::Rule(rule) => {
+            let text = format!("{key} must be {rule}, and is '{}'", words::quoted(value));
+            Error::sender("InvalidConfigurationRequest", text).with_status(409)
+        }
+    })
 }
 
 fn desync(value: &str) -> Result<DesyncMode, Error> {

@@ -1,12 +1,12 @@
 //! `evenkeel proxy FILE.toml`: runs the road and the prober from a file, without API, World or Store.
 //!
-//! Owns the command's life: start, reload at SIGHUP, hand-over at SIGUSR2 ([`successor`]), drain at SIGTERM or SIGINT. Must never judge the file
+//! Owns the command's life: start, reload at SIGHUP and when the file changes, hand-over at SIGUSR2 ([`successor`]), drain at SIGTERM or SIGINT. Must never judge the file
 //! ([`crate::config::proxy_file`]) or touch a client's bytes ([`evenkeel_proxy::road`]).
 //!
 //! Everything it has to say goes to stderr, a line each: listeners, health transitions, reloads. Exit status: 0 after a
 //! stop that was asked for or a good `--check`; 1 when it could not start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::proxy_file::{self, ProxyFile};
 use crate::link::handover::Legacy;
 
+mod changes;
 mod successor;
+mod watch;
 
 /// How long workers may take to drive by the first file.
 const SETTLING: Duration = Duration::from_secs(10);
@@ -34,10 +36,11 @@ const SETTLING: Duration = Duration::from_secs(10);
 /// Run the proxy alone, from a file: listeners, targets with zones, health checks.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  evenkeel proxy --check web.toml     say what is wrong with the file\n  evenkeel proxy web.toml             SIGHUP reads it again, TERM drains and ends\n  kill -USR2 PID                      a new process of the program's file takes over, without losing a connection"
+    after_help = "Examples:\n  evenkeel proxy --check web.toml     say what is wrong with the file\n  evenkeel proxy web.toml             changes of the file are taken up, TERM drains and ends\n  kill -USR2 PID                      a new process of the program's file takes over, without losing a connection"
 )]
 pub struct Args {
-    /// The file to drive by (TOML); SIGHUP reads it and its certificates again, and a bad one changes nothing
+    /// The file to drive by (TOML); it and its certificates are read again when they change, and at SIGHUP, and a bad one
+    /// changes nothing
     pub file: PathBuf,
     /// Only read the file and say what is wrong with it
     #[arg(long)]
@@ -83,10 +86,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             }
         };
         successor::notify();
+        let mut watch = watch::Watch::start();
+        let (mut refused, mut blind) = (String::new(), false);
         loop {
             let swept = proxy.swept_at();
+            if let Err(error) = watch.as_mut().map_or(Ok(()), |watch| {
+                let files = proxy.files.iter().map(PathBuf::as_path);
+                watch.follow(files.chain([args.file.as_path()]))
+            }) {
+                watch = Err(error);
+            }
+            if let Some(error) = watch.as_ref().err().filter(|_| !std::mem::replace(&mut blind, true)) {
+                say(&format!("changes of the file are taken up at SIGHUP only: {error:#}"));
+            }
             let told = tokio::select! {
                 told = signals.next() => told,
+                () = stirred(watch.as_mut().ok()) => Told::Stirred,
                 () = sleep_until(swept) => Told::Sweep,
             };
             match told {
@@ -96,6 +111,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                         proxy.reload(file);
                     }
                     Err(error) => say(&format!("kept the old routes: {error:#}")),
+                },
+                Told::Stirred => match read(&args.file, proxy.generation() + 1) {
+                    Ok(file) if proxy.drives_by(&file) => refused.clear(),
+                    Ok(file) => {
+                        refused.clear();
+                        file.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+                        proxy.reload(file);
+                    }
+                    Err(error) => {
+                        // Said once: whatever else happens in that folder makes it read again.
+                        let error = format!("{error:#}");
+                        if refused != error {
+                            say(&format!("kept the old routes: {error}"));
+                            refused = error;
+                        }
+                    }
                 },
                 Told::Sweep => proxy.sweep(),
                 Told::GiveWay => match give_way(&origin, &proxy).await {
@@ -138,12 +169,46 @@ pub struct Proxy {
     road: Road,
     prober: Arc<Prober>,
     routes: Arc<Routes>,
+    /// What the file says, without what drains.
+    wanted: Routes,
+    /// The files that it names.
+    files: BTreeSet<PathBuf>,
     names: Names,
-    threads: usize,
-    /// What the file first said of the log, of trace ids and of spans.
-    fixed: (Option<LogConfig>, bool, Option<SpansConfig>),
+    /// What cannot change: as first stated, and as last.
+    fixed: Fixed,
+    stated: Fixed,
     drain: Duration,
     say: fn(&str),
+}
+
+/// What takes effect at the start only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fixed {
+    threads: Option<usize>,
+    max_connections: Option<usize>,
+    log: Option<LogConfig>,
+    trace_ids: bool,
+    spans: Option<SpansConfig>,
+}
+
+impl Fixed {
+    fn of(file: &ProxyFile) -> Self {
+        let ProxyFile { threads, max_connections, log, trace_ids, spans, .. } = file;
+        let (threads, max_connections, trace_ids) = (*threads, *max_connections, *trace_ids);
+        Self { threads, max_connections, log: log.clone(), trace_ids, spans: spans.clone() }
+    }
+
+    /// Keys that differ.
+    fn differs(&self, other: &Self) -> Vec<&'static str> {
+        let keys = [
+            ("threads", self.threads == other.threads),
+            ("max_connections", self.max_connections == other.max_connections),
+            ("log", self.log == other.log),
+            ("trace_ids", self.trace_ids == other.trace_ids),
+            ("spans", self.spans == other.spans),
+        ];
+        keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    }
 }
 
 /// How targets are called in lines for people; the prober's thread reads it too.
@@ -167,13 +232,14 @@ impl Proxy {
     ) -> anyhow::Result<Self> {
         let road = Road::start(RoadConfig {
             workers: threads,
+            max_connections: file.max_connections.unwrap_or(0),
             log: file.log.clone(),
             trace_ids: file.trace_ids,
             spans: file.spans.clone(),
             ..RoadConfig::default()
         })
         .context("failed to start workers")?;
-        let fixed = (file.log, file.trace_ids, file.spans);
+        let fixed = Fixed::of(&file);
         let names: Names = Arc::new(Mutex::new(file.names));
         let known = Arc::clone(&names);
         let on_transition = move |key: TargetKey, transition: Transition| {
@@ -189,12 +255,13 @@ impl Proxy {
                 .spawn(move || suspicions.into_iter().for_each(|key| prober.check_now(key)))
                 .context("failed to start a thread")?;
         }
-        let threads = file.threads.unwrap_or(0);
         road.inherit(legacy.estate).context("failed to take over the listeners")?;
         let board = road.board();
         let known = legacy.verdicts;
         known.iter().for_each(|(key, verdict)| board.state(key).set_health(verdict.health));
-        let mut proxy = Self { fixed, road, prober, routes: Arc::default(), names, threads, drain, say };
+        let (stated, wanted, files) = (fixed.clone(), file.routes.clone(), file.files);
+        let routes = Arc::default();
+        let mut proxy = Self { road, prober, routes, wanted, files, names, fixed, stated, drain, say };
         let faults = proxy.publish_with(file.routes, |prober, routes| prober.take_over(routes, known));
         if !proxy.road.settled(SETTLING) {
             return Err(anyhow!("the workers did not start within {} s", SETTLING.as_secs()));
@@ -208,13 +275,15 @@ impl Proxy {
     /// Drives by another file. Listeners that cannot be bound are named and tried again at the next reload; all else
     /// takes effect. Targets that are gone may finish what is in flight.
     pub fn reload(&mut self, file: ProxyFile) {
-        if file.threads.unwrap_or(0) != self.threads {
-            (self.say)("`threads` takes effect at the next start");
+        let stated = Fixed::of(&file);
+        for key in stated.differs(&self.fixed) {
+            (self.say)(&format!("`{key}` takes effect at the next start"));
         }
-        if (file.log, file.trace_ids, file.spans) != self.fixed {
-            (self.say)("`log`, `trace_ids` and `spans` take effect at the next start");
-        }
+        self.stated = stated;
+        self.files = file.files;
         let mut routes = file.routes;
+        let changes = changes::between(&self.wanted, &routes);
+        self.wanted = routes.clone();
         proxy_file::let_drain(&self.routes, &mut routes, now().plus(self.drain));
         // Names of targets that drain are still needed.
         lock(&self.names).extend(file.names);
@@ -222,7 +291,14 @@ impl Proxy {
         if !faults.is_empty() {
             (self.say)(&cannot_listen(&faults));
         }
-        (self.say)(&format!("reloaded: generation {}, {} targets", self.generation(), self.targets()));
+        let changes = if changes.is_empty() { "nothing changed".into() } else { changes.join("; ") };
+        (self.say)(&format!("reloaded: generation {}, {} targets: {changes}", self.generation(), self.targets()));
+    }
+
+    /// Whether a file says what the last one said.
+    #[must_use]
+    pub fn drives_by(&self, file: &ProxyFile) -> bool {
+        self.wanted.balancers == file.routes.balancers && self.stated == Fixed::of(file)
     }
 
     /// When the next targets that drain are to be let go of.
@@ -348,6 +424,7 @@ fn read(path: &Path, generation: u64) -> anyhow::Result<ProxyFile> {
 
 enum Told {
     Reload,
+    Stirred,
     Sweep,
     GiveWay,
     Stop,
@@ -382,6 +459,13 @@ impl Signals {
 
     async fn stop(&mut self) {
         while !matches!(self.next().await, Told::Stop) {}
+    }
+}
+
+async fn stirred(watch: Option<&mut watch::Watch>) {
+    match watch {
+        Some(watch) => watch.stirred().await,
+        None => std::future::pending().await,
     }
 }
 

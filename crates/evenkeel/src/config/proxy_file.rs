@@ -6,6 +6,7 @@
 //!
 //! ```toml
 //! threads = 2                          # workers; default: one a core
+//! max_connections = 10000              # of clients, 1-10000000; default: what the limit on open files permits
 //! trace_ids = false                    # give each request an X-Amzn-Trace-Id, and a traceparent where it has none
 //!
 //! [log]                                # the access log; none without this
@@ -24,10 +25,26 @@
 //! addresses = ["127.0.0.1"]            # where it listens; or [[balancer.node]] zone/address pairs
 //! cross_zone = false                   # spread over all zones from every node
 //! idle_timeout = 60                    # seconds, 1-4000
+//! # Seconds, 0.1-4000, each instead of the idle timeout; what each is: docs/files.md. All of them may be left out.
+//! timeouts = { handshake = 10, head = 10, body = 30, keep_alive = 60, connect = 2, response = 30, tunnel = 300, pool = 50, least_rate = 100, streams = 128 }
 //! desync = "defensive"                 # or "monitor", "strictest": requests that others may read in another way
 //! # As AWS's ConfigureHealthCheck: interval 5-300 s, timeout 2-60 s and below it, thresholds 2-10.
 //! # Default: TCP to the first listener's instance port, 30, 5, 2, 10.
 //! health_check = { target = "HTTP:9000/ping", interval = 10, timeout = 2, unhealthy = 2, healthy = 2 }
+//!
+//! [balancer.balance]                   # how targets are chosen; `docs/concepts.md`, "The choice of an instance"
+//! algorithm = "aws"                    # or round_robin, least_outstanding, power_of_two, least_latency, consistent_hash
+//! hash_on = "client_address"           # or "header:NAME", "cookie:NAME", for consistent_hash
+//! slow_start = 0                       # seconds until a target that came in service gets its full share, 0-900
+//! max_in_flight = 0                    # requests or connections on one target at a time, 0-1000000; default 0, no limit
+//! queue_length = 1024                  # requests that wait on one node while all targets are at it, 0-65536
+//! queue_wait = 10                      # seconds that each waits at most, 1-600
+//! eject_after = 0                      # failures in a row after which a target is passed over, 0-1000; default 0, never
+//! eject_for = 10                       # seconds the first time, 1-3600
+//! eject_share = 50                     # percent of a zone's live targets that may be passed over at once, 1-100
+//! eject_on_5xx = false                 # whether a target's 5xx count as failures
+//! retry_share = 20                     # tries beyond the first, in percent of the requests of the last 10 s, 0-100
+//! retry_floor = 10                     # so many a second more, in each worker, 0-10000
 //!
 //! [[balancer.listener]]
 //! port = 8000
@@ -54,21 +71,26 @@
 //! [[balancer.target]]
 //! address = "127.0.0.1:9001"           # an IP address; its port replaces `instance_port` and the check's port
 //! zone = "a"                           # default: `default`
+//! weight = 1                           # its share beside others', 0-256; 0: only clients that stick to it already
 //! ```
 //!
 //! A balancer with `addresses` gives each zone that has a live target the same share. One with nodes stands in their
 //! zones: a target in a zone without a node is checked but gets nothing.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Malformed, Port, ZoneName};
+use evenkeel_core::noun::balancing::WEIGHT_LIMIT;
 use evenkeel_core::noun::{DesyncMode, HealthCheck, HealthTarget, Protocol};
-use evenkeel_core::routes::{AddressRange, BalancerRoutes, ListenerRoute, Node, Phase, ProxyProtocol, Routes, Target};
+use evenkeel_core::routes::{
+    AddressRange, BalancerRoutes, ListenerRoute, Node, Phase, ProxyProtocol, Routes, Target, Timeouts,
+};
 use evenkeel_core::time::Timestamp;
 use evenkeel_proxy::log::{Format, LogConfig};
 use evenkeel_proxy::spans::SpansConfig;
@@ -79,10 +101,14 @@ use toml::Spanned;
 
 use spans::SpansEntry;
 use sticky::StickinessEntry;
+use timeouts::TimeoutsEntry;
 use tls::{CertificateEntry, Files, InstanceTls};
 
 /// The most worker threads a file may ask for.
 pub const THREADS_LIMIT: usize = 256;
+
+/// The most client connections a file may ask for.
+const CONNECTIONS_LIMIT: i64 = 10_000_000;
 
 /// The zone of targets that state none.
 const DEFAULT_ZONE: &str = "default";
@@ -92,6 +118,8 @@ const DEFAULT_ZONE: &str = "default";
 pub struct ProxyFile {
     /// Worker threads, when it says.
     pub threads: Option<usize>,
+    /// Client connections over all workers, when it says.
+    pub max_connections: Option<usize>,
     /// The access log, when it wants one.
     pub log: Option<LogConfig>,
     /// Whether requests get `X-Amzn-Trace-Id` and `traceparent`.
@@ -102,6 +130,8 @@ pub struct ProxyFile {
     pub routes: Routes,
     /// Each target's address as its user wrote it: ids are made up.
     pub names: BTreeMap<TargetKey, String>,
+    /// The files that it names, and that were read with it.
+    pub files: BTreeSet<PathBuf>,
     /// What is served, but should be looked at: certificates that have expired.
     pub warnings: Vec<String>,
 }
@@ -126,6 +156,7 @@ pub enum BadFile {
 #[serde(deny_unknown_fields)]
 struct File {
     threads: Option<Spanned<i64>>,
+    max_connections: Option<Spanned<i64>>,
     #[serde(default)]
     trace_ids: bool,
     log: Option<LogEntry>,
@@ -153,8 +184,11 @@ struct Balancer {
     #[serde(default)]
     cross_zone: bool,
     idle_timeout: Option<Spanned<i64>>,
+    timeouts: Option<TimeoutsEntry>,
     desync: Option<Spanned<String>>,
     health_check: Option<Spanned<Check>>,
+    #[serde(default)]
+    balance: BTreeMap<String, Spanned<toml::Value>>,
     #[serde(default)]
     listener: Vec<Listener>,
     #[serde(default)]
@@ -201,6 +235,7 @@ struct Listener {
 struct TargetEntry {
     address: Spanned<String>,
     zone: Option<Spanned<String>>,
+    weight: Option<Spanned<i64>>,
 }
 
 /// A rule broken, and where.
@@ -259,16 +294,22 @@ fn build(file: File, folder: &Path, generation: u64) -> Result<ProxyFile, Wrong>
         Some(threads) => Some(number(&threads, "threads", 1, THREADS_LIMIT as i64)? as usize),
         None => None,
     };
+    let max_connections = match file.max_connections {
+        Some(most) => Some(number(&most, "max_connections", 1, CONNECTIONS_LIMIT)? as usize),
+        None => None,
+    };
     let mut built = ProxyFile {
         threads,
+        max_connections,
         log: file.log.as_ref().map(log).transpose()?,
         trace_ids: file.trace_ids,
         spans: file.spans.as_ref().map(spans::spans).transpose()?,
         routes: Routes { generation, ..Routes::default() },
         names: BTreeMap::new(),
+        files: BTreeSet::new(),
         warnings: Vec::new(),
     };
-    let files = Files { folder, now: SystemTime::now() };
+    let files = Files { folder, now: SystemTime::now(), read: RefCell::default() };
     let mut bound: BTreeMap<SocketAddr, LoadBalancerName> = BTreeMap::new();
     for entry in file.balancer {
         let span = entry.span();
@@ -278,6 +319,7 @@ fn build(file: File, folder: &Path, generation: u64) -> Result<ProxyFile, Wrong>
             return Err(Wrong(span, format!("`name` is taken: there is another balancer `{name}`")));
         }
     }
+    built.files = files.read.into_inner();
     Ok(built)
 }
 
@@ -314,7 +356,9 @@ fn balancer(
         Some(seconds) => Duration::from_secs(number(seconds, "idle_timeout", 1, 4000)? as u64),
         None => Duration::from_secs(60),
     };
+    let timeouts = entry.timeouts.as_ref().map_or(Ok(Timeouts::default()), timeouts::timeouts)?;
     let desync = entry.desync.as_ref().map_or(Ok(DesyncMode::default()), desync)?;
+    let balancing = balance::balancing(&entry.balance)?;
     for node in &nodes {
         for listener in &listeners {
             let address = SocketAddr::new(node.address, listener.bind_port.number());
@@ -341,7 +385,18 @@ fn balancer(
         targets.push(target);
     }
     let cross_zone = entry.cross_zone;
-    Ok(BalancerRoutes { name, cross_zone, idle_timeout, desync, health_check, nodes, listeners, targets })
+    Ok(BalancerRoutes {
+        name,
+        cross_zone,
+        idle_timeout,
+        timeouts,
+        desync,
+        balancing,
+        health_check,
+        nodes,
+        listeners,
+        targets,
+    })
 }
 
 /// `Err(None)` when there are none.
@@ -496,7 +551,11 @@ fn target(name: &LoadBalancerName, entry: &TargetEntry, zoned: bool, nodes: &[No
     let phase = if serves { Phase::Serving } else { Phase::ZoneDisabled };
     let written = port.map_or(address.to_string(), |port| SocketAddr::new(address, port.number()).to_string());
     let instance = instance_id(name, &written).map_err(|error| wrong(&entry.address, "address", error.rule))?;
-    Ok(Target { instance, zone, address, port, phase })
+    let weight = match &entry.weight {
+        Some(at) => number(at, "weight", 0, WEIGHT_LIMIT.into())? as u16,
+        None => Target::WEIGHT,
+    };
+    Ok(Target { instance, zone, address, port, weight, phase })
 }
 
 /// The same id for the same address behind the same balancer, over reloads and restarts: FNV-1a of both, 68 of its 128
@@ -531,8 +590,10 @@ fn number(at: &Spanned<i64>, key: &str, low: i64, high: i64) -> Result<i64, Wron
     }
 }
 
+mod balance;
 mod spans;
 mod sticky;
+mod timeouts;
 mod tls;
 mod versions;
 

@@ -112,6 +112,15 @@ pub struct NodeCount {
     pub connect_errors: u64,
     /// Requests tried again.
     pub retries: u64,
+    /// Requests that were not tried again because too many were.
+    #[serde(default)]
+    pub denied: u64,
+    /// Requests that wait for an instance to be free.
+    #[serde(default)]
+    pub surge_queue: u64,
+    /// The most that did at a time, in this minute or the one before.
+    #[serde(default)]
+    pub surge_queue_max: u64,
     /// Connections that an instance ended in the midst of an exchange.
     pub resets: u64,
     /// Bytes from clients.
@@ -176,6 +185,9 @@ impl NodeCount {
             desync: node.desync_reasons.iter().map(reason).collect(),
             connect_errors: node.connect_errors,
             retries: node.retries,
+            denied: node.denied,
+            surge_queue: node.surge_queue,
+            surge_queue_max: node.surge_queue_max,
             resets: node.resets,
             bytes_in: node.bytes_in,
             bytes_out: node.bytes_out,

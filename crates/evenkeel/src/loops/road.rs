@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use evenkeel_core::routes::{Routes, compile};
+use evenkeel_core::routes::{Routes, compile, follow};
 use evenkeel_core::sightings::{RoadSeen, Sightings};
+use evenkeel_core::world::World;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::watch;
@@ -168,15 +169,21 @@ async fn office_hours(crew: &Crew, statuses: &Statuses, asked: &mut Option<u32>)
     // Reading has a task of its own, because a message half read must not be dropped when Routes change.
     let mut reports = read_on(from_road);
     let mut generations = crew.keeper.generations();
-    let mut sent: Option<Routes> = None;
+    let mut sent: Option<(Arc<World>, Routes)> = None;
     let mut seen = RoadSeen::default();
     loop {
         generations.mark_unchanged();
         let world = crew.keeper.world();
-        if sent.as_ref().is_none_or(|routes| routes.generation != world.generation()) {
-            let routes = compile(&world, sent.as_ref().unwrap_or(&Routes::default()));
-            frame::write_async(&mut to_road, &difference(sent.as_ref(), &routes)).await?;
-            sent = Some(routes);
+        if sent.as_ref().is_none_or(|(_, routes)| routes.generation != world.generation()) {
+            let (before, routes) = match sent {
+                Some((before, held)) => {
+                    let next = follow(&world, &before, &held);
+                    (Some(held), next)
+                }
+                None => (None, compile(&world)),
+            };
+            frame::write_async(&mut to_road, &difference(before.as_ref(), &routes)).await?;
+            sent = Some((world, routes));
         }
         tokio::select! {
             changed = generations.changed() => if changed.is_err() { return Ok(End::Office) },

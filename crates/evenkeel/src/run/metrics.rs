@@ -8,6 +8,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use evenkeel_core::sightings::instance_health;
+use evenkeel_proxy::fault::Fault;
+use evenkeel_proxy::log::cause;
 use evenkeel_proxy::meter;
 
 use super::status::Reporter;
@@ -112,12 +114,25 @@ fn of_nodes(page: &mut Page, nodes: &[NodeCount]) {
     page.metric("aws_elb_backend_connection_errors_total", "counter", help, each(|n| n.connect_errors));
     let help = "Requests tried again on another instance or connection.";
     page.metric("evenkeel_retries_total", "counter", help, each(|n| n.retries));
+    let help = "Requests not tried again, though that was safe, because too many were.";
+    page.metric("evenkeel_retries_denied_total", "counter", help, each(|n| n.denied));
+    let help = "SpilloverCount: requests and connections for which the surge queue had no room.";
+    page.metric("aws_elb_spillover_count_total", "counter", help, each(spillover));
+    let help = "SurgeQueueLength: requests and connections that wait for an instance to be free.";
+    page.metric("aws_elb_surge_queue_length", "gauge", help, each(|n| n.surge_queue));
+    let help = "SurgeQueueLength, its maximum: on one address, in this minute or the one before it.";
+    page.metric("aws_elb_surge_queue_length_max", "gauge", help, each(|n| n.surge_queue_max));
     let help = "Connections that an instance reset or closed in the midst of an exchange.";
     page.metric("evenkeel_backend_resets_total", "counter", help, each(|n| n.resets));
     page.metric("evenkeel_received_bytes_total", "counter", "Bytes from clients.", each(|n| n.bytes_in));
     page.metric("evenkeel_sent_bytes_total", "counter", "Bytes to clients.", each(|n| n.bytes_out));
     page.metric("evenkeel_open_connections", "gauge", "Client connections open now.", each(|n| n.open_clients));
     page.metric("evenkeel_connections_total", "counter", "Client connections accepted.", each(|n| n.accepted));
+}
+
+fn spillover(node: &NodeCount) -> u64 {
+    let full = cause::label(Fault::QueueFull);
+    node.from_balancer.iter().filter(|cause| cause.cause == full).map(|cause| cause.count).sum()
 }
 
 /// Failures by cause whose answer is of a class; 0 for those without an answer.

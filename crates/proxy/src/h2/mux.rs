@@ -117,7 +117,10 @@ pub struct Mux {
     stir: Arc<Stir>,
     waker: Waker,
     news: News,
-    strands: BTreeMap<u32, Strand>,
+    /// News that was heard: empty but for its room.
+    heard: Vec<u32>,
+    /// Boxed, because the map moves what is in it.
+    strands: BTreeMap<u32, Box<Strand>>,
     opened: VecDeque<u32>,
     rung: Vec<u64>,
     /// Those that had no room at all come before those that had their round.
@@ -139,10 +142,15 @@ impl Mux {
     /// A connection at its beginning.
     #[must_use]
     pub fn new(role: Role) -> Self {
+        Self::allowing(role, STREAM_LIMIT)
+    }
+
+    /// As [`Mux::new`], where a client may have so many streams at once: at most [`STREAM_LIMIT`].
+    pub fn allowing(role: Role, streams: usize) -> Self {
         let (wire, stir) = (Wire::default(), Arc::<Stir>::default());
         let waker = Waker::from(Arc::clone(&stir));
         let (side, ask) = match role {
-            Role::Server => (meet(&wire), None),
+            Role::Server => (meet(&wire, streams), None),
             Role::Client { .. } => match ask(&wire, &mut Context::from_waker(&waker)) {
                 Some((ask, connection)) => (Side::Asking(connection), Some(ask)),
                 None => (Side::Over, None),
@@ -158,6 +166,7 @@ impl Mux {
             stir,
             waker,
             news: News::default(),
+            heard: Vec::new(),
             strands: BTreeMap::new(),
             opened: VecDeque::new(),
             rung: Vec::new(),
@@ -201,10 +210,10 @@ impl Mux {
         self.close();
     }
 
-    /// Takes what is to be sent, in exchange for an empty buffer; nothing when there is nothing.
-    pub fn take_out(&mut self, empty: Vec<u8>) -> Vec<u8> {
+    /// Takes what is to be sent, in exchange for a buffer that is not needed any more; nothing when there is nothing.
+    pub fn take_out(&mut self, spent: Vec<u8>) -> Vec<u8> {
         self.drive();
-        self.wire.take(empty)
+        self.wire.take(spent)
     }
 
     /// Bytes that are to be sent, as far as is known before it is driven.
@@ -283,16 +292,18 @@ impl Mux {
         self.opened.pop_front()
     }
 
-    /// Whom there is news for, each once; ask for it after every call.
-    pub fn take_rung(&mut self) -> Vec<u64> {
-        let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
-        for id in news {
+    /// Appends whom there is news for, each once; ask for it after every call.
+    pub fn take_rung(&mut self, out: &mut Vec<u64>) {
+        let mut heard = std::mem::take(&mut self.heard);
+        std::mem::swap(&mut heard, &mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
+        for id in heard.drain(..) {
             if let Some(strand) = self.strands.get_mut(&id) {
                 strand.pull_heads();
             }
             self.ring(id);
         }
-        std::mem::take(&mut self.rung)
+        self.heard = heard;
+        out.append(&mut self.rung);
     }
 
     /// Requests that were found malformed since this was asked last, for the meter.
@@ -324,7 +335,7 @@ impl Mux {
     pub fn open(&mut self, owner: u64) -> u32 {
         let id = self.next;
         self.next += 2;
-        self.strands.insert(id, Strand::new(id, owner, Outlet::new(None, false), &self.news));
+        self.strands.insert(id, Box::new(Strand::new(id, owner, Outlet::new(None, false), &self.news)));
         id
     }
 
@@ -383,7 +394,7 @@ impl Mux {
     /// Whether a peer that has switched to another protocol will say nothing more, and all it said was read.
     #[must_use]
     pub fn is_at_end(&self, id: u32) -> bool {
-        self.strands.get(&id).is_some_and(Strand::is_at_end)
+        self.strands.get(&id).is_some_and(|strand| strand.is_at_end())
     }
 
     /// Says on a stream that has switched to another protocol that nothing more will come.
@@ -405,9 +416,8 @@ impl Mux {
         }
         let room = ROUND.saturating_sub(strand.wrote.1).min(space);
         let scheme = if let Role::Client { scheme } = self.role { scheme } else { "" };
-        let waker = strand.waker.clone();
-        let mut cx = Context::from_waker(&waker);
-        let ask = self.ask.clone().map(|ask| (ask, scheme));
+        let mut cx = Context::from_waker(&strand.waker);
+        let ask = self.ask.as_ref().map(|ask| (ask, scheme));
         let mut pipe = Pipe { cx: &mut cx, ask, answer: None, room };
         let mut took = 0;
         for bytes in [head, tail] {
@@ -523,7 +533,7 @@ impl Mux {
         let outlet = Outlet::new(Some(answer), head.method == http::Method::HEAD);
         let outlet = outlet.awaits(key.map(|key| websocket::accept(&key)));
         let strand = Strand::new(id, 0, outlet, &self.news).asked(text, framing, body);
-        self.strands.insert(id, strand);
+        self.strands.insert(id, Box::new(strand));
         self.opened.push_back(id);
     }
 
@@ -573,9 +583,9 @@ impl Mux {
     }
 }
 
-fn meet(wire: &Wire) -> Side {
+fn meet(wire: &Wire, streams: usize) -> Side {
     let handshake = server::Builder::new()
-        .max_concurrent_streams(STREAM_LIMIT as u32)
+        .max_concurrent_streams(streams.clamp(1, STREAM_LIMIT) as u32)
         .enable_connect_protocol()
         .max_header_list_size(LIST_LIMIT)
         .initial_window_size(STREAM_WINDOW)

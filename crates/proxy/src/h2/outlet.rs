@@ -54,7 +54,7 @@ pub(super) enum Stop {
 pub(super) struct Pipe<'a, 'b> {
     pub(super) cx: &'a mut Context<'b>,
     /// With a client's role: where requests begin, and the `:scheme` they have.
-    pub(super) ask: Option<(SendRequest<Bytes>, &'static str)>,
+    pub(super) ask: Option<(&'a SendRequest<Bytes>, &'static str)>,
     /// The answer to the request that was begun.
     pub(super) answer: Option<ResponseFuture>,
     /// Bytes that may be taken.
@@ -217,7 +217,7 @@ impl Outlet {
             self.body = Some(reply.send_response(answer, is_empty(head.framing)).map_err(|_| Stop::Broken)?);
             (head.len, head.framing)
         } else {
-            let Some((ask, scheme)) = &mut pipe.ask else { return Err(Stop::Broken) };
+            let Some((ask, scheme)) = pipe.ask else { return Err(Stop::Broken) };
             let head = match RequestHead::read(bytes, scanner) {
                 Parsed::More => return Ok(None),
                 Parsed::Refused(_) => return Err(Stop::BadText),
@@ -225,7 +225,9 @@ impl Outlet {
             };
             let request = text::request_to_send(bytes, &head, scheme).map_err(|_| Stop::BadText)?;
             self.to_head = head.is_head;
-            let (answer, body) = ask.send_request(request, is_empty(head.framing)).map_err(|_| Stop::Broken)?;
+            // A handle of its own: one that has asked refuses to ask again until that stream is open.
+            let asked = ask.clone().send_request(request, is_empty(head.framing));
+            let (answer, body) = asked.map_err(|_| Stop::Broken)?;
             pipe.answer = Some(answer);
             self.body = Some(body);
             (head.len, head.framing)

@@ -154,8 +154,7 @@ impl Strand {
 
     /// Looks whether the client has taken its request back. What a server says of an answer it has given is no matter.
     pub(super) fn look(&mut self) {
-        let waker = self.waker.clone();
-        match self.outlet.reset_by(&mut Context::from_waker(&waker)) {
+        match self.outlet.reset_by(&mut Context::from_waker(&self.waker)) {
             Some(_) if self.is_over() => {}
             Some(Ok(reason)) => self.lose(reason),
             Some(Err(error)) => self.lose(error.reason().unwrap_or(Reason::CANCEL)),
@@ -165,8 +164,7 @@ impl Strand {
 
     /// Has a piece of what the peer says at hand, if there is one. False when there is no news, and its waker will tell.
     pub(super) fn pull(&mut self) -> bool {
-        let waker = self.waker.clone();
-        let cx = &mut Context::from_waker(&waker);
+        let cx = &mut Context::from_waker(&self.waker);
         let pulled = match &mut self.inlet {
             Inlet::None => return false,
             Inlet::Answer(answer) => match pull_answer(answer, cx) {

@@ -1,7 +1,7 @@
 //! A connection in memory, for `h2` to read and write.
 //!
 //! Owns the bytes that were received and not yet understood, and those that are to be sent. Must never grow beyond what was
-//! given to it and [`OUT_LIMIT`].
+//! given to it and [`OUT_LIMIT`], or keep a buffer for a connection that waits: a thread's connections share some.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -13,8 +13,32 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::mux::OUT_LIMIT;
 
-/// Capacity that an empty buffer may keep.
-const KEEP: usize = 4096;
+/// Empty buffers that a thread keeps, and the capacity that each may have.
+const SPARES: (usize, usize) = (4, 2 * OUT_LIMIT);
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer, with room where one was kept.
+fn buffer() -> Vec<u8> {
+    SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten().unwrap_or_default()
+}
+
+/// Leaves a buffer to whoever needs one next.
+fn keep(mut spent: Vec<u8>) {
+    if spent.capacity() == 0 || spent.capacity() > SPARES.1 {
+        return;
+    }
+    spent.clear();
+    // A thread that is ending has nowhere to keep it.
+    let _ = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        if spare.len() < SPARES.0 {
+            spare.push(spent);
+        }
+    });
+}
 
 /// One end of it; all clones are the same end.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +56,11 @@ struct Ends {
 impl Wire {
     /// Takes what was received.
     pub(super) fn hear(&self, bytes: &[u8]) {
-        self.0.heard.borrow_mut().extend_from_slice(bytes);
+        let mut heard = self.0.heard.borrow_mut();
+        if heard.capacity() == 0 {
+            *heard = buffer();
+        }
+        heard.extend_from_slice(bytes);
     }
 
     /// Nothing more will be received.
@@ -50,9 +78,10 @@ impl Wire {
         self.0.said.borrow().len()
     }
 
-    /// Takes what is to be sent, and leaves an empty buffer.
-    pub(super) fn take(&self, empty: Vec<u8>) -> Vec<u8> {
-        self.0.said.replace(empty)
+    /// Takes what is to be sent, in exchange for a buffer that is not needed any more.
+    pub(super) fn take(&self, spent: Vec<u8>) -> Vec<u8> {
+        keep(spent);
+        self.0.said.take()
     }
 }
 
@@ -69,8 +98,7 @@ impl AsyncRead for Wire {
         self.0.read.set(from + count);
         if from + count == heard.len() {
             self.0.read.set(0);
-            heard.clear();
-            heard.shrink_to(KEEP);
+            keep(std::mem::take(&mut *heard));
         }
         Poll::Ready(Ok(()))
     }
@@ -81,6 +109,9 @@ impl AsyncWrite for Wire {
         let mut said = self.0.said.borrow_mut();
         if said.len() >= OUT_LIMIT {
             return Poll::Pending;
+        }
+        if said.capacity() == 0 {
+            *said = buffer();
         }
         said.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))

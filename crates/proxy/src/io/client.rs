@@ -7,9 +7,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::choose::key_of;
 use super::counted::Counted;
 use super::origin::{Connecting, Origin};
+use super::queue::{Found, Waiting};
 use super::slots::Slot;
+use super::spans::WATCH_MS;
 use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
@@ -35,6 +38,8 @@ pub(super) struct Client {
     pub(super) pending: Vec<u8>,
     flushed: usize,
     pub(super) origin: Option<Box<Origin>>,
+    /// Its place in the line for an instance, while it waits for one.
+    pub(super) waiting: Option<Box<Waiting>>,
     /// Places tried for this request; true for those not to be tried again in any way.
     pub(super) tried: Vec<(Rc<Place>, bool)>,
     /// When bytes last moved, in the worker's milliseconds.
@@ -42,6 +47,8 @@ pub(super) struct Client {
     /// When the head at hand, or lingering, began.
     pub(super) since: u64,
     pub(super) lingering: bool,
+    /// Since when it is watched how fast it is, and what it had moved by then.
+    watched: Option<(u64, u64)>,
     began: Option<Instant>,
     pub(super) tale: Tale,
     /// Its first bytes, while it is open whether it speaks HTTP/2.
@@ -65,10 +72,12 @@ impl Client {
             pending: Vec::new(),
             flushed: 0,
             origin: None,
+            waiting: None,
             tried: Vec::new(),
             last: now,
             since,
             lingering: false,
+            watched: None,
             began: None,
             tale: Tale::default(),
             first: None,
@@ -87,8 +96,31 @@ impl Client {
         &self.pending[self.flushed..]
     }
 
-    fn idle_ms(&self) -> u64 {
-        millis(self.lane.idle)
+    /// Whether nobody but the client is waited for.
+    fn lags(&self) -> bool {
+        !self.pending.is_empty() || !self.stream.is_flushed() || self.session.waits() == Waits::Body
+    }
+
+    /// Bytes that it has moved, in both directions.
+    fn moved(&self) -> u64 {
+        self.counted.record().map_or(0, |carried| carried.moved().0 + carried.moved().1)
+    }
+
+    /// Begins to watch how fast it is when it is waited for, and ends it when it is not.
+    fn watch(&mut self, now: u64) {
+        match (self.lane.spans.least > 0 && self.lags(), self.watched) {
+            (true, None) => self.watched = Some((now, self.moved())),
+            (false, Some(_)) => self.watched = None,
+            _ => {}
+        }
+    }
+
+    /// Whether it was watched for long enough, and has moved enough: then it is watched anew.
+    fn keeps_up(&mut self, now: u64) -> bool {
+        let Some((_, before)) = self.watched.filter(|(since, _)| now >= since + WATCH_MS) else { return false };
+        let moved = self.moved();
+        self.watched = Some((now, moved));
+        moved - before >= self.lane.spans.least
     }
 
     /// When it is to be looked at again, in the worker's milliseconds.
@@ -96,18 +128,29 @@ impl Client {
         if self.lingering {
             return self.since + LINGER_MS;
         }
-        match &self.origin {
-            _ if !self.pending.is_empty() || !self.stream.is_flushed() => self.last + self.idle_ms(),
-            // A handshake is the beginning of a head: what is sent slowly there gets no more time.
-            None if self.stream.is_handshaking() => self.since + self.idle_ms().min(HANDSHAKE_MS),
-            Some(origin) if !origin.connected => origin.since + connect_ms.min(self.idle_ms()),
-            _ if self.session.waits() == Waits::Head || self.is_unclear() => self.since + self.idle_ms(),
-            // Nobody comes here any more: it is only waited for a request that may be on its way.
-            _ if !self.gate.open.get() && self.session.waits() == Waits::NextRequest => {
-                self.last.max(self.gate.left.get()) + self.idle_ms().min(millis(IDLE_GRACE))
-            }
-            _ => self.last + self.idle_ms(),
+        if let Some(waiting) = &self.waiting {
+            return waiting.until;
         }
+        let spans = &self.lane.spans;
+        let at = match &self.origin {
+            _ if !self.pending.is_empty() || !self.stream.is_flushed() => self.last + spans.body,
+            // A handshake is the beginning of a head: what is sent slowly there gets no more time.
+            None if self.stream.is_handshaking() => self.since + spans.handshake,
+            Some(origin) if !origin.connected => origin.since + spans.connect(connect_ms),
+            _ => match self.session.waits() {
+                _ if self.is_unclear() => self.since + spans.head,
+                Waits::Head => self.since + spans.head,
+                // Nobody comes here any more: it is only waited for a request that may be on its way.
+                Waits::NextRequest if !self.gate.open.get() => {
+                    self.last.max(self.gate.left.get()) + spans.keep_alive.min(millis(IDLE_GRACE))
+                }
+                Waits::NextRequest if self.moved() == 0 => self.last + spans.head,
+                Waits::NextRequest => self.last + spans.keep_alive,
+                Waits::Body => self.last + spans.body,
+                Waits::Instance => self.last + spans.response,
+            },
+        };
+        self.watched.map_or(at, |(since, _)| at.min(since + WATCH_MS))
     }
 }
 
@@ -123,7 +166,8 @@ impl Worker {
             origin.stream.look();
         }
         if self.pump(key, &mut client) {
-            if self.stopping {
+            if client.lane.spans.vary || self.stopping {
+                client.watch(self.now);
                 self.arm(key, client.deadline(self.connect_ms));
             }
             self.slots.put(key, Slot::Client(client));
@@ -151,17 +195,16 @@ impl Worker {
         if c.lingering {
             return self.linger(c);
         }
-        if c.stream.broken && c.session.is_busy() {
+        // Who has ended its side while it waits will hardly want the answer, and others wait who do.
+        let gone = c.stream.broken || (c.waiting.is_some() && c.stream.has_ended());
+        if gone && c.session.is_busy() {
             c.session.client_gone(&mut self.out);
         }
         for _ in 0..TURNS {
             let mut moved = self.flush(c);
             match c.session.next() {
                 Next::Wait => {}
-                Next::Borrow => {
-                    self.borrow(key, c);
-                    moved = true;
-                }
+                Next::Borrow => moved |= self.borrow(key, c),
                 Next::GiveBack { reuse } => {
                     self.give_back(c, reuse);
                     moved = true;
@@ -198,37 +241,51 @@ impl Worker {
         true
     }
 
-    /// Gets a connection to an instance: an idle one where that is safe, a new one otherwise.
-    fn borrow(&mut self, key: u64, c: &mut Client) {
+    /// Gets a connection to an instance: an idle one where that is safe, a new one otherwise. False while it waits.
+    fn borrow(&mut self, key: u64, c: &mut Client) -> bool {
         let lane = Rc::clone(&c.lane);
         let is = |place: &Rc<Place>, tried: &Rc<Place>| Rc::ptr_eq(place, tried);
         let held = c.session.shown().filter(|_| c.tried.is_empty()).and_then(|shown| lane.holder(shown));
-        let untried =
-            held.or_else(|| lane.choose(&mut self.seats, |place| c.tried.iter().any(|(tried, _)| is(place, tried))));
-        // When only an old connection was at fault, its instance may answer on a new one.
-        let chosen = untried.or_else(|| {
-            lane.choose(&mut self.seats, |place| c.tried.iter().any(|(tried, done)| *done && is(place, tried)))
-                .filter(|_| !c.tried.is_empty())
-        });
-        let Some(place) = chosen else { return c.session.no_target(&mut self.out) };
+        let hash = lane.hashes().map_or(0, |_| c.session.key().unwrap_or_else(|| key_of(c.peer.ip())));
+        let tried = |place: &Rc<Place>| c.tried.iter().any(|(tried, _)| is(place, tried));
+        let mut found = self.find(key, &lane, hash, held, tried, &mut c.waiting);
+        if matches!(found, Found::Nobody) && !c.tried.is_empty() {
+            // When only an old connection was at fault, its instance may answer on a new one.
+            let done = |place: &Rc<Place>| c.tried.iter().any(|(tried, done)| *done && is(place, tried));
+            found = self.find(key, &lane, hash, None, done, &mut c.waiting);
+        }
+        let (place, engaged) = match found {
+            Found::At(place, engaged) => (place, engaged),
+            Found::Waits => return false,
+            Found::Full => {
+                c.session.queue_full(&mut self.out);
+                return true;
+            }
+            Found::Nobody => {
+                c.session.no_target(&mut self.out);
+                return true;
+            }
+        };
         if c.session.sticks() {
             c.session.held_by(&lane.tag(&place));
         }
         c.tale.asks(&place, lane.via(&place).port);
-        let reuse = if c.tried.is_empty() { c.session.reuse() } else { Reuse::Never };
-        let idle = self.lend(&place, lane.via(&place), key, reuse);
-        c.origin = match lane.by_http2() {
-            true => self.join(&lane, &place, key),
-            false => idle.or_else(|| self.connect(&lane, &place, key)),
+        c.origin = if lane.by_http2() {
+            self.join(&lane, &place, key, engaged)
+        } else {
+            let reuse = if c.tried.is_empty() { c.session.reuse() } else { Reuse::Never };
+            self.lend(&place, lane.via(&place), key, reuse, engaged)
+                .map_or_else(|engaged| self.connect(&lane, &place, key, engaged), Some)
         };
-        match &c.origin {
+        match &mut c.origin {
             Some(origin) => {
+                origin.asked = lane.times().then(Instant::now);
                 c.session.lent();
                 if lane.by_http2() {
                     c.session.may_be_refused();
                 }
                 if !origin.connected {
-                    self.arm(key, self.now + self.connect_ms);
+                    self.arm(key, self.now + lane.spans.connect(self.connect_ms));
                 }
             }
             None => {
@@ -238,16 +295,21 @@ impl Worker {
             }
         }
         c.last = self.now;
+        true
     }
 
     /// Lets go of the instance, and goes on with what the client has already sent.
     fn give_back(&mut self, c: &mut Client, reuse: bool) {
+        c.waiting = None;
         if let Some(origin) = c.origin.take() {
             if reuse {
-                self.shelve(origin, c.idle_ms());
+                self.shelve(origin, c.lane.spans.pool);
             } else {
                 self.discard(*origin);
             }
+        }
+        if c.session.tries_again() && !c.lane.balancer.may_retry(self.now) {
+            c.session.tries_no_more(&mut self.out);
         }
         self.count(c);
         c.session.given_back();
@@ -282,6 +344,7 @@ impl Worker {
         c.session.guard_by(c.lane.desync());
         c.session.stick_by(c.lane.listener.stickiness.as_ref());
         c.session.carry_upgrades(!c.lane.by_http2());
+        c.session.hash_by(c.lane.hashes());
         if self.is_closing(c) {
             c.session.make_last();
         }
@@ -518,10 +581,15 @@ impl Worker {
             self.slots.remove(key);
             return;
         }
+        if c.keeps_up(self.now) {
+            return self.drive_client(key, c);
+        }
         if !c.pending.is_empty() || !c.stream.is_flushed() {
             c.pending = Vec::new();
             c.flushed = 0;
             c.session.stalled(&mut self.out);
+        } else if c.waiting.take().is_some() {
+            c.session.waited_too_long(&mut self.out);
         } else if c.origin.as_ref().is_some_and(|origin| !origin.connected) {
             self.connect_failed(&mut c);
         } else {
@@ -544,6 +612,7 @@ impl Worker {
         let meter = &c.lane.meter;
         if notes.request {
             meter.requests.add(1);
+            c.lane.balancer.asked(self.now);
             c.began = Some(Instant::now());
         }
         if let Some(finding) = notes.desync {
@@ -552,11 +621,15 @@ impl Worker {
         if notes.retried {
             meter.retries.add(1);
         }
+        if notes.denied {
+            meter.denied.add(1);
+        }
         if let Some(status) = notes.answered {
             let class = usize::from(status / 100).clamp(1, 5) - 1;
             meter.from_instance[class].add(1);
-            if let Some(origin) = &c.origin {
+            if let Some(origin) = &mut c.origin {
                 origin.place.meter.answers[class].add(1);
+                origin.answered(self.now);
             }
             if let Some(began) = c.began.take() {
                 let took = began.elapsed();

@@ -12,7 +12,6 @@ use evenkeel_core::routes::Phase;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 
-use super::client::millis;
 use super::counted::Presence;
 use super::greet::{self, Greeter};
 use super::listen::{self, Accepted, BACKLOG, Bound};
@@ -96,7 +95,7 @@ impl Worker {
             return;
         }
         if lane.listener.accept_proxy_from.iter().any(|range| range.contains(peer.ip())) {
-            let until = self.now + millis(lane.idle);
+            let until = self.now + lane.spans.head;
             self.arm(key, until);
             let greeter = Greeter::new(stream, peer, Rc::clone(gate), presence, until);
             return self.slots.put(key, Slot::Greeter(Box::new(greeter)));

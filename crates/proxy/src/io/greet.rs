@@ -12,7 +12,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::RecvFlags;
 use rustls::server::UnbufferedServerConnection;
 
-use super::client::{Client, HANDSHAKE_MS, millis};
+use super::client::Client;
 use super::counted::{Counted, Presence};
 use super::pipe::Tunnel;
 use super::slots::Slot;
@@ -98,9 +98,9 @@ impl Worker {
         lane: Rc<Lane>,
         presence: Presence,
     ) {
-        let mut patience = millis(lane.idle);
+        let mut patience = lane.spans.head;
         if let Some(front) = &lane.front {
-            patience = patience.min(HANDSHAKE_MS);
+            patience = lane.spans.handshake;
             // Only without randomness: then nobody can be served.
             let Ok(session) = UnbufferedServerConnection::new(Arc::clone(&front.config)) else {
                 self.slots.remove(key);

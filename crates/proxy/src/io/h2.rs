@@ -7,10 +7,11 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::client::{Client, HANDSHAKE_MS, LINGER_MS, millis};
+use super::client::{Client, LINGER_MS};
 use super::counted::{Carried, Counted, Presence, Streaming};
 use super::origin::Origin;
 use super::slots::Slot;
+use super::spans::Spans;
 use super::stream::{Read, Stream, Write};
 use super::tls::Shaking;
 use super::trunk::{Bells, Strand, Trunk};
@@ -19,11 +20,14 @@ use super::worker::Worker;
 use crate::fault::Fault;
 use crate::h2::Role;
 use crate::h2::mux::OUT_LIMIT;
+use crate::target::Engaged;
 
 /// Moves of one connection before others get their turn.
 const TURNS: u32 = 32;
 /// Connections to an instance that a request tries because those before had no room for it.
 const HOPS: u8 = 3;
+/// How soon a stream's deadline is looked at for the first time.
+const STREAM_LOOK_MS: u64 = 1000;
 /// How long a client that is told that the connection will end has for its last requests.
 const LEAVE_MS: u64 = 1000;
 
@@ -49,7 +53,7 @@ pub(super) struct Bundle {
 /// Who is there.
 enum End {
     Client { peer: SocketAddr, gate: Rc<GateView>, presence: Presence },
-    Instance { place: Rc<Place>, reached: bool, made: bool, idle_ms: u64 },
+    Instance { place: Rc<Place>, reached: bool, made: bool, spans: Spans },
 }
 
 impl Bundle {
@@ -62,9 +66,10 @@ impl Bundle {
         bells: &Rc<Bells>,
         (key, now): (u64, u64),
     ) -> Self {
+        let streams = gate.lane.borrow().spans.streams;
         let end = End::Client { peer, gate, presence };
         let secured = stream.agreed();
-        Self::new(stream, end, Trunk::new(Role::Server, 0, secured, bells), (key, now))
+        Self::new(stream, end, Trunk::new(Role::Server, streams, secured, bells), (key, now))
     }
 
     fn new(stream: Stream, end: End, trunk: Rc<Trunk>, (key, now): (u64, u64)) -> Self {
@@ -113,16 +118,17 @@ impl Bundle {
 
     /// When it is to be looked at again, in the worker's milliseconds.
     pub(super) fn deadline(&self, connect_ms: u64) -> u64 {
-        let (idle, is_client) = match &self.end {
-            End::Client { gate, .. } => (millis(gate.lane.borrow().idle), true),
-            End::Instance { idle_ms, .. } => (*idle_ms, false),
+        let (spans, is_client) = match &self.end {
+            End::Client { gate, .. } => (gate.lane.borrow().spans, true),
+            End::Instance { spans, .. } => (*spans, false),
         };
+        let (stuck, idle) = if is_client { (spans.body, spans.keep_alive) } else { (spans.response, spans.pool) };
         let (greeted, leaving, over) = self.trunk.with(|mux| (mux.is_greeted(), mux.is_leaving(), mux.is_over()));
         match () {
             () if self.lingering => self.since + LINGER_MS,
-            () if !self.is_sent() => self.last + idle,
-            () if !greeted && is_client => self.since + idle.min(HANDSHAKE_MS),
-            () if !greeted => self.since + idle.min(connect_ms),
+            () if !self.is_sent() => self.last + stuck,
+            () if !greeted && is_client => self.since + spans.handshake,
+            () if !greeted => self.since + spans.connect(connect_ms),
             () if leaving && !over && is_client && !self.left => self.since + LEAVE_MS,
             // What dribbles in keeps nobody: only streams do, and they have deadlines of their own.
             () if self.trunk.streams() == 0 => self.since + idle,
@@ -224,8 +230,8 @@ impl Worker {
         let mut moved = false;
         loop {
             if b.sending.is_empty() {
-                let held = std::mem::take(&mut b.sending);
-                b.sending = b.trunk.with(|mux| mux.take_out(held));
+                let spent = std::mem::take(&mut b.sending);
+                b.sending = b.trunk.with(|mux| mux.take_out(spent));
                 b.sent = 0;
                 // There is room again for whoever waits for it, even if nothing is left to be sent: the last of it may have
                 // gone before. Who waits for the connection itself waits on.
@@ -236,7 +242,6 @@ impl Worker {
                     b.trunk.ring_waiting();
                 }
                 if b.sending.is_empty() {
-                    b.sending = Vec::new();
                     return moved;
                 }
             }
@@ -260,9 +265,6 @@ impl Worker {
                 return moved;
             }
             b.sending.clear();
-            if b.sending.capacity() > OUT_LIMIT {
-                b.sending = Vec::new();
-            }
         }
     }
 
@@ -318,7 +320,8 @@ impl Worker {
             if self.teller.is_some() {
                 client.session.watch();
             }
-            self.arm(key, client.deadline(self.connect_ms));
+            // Hardly a stream lives so long: what it files at its real deadline would lie there long after it.
+            self.arm(key, client.deadline(self.connect_ms).min(self.now + STREAM_LOOK_MS));
             self.slots.put(key, Slot::Client(Box::new(client)));
             self.bells.ring(key);
         }
@@ -392,33 +395,43 @@ impl Worker {
 
     /// Gets a stream to an instance that is spoken to in HTTP/2: on a connection that has room, or on a new one. `None`
     /// when that failed at once; then it is counted.
-    pub(super) fn join(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64) -> Option<Box<Origin>> {
+    pub(super) fn join(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64, engaged: Engaged) -> Option<Box<Origin>> {
         place.meter.requests.add(1);
-        self.board(lane, place, owner, 0)
+        self.board(lane, place, (owner, 0), engaged)
     }
 
-    fn board(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64, hops: u8) -> Option<Box<Origin>> {
+    fn board(
+        &mut self,
+        lane: &Lane,
+        place: &Rc<Place>,
+        (owner, hops): (u64, u8),
+        engaged: Engaged,
+    ) -> Option<Box<Origin>> {
         let via = lane.via(place);
         let trunk = place.trunk(via).or_else(|| self.lay(lane, place, via))?;
         let key = self.slots.add(Slot::Lent(owner));
         let reused = trunk.used.get();
         let stream = Stream::strand(Strand::promised(&trunk, owner, hops));
-        Some(Box::new(Origin::of_strand(key, stream, place, via, (reused, self.now))))
+        Some(Box::new(Origin::of_strand(key, stream, place, via, (reused, self.now), engaged)))
     }
 
     /// Nothing was sent on a stream, because its connection takes no more of them: another connection may.
     pub(super) fn join_another(&mut self, key: u64, c: &mut Client) {
-        let Some(origin) = c.origin.take() else { return };
+        let Some(mut origin) = c.origin.take() else { return };
         let place = Rc::clone(&origin.place);
         let crowd = origin.stream.crowd();
+        let (engaged, asked) = (origin.disengage(), origin.asked);
         self.discard(*origin);
-        if let Some((allowed, hops)) = crowd.filter(|(_, hops)| *hops < HOPS) {
+        if let Some((allowed, hops)) = crowd.filter(|(_, hops)| *hops < HOPS)
+            && let Some(engaged) = engaged
+        {
             place.streams.set(allowed.max(1));
             let lane = Rc::clone(&c.lane);
-            c.origin = self.board(&lane, &place, key, hops + 1);
+            c.origin = self.board(&lane, &place, (key, hops + 1), engaged);
         }
-        if c.origin.is_some() {
-            self.arm(key, self.now + self.connect_ms);
+        if let Some(origin) = &mut c.origin {
+            origin.asked = asked;
+            self.arm(key, self.now + c.lane.spans.connect(self.connect_ms));
         } else {
             c.lane.meter.connect_errors.add(1);
             c.tried.push((place, true));
@@ -434,7 +447,7 @@ impl Worker {
             return None;
         };
         let scheme = if stream.is_secure() { "https" } else { "http" };
-        let end = End::Instance { place: Rc::clone(place), reached: false, made: false, idle_ms: millis(lane.idle) };
+        let end = End::Instance { place: Rc::clone(place), reached: false, made: false, spans: lane.spans };
         let trunk = Trunk::new(Role::Client { scheme }, place.streams.get(), None, &self.bells);
         let bundle = Bundle::new(stream, end, Rc::clone(&trunk), (key, self.now));
         place.tie(via, &trunk);

@@ -4,6 +4,7 @@
 //! in [`crate::request`] and [`crate::tunnel`] do. Read `worker.rs` first.
 
 mod carry;
+mod choose;
 mod client;
 mod counted;
 mod gates;
@@ -12,8 +13,10 @@ mod h2;
 pub(crate) mod listen;
 mod origin;
 mod pipe;
+mod queue;
 pub(crate) mod shared;
 mod slots;
+mod spans;
 mod sticky;
 mod stream;
 mod switch;

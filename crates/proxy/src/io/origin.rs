@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -16,7 +16,7 @@ use super::tls::Shaking;
 use super::view::{Lane, Place, Via};
 use super::worker::Worker;
 use crate::request::Reuse;
-use crate::target::TargetState;
+use crate::target::Engaged;
 
 /// A connection to an instance.
 pub(super) struct Origin {
@@ -35,22 +35,8 @@ pub(super) struct Origin {
     /// How long it may idle.
     pub(super) idle_ms: u64,
     engaged: Option<Engaged>,
-}
-
-/// One more in flight on a target, for as long as it lives.
-struct Engaged(Arc<TargetState>);
-
-impl Engaged {
-    fn on(state: &Arc<TargetState>) -> Self {
-        state.begin();
-        Self(Arc::clone(state))
-    }
-}
-
-impl Drop for Engaged {
-    fn drop(&mut self) {
-        self.0.end();
-    }
+    /// When it was lent, where answers are timed for the choice of an instance.
+    pub(super) asked: Option<Instant>,
 }
 
 /// Where a connection that is being made stands.
@@ -62,7 +48,14 @@ pub(super) enum Connecting {
 
 impl Origin {
     /// A stream of a connection that may have to be made yet.
-    pub(super) fn of_strand(key: u64, stream: Stream, place: &Rc<Place>, via: Via, (reused, now): (bool, u64)) -> Self {
+    pub(super) fn of_strand(
+        key: u64,
+        stream: Stream,
+        place: &Rc<Place>,
+        via: Via,
+        (reused, now): (bool, u64),
+        engaged: Engaged,
+    ) -> Self {
         Self {
             key,
             stream,
@@ -73,7 +66,21 @@ impl Origin {
             reused,
             since: now,
             idle_ms: 0,
-            engaged: Some(Engaged::on(&place.state)),
+            engaged: Some(engaged),
+            asked: None,
+        }
+    }
+
+    /// Lets go of its place on the instance, for another connection to it.
+    pub(super) fn disengage(&mut self) -> Option<Engaged> {
+        self.engaged.take()
+    }
+
+    /// The instance answered: that counts for the choice where it is timed.
+    pub(super) fn answered(&mut self, now: u64) {
+        if let Some(asked) = self.asked.take() {
+            let micros = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.place.state.answered(micros, now);
         }
     }
 
@@ -111,10 +118,18 @@ impl Origin {
 }
 
 impl Worker {
-    /// Takes an idle connection to that place, if there is one that may be used. Those that turn out to be over are closed.
-    pub(super) fn lend(&mut self, place: &Rc<Place>, via: Via, owner: u64, reuse: Reuse) -> Option<Box<Origin>> {
+    /// Takes an idle connection to that place, if there is one that may be used; gives `engaged` back otherwise. Those that
+    /// turn out to be over are closed.
+    pub(super) fn lend(
+        &mut self,
+        place: &Rc<Place>,
+        via: Via,
+        owner: u64,
+        reuse: Reuse,
+        engaged: Engaged,
+    ) -> Result<Box<Origin>, Engaged> {
         if reuse == Reuse::Never {
-            return None;
+            return Err(engaged);
         }
         while let Some(key) = place.lend(via) {
             if let Some(Slot::Idle(mut origin)) = self.slots.take(key) {
@@ -125,16 +140,22 @@ impl Worker {
                 }
                 self.slots.put(key, Slot::Lent(owner));
                 origin.reused = true;
-                origin.engaged = Some(Engaged::on(&place.state));
+                origin.engaged = Some(engaged);
                 place.meter.requests.add(1);
-                return Some(origin);
+                return Ok(origin);
             }
         }
-        None
+        Err(engaged)
     }
 
     /// Begins a new connection. `None` when it failed at once; then it is counted, and the place suspect.
-    pub(super) fn connect(&mut self, lane: &Lane, place: &Rc<Place>, owner: u64) -> Option<Box<Origin>> {
+    pub(super) fn connect(
+        &mut self,
+        lane: &Lane,
+        place: &Rc<Place>,
+        owner: u64,
+        engaged: Engaged,
+    ) -> Option<Box<Origin>> {
         place.meter.requests.add(1);
         let via = lane.via(place);
         let key = self.slots.add(Slot::Lent(owner));
@@ -152,7 +173,8 @@ impl Worker {
             reused: false,
             since: self.now,
             idle_ms: 0,
-            engaged: Some(Engaged::on(&place.state)),
+            engaged: Some(engaged),
+            asked: None,
         }))
     }
 

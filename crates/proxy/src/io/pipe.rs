@@ -5,12 +5,14 @@
 //! Owns the order in which the two directions meet the sockets; `carry.rs` moves the bytes. Must never look at one.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::carry::{End, Way};
-use super::client::{Client, HANDSHAKE_MS, millis};
+use super::choose::key_of;
+use super::client::Client;
 use super::counted::Counted;
 use super::origin::{Connecting, Origin};
+use super::queue::{Found, Waiting};
 use super::slots::Slot;
 use super::stream::Stream;
 use super::tell::Tale;
@@ -32,9 +34,11 @@ pub(super) struct Tunnel {
     pub(super) ends: Ends,
     pub(super) lane: Rc<Lane>,
     pub(super) origin: Option<Box<Origin>>,
+    /// Its place in the line for an instance, while it waits for one.
+    pub(super) waiting: Option<Box<Waiting>>,
     up: Way,
     down: Way,
-    tried: Vec<Rc<Place>>,
+    pub(super) tried: Vec<Rc<Place>>,
     pub(super) last: u64,
     began: Instant,
     opened: bool,
@@ -51,6 +55,7 @@ impl Tunnel {
             ends,
             lane,
             origin: None,
+            waiting: None,
             up: Way::default(),
             down: Way::default(),
             tried: Vec::new(),
@@ -84,18 +89,14 @@ impl Tunnel {
         self.down.rest(&mut worker.channels);
     }
 
-    /// Milliseconds for which it may say nothing.
-    fn idle_ms(&self) -> u64 {
-        millis(self.lane.idle)
-    }
-
     /// When it is to be looked at again, in the worker's milliseconds.
     pub(super) fn deadline(&self, connect_ms: u64) -> u64 {
-        let idle = self.idle_ms();
+        let spans = &self.lane.spans;
         match &self.origin {
-            None if self.client.is_handshaking() => self.last + idle.min(HANDSHAKE_MS),
-            Some(origin) if !origin.connected => origin.since + connect_ms.min(idle),
-            _ => self.last + idle,
+            None if let Some(waiting) = &self.waiting => waiting.until,
+            None if self.client.is_handshaking() => self.last + spans.handshake,
+            Some(origin) if !origin.connected => origin.since + spans.connect(connect_ms),
+            _ => self.last + spans.tunnel,
         }
     }
 }
@@ -145,6 +146,9 @@ impl Worker {
             self.tunnel_not_connected(&mut tunnel);
             return self.drive_tunnel(key, tunnel);
         }
+        if tunnel.waiting.take().is_some() {
+            return self.fail_tunnel(key, *tunnel, Fault::QueueTimeout);
+        }
         self.end_tunnel(key, *tunnel, None);
     }
 
@@ -160,8 +164,10 @@ impl Worker {
                     Shaking::Failed => return Err(Fault::ClientGone),
                     Shaking::Done => t.last = self.now,
                 }
-                self.open_tunnel(key, t)?;
-                continue;
+                if self.open_tunnel(key, t)? {
+                    continue;
+                }
+                return Ok(true);
             };
             if !origin.connected {
                 match origin.settle(&mut self.scratch) {
@@ -172,11 +178,13 @@ impl Worker {
                         continue;
                     }
                     Connecting::Made => {
+                        self.arm(key, self.now + t.lane.spans.tunnel);
                         t.opened = true;
                         t.lane.meter.requests.add(1);
                         let took = t.began.elapsed();
                         t.lane.balancer.latency.record(took);
                         t.lane.meter.record(took);
+                        origin.answered(self.now);
                         t.tale.connected(took);
                         t.tried = Vec::new();
                         if let Some(version) = t.lane.listener.proxy_protocol {
@@ -214,23 +222,42 @@ impl Worker {
         Ok(true)
     }
 
-    fn open_tunnel(&mut self, key: u64, t: &mut Tunnel) -> Result<(), Fault> {
+    /// False while it waits for an instance.
+    fn open_tunnel(&mut self, key: u64, t: &mut Tunnel) -> Result<bool, Fault> {
         let fault = if t.tried.is_empty() { Fault::NoTarget } else { Fault::ConnectFailed };
         if t.tried.len() >= usize::from(ATTEMPTS) {
             return Err(fault);
         }
         let lane = Rc::clone(&t.lane);
-        let place = lane.choose(&mut self.seats, |place| t.tried.iter().any(|tried| Rc::ptr_eq(tried, place)));
-        let place = place.ok_or(fault)?;
+        match (t.waiting.is_some(), t.tried.is_empty()) {
+            (true, _) => {}
+            (false, true) => lane.balancer.asked(self.now),
+            (false, false) if lane.balancer.may_retry(self.now) => {}
+            (false, false) => {
+                lane.meter.denied.add(1);
+                t.tale.denied();
+                return Err(fault);
+            }
+        }
+        let hash = lane.hashes().map_or(0, |_| key_of(t.ends.source.ip()));
+        let tried = |place: &Rc<Place>| t.tried.iter().any(|tried| Rc::ptr_eq(tried, place));
+        let (place, engaged) = match self.find(key, &lane, hash, None, tried, &mut t.waiting) {
+            Found::At(place, engaged) => (place, engaged),
+            Found::Waits => return Ok(false),
+            Found::Full => return Err(Fault::QueueFull),
+            Found::Nobody => return Err(fault),
+        };
         t.tale.asks(&place, lane.via(&place).port);
-        t.origin = self.connect(&lane, &place, key);
-        if t.origin.is_none() {
-            lane.meter.connect_errors.add(1);
-        } else {
-            self.arm(key, self.now + self.connect_ms.min(millis(Duration::from_secs(3600))));
+        t.origin = self.connect(&lane, &place, key, engaged);
+        match &mut t.origin {
+            None => lane.meter.connect_errors.add(1),
+            Some(origin) => {
+                origin.asked = lane.times().then(Instant::now);
+                self.arm(key, self.now + lane.spans.connect(self.connect_ms));
+            }
         }
         t.tried.push(place);
-        Ok(())
+        Ok(true)
     }
 
     fn tunnel_not_connected(&mut self, t: &mut Tunnel) {

@@ -25,6 +25,7 @@ use crate::log::writer::Log;
 use crate::meter::Book;
 use crate::road::RoadConfig;
 use crate::spans::export::Exporter;
+use crate::surge::{Hatch, Surge};
 use crate::target::{Board, TargetKey, TargetState};
 use crate::tls::secured::Secured;
 
@@ -41,6 +42,8 @@ pub(crate) struct Plan {
 pub(crate) struct PlannedBalancer {
     pub(crate) routes: Arc<BalancerRoutes>,
     pub(crate) states: Vec<Arc<TargetState>>,
+    /// Those who wait for one of them.
+    pub(crate) surge: Arc<Surge>,
     /// In the order of its listeners.
     pub(crate) secured: Vec<Secured>,
 }
@@ -86,7 +89,7 @@ pub(crate) struct Retirement {
 /// What others may see of a worker, and leave for it.
 #[derive(Debug)]
 pub(crate) struct Post {
-    pub(crate) wake: OwnedFd,
+    pub(crate) hatch: Arc<Hatch>,
     pub(crate) inbox: Mutex<Inbox>,
     /// Those who want to see its connections.
     pub(crate) looks: Mutex<Vec<Look>>,
@@ -106,8 +109,7 @@ pub(crate) struct Post {
 impl Post {
     /// Makes the worker's wait return.
     pub(crate) fn wake(&self) {
-        // Only a full counter can refuse, and then the worker is awake already.
-        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+        self.hatch.wake();
     }
 
     pub(crate) fn take_looks(&self) -> Vec<Look> {
@@ -166,7 +168,7 @@ impl Shared {
         let mut posts = Vec::with_capacity(workers);
         for _ in 0..workers {
             posts.push(Post {
-                wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+                hatch: Arc::new(Hatch::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)),
                 inbox: Mutex::default(),
                 looks: Mutex::default(),
                 clients: AtomicUsize::new(0),
@@ -179,10 +181,11 @@ impl Shared {
                 teller: Teller::new(lines.next(), export.clone()),
             });
         }
+        let board = Board::new(posts.iter().map(|post| Arc::clone(&post.hatch)).collect());
         Ok(Self {
             plan: ArcSwap::from_pointee(Plan::default()),
             sequence: AtomicU64::new(0),
-            board: Arc::default(),
+            board: Arc::new(board),
             posts,
             suspicion,
             max_clients: if config.max_connections == 0 { permitted_clients() } else { config.max_connections },

@@ -181,6 +181,11 @@ impl Stream {
         matches!(&self.transport, Transport::Tls(tls) if tls.is_handshaking())
     }
 
+    /// Whether the peer has said that it will send nothing more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Whether the kernel has taken everything that was written.
     pub(super) fn is_flushed(&self) -> bool {
         match &self.transport {
@@ -196,11 +201,6 @@ impl Stream {
             Transport::Tls(tls) => tls.agreed(),
             Transport::Strand(strand) => strand.agreed(),
         }
-    }
-
-    /// Whether the peer has ended its side: what is there is all there will be.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended
     }
 
     /// Takes note of an event.

@@ -80,6 +80,8 @@ impl Worker {
             State::Handshake
         } else if !c.pending.is_empty() || !c.stream.is_flushed() {
             State::Sending
+        } else if c.waiting.is_some() {
+            State::Queued
         } else if c.origin.as_ref().is_some_and(|origin| !origin.connected) {
             State::Connecting
         } else {
@@ -102,6 +104,7 @@ impl Worker {
     fn tunnel_row(&self, t: &Tunnel) -> Option<Connection> {
         let state = match &t.origin {
             _ if t.client.is_handshaking() => State::Handshake,
+            _ if t.waiting.is_some() => State::Queued,
             Some(origin) if origin.connected => State::Open,
             _ => State::Connecting,
         };

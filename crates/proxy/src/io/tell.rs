@@ -36,6 +36,7 @@ struct Draft {
     instance_status: u16,
     retries: u32,
     fault: Option<Fault>,
+    denied: bool,
     said: Option<Box<Said>>,
     carried: (u64, u64),
 }
@@ -54,6 +55,7 @@ impl Tale {
             instance_status: 0,
             retries: 0,
             fault: None,
+            denied: false,
             said,
             carried: (0, 0),
         }));
@@ -82,6 +84,13 @@ impl Tale {
             && draft.told.is_none()
         {
             draft.told = Some(Instant::now());
+        }
+    }
+
+    /// Another try could not be afforded.
+    pub(super) fn denied(&mut self) {
+        if let Some(draft) = &mut self.0 {
+            draft.denied = true;
         }
     }
 
@@ -152,6 +161,7 @@ impl Tale {
             said: draft.said,
             retries: draft.retries,
             fault: draft.fault,
+            denied: draft.denied,
             secured,
         }))
     }
@@ -187,6 +197,7 @@ impl Worker {
         }
         let Some(draft) = &mut c.tale.0 else { return };
         draft.retries += u32::from(notes.retried);
+        draft.denied |= notes.denied;
         if let Some(status) = notes.answered {
             draft.instance_status = status;
             draft.heard = Some(Instant::now());

@@ -51,10 +51,10 @@ pub(super) struct Trunk {
 }
 
 impl Trunk {
-    /// `streams`: how many the peer allows as far as is known.
+    /// `streams`: how many are allowed at once: a client by us, and by an instance as far as is known.
     pub(super) fn new(role: Role, streams: usize, secured: Option<Secured>, bells: &Rc<Bells>) -> Rc<Self> {
         Rc::new(Self {
-            mux: RefCell::new(Mux::new(role)),
+            mux: RefCell::new(Mux::allowing(role, streams)),
             secured,
             key: Cell::new(0),
             rung: Cell::new(false),
@@ -83,10 +83,7 @@ impl Trunk {
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Mux) -> T) -> T {
         let mut mux = self.mux.borrow_mut();
         let done = act(&mut mux);
-        let rung = mux.take_rung();
-        if !rung.is_empty() {
-            self.bells.streams.borrow_mut().extend(rung);
-        }
+        mux.take_rung(&mut self.bells.streams.borrow_mut());
         done
     }
 

@@ -8,22 +8,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use evenkeel_core::balance::{self, Candidate, Rota, Rule, Scope, Standing};
+use evenkeel_core::balance::budget::Budget;
+use evenkeel_core::balance::{Candidate, Rota, Scope, Standing};
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{LoadBalancerName, ZoneName};
-use evenkeel_core::noun::{DesyncMode, Protocol};
+use evenkeel_core::noun::{Balancing, DesyncMode, Protocol};
 use evenkeel_core::routes::{InstanceHttp, ListenerRoute, Node, Phase, Target};
 
+use super::choose::Weighed;
 use super::listen::Bound;
 use super::shared::{Gate, Plan, PlannedBalancer, Shared};
+use super::spans::Spans;
 use super::trunk::Trunk;
 use crate::h2::mux::STREAM_LIMIT;
 use crate::log::Side;
+use crate::log::record::Queued;
 use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
 use crate::proto::emit::Forwarded;
 use crate::request::Tag;
+use crate::surge::Surge;
 use crate::target::{TargetKey, TargetState};
 use crate::tls::back::Back;
 use crate::tls::front::Front;
@@ -138,8 +142,45 @@ pub(super) struct BalancerView {
     pub(super) places: Vec<Rc<Place>>,
     zones: Vec<ZoneName>,
     pub(super) zone_of: Vec<usize>,
-    rota: RefCell<Rota>,
+    pub(super) rota: RefCell<Rota>,
+    /// Where instances are not all alike.
+    pub(super) weighed: Option<Weighed>,
+    /// How many tries beyond the first this worker may make.
+    budget: RefCell<Budget>,
     pub(super) latency: Arc<LatencyBlock>,
+}
+
+impl BalancerView {
+    /// How instances are chosen.
+    pub(super) fn balancing(&self) -> &Balancing {
+        &self.planned.routes.balancing
+    }
+
+    /// What AWS's own choice looks at. Only what each candidate is chosen by is touched, and not its place: with a hundred of
+    /// them that shows.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate> {
+        let known = self.planned.states.iter().zip(&self.planned.routes.targets).zip(&self.zone_of);
+        known.map(|((state, target), zone)| Candidate {
+            zone: *zone,
+            load: state.outstanding(),
+            standing: standing(target.phase, state),
+        })
+    }
+
+    /// Those who wait for one of its instances.
+    pub(super) fn surge(&self) -> &Arc<Surge> {
+        &self.planned.surge
+    }
+
+    /// A request began.
+    pub(super) fn asked(&self, now: u64) {
+        self.budget.borrow_mut().request(now);
+    }
+
+    /// Whether one may be tried again now; if so, that is counted.
+    pub(super) fn may_retry(&self, now: u64) -> bool {
+        self.budget.borrow_mut().retry(self.balancing().retries, now)
+    }
 }
 
 /// One listener on one node: all that a connection accepted there needs to know.
@@ -151,7 +192,7 @@ pub(super) struct Lane {
     /// What clients know each place by; made for the first client that shows something.
     pub(super) tags: OnceCell<Vec<Tag>>,
     pub(super) meter: Arc<NodeBlock>,
-    pub(super) idle: Duration,
+    pub(super) spans: Spans,
     /// What the log says of it.
     pub(super) side: Arc<Side>,
     /// How clients are spoken to in TLS.
@@ -178,13 +219,18 @@ impl Lane {
             scope,
             tags: OnceCell::new(),
             meter: book.node(&routes.name, &node.zone),
-            idle: routes.idle_timeout,
+            spans: Spans::of(routes),
             side: Arc::new(Side {
                 balancer: routes.name.to_string(),
                 zone: node.zone.as_ref().map(ToString::to_string),
                 own_zone_only: node.zone.is_some() && !routes.cross_zone,
                 idle: routes.idle_timeout,
                 has_instances: !routes.targets.is_empty(),
+                queued: Queued {
+                    most: routes.balancing.queue_length,
+                    wait: routes.balancing.queue_wait,
+                    limit: routes.balancing.max_in_flight,
+                },
             }),
             front: secured.and_then(|secured| secured.front.clone()),
             back: secured.and_then(|secured| secured.back.clone()),
@@ -215,24 +261,6 @@ impl Lane {
     /// Whether instances are spoken to in HTTP/2.
     pub(super) fn by_http2(&self) -> bool {
         self.listener.instance_http == InstanceHttp::Two && self.sees_requests()
-    }
-
-    /// Chooses an instance that `passed` does not name.
-    pub(super) fn choose(&self, seats: &mut Vec<Candidate>, passed: impl Fn(&Rc<Place>) -> bool) -> Option<Rc<Place>> {
-        let balancer = &self.balancer;
-        seats.clear();
-        // Only what each candidate is chosen by is touched, and not its place: with a hundred of them that shows.
-        let known = balancer.planned.states.iter().zip(&balancer.planned.routes.targets).zip(&balancer.zone_of);
-        seats.extend(known.map(|((state, target), zone)| Candidate {
-            zone: *zone,
-            load: state.outstanding(),
-            standing: standing(target.phase, state),
-        }));
-        let rule = if self.sees_requests() { Rule::FewestOutstanding } else { Rule::RoundRobin };
-        let mut rota = balancer.rota.borrow_mut();
-        let chosen =
-            balance::choose(&mut rota, self.scope, rule, seats, |i| balancer.places.get(i).is_none_or(&passed));
-        chosen.and_then(|index| balancer.places.get(index)).cloned()
     }
 }
 
@@ -284,6 +312,14 @@ pub(super) struct Turnover {
 impl View {
     pub(super) fn gate(&self, at: &SocketAddr) -> Option<Rc<GateView>> {
         self.gates.get(at).map(|(_, gate)| Rc::clone(gate))
+    }
+
+    /// What is served now where that lane was, if it is the same balancer's and has changed.
+    pub(super) fn lane_now(&self, old: &Rc<Lane>) -> Option<Rc<Lane>> {
+        let (_, gate) =
+            self.gates.get(&old.address).filter(|(_, gate)| gate.balancer == old.balancer.planned.routes.name)?;
+        let lane = gate.lane.borrow();
+        (!Rc::ptr_eq(&lane, old)).then(|| Rc::clone(&lane))
     }
 
     pub(super) fn gates(&self) -> impl Iterator<Item = &Listening> {
@@ -430,10 +466,14 @@ fn rebuild(
         Some(old) => old.rota.borrow().changed(&before, zones.len()),
         None => Rota::new(places.len(), zones.len()),
     };
+    let weighed = Weighed::of(routes, &zones, old.and_then(|old| old.weighed.as_ref()), &before);
+    let budget = old.map(|old| old.budget.borrow().clone()).unwrap_or_default();
     BalancerView {
         planned: Arc::clone(planned),
         seen: Cell::new(turns),
         places,
+        weighed,
+        budget: RefCell::new(budget),
         zones,
         zone_of,
         rota: RefCell::new(rota),

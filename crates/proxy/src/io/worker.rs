@@ -4,6 +4,7 @@
 //! never block but in its one wait. Read `run`, then `gates.rs` for listeners, `client.rs` for HTTP and
 //! `pipe.rs` for TCP.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::io;
@@ -16,7 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use evenkeel_core::balance::Candidate;
 use evenkeel_core::name::LoadBalancerName;
 use evenkeel_core::time::Timestamp;
 use rustix::event::Timespec;
@@ -24,6 +24,7 @@ use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::io::Errno;
 
 use super::carry::Channels;
+use super::choose::Chooser;
 use super::client::millis;
 use super::shared::{Arrival, Post, Shared};
 use super::slots::{Slot, Slots};
@@ -58,16 +59,18 @@ pub(super) struct Worker {
     pub(super) out: Vec<u8>,
     /// What in `scratch` is for the client at hand, after `out`. Nothing may be read there until it is delivered.
     pub(super) passed: Range<usize>,
-    pub(super) seats: Vec<Candidate>,
     /// Pipes of the kernel's that tunnels go through while much flows.
     pub(super) channels: Channels,
+    pub(super) chooser: Chooser,
+    /// How many of its connections wait for an instance.
+    pub(super) queued: Rc<Cell<usize>>,
     /// Connections that had more to do than their turn allowed.
     pub(super) again: Vec<u64>,
     /// Streams of HTTP/2 connections, and those connections, that have news for each other.
     pub(super) bells: Rc<Bells>,
     due: Vec<(u64, u64)>,
     started: Instant,
-    /// Milliseconds since the worker started, as of this turn of the loop.
+    /// Milliseconds since the road was started, as of this turn of the loop.
     pub(super) now: u64,
     /// How often it has waited.
     pub(super) turns: u64,
@@ -92,7 +95,7 @@ impl Blueprint {
     pub(super) fn new(shared: Arc<Shared>, index: usize) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let post = shared.posts.get(index).ok_or(io::ErrorKind::NotFound)?;
-        epoll::add(&epoll, &post.wake, EventData::new_u64(WAKE), EventFlags::IN | EventFlags::ET)?;
+        epoll::add(&epoll, &post.hatch.bell, EventData::new_u64(WAKE), EventFlags::IN | EventFlags::ET)?;
         Ok(Self { shared, index, epoll })
     }
 
@@ -105,6 +108,7 @@ impl Blueprint {
         let teller = self.shared.posts.get(self.index).and_then(|post| post.teller.clone());
         let seed = || std::hash::RandomState::new().hash_one(self.index);
         let ids = self.shared.trace.then(|| Ids::sampling(seed(), self.shared.spans_per_million));
+        let started = self.shared.board.started();
         Worker {
             shared: self.shared,
             index: self.index,
@@ -118,12 +122,13 @@ impl Blueprint {
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             out: Vec::new(),
             passed: 0..0,
-            seats: Vec::new(),
             channels: Channels::default(),
+            chooser: Chooser::new(seed()),
+            queued: Rc::default(),
             again: Vec::new(),
             bells: Rc::default(),
             due: Vec::new(),
-            started: Instant::now(),
+            started,
             now: 1,
             turns: 1,
             connect_ms,
@@ -196,7 +201,7 @@ impl Worker {
     }
 
     /// Runs one step; a panic in it costs the connection it was about, and is counted.
-    fn contain(&mut self, step: impl FnOnce(&mut Self)) {
+    pub(super) fn contain(&mut self, step: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_ok() {
             return;
         }
@@ -278,8 +283,9 @@ impl Worker {
     fn on_wake(&mut self) {
         let mut count = [0u8; 8];
         // Edge-triggered: an unread counter would do no harm, but it must not overflow.
-        let _ = rustix::io::read(&self.post().wake, &mut count);
+        let _ = rustix::io::read(&self.post().hatch.bell, &mut count);
         self.show_connections();
+        self.answer_calls();
         for Arrival { socket, peer, at } in self.post().take_arrivals() {
             match self.view.gate(&at) {
                 Some(gate) => self.adopt(&gate, socket, peer),
@@ -297,6 +303,7 @@ impl Worker {
             let mut turnover = self.view.turn(&plan, &self.shared.posts[self.index].book);
             self.leftover.append(&mut turnover.altered);
             self.turn(turnover);
+            self.wait_anew();
             // Only what has changed can leave counts behind, for as long as somebody counts on them.
             let book = &self.shared.posts[self.index].book;
             self.leftover.retain(|name| !book.settle(name, plan.balancers.get(name).map(|known| &*known.routes)));

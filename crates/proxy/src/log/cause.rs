@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use super::Record;
+use super::record::Queued;
 use crate::fault::Fault;
 
 /// A short name that never changes, for metrics and filters.
@@ -22,6 +23,8 @@ pub fn label(fault: Fault) -> &'static str {
         Fault::ClientGone => "client_gone",
         Fault::ClientStalled => "client_stalled",
         Fault::NoTarget => "no_target",
+        Fault::QueueFull => "queue_full",
+        Fault::QueueTimeout => "queue_timeout",
         Fault::ConnectFailed => "connect_failed",
         Fault::ClosedBeforeAnswer => "closed_before_answer",
         Fault::SilentInstance => "silent_instance",
@@ -43,11 +46,14 @@ pub fn words(record: &Record) -> String {
         // The node's zone: where the client came in.
         let _ = write!(instance, ", asked from {zone}");
     }
-    let again = match record.retries {
+    let mut again = match record.retries {
         0 => String::new(),
         1 => ", after 1 other try".to_owned(),
         n => format!(", after {n} other tries"),
     };
+    if record.denied {
+        again += "; not tried again, because too many requests are";
+    }
     let idle = record.side.idle.as_secs();
     match fault {
         Fault::BadRequest => "client sent a request that breaks HTTP's grammar or is ambiguous".to_owned(),
@@ -61,6 +67,8 @@ pub fn words(record: &Record) -> String {
         Fault::ClientGone => "client left before it was answered".to_owned(),
         Fault::ClientStalled => format!("client did not read its answer for {idle} s"),
         Fault::NoTarget => no_target(record),
+        Fault::QueueFull => queued(record, |most, _| format!("queue full: {most} requests wait already")),
+        Fault::QueueTimeout => queued(record, |_, wait| format!("waited in the queue for {wait} s")),
         Fault::ConnectFailed => format!("{instance}, could not be connected to{again}"),
         Fault::ClosedBeforeAnswer => format!("{instance}, closed early, before it answered{again}"),
         Fault::SilentInstance => format!("{instance}, said nothing for {idle} s"),
@@ -82,4 +90,11 @@ fn no_target(record: &Record) -> String {
     } else {
         format!("no instance is registered with {}", side.balancer)
     }
+}
+
+/// What kept a request in the queue, or out of it.
+fn queued(record: &Record, what: impl Fn(u32, u64) -> String) -> String {
+    let Queued { most, wait, limit } = record.side.queued;
+    let place = record.side.zone.as_ref().map(|zone| format!(", asked from {zone}")).unwrap_or_default();
+    format!("{}{place}: every instance in service has {limit} in flight", what(most, wait.as_secs()))
 }

@@ -31,6 +31,19 @@ pub struct Side {
     pub idle: Duration,
     /// Whether the balancer had an instance registered.
     pub has_instances: bool,
+    /// What held where every instance was busy.
+    pub queued: Queued,
+}
+
+/// What holds where every instance is busy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queued {
+    /// Requests that may wait on the node.
+    pub most: u32,
+    /// For how long each.
+    pub wait: Duration,
+    /// What may be in flight on an instance.
+    pub limit: u32,
 }
 
 /// Who was asked.
@@ -94,6 +107,8 @@ pub struct Record {
     pub retries: u32,
     /// What went wrong for good.
     pub fault: Option<Fault>,
+    /// It could have been tried again, but too many were.
+    pub denied: bool,
     /// TLS on the client's side.
     pub secured: Option<Secured>,
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Port, ZoneName};
-use evenkeel_core::noun::{HealthCheck, HealthTarget};
+use evenkeel_core::noun::{Balancing, HealthCheck, HealthTarget};
 use evenkeel_core::routes::{BalancerRoutes, Phase, Target};
 use rustls::pki_types::PrivateKeyDer;
 
@@ -86,6 +86,7 @@ fn balancer(name: &str, check: &str, interval: Duration, timeout: Duration, at: 
         zone: zone.clone(),
         address: address.ip(),
         port: Some(Port::new(address.port()).unwrap()),
+        weight: Target::WEIGHT,
         phase: Phase::Serving,
     };
     let (word, path) = check.split_once('/').map_or((check, String::new()), |(word, path)| (word, format!("/{path}")));
@@ -93,7 +94,9 @@ fn balancer(name: &str, check: &str, interval: Duration, timeout: Duration, at: 
         name: LoadBalancerName::new(name).unwrap(),
         cross_zone: false,
         idle_timeout: Duration::from_secs(60),
+        timeouts: evenkeel_core::routes::Timeouts::default(),
         desync: Default::default(),
+        balancing: Balancing::default(),
         health_check: HealthCheck {
             target: HealthTarget::parse(&format!("{word}:1{path}")).unwrap(),
             interval,

@@ -99,7 +99,7 @@ impl BodyReader {
         self.is_done()
     }
 
-    /// Takes bytes from the front of `input` up to the end of the next piece.
+    /// Takes bytes from the front of `input` up to the end of the next piece, and none that follow it.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Piece<'a>, BadChunk> {
         loop {
             match &mut self.state {
@@ -117,12 +117,12 @@ impl BodyReader {
                     let data = take(input, left);
                     if *left == 0 {
                         self.state = State::DataCr;
-                        if let Some(rest) = input.strip_prefix(b"\r\n") {
-                            *input = rest;
-                            self.state = State::Size { value: 0, digits: 0 };
-                        }
                     }
                     return Ok(Piece::Data(data));
+                }
+                State::DataCr if input.starts_with(b"\r\n") => {
+                    *input = &input[2..];
+                    self.state = State::Size { value: 0, digits: 0 };
                 }
                 State::Size { digits: 0, .. } if let Some((value, rest)) = size_line(input) => {
                     *input = rest;
@@ -356,6 +356,13 @@ mod tests {
         assert_eq!(read(Framing::Chunked, long.as_bytes(), 4096).map(|r| r.2), Err(BadChunk));
         let trailers = format!("0\r\n{}", "a: b\r\n".repeat(50_000));
         assert_eq!(read(Framing::Chunked, trailers.as_bytes(), 4096).map(|r| r.2), Err(BadChunk));
+    }
+
+    #[test]
+    fn what_follows_a_piece_is_left() {
+        let (mut reader, mut rest) = (BodyReader::new(Framing::Chunked), &b"5\r\nhello\r\n0\r\nA: b\r\n\r\n"[..]);
+        assert_eq!(reader.next(&mut rest), Ok(Piece::Data(b"hello")));
+        assert_eq!(rest, b"\r\n0\r\nA: b\r\n\r\n");
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(super) struct Exchange {
     pub(super) answer: Answer,
     /// A byte of an answer has come on the connection at hand.
     pub(super) heard: bool,
+    /// What it is hashed by.
+    pub(super) key: Option<u64>,
     /// Where its client's requests go to the same instance.
     pub(super) stick: Option<Box<Stick>>,
 }

@@ -28,6 +28,8 @@ pub struct Notes {
     pub answered: Option<u16>,
     /// A request is tried again.
     pub retried: bool,
+    /// It is not, because too many are.
+    pub denied: bool,
     /// Something failed for good.
     pub fault: Option<Fault>,
     /// A request was not compliant, whatever became of it.

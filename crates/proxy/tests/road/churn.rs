@@ -74,6 +74,7 @@ impl Stage {
             address: at.ip(),
             port: evenkeel_core::name::Port::new(at.port()).ok(),
             phase: Phase::Serving,
+            weight: Target::WEIGHT,
         });
     }
 

@@ -11,12 +11,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use evenkeel_core::noun::Protocol;
-use evenkeel_core::routes::Phase;
+use evenkeel_core::routes::{InstanceHttp, Phase};
 use evenkeel_core::time::Timestamp;
 use evenkeel_proxy::connections::{Kind, State};
 use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::road::RoadConfig;
 
+use crate::h2_frames::{PREFACE, frame};
 use crate::origin::again;
 use crate::rig::{Client, Rig, address, eventually};
 use crate::tls_rig::{self, Made};
@@ -120,6 +121,49 @@ fn an_instance_that_resets_is_answered_for_or_its_client_cut() {
         drop(client);
         eventually("nothing is left", || rig.is_empty());
     }
+}
+
+/// Whether a client's preface and the head of a request are among these bytes.
+fn has_asked(mut bytes: &[u8]) -> bool {
+    let Some(rest) = bytes.strip_prefix(PREFACE) else { return false };
+    bytes = rest;
+    while let [l0, l1, l2, kind, ..] = bytes {
+        if *kind == 1 {
+            return true;
+        }
+        let length = 9 + u32::from_be_bytes([0, *l0, *l1, *l2]) as usize;
+        bytes = bytes.get(length..).unwrap_or_default();
+    }
+    false
+}
+
+#[test]
+fn an_answer_over_http2_is_heard_though_its_connection_breaks_right_after() {
+    // Settings; then a head that ends its stream: literal, `:status` by its number in the table, 413.
+    let at = instance(|_, mut stream| {
+        stream.write_all(&frame(4, 0, 0, b"")).unwrap();
+        let (mut all, mut block) = (Vec::new(), [0; 4096]);
+        while !has_asked(&all) {
+            let count = stream.read(&mut block).unwrap();
+            assert!(count > 0, "{}", all.escape_ascii());
+            all.extend_from_slice(&block[..count]);
+        }
+        stream.write_all(&frame(1, 4 | 1, 1, b"\x08\x03413")).unwrap();
+        reset(&stream);
+    });
+    let mut rig = one_worker(&[at]);
+    rig.routes.listeners[0].instance_http = InstanceHttp::Two;
+    rig.publish();
+    let body = [b'x'; 300_000];
+    for _ in 0..50 {
+        let mut client = rig.client();
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len()));
+        // Nobody has to take it.
+        let _ = client.stream.write_all(&body);
+        assert_eq!(client.read().unwrap().status, 413);
+    }
+    assert_eq!(rig.meters().from_balancer, BTreeMap::new());
+    eventually("nothing is left", || rig.is_empty());
 }
 
 #[test]
@@ -301,6 +345,43 @@ fn a_client_that_vanishes_while_its_instance_is_reached_leaves_nothing() {
         eventually("nothing is left", || rig.is_empty());
     }
     drop(fill);
+}
+
+#[test]
+fn a_tunnel_ends_with_either_of_its_ends_and_leaves_nothing() {
+    let at = instance(|count, mut stream| {
+        let mut block = [0; 5];
+        if stream.read_exact(&mut block).is_ok() && stream.write_all(&block).is_ok() && &block == b"leave" {
+            if count % 2 == 0 {
+                reset(&stream);
+            }
+            return;
+        }
+        let _ = stream.read(&mut block);
+    });
+    let mut rig = Rig::with(&[], Protocol::Tcp, RoadConfig { workers: 1, ..RoadConfig::default() });
+    rig.add_target("a", at);
+    rig.publish();
+    for hard in [true, false] {
+        let mut clients: Vec<_> = (0..8).map(|_| rig.client()).collect();
+        for client in &mut clients {
+            client.send("hello");
+            client.stream.read_exact(&mut [0; 5]).unwrap();
+        }
+        clients.iter().filter(|_| hard).for_each(|client| reset(&client.stream));
+        drop(clients);
+        eventually("nothing is left", || rig.is_empty());
+    }
+    // Sixteen have been: the next is even, and so is reset.
+    for cut in [true, false] {
+        let mut client = rig.client();
+        client.send("leave");
+        client.stream.read_exact(&mut [0; 5]).unwrap();
+        let end = client.stream.read(&mut [0; 1]);
+        assert_eq!(end.is_err(), cut, "{end:?}");
+        drop(client);
+        eventually("nothing is left", || rig.is_empty());
+    }
 }
 
 /// Not a test: a road with few descriptors, and an instance in the same process.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Port, ZoneName};
-use evenkeel_core::noun::{DesyncMode, HealthCheck, Protocol};
-use evenkeel_core::routes::{BalancerRoutes, InstanceHttp, ListenerRoute, Node, Phase, Routes, Target};
+use evenkeel_core::noun::{Balancing, DesyncMode, HealthCheck, Protocol};
+use evenkeel_core::routes::{BalancerRoutes, InstanceHttp, ListenerRoute, Node, Phase, Routes, Target, Timeouts};
 use evenkeel_proxy::connections::Kind;
 use evenkeel_proxy::meter::NodeMeters;
 use evenkeel_proxy::road::{Road, RoadConfig};
@@ -76,7 +76,9 @@ impl Rig {
             name: balancer_name(),
             cross_zone: false,
             idle_timeout: Duration::from_secs(20),
+            timeouts: Timeouts::default(),
             desync: DesyncMode::default(),
+            balancing: Balancing::default(),
             health_check: HealthCheck::default_for(Port::new(80).unwrap()),
             nodes: vec![Node { zone: None, address: node }],
             listeners: vec![listener],
@@ -105,6 +107,7 @@ impl Rig {
             zone: zone(letter),
             address: at.ip(),
             port: Some(Port::new(at.port()).unwrap()),
+            weight: Target::WEIGHT,
             phase: Phase::Serving,
         });
         id

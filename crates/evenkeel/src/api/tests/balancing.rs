@@ -5,6 +5,8 @@ use std::collections::BTreeMap as Map;
 use evenkeel_aws::xml::Members;
 use evenkeel_core::health::Health;
 use evenkeel_core::name::LoadBalancerName;
+use evenkeel_core::noun::Algorithm;
+use evenkeel_core::routes::compile;
 use evenkeel_core::sightings::RoadSeen;
 
 use super::*;
@@ -433,6 +435,44 @@ async fn attributes_are_described_in_full_and_changed_in_part() {
     rig.no(modify(additional("elb.http.desyncmitigationmode", "lax")), 409, "InvalidConfigurationRequest", "'lax'")
         .await;
     rig.no(modify(additional("elb.other", "x")), 400, "LoadBalancerAttributeNotFound", "elb.other").await;
+}
+
+#[tokio::test]
+async fn the_choice_of_an_instance_is_set_by_attributes() {
+    let rig = Rig::start().await;
+    rig.balancer("web").await;
+    let describe = || elb::DescribeLoadBalancerAttributes { load_balancer_name: "web".into() };
+    let set = |pairs: &[(&str, &str)]| {
+        let one = |(key, value): &(&str, &str)| elb::AdditionalAttribute { key: (*key).into(), value: (*value).into() };
+        let additional_attributes = Some(pairs.iter().map(one).collect());
+        modify(elb::LoadBalancerAttributes { additional_attributes, ..Default::default() })
+    };
+    let held = || async {
+        let all = rig.ok(describe()).await.load_balancer_attributes.additional_attributes.unwrap();
+        all.0.into_iter().skip(1).map(|pair| (pair.key, pair.value)).collect::<Vec<_>>()
+    };
+    let wanted = [
+        ("evenkeel.balance.algorithm", "least_latency"),
+        ("evenkeel.balance.slow_start", "30"),
+        ("evenkeel.balance.max_in_flight", "100"),
+    ];
+    rig.ok(set(&wanted)).await;
+    let texts = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect::<Vec<_>>();
+    assert_eq!(held().await, texts(&wanted));
+    // What is set is in the next Routes, and stays where it is not stated.
+    rig.ok(set(&[("evenkeel.balance.algorithm", "aws"), ("elb.http.desyncmitigationmode", "monitor")])).await;
+    assert_eq!(held().await, texts(&wanted[1..]));
+    let routes = compile(&rig.keeper.world());
+    let balancing = &routes.balancers[&LoadBalancerName::new("web").unwrap()].balancing;
+    assert_eq!((balancing.algorithm, balancing.max_in_flight), (Algorithm::Aws, 100));
+    let refused = set(&[("evenkeel.balance.queue_wait", "5"), ("evenkeel.balance.queue_length", "65537")]);
+    let text = "evenkeel.balance.queue_length must be a whole number from 0 to 65536, and is '65537'";
+    rig.no(refused, 409, "InvalidConfigurationRequest", text).await;
+    rig.no(set(&[("evenkeel.balance.depth", "1")]), 400, "LoadBalancerAttributeNotFound", "evenkeel.balance.depth")
+        .await;
+    rig.no(set(&[("evenkeel.algorithm", "aws")]), 400, "LoadBalancerAttributeNotFound", "evenkeel.algorithm").await;
+    // Nothing of a refused call was made.
+    assert_eq!(held().await, texts(&wanted[1..]));
 }
 
 #[tokio::test]

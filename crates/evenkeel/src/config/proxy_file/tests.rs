@@ -12,6 +12,7 @@ name = "web"
 addresses = ["127.0.0.1", "::1"]
 cross_zone = true
 idle_timeout = 30
+timeouts = { head = 5, connect = 0.25, pool = 20.5, least_rate = 100, streams = 16 }
 health_check = { target = "HTTP:8080/ping", interval = 10, timeout = 2, unhealthy = 2, healthy = 2 }
 
 [[balancer.listener]]
@@ -81,6 +82,15 @@ fn a_whole_file_becomes_routes() {
     let web = &file.routes.balancers[&LoadBalancerName::new("web").unwrap()];
     assert!(web.cross_zone);
     assert_eq!(web.idle_timeout, Duration::from_secs(30));
+    let stated = Timeouts {
+        head: Some(Duration::from_secs(5)),
+        connect: Some(Duration::from_millis(250)),
+        pool: Some(Duration::from_millis(20_500)),
+        least_rate: Some(100),
+        streams: Some(16),
+        ..Timeouts::default()
+    };
+    assert_eq!(web.timeouts, stated);
     assert_eq!(web.health_check.target.to_string(), "HTTP:8080/ping");
     assert_eq!((web.health_check.interval, web.health_check.healthy_threshold), (Duration::from_secs(10), 2));
     assert_eq!(
@@ -254,6 +264,13 @@ fn mistakes_are_named_with_their_line_and_key() {
         &change("addresses", "idle_timeout = 4001\naddresses"),
         "line 3: `idle_timeout` is 4001; it must be from 1 to 4000",
     );
+    let timeouts = |said: &str| change("addresses", &format!("timeouts = {{ {said} }}\naddresses"));
+    check(&timeouts("heads = 1"), "line 3: unknown field `heads`");
+    check(&timeouts("head = 0"), "line 3: `timeouts.head` is 0; it must be from 0.1 to 4000 seconds");
+    check(&timeouts("tunnel = nan"), "line 3: `timeouts.tunnel` is NaN; it must be from 0.1 to 4000 seconds");
+    check(&timeouts("streams = 129"), "line 3: `timeouts.streams` is 129; it must be from 1 to 128");
+    check(&timeouts("least_rate = 0"), "line 3: `timeouts.least_rate` is 0; it must be from 1 to 1073741824");
+    check(&format!("max_connections = 0\n{base}"), "line 1: `max_connections` is 0; it must be from 1 to 10000000");
     check(&format!("{base}{base}"), "line 6: balancer `web` listens on 127.0.0.1:80, and so does `web`");
     check(&format!("{base}{}", base.replace("127.0.0.1", "127.0.0.2")), "line 6: `name` is taken");
     check(
@@ -396,4 +413,31 @@ fn versions_of_http_are_chosen() {
     let tcp = spoken("protocol = \"tcp\"\nhttp2 = true").unwrap_err();
     assert!(tcp.starts_with("line 7: `http2` needs `protocol = "), "{tcp}");
     assert_eq!(super::versions::http2(None, Protocol::Https).ok(), Some(true));
+}
+
+#[test]
+fn the_choice_of_a_target_is_described() {
+    let base = "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\n[balancer.balance]\nalgorithm = \"consistent_hash\"\n\
+        hash_on = \"cookie:SID\"\nslow_start = 30\nmax_in_flight = 7\neject_on_5xx = true\n[[balancer.listener]]\nport = 80\n\
+        [[balancer.target]]\naddress = \"10.0.0.1\"\nweight = 256\n[[balancer.target]]\naddress = \"10.0.0.2\"\n";
+    let file = parse(base, 1).unwrap();
+    let web = &file.routes.balancers[&LoadBalancerName::new("web").unwrap()];
+    let stated = web.balancing.stated();
+    let wanted = [
+        ("algorithm", "consistent_hash"),
+        ("hash_on", "cookie:SID"),
+        ("slow_start", "30"),
+        ("max_in_flight", "7"),
+        ("eject_on_5xx", "true"),
+    ];
+    assert_eq!(stated, wanted.map(|(key, value)| (key, value.to_owned())));
+    assert_eq!(web.targets.iter().map(|target| target.weight).collect::<Vec<_>>(), [256, 1]);
+    let refused = |from: &str, to: &str| parse(&base.replace(from, to), 1).unwrap_err().to_string();
+    assert_eq!(refused("= 30", "= 901"), "line 7: `balance.slow_start` must be seconds, a whole number from 0 to 900");
+    assert_eq!(
+        refused("= 30", "= \"soon\""),
+        "line 7: `balance.slow_start` must be seconds, a whole number from 0 to 900"
+    );
+    assert_eq!(refused("slow_start", "slow"), "line 7: `balance.slow` is no key of balancing");
+    assert_eq!(refused("= 256", "= 257"), "line 14: `weight` is 257; it must be from 0 to 256");
 }

@@ -3,7 +3,9 @@
 //! Owns reading the PEM files that it names. Must never judge them ([`evenkeel_proxy::tls`] does), or say what is in
 //! one.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -39,11 +41,14 @@ pub(super) struct InstanceTls {
 pub(super) struct Files<'a> {
     pub(super) folder: &'a Path,
     pub(super) now: SystemTime,
+    /// Those that were read.
+    pub(super) read: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Files<'_> {
     fn read(&self, path: &Spanned<String>, key: &str) -> Result<Arc<str>, Wrong> {
         let at = self.folder.join(path.get_ref());
+        self.read.borrow_mut().insert(at.clone());
         let bad =
             |why: &dyn std::fmt::Display| wrong(path, key, format_args!("`{}` cannot be read: {why}", at.display()));
         let length = std::fs::metadata(&at).map_err(|error| bad(&error))?;

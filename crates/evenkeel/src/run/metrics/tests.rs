@@ -72,7 +72,15 @@ fn node(balancer: &str, zone: &str) -> NodeCount {
         zone: zone.into(),
         requests: 10,
         from_instance: [0, 4, 3, 2, 1],
-        from_balancer: vec![cause("no_target", 503, 7), cause("bad_request", 400, 2), cause("client_gone", 0, 1)],
+        from_balancer: vec![
+            cause("no_target", 503, 7),
+            cause("bad_request", 400, 2),
+            cause("client_gone", 0, 1),
+            cause("queue_full", 503, 5),
+        ],
+        denied: 2,
+        surge_queue: 3,
+        surge_queue_max: 9,
         desync: vec![cause("BothTeClPresent", 0, 6)],
         open_clients: 3,
         latency,
@@ -97,6 +105,9 @@ fn the_page_is_what_prometheus_reads() {
     assert_eq!(value("evenkeel_cut_total", ",cause=\"client_gone\""), 1.0);
     let desync = "aws_elb_desync_mitigation_mode_noncompliant_request_count_total";
     assert_eq!(value(desync, ",reason=\"BothTeClPresent\""), 6.0);
+    assert_eq!((value("aws_elb_spillover_count_total", ""), value("evenkeel_retries_denied_total", "")), (5.0, 2.0));
+    let queue = "aws_elb_surge_queue_length";
+    assert_eq!((value(queue, ""), value(&format!("{queue}_max"), "")), (3.0, 9.0));
     assert_eq!((values["evenkeel_spans_sent_total"], values["evenkeel_spans_dropped_total"]), (9.0, 3.0));
     assert_eq!(value("evenkeel_open_connections", ""), 3.0);
     assert_eq!(value("aws_elb_latency_seconds_bucket", ",le=\"0.000064\""), 5.0);

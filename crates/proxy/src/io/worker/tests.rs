@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Port, ZoneName};
-use evenkeel_core::noun::{DesyncMode, HealthCheck, Protocol};
+use evenkeel_core::noun::{Balancing, DesyncMode, HealthCheck, Protocol};
 use evenkeel_core::routes::{BalancerRoutes, InstanceHttp, ListenerRoute, Node, Phase, Target};
 
 use super::*;
@@ -62,6 +62,7 @@ fn publish(worker: &Worker, instance: SocketAddr) -> (SocketAddr, Arc<TargetStat
         address: instance.ip(),
         port: Port::new(instance.port()).ok(),
         phase: Phase::Serving,
+        weight: Target::WEIGHT,
     };
     let state = worker.shared.board.state(&(name.clone(), id));
     state.set_health(Health::InService);
@@ -70,13 +71,16 @@ fn publish(worker: &Worker, instance: SocketAddr) -> (SocketAddr, Arc<TargetStat
         name: name.clone(),
         cross_zone: false,
         idle_timeout: Duration::from_secs(60),
+        timeouts: evenkeel_core::routes::Timeouts::default(),
         desync: DesyncMode::default(),
+        balancing: Balancing::default(),
         health_check: HealthCheck::default_for(port),
         nodes: vec![Node { zone: None, address: bound.ip() }],
         listeners: vec![listener],
         targets: vec![target],
     };
-    let planned = Arc::new(PlannedBalancer { routes: Arc::new(routes), states: vec![Arc::clone(&state)], secured });
+    let (states, surge) = (vec![Arc::clone(&state)], worker.shared.board.surge(&name));
+    let planned = Arc::new(PlannedBalancer { routes: Arc::new(routes), states, surge, secured });
     let socket = Arc::new(listen::Bound { fd: socket.fd, address: bound });
     let gate = Gate { balancer: Arc::clone(&planned), node_index: 0, listener_index: 0, socket };
     worker.shared.publish(Plan { generation: 1, balancers: [(name, planned)].into(), gates: vec![gate] });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::super::record::{Asked, Secured, Times};
+use super::super::record::{Asked, Queued, Secured, Times};
 use super::super::{Kind, Record, Said, Side, cause, json};
 use crate::fault::Fault;
 use crate::proto::emit::Forwarded;
@@ -38,6 +38,7 @@ fn record() -> Record {
             own_zone_only: true,
             idle: Duration::from_secs(60),
             has_instances: true,
+            queued: Queued { most: 1024, wait: Duration::from_secs(10), limit: 5 },
         }),
         client: ([192, 168, 131, 39], 2817).into(),
         asked: Some(Asked { instance: "i-0a".into(), address: ([10, 0, 0, 1], 80).into() }),
@@ -49,6 +50,7 @@ fn record() -> Record {
         said: Some(said("curl/7.38.0")),
         retries: 0,
         fault: None,
+        denied: false,
         secured: None,
     }
 }
@@ -218,6 +220,15 @@ fn every_fault_has_a_cause_with_its_place() {
         (Fault::ClientGone, "client left before it was answered".to_owned()),
         (Fault::ClientStalled, "client did not read its answer for 60 s".to_owned()),
         (Fault::NoTarget, "no instance in service in us-east-1a".to_owned()),
+        (
+            Fault::QueueFull,
+            "queue full: 1024 requests wait already, asked from us-east-1a: every instance in service has 5 in flight"
+                .to_owned(),
+        ),
+        (
+            Fault::QueueTimeout,
+            "waited in the queue for 10 s, asked from us-east-1a: every instance in service has 5 in flight".to_owned(),
+        ),
         (Fault::ConnectFailed, format!("{at} could not be connected to")),
         (Fault::ClosedBeforeAnswer, format!("{at} closed early, before it answered")),
         (Fault::SilentInstance, format!("{at} said nothing for 60 s")),
@@ -235,6 +246,10 @@ fn every_fault_has_a_cause_with_its_place() {
     assert_eq!(
         words(Fault::NoTarget, &|r| side(r, &|s| s.own_zone_only = false)),
         "no instance in service in any zone, asked from us-east-1a"
+    );
+    assert_eq!(
+        words(Fault::ConnectFailed, &|r| (r.retries, r.denied) = (1, true)),
+        format!("{at} could not be connected to, after 1 other try; not tried again, because too many requests are")
     );
     assert_eq!(words(Fault::NoTarget, &|r| side(r, &|s| s.zone = None)), "no instance in service in any zone");
     assert_eq!(

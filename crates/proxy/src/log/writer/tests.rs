@@ -30,6 +30,7 @@ fn record(side: &Arc<Side>, port: u16, words: usize) -> Box<Record> {
         said: Said::unclear(&vec![b'x'; words]).map(Box::new),
         retries: 0,
         fault: None,
+        denied: false,
         secured: None,
     })
 }

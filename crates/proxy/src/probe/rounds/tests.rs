@@ -2,7 +2,7 @@
 
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{Port, ZoneName};
-use evenkeel_core::noun::{HealthCheck, HealthTarget};
+use evenkeel_core::noun::{Balancing, HealthCheck, HealthTarget};
 use evenkeel_core::routes::Phase;
 
 use super::*;
@@ -18,13 +18,16 @@ fn balancer(name: &str, targets: impl IntoIterator<Item = u32>, check: &str) -> 
         zone: ZoneName::new("a").unwrap(),
         address: std::net::Ipv4Addr::from(0x0a00_0000 + n).into(),
         port: None,
+        weight: Target::WEIGHT,
         phase: if n.is_multiple_of(2) { Phase::Serving } else { Phase::ZoneDisabled },
     };
     Arc::new(BalancerRoutes {
         name: LoadBalancerName::new(name).unwrap(),
         cross_zone: false,
         idle_timeout: Duration::from_secs(60),
+        timeouts: evenkeel_core::routes::Timeouts::default(),
         desync: Default::default(),
+        balancing: Balancing::default(),
         health_check: HealthCheck {
             target: HealthTarget::parse(check).unwrap(),
             interval: Duration::from_secs(5),

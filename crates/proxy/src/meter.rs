@@ -62,6 +62,7 @@ pub(crate) struct NodeBlock {
     pub(crate) connect_errors: Counter,
     pub(crate) retries: Counter,
     pub(crate) denied: Counter,
+    pub(crate) ejections: Counter,
     pub(crate) resets: Counter,
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
@@ -100,6 +101,7 @@ pub(crate) struct TargetBlock {
     pub(crate) connect_errors: Counter,
     pub(crate) resets: Counter,
     pub(crate) connects: Counter,
+    pub(crate) ejections: Counter,
 }
 
 /// One worker's latencies for one balancer.
@@ -261,6 +263,8 @@ pub struct NodeMeters {
     pub retries: u64,
     /// Requests that were not tried again, though that was safe, because too many were.
     pub denied: u64,
+    /// Instances that were passed over for failing requests.
+    pub ejections: u64,
     /// Requests and connections that wait now for an instance to be free: SurgeQueueLength.
     pub surge_queue: u64,
     /// The most that did so at a time on one address, in this minute or the one before it.
@@ -305,6 +309,7 @@ impl NodeMeters {
         self.connect_errors += block.connect_errors.value();
         self.retries += block.retries.value();
         self.denied += block.denied.value();
+        self.ejections += block.ejections.value();
         self.resets += block.resets.value();
         self.bytes_in += block.bytes_in.value();
         self.bytes_out += block.bytes_out.value();
@@ -340,6 +345,7 @@ impl NodeMeters {
         self.connect_errors += other.connect_errors;
         self.retries += other.retries;
         self.denied += other.denied;
+        self.ejections += other.ejections;
         self.surge_queue += other.surge_queue;
         self.surge_queue_max = self.surge_queue_max.max(other.surge_queue_max);
         self.resets += other.resets;
@@ -369,6 +375,8 @@ pub struct TargetMeters {
     pub resets: u64,
     /// Connections made to it.
     pub connects: u64,
+    /// Times it was passed over for failing requests.
+    pub ejections: u64,
 }
 
 impl TargetMeters {
@@ -380,6 +388,7 @@ impl TargetMeters {
         self.connect_errors += block.connect_errors.value();
         self.resets += block.resets.value();
         self.connects += block.connects.value();
+        self.ejections += block.ejections.value();
     }
 }
 

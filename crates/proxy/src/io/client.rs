@@ -16,7 +16,9 @@ use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
 use super::worker::Worker;
+use crate::fault::Fault;
 use crate::request::{Next, Session, Waits};
+use crate::road::Failing;
 
 /// Moves of one connection before others get their turn.
 const TURNS: u32 = 32;
@@ -238,6 +240,7 @@ impl Worker {
             }
             None => {
                 lane.meter.connect_errors.add(1);
+                self.blame(&lane, &place, Failing::Fault(Fault::ConnectFailed));
                 c.tried.push((place, true));
                 c.session.not_connected(&mut self.out);
             }
@@ -337,6 +340,7 @@ impl Worker {
             c.lane.meter.connect_errors.add(1);
             origin.place.meter.connect_errors.add(1);
             origin.place.suspect(&self.shared);
+            self.blame(&c.lane, &origin.place, Failing::Fault(Fault::ConnectFailed));
             c.tried.push((Rc::clone(&origin.place), true));
         }
         c.session.not_connected(&mut self.out);
@@ -372,8 +376,11 @@ impl Worker {
         origin.place.meter.resets.add(1);
         if c.session.origin_closed(orderly, &mut self.out) {
             // An old connection may just have idled too long; a new one that breaks says something of its instance.
-            if !origin.reused && !orderly {
-                origin.place.suspect(&self.shared);
+            if !origin.reused {
+                if !orderly {
+                    origin.place.suspect(&self.shared);
+                }
+                self.blame(&c.lane, &origin.place, Failing::Fault(Fault::ClosedBeforeAnswer));
             }
             c.tried.push((Rc::clone(&origin.place), !origin.reused));
         }
@@ -574,6 +581,7 @@ impl Worker {
             if let Some(origin) = &mut c.origin {
                 origin.place.meter.answers[class].add(1);
                 origin.answered(self.now);
+                self.praise(&c.lane, &origin.place, status);
             }
             if let Some(began) = c.began.take() {
                 let took = began.elapsed();
@@ -583,6 +591,9 @@ impl Worker {
         }
         if let Some(fault) = notes.fault {
             meter.from_balancer[fault.index()].add(1);
+            if let Some(origin) = &c.origin {
+                self.blame_for(&c.lane, &origin.place, fault);
+            }
         }
         self.note(c, &notes);
     }

@@ -6,6 +6,7 @@
 mod choose;
 mod client;
 mod counted;
+mod eject;
 mod gates;
 mod greet;
 mod h2;

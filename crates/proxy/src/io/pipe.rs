@@ -19,6 +19,7 @@ use super::worker::Worker;
 use crate::fault::Fault;
 use crate::proto::pp::{self, Ends};
 use crate::request::ATTEMPTS;
+use crate::road::Failing;
 use crate::tunnel::Pipe;
 
 /// Moves of one tunnel before others get their turn.
@@ -153,6 +154,7 @@ impl Worker {
                         t.lane.balancer.latency.record(took);
                         t.lane.meter.record(took);
                         origin.answered(self.now);
+                        self.praise(&t.lane, &origin.place, 0);
                         t.tale.connected(took);
                         t.tried = Vec::new();
                         if let Some(version) = t.lane.listener.proxy_protocol {
@@ -217,7 +219,10 @@ impl Worker {
         t.tale.asks(&place, lane.via(&place).port);
         t.origin = self.connect(&lane, &place, key, engaged);
         match &mut t.origin {
-            None => lane.meter.connect_errors.add(1),
+            None => {
+                lane.meter.connect_errors.add(1);
+                self.blame(&lane, &place, Failing::Fault(Fault::ConnectFailed));
+            }
             Some(origin) => {
                 origin.asked = lane.times().then(Instant::now);
                 self.arm(key, self.now + self.connect_ms.min(millis(Duration::from_secs(3600))));
@@ -232,6 +237,7 @@ impl Worker {
             t.lane.meter.connect_errors.add(1);
             origin.place.meter.connect_errors.add(1);
             origin.place.suspect(&self.shared);
+            self.blame(&t.lane, &origin.place, Failing::Fault(Fault::ConnectFailed));
             self.discard(*origin);
         }
     }

@@ -118,7 +118,7 @@ impl Place {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        match (self.phase.get(), self.state.health(), self.state.is_suspect()) {
+        match (self.phase.get(), self.state.health(), self.state.is_passed_over()) {
             (Phase::Serving, Health::InService, false) => Standing::Live,
             (Phase::Serving, Health::InService, true) => Standing::Suspect,
             _ => Standing::Out,

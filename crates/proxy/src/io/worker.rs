@@ -439,7 +439,8 @@ mod tests {
     #[test]
     fn a_panic_ends_one_connection_and_is_counted() {
         let config = RoadConfig { workers: 1, ..RoadConfig::default() };
-        let shared = Arc::new(Shared::new(&config, std::sync::mpsc::channel().0).unwrap());
+        let shared =
+            Arc::new(Shared::new(&config, std::sync::mpsc::channel().0, std::sync::mpsc::channel().0).unwrap());
         let mut worker = Blueprint::new(shared, 0).unwrap().build();
         let broken = worker.slots.add(Slot::Busy);
         let its = worker.slots.add(Slot::Lent(broken));

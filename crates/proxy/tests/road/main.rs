@@ -5,6 +5,7 @@ mod balance;
 mod bodies;
 mod change;
 mod choice;
+mod ejection;
 mod failure;
 mod framing;
 mod grpc;

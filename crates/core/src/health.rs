@@ -147,6 +147,17 @@ pub struct Transition {
     pub at: Timestamp,
 }
 
+/// What is known of a target that is taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The verdict.
+    pub health: Health,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when one success undoes it.
+    pub provisional_until: Option<Timestamp>,
+}
+
 /// The numbers of a health check that verdicts need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -223,6 +234,19 @@ impl Tracker {
             suspect_since: None,
             provisional_until: None,
         }
+    }
+
+    /// A target that another road has judged, and that this one takes over with its verdict: due within the interval, so
+    /// that targets taken over together are not checked together. One without a verdict is as new.
+    #[must_use]
+    pub fn resumed(rules: Rules, place: u16, known: Known, now: Timestamp) -> Self {
+        let new = Self::new(rules, place, now);
+        if known.health == Health::Initial {
+            return Self { since: known.since, ..new };
+        }
+        let due = now.plus(rules.interval * u32::from(place) / u32::from(u16::MAX));
+        let Known { health, since, provisional_until } = known;
+        Self { health, since, provisional_until, pace: Pace::Steady, due, ..new }
     }
 
     /// The verdict.

@@ -3,7 +3,8 @@
 //! The kernel lets go of a lock when its holder dies, however it dies; the text in the file is only for people.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -13,14 +14,50 @@ use rustix::io::Errno;
 /// A lock that is held: let go when dropped, or when its process ends.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
+    /// None once it was left to another holder.
+    file: Option<File>,
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // Said, not left to the closing of the file: a child between its fork and its exec has the file open too.
-        let _ = flock(&self.file, FlockOperation::Unlock);
+        if let Some(file) = &self.file {
+            let _ = flock(file, FlockOperation::Unlock);
+        }
     }
+}
+
+impl Lock {
+    /// The same lock for another process: it is free when both have let go of it.
+    ///
+    /// # Errors
+    /// No descriptor to be had.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        let file = self.file.as_ref().ok_or_else(|| io::Error::other("the lock was left to another process"))?;
+        Ok(file.try_clone()?.into())
+    }
+
+    /// Leaves it to the process that it was shared with.
+    pub fn leave(mut self) {
+        // Closed and not unlocked: that would hold for both.
+        self.file = None;
+    }
+
+    /// Goes on with a lock that was shared, and writes this process's id into it.
+    ///
+    /// # Errors
+    /// The system's, when the file cannot be written.
+    pub fn take_over(shared: OwnedFd) -> io::Result<Self> {
+        let mut file = File::from(shared);
+        sign(&mut file)?;
+        Ok(Self { file: Some(file) })
+    }
+}
+
+fn sign(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(file, "{}", std::process::id())
 }
 
 /// Takes the lock, if nobody holds it, and writes the process id into it.
@@ -28,16 +65,14 @@ impl Drop for Lock {
 /// # Errors
 /// The system's, when the file cannot be opened or written.
 pub fn try_exclusive(path: &Path) -> io::Result<Option<Lock>> {
-    let file = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
-    let mut lock = Lock { file };
-    lock.file.set_len(0)?;
-    write!(lock.file, "{}", std::process::id())?;
-    Ok(Some(lock))
+    sign(&mut file)?;
+    Ok(Some(Lock { file: Some(file) }))
 }
 
 /// The process id that the holder wrote, if it wrote one.
@@ -59,7 +94,7 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => {
             // Let go at once, and not only by closing: see `Lock`.
-            drop(Lock { file });
+            drop(Lock { file: Some(file) });
             Ok(false)
         }
         Err(Errno::WOULDBLOCK) => Ok(true),
@@ -83,5 +118,19 @@ mod tests {
         drop(held);
         assert!(!is_held(&path).unwrap());
         assert!(try_exclusive(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lock_that_is_shared_is_free_when_both_have_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = try_exclusive(&path).unwrap().unwrap();
+        let heir = first.share().unwrap();
+        first.leave();
+        assert!(is_held(&path).unwrap() && try_exclusive(&path).unwrap().is_none());
+        let second = Lock::take_over(heir).unwrap();
+        assert_eq!(holder(&path), Some(std::process::id()));
+        drop(second);
+        assert!(!is_held(&path).unwrap());
     }
 }

@@ -171,7 +171,7 @@ fn a_port_that_is_taken_stops_the_start_and_is_named() {
 fn check_only_reads() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy.toml");
-    let args = Args { file: path.clone(), check: true, threads: None, drain: 0 };
+    let args = Args { file: path.clone(), check: true, threads: None, drain: 0, take_over: false };
     let error = format!("{:#}", run(args.clone()).unwrap_err());
     assert!(error.contains("proxy.toml: No such file"), "{error}");
     std::fs::write(&path, format!("threads = 1000\n{}", file(&[free_port()], &[]))).unwrap();
@@ -187,7 +187,7 @@ fn signals_reload_and_stop() {
     let path: PathBuf = folder.path().join("proxy.toml");
     let (one, two) = (free_port(), free_port());
     std::fs::write(&path, file(&[one], &[])).unwrap();
-    let args = Args { file: path.clone(), check: false, threads: Some(1), drain: 0 };
+    let args = Args { file: path.clone(), check: false, threads: Some(1), drain: 0, take_over: false };
     let running = std::thread::spawn(move || run(args));
     wait_until("the first listener", || listens(one).then_some(()));
 
@@ -245,7 +245,7 @@ fn a_reload_shows_the_new_certificate() {
         made.cert.der().clone()
     };
     let first = renew();
-    let args = Args { file: path.clone(), check: true, threads: None, drain: 0 };
+    let args = Args { file: path.clone(), check: true, threads: None, drain: 0, take_over: false };
     run(args).unwrap();
     let mut proxy = Proxy::start(proxy_file::read(&path, 1).unwrap(), 1, Duration::ZERO, |_| ()).unwrap();
     wait_until("it serves", || get_secure(port, &first).ends_with("app").then_some(()));

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A client of an HTTP or HTTPS listener.
+    /// A client of an HTTP or HTTPS listener; also once it has gone on in another protocol.
     Http,
     /// A client of a TCP or SSL listener, with the instance it is connected to.
     Tcp,
@@ -43,7 +43,7 @@ pub enum State {
     Instance,
     /// The client has to read what was sent.
     Sending,
-    /// Bytes go both ways (TCP), or streams are open (HTTP/2).
+    /// Bytes go both ways (TCP, or after an upgrade), or streams are open (HTTP/2).
     Open,
     /// The last answer was sent, and the client has yet to close.
     Closing,

@@ -20,6 +20,8 @@ pub enum Fault {
     UnknownCoding,
     /// A major version of HTTP other than 1.
     UnknownVersion,
+    /// The client asks for a WebSocket where instances are spoken to in HTTP/2.
+    NoUpgrade,
     /// The client left before it was answered.
     ClientGone,
     /// The client stopped reading its answer.
@@ -84,7 +86,7 @@ pub struct Verdict {
 
 impl Fault {
     /// All of them, in the order of their index.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::MethodTooLong,
         Self::RequestTimeout,
@@ -92,6 +94,7 @@ impl Fault {
         Self::HeadTooLarge,
         Self::UnknownCoding,
         Self::UnknownVersion,
+        Self::NoUpgrade,
         Self::ClientGone,
         Self::ClientStalled,
         Self::NoTarget,
@@ -126,6 +129,7 @@ impl Fault {
             Self::HeadTooLarge => (Client, Never, 431, "REQUEST_HEADER_FIELDS_TOO_LARGE", true),
             Self::UnknownCoding => (Client, Never, 501, "NOT_IMPLEMENTED", true),
             Self::UnknownVersion => (Client, Never, 505, "HTTP_VERSION_NOT_SUPPORTED", true),
+            Self::NoUpgrade => (Balancer, Never, 501, "NOT_IMPLEMENTED", true),
             Self::ClientGone | Self::ClientStalled => (Client, Never, 0, "", true),
             Self::NoTarget | Self::QueueFull | Self::QueueTimeout => {
                 (Balancer, Never, 503, "Service Unavailable: Back-end server is at capacity", false)

@@ -9,6 +9,7 @@ pub mod connections;
 mod drain;
 pub mod fault;
 pub mod h2;
+pub mod handover;
 mod io;
 pub mod log;
 pub mod meter;

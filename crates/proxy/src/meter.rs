@@ -3,12 +3,13 @@
 //! Owns the counters of each worker and their sum on reading. Must never take a lock per request: a worker holds the
 //! blocks it writes, and is their only writer. Who reads: [`crate::road::Road::meters`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use evenkeel_core::name::{InstanceId, LoadBalancerName, ZoneName};
+use evenkeel_core::routes::BalancerRoutes;
 
 use crate::fault::Fault;
 use crate::proto::guard::{Finding, Reason};
@@ -171,14 +172,24 @@ impl Book {
         Arc::clone(&pages.entry(balancer.clone()).or_default().latency)
     }
 
-    /// Forgets balancers and targets that `keep` does not name, once nothing counts on them any more.
-    pub(crate) fn retain(&self, keep: impl Fn(&LoadBalancerName, Option<&InstanceId>) -> bool) {
+    /// Forgets what of this balancer is not in these Routes of it any more (`None`: the balancer itself), once nothing
+    /// counts on it. False while something still does.
+    pub(crate) fn settle(&self, balancer: &LoadBalancerName, routes: Option<&BalancerRoutes>) -> bool {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        pages.retain(|name, page| {
-            page.targets.retain(|id, block| keep(name, Some(id)) || Arc::strong_count(block) > 1);
-            let counting = page.nodes.values().any(|block| Arc::strong_count(block) > 1);
-            keep(name, None) || counting || Arc::strong_count(&page.latency) > 1
-        });
+        let Some(page) = pages.get_mut(balancer) else { return true };
+        let known: BTreeSet<&InstanceId> =
+            routes.iter().flat_map(|routes| routes.targets.iter().map(|target| &target.instance)).collect();
+        page.targets.retain(|id, block| known.contains(id) || Arc::strong_count(block) > 1);
+        if routes.is_some() {
+            return page.targets.len() <= known.len();
+        }
+        let counting = page.nodes.values().any(|block| Arc::strong_count(block) > 1)
+            || !page.targets.is_empty()
+            || Arc::strong_count(&page.latency) > 1;
+        if !counting {
+            pages.remove(balancer);
+        }
+        !counting
     }
 
     fn add_to(&self, meters: &mut Meters) {
@@ -483,10 +494,10 @@ mod tests {
         let book = Book::default();
         let name = LoadBalancerName::new("test").unwrap();
         let held = book.node(&name, &None);
-        book.retain(|_, _| false);
+        assert!(!book.settle(&name, None));
         assert!(sum([&book].into_iter()).balancers.contains_key(&name));
         drop(held);
-        book.retain(|_, _| false);
+        assert!(book.settle(&name, None) && book.settle(&name, None));
         assert!(sum([&book].into_iter()).balancers.is_empty());
     }
 }

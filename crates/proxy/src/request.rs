@@ -10,7 +10,10 @@
 
 mod choice;
 mod exchange;
+mod notes;
+mod reuse;
 mod stick;
+mod switch;
 
 use std::ops::Range;
 
@@ -24,8 +27,11 @@ use crate::fault::{Fault, Retry};
 use crate::log::Said;
 use crate::proto::emit::{self, Forwarded, Relay};
 use crate::proto::field::{Field, Name};
-use crate::proto::guard::{self, Finding, Treatment};
+use crate::proto::guard::{self, Treatment};
+pub use notes::{Carried, Notes, Waits};
+pub use reuse::Reuse;
 pub use stick::Tag;
+pub use switch::Switched;
 
 use crate::proto::{BodyReader, Framing, Parsed, Piece, RequestHead, ResponseHead, Scanner};
 
@@ -67,15 +73,10 @@ pub struct Session {
     carried: Carried,
     /// It is a stream of an HTTP/2 connection.
     multiplexed: bool,
-}
-
-/// Bytes of bodies, without their framing, of the exchange at hand or the last one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Carried {
-    /// From the client.
-    pub up: u64,
-    /// To the client.
-    pub down: u64,
+    /// Instances are spoken to in a version of HTTP that knows no upgrade.
+    plain_hop: bool,
+    /// The client's connection has carried a request before.
+    seasoned: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,40 +98,12 @@ pub enum Next {
         /// It may serve another request; otherwise it must be closed.
         reuse: bool,
     },
+    /// Leave client and instance to each other, as [`Session::switched`] says, once the client was told.
+    Tunnel,
     /// Close the client's connection once all bytes are sent.
     Close,
     /// Cut the client's connection, so that what it got cannot pass for complete.
     Abort,
-}
-
-/// Whom a session is waiting for: it decides which deadline holds, and what is said when it passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waits {
-    /// The client may or may not send another request.
-    NextRequest,
-    /// The client has begun a head.
-    Head,
-    /// The client is sending a body.
-    Body,
-    /// An instance is to take the request or to answer.
-    Instance,
-}
-
-/// What happened since the last look, for the meter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Notes {
-    /// A request was understood.
-    pub request: bool,
-    /// An instance's final answer has begun: its status.
-    pub answered: Option<u16>,
-    /// A request is tried again.
-    pub retried: bool,
-    /// It is not, because too many are.
-    pub denied: bool,
-    /// Something failed for good.
-    pub fault: Option<Fault>,
-    /// A request was not compliant, whatever became of it.
-    pub desync: Option<Finding>,
 }
 
 impl Session {
@@ -150,10 +123,11 @@ impl Session {
         self.carried
     }
 
-    /// What is spoken here is one request of an HTTP/2 connection, as text.
-    pub fn is_one_of_many(&mut self) {
+    /// What is spoken here is one request of an HTTP/2 connection, as text; the `first` or another.
+    pub fn is_one_of_many(&mut self, first: bool) {
         self.last = true;
         self.multiplexed = true;
+        self.seasoned = !first;
     }
 
     /// Keeps what there is of a request that never became an exchange.
@@ -210,14 +184,15 @@ impl Session {
     fn read_heads(&mut self, bytes: &[u8], front: &Forwarded, out: &mut Vec<u8>) -> usize {
         let left = match RequestHead::read(bytes, &mut self.scanner) {
             Parsed::More => bytes.len(),
-            Parsed::Head(head) => {
+            Parsed::Head(mut head) => {
                 let body = &bytes[head.len..];
-                self.enter(bytes, &head, head.finding, body, front, out)
+                self.enter(bytes, &mut head, body, front, out)
             }
             Parsed::Refused(fault) => match guard::rescue(bytes, self.mode) {
-                Ok(rescued) => {
+                Ok(mut rescued) => {
                     let body = &bytes[rescued.used..];
-                    self.enter(&rescued.clean, &rescued.head, rescued.finding, body, front, out)
+                    rescued.head.finding = rescued.finding;
+                    self.enter(&rescued.clean, &mut rescued.head, body, front, out)
                 }
                 Err(finding) => {
                     self.keep_unclear(bytes);
@@ -234,14 +209,13 @@ impl Session {
     fn enter(
         &mut self,
         bytes: &[u8],
-        head: &RequestHead,
-        finding: Finding,
+        head: &mut RequestHead,
         body: &[u8],
         front: &Forwarded,
         out: &mut Vec<u8>,
     ) -> usize {
         self.scanner = Scanner::default();
-        let mut alone = false;
+        let (mut alone, finding) = (false, head.finding);
         if !finding.is_compliant() {
             self.notes.desync = Some(finding);
             match guard::treat(finding, self.mode) {
@@ -253,6 +227,11 @@ impl Session {
                     return 0;
                 }
             }
+        }
+        if let Err(fault) = self.weigh_upgrade(bytes, head) {
+            self.keep_unclear(bytes);
+            self.fail(fault, out);
+            return 0;
         }
         self.last |= alone;
         self.begin(bytes, head, alone, front);
@@ -286,6 +265,7 @@ impl Session {
             minor: head.minor,
             persists: head.persists(),
             alone,
+            asks: head.upgrades.then(|| Self::asks(bytes, &head.fields)),
             body: BodyReader::new(head.framing),
             chunked: head.framing == Framing::Chunked,
             // What `Connection` names must not cross after the body either.
@@ -367,6 +347,7 @@ impl Session {
         match (stage, self.ending) {
             (Some(Stage::Leaving { reuse }), _) => Next::GiveBack { reuse },
             (Some(Stage::Retrying), _) => Next::GiveBack { reuse: false },
+            (Some(Stage::Switched), _) => Next::Tunnel,
             (_, Some(Ending::Close)) => Next::Close,
             (_, Some(Ending::Abort)) => Next::Abort,
             (Some(Stage::Borrowing), None) => Next::Borrow,
@@ -382,6 +363,7 @@ impl Session {
                 .exchange
                 .as_ref()
                 .is_none_or(|exchange| !exchange.body.is_done() && exchange.up.len() - exchange.sent < UNSENT_LIMIT)
+            || self.ending.is_none() && self.may_be_early()
     }
 
     /// Whether the instance may be read.
@@ -521,9 +503,13 @@ impl Session {
                 self.answer_begins(here, &head, out);
                 return (bytes.len(), self.feed_answer(bytes, at, may, out));
             }
+            if head.status == 101 {
+                self.switch(here, &head, &bytes[at..], out);
+                return (bytes.len(), 0..0);
+            }
             *interim += 1;
-            // Upgrades were never asked for, and `100` was already said by the balancer.
-            if head.status == 101 || *interim > INTERIM_LIMIT {
+            // `100` was already said by the balancer.
+            if *interim > INTERIM_LIMIT {
                 self.fail(Fault::BadAnswer, out);
                 return (bytes.len(), 0..0);
             }
@@ -534,6 +520,7 @@ impl Session {
     }
 
     fn answer_begins(&mut self, bytes: &[u8], head: &ResponseHead, out: &mut Vec<u8>) {
+        let early = self.is_early();
         let Some(exchange) = &mut self.exchange else { return };
         // What the instance ends by closing is chunked for those who understand it: a cut is then seen as one.
         let framing = match head.framing {
@@ -541,7 +528,7 @@ impl Session {
             Framing::Chunked | Framing::UntilClose => Framing::UntilClose,
             other => other,
         };
-        self.last |= !exchange.persists || !exchange.body.is_done() || framing == Framing::UntilClose;
+        self.last |= early || !exchange.persists || !exchange.body.is_done() || framing == Framing::UntilClose;
         let relay = Relay { framing, minor: exchange.minor, close: self.last };
         emit::response(bytes, head, &relay, out);
         if let Some(stick) = &exchange.stick {
@@ -606,7 +593,9 @@ impl Session {
             emit::last_chunk(trailers.as_deref().unwrap_or_default(), out);
         }
         let taken = exchange.body.is_done() && exchange.sent == exchange.up.len() && !exchange.deaf;
-        self.last |= !exchange.body.is_done();
+        // Who is still sending is read on for a while: closing at once would take the answer away.
+        self.unread |= !exchange.body.is_done();
+        self.last |= self.unread;
         exchange.stage = Stage::Leaving { reuse: *reuse && taken };
     }
 
@@ -710,6 +699,7 @@ impl Session {
             self.notes.retried = true;
             return;
         }
+        self.seasoned = true;
         if let Some(over) = self.exchange.take() {
             over.keep();
         }
@@ -755,7 +745,7 @@ impl Session {
         self.notes.fault = Some(fault);
         let whole = self.exchange.as_ref().is_some_and(|exchange| exchange.persists && exchange.body.is_done());
         self.unread |= self.exchange.as_ref().is_none_or(|exchange| !exchange.body.is_done());
-        self.last |= verdict.close || !whole;
+        self.last |= verdict.close || !whole || self.is_early();
         if begun || verdict.status == 0 {
             self.ending = Some(Ending::Abort);
         } else {
@@ -769,8 +759,11 @@ impl Session {
         }
     }
 
-    fn answer_is_begun(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| matches!(exchange.answer, Answer::Body { .. }))
+    /// Whether the client has been told that its request is answered.
+    pub(crate) fn answer_is_begun(&self) -> bool {
+        self.exchange
+            .as_ref()
+            .is_some_and(|exchange| matches!(exchange.answer, Answer::Body { .. }) || exchange.stage == Stage::Switched)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns the workers' threads and the listening sockets. Must never touch a client's bytes: [`crate::io`] does that,
 //! one worker a thread. Start reading at [`Road::publish`], then go to `io/worker.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::connections::Connections;
 use crate::fault::Fault;
+use crate::handover::Inherited;
 use crate::io::listen::{self, Bound};
 use crate::io::shared::{Gate, Plan, PlannedBalancer, Shared};
 use crate::io::table::Look;
@@ -107,9 +108,11 @@ impl std::fmt::Display for Failing {
 /// A running road. Dropping it stops it without draining.
 #[derive(Debug)]
 pub struct Road {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    bound: Mutex<BTreeMap<SocketAddr, Weak<Bound>>>,
+    pub(crate) bound: Mutex<BTreeMap<SocketAddr, Weak<Bound>>>,
+    /// What the road before left, until the first Routes.
+    pub(crate) inherited: Mutex<Inherited>,
     suspicions: Mutex<Option<Receiver<TargetKey>>>,
     ejections: Mutex<Option<Receiver<Ejection>>>,
 }
@@ -126,6 +129,7 @@ impl Road {
             shared,
             threads: Mutex::new(threads),
             bound: Mutex::new(BTreeMap::new()),
+            inherited: Mutex::default(),
             suspicions: Mutex::new(Some(suspicions)),
             ejections: Mutex::new(Some(ejections)),
         })
@@ -133,22 +137,25 @@ impl Road {
 
     /// Drives by these Routes from now on: binds new listeners before it returns, lets go of those that are gone, and
     /// wakes the workers. Balancers that are the same as before cost one comparison. Returns the listeners that could
-    /// not be served; calling again with the same Routes tries those again. Does nothing once the road is stopped.
+    /// not be served; calling again with the same Routes tries those again. Does nothing once the road is stopped, and
+    /// binds nothing once it retires.
     pub fn publish(&self, routes: Arc<Routes>) -> Vec<BindFault> {
         let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.shared.stopping().is_some() {
+        let retired = self.shared.retired().is_some();
+        if self.shared.stopping().is_some() && !retired {
             // Nobody is left to accept: a socket that listens would only swallow clients.
             return Vec::new();
         }
+        let mut inherited = std::mem::take(&mut *self.inherited.lock().unwrap_or_else(PoisonError::into_inner));
         let before = self.shared.plan.load_full();
         let mut plan = Plan { generation: routes.generation, ..Plan::default() };
         let mut faults = Vec::new();
-        let mut taken: BTreeMap<SocketAddr, LoadBalancerName> = BTreeMap::new();
+        let mut taken: BTreeMap<SocketAddr, &LoadBalancerName> = BTreeMap::new();
         let mut live = BTreeMap::new();
         for (name, balancer) in &routes.balancers {
             let planned = match before.balancers.get(name) {
                 Some(old) if Arc::ptr_eq(&old.routes, balancer) || old.routes == *balancer => Arc::clone(old),
-                old => Arc::new(self.planned(balancer, old.map(Arc::as_ref))),
+                old => Arc::new(self.planned(balancer, old.map(Arc::as_ref), &inherited)),
             };
             for (node_index, node) in balancer.nodes.iter().enumerate() {
                 for (listener_index, listener) in balancer.listeners.iter().enumerate() {
@@ -169,7 +176,8 @@ impl Road {
                     }
                     let socket = match bound.get(&address).and_then(Weak::upgrade) {
                         Some(socket) => socket,
-                        None => match listen::bind(address) {
+                        None if retired => continue,
+                        None => match inherited.socket(address).map_or_else(|| listen::bind(address), Ok) {
                             Ok(socket) => Arc::new(socket),
                             Err(error) => {
                                 fault(error.to_string());
@@ -177,7 +185,7 @@ impl Road {
                             }
                         },
                     };
-                    taken.insert(address, name.clone());
+                    taken.insert(address, name);
                     live.insert(address, Arc::downgrade(&socket));
                     plan.gates.push(Gate { balancer: Arc::clone(&planned), node_index, listener_index, socket });
                 }
@@ -286,6 +294,10 @@ impl Road {
 
     fn end(&self, drain: Duration) {
         self.shared.stop(Instant::now() + drain);
+        self.join();
+    }
+
+    pub(crate) fn join(&self) {
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A worker contains its panics; if one still ended so, there is nothing left to wait for.
@@ -296,7 +308,12 @@ impl Road {
         self.shared.publish(Plan::default());
     }
 
-    fn planned(&self, routes: &Arc<BalancerRoutes>, before: Option<&PlannedBalancer>) -> PlannedBalancer {
+    fn planned(
+        &self,
+        routes: &Arc<BalancerRoutes>,
+        before: Option<&PlannedBalancer>,
+        inherited: &Inherited,
+    ) -> PlannedBalancer {
         let key = |target: &evenkeel_core::routes::Target| (routes.name.clone(), target.instance.clone());
         let states: Vec<_> = routes.targets.iter().map(|target| self.shared.board.state(&key(target))).collect();
         for (target, state) in routes.targets.iter().zip(&states) {
@@ -309,7 +326,8 @@ impl Road {
             let mut listeners = before.routes.listeners.iter().zip(&before.secured);
             listeners.find(|(old, _)| old.port == listener.port)
         };
-        let secured = routes.listeners.iter().map(|listener| Secured::new(listener, was(listener))).collect();
+        let secured = |listener| Secured::new(listener, was(listener), inherited.keys(&routes.name, listener.port));
+        let secured = routes.listeners.iter().map(secured).collect();
         PlannedBalancer { routes: Arc::clone(routes), states, surge, secured }
     }
 
@@ -320,9 +338,10 @@ impl Road {
             if new.is_some_and(|new| Arc::ptr_eq(new, old)) {
                 continue;
             }
+            let stay: BTreeSet<_> =
+                new.iter().flat_map(|new| new.routes.targets.iter().map(|target| &target.instance)).collect();
             for target in &old.routes.targets {
-                let stays = new.is_some_and(|new| new.routes.targets.iter().any(|t| t.instance == target.instance));
-                if !stays {
+                if !stay.contains(&target.instance) {
                     self.shared.board.forget(&(name.clone(), target.instance.clone()));
                 }
             }

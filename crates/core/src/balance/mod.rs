@@ -58,6 +58,16 @@ pub enum Rule {
     FewestOutstanding,
 }
 
+impl Rule {
+    /// How many turns one may make up for.
+    fn catch_up(self) -> u64 {
+        match self {
+            Self::RoundRobin => 1,
+            Self::FewestOutstanding => CATCH_UP,
+        }
+    }
+}
+
 /// Whose turn it is: how often each candidate and each zone was chosen.
 #[derive(Clone, Debug, Default)]
 pub struct Rota {
@@ -93,50 +103,61 @@ pub fn choose(
     candidates: &[Candidate],
     passed: impl Fn(usize) -> bool,
 ) -> Option<usize> {
-    let in_reach = |zone: usize| match scope {
-        Scope::Zone(own) => zone == own,
-        Scope::Everyone | Scope::EqualZones => true,
-    };
-    let open = |standing: Standing| {
-        let passed = &passed;
-        move |index: usize, c: &Candidate| c.standing == standing && in_reach(c.zone) && !passed(index)
-    };
-    let any = |wanted: &dyn Fn(usize, &Candidate) -> bool| candidates.iter().enumerate().any(|(i, c)| wanted(i, c));
-    let standing = if any(&open(Standing::Live)) {
-        Standing::Live
-    } else if any(&open(Standing::Suspect)) {
-        Standing::Suspect
-    } else {
-        return None;
-    };
-    let wanted = open(standing);
+    let (own, catch_up) = (if let Scope::Zone(own) = scope { Some(own) } else { None }, rule.catch_up());
+    let standing = foremost(candidates, |index, c| own.is_none_or(|own| c.zone == own) && !passed(index))?;
+    let open = |index: usize, c: &Candidate| c.standing == standing && !passed(index);
     let zone = match scope {
         Scope::EqualZones => {
-            let live = |zone: usize| candidates.iter().enumerate().any(|(i, c)| c.zone == zone && wanted(i, c));
+            let live = |zone: usize| candidates.iter().enumerate().any(|(i, c)| c.zone == zone && open(i, c));
             let zones = rota.zones.len();
-            Some(take_turn(&mut rota.zones, (0..zones).filter(|z| live(*z)).map(|z| (z, 0)), 1)?)
+            Some(take_turn(&mut rota.zones, (0..zones).filter(|z| live(*z)), 1)?)
         }
-        Scope::Zone(_) | Scope::Everyone => None,
+        Scope::Zone(_) | Scope::Everyone => own,
     };
-    let seats = candidates
-        .iter()
-        .enumerate()
-        .filter(|(i, c)| wanted(*i, c) && zone.is_none_or(|zone| c.zone == zone))
-        .map(|(i, c)| (i, if rule == Rule::FewestOutstanding { c.load } else { 0 }));
-    let chosen = take_turn(&mut rota.turns, seats, if rule == Rule::FewestOutstanding { CATCH_UP } else { 1 })?;
-    let turns = rota.turns.get(chosen).copied().unwrap_or(0);
-    for (missed, _) in rota.turns.iter_mut().zip(candidates).filter(|(_, c)| c.standing != standing) {
-        *missed = (*missed).max(turns);
+    // One look at each candidate: this is what a request costs more with a hundred of them than with two.
+    let (mut most, mut mixed, mut first) = (0, false, None::<(u32, u64, usize)>);
+    for (index, (c, turns)) in candidates.iter().zip(&rota.turns).enumerate() {
+        mixed |= c.standing != standing;
+        if zone.is_none_or(|zone| c.zone == zone) && open(index, c) {
+            most = most.max(*turns);
+            let load = if rule == Rule::FewestOutstanding { c.load } else { 0 };
+            if first.is_none_or(|(least, fewest, _)| (load, *turns) < (least, fewest)) {
+                first = Some((load, *turns, index));
+            }
+        }
+    }
+    let (least, fewest, mut chosen) = first?;
+    let floor = most.saturating_sub(catch_up);
+    if fewest < floor {
+        // What it missed longer ago is forgotten: among those that missed so much, the lowest number is first.
+        let equal = |(index, (c, turns)): &(usize, (&Candidate, &u64))| {
+            let load = if rule == Rule::FewestOutstanding { c.load } else { 0 };
+            zone.is_none_or(|zone| c.zone == zone) && open(*index, c) && load == least && **turns <= floor
+        };
+        chosen = candidates.iter().zip(&rota.turns).enumerate().find(equal).map_or(chosen, |(index, _)| index);
+    }
+    let turns = fewest.max(floor).saturating_add(1);
+    *rota.turns.get_mut(chosen)? = turns;
+    if mixed {
+        for (missed, _) in rota.turns.iter_mut().zip(candidates).filter(|(_, c)| c.standing != standing) {
+            *missed = (*missed).max(turns);
+        }
     }
     Some(chosen)
 }
 
-/// The seat with the least load, then the fewest turns, then the lowest number; its turns are raised by one.
-fn take_turn(turns: &mut [u64], seats: impl Iterator<Item = (usize, u32)> + Clone, catch_up: u64) -> Option<usize> {
-    let most = seats.clone().filter_map(|(seat, _)| turns.get(seat)).max().copied()?;
+/// The best standing among those: suspects count only where nobody else is live.
+fn foremost(candidates: &[Candidate], among: impl Fn(usize, &Candidate) -> bool) -> Option<Standing> {
+    let any = |standing| candidates.iter().enumerate().any(|(i, c)| c.standing == standing && among(i, c));
+    [Standing::Live, Standing::Suspect].into_iter().find(|standing| any(*standing))
+}
+
+/// The seat with the fewest turns, then the lowest number; its turns are raised by one.
+fn take_turn(turns: &mut [u64], seats: impl Iterator<Item = usize> + Clone, catch_up: u64) -> Option<usize> {
+    let most = seats.clone().filter_map(|seat| turns.get(seat)).max().copied()?;
     let floor = most.saturating_sub(catch_up);
     let count = |seat: usize| turns.get(seat).map_or(u64::MAX, |t| (*t).max(floor));
-    let (seat, _) = seats.min_by_key(|(seat, load)| (*load, count(*seat), *seat))?;
+    let seat = seats.min_by_key(|seat| (count(*seat), *seat))?;
     let next = count(seat).saturating_add(1);
     *turns.get_mut(seat)? = next;
     Some(seat)
@@ -245,7 +266,54 @@ mod tests {
         assert_eq!(owing.turns, [1, 0]);
     }
 
+    /// The same rules, said as they are written above and not as they are quick.
+    fn plainly(rota: &mut Rota, scope: Scope, rule: Rule, all: &[Candidate], passed: &[usize]) -> Option<usize> {
+        let seats = |standing, zone: Option<usize>| -> Vec<usize> {
+            let fits = |i: &usize| all[*i].standing == standing && zone.is_none_or(|zone| all[*i].zone == zone);
+            (0..all.len()).filter(fits).filter(|i| !passed.contains(i)).collect()
+        };
+        let reach = if let Scope::Zone(own) = scope { Some(own) } else { None };
+        let standing = [Standing::Live, Standing::Suspect].into_iter().find(|s| !seats(*s, reach).is_empty())?;
+        let zone = match scope {
+            Scope::EqualZones => {
+                let zones: Vec<usize> =
+                    (0..rota.zones.len()).filter(|z| !seats(standing, Some(*z)).is_empty()).collect();
+                Some(take_turn(&mut rota.zones, zones.into_iter(), 1)?)
+            }
+            _ => reach,
+        };
+        let seats = seats(standing, zone);
+        let floor = seats.iter().map(|i| rota.turns[*i]).max()?.saturating_sub(rule.catch_up());
+        let load = |i: usize| if rule == Rule::FewestOutstanding { all[i].load } else { 0 };
+        let chosen = seats.into_iter().min_by_key(|i| (load(*i), rota.turns[*i].max(floor), *i))?;
+        rota.turns[chosen] = rota.turns[chosen].max(floor) + 1;
+        let turns = rota.turns[chosen];
+        for i in (0..all.len()).filter(|i| all[*i].standing != standing) {
+            rota.turns[i] = rota.turns[i].max(turns);
+        }
+        Some(chosen)
+    }
+
     proptest! {
+        #[test]
+        fn quickly_is_as_plainly(
+            seats in prop::collection::vec((0usize..3, 0u32..3, 0u8..4, 0u64..3000), 0..8),
+            rounds in prop::collection::vec((0usize..5, any::<bool>(), prop::collection::vec(0usize..8, 0..3)), 1..40),
+        ) {
+            let standing = |n| match n { 0 => Standing::Suspect, 1 => Standing::Out, _ => Standing::Live };
+            let candidates: Vec<_> =
+                seats.iter().map(|(zone, load, s, _)| Candidate { zone: *zone, load: *load, standing: standing(*s) }).collect();
+            let mut quick = Rota { turns: seats.iter().map(|(_, _, _, turns)| *turns).collect(), zones: vec![0; 3] };
+            let mut plain = quick.clone();
+            for (scope, fewest, tried) in rounds {
+                let scope = match scope { 3 => Scope::Everyone, 4 => Scope::EqualZones, zone => Scope::Zone(zone) };
+                let rule = if fewest { Rule::FewestOutstanding } else { Rule::RoundRobin };
+                let chosen = choose(&mut quick, scope, rule, &candidates, |i| tried.contains(&i));
+                prop_assert_eq!(chosen, plainly(&mut plain, scope, rule, &candidates, &tried));
+                prop_assert_eq!((&quick.turns, &quick.zones), (&plain.turns, &plain.zones));
+            }
+        }
+
         #[test]
         fn the_chosen_one_is_live_in_scope_and_untried(
             seats in prop::collection::vec((0usize..4, 0u32..5, 0u8..3), 0..12),

@@ -65,6 +65,11 @@ pub struct Up {
     /// The share of requests that have a span
     #[arg(long, value_name = "0.0-1.0", env = "EVENKEEL_SPANS_SHARE", default_value = "0.01", value_parser = share)]
     pub spans_share: u32,
+    /// Seconds that requests and connections may go on in the load balancers' old process once a new one has taken over;
+    /// taken up when the load balancers' process starts
+    #[arg(long, value_name = "SECONDS", env = "EVENKEEL_ROAD_DRAIN", default_value_t = crate::link::DRAIN.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub road_drain: u64,
     /// Domain under which load balancers have their names
     #[arg(long, value_name = "DOMAIN", env = "EVENKEEL_DNS_DOMAIN", default_value = "elb.evenkeel.test")]
     pub dns_domain: String,

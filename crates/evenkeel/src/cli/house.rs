@@ -20,6 +20,7 @@ use super::streams::Streams;
 use super::wait;
 use crate::keeper::store::sqlite::SqliteStore;
 use crate::link::RoadOptions;
+use crate::link::road::Place;
 use crate::run::status::Report;
 use crate::run::{self, Options, house};
 
@@ -63,6 +64,22 @@ pub struct Road {
     /// The share of requests that have a span
     #[arg(long, value_name = "0.0-1.0", default_value = "0.01", value_parser = daemon::share)]
     pub spans_share: u32,
+    /// Seconds for what is in flight once another process has taken over
+    #[arg(long, value_name = "SECONDS", default_value_t = crate::link::DRAIN.as_secs())]
+    pub drain: u64,
+    /// Take over from the road that runs there
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// Arguments of `evenkeel replace-road`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  evenkeel replace-road                        with the settings that it has\n  \
+    evenkeel replace-road --data-dir ./state")]
+pub struct ReplaceRoad {
+    /// The daemon's state [default: EVENKEEL_DATA_DIR, else $XDG_DATA_HOME/evenkeel, else ~/.local/share/evenkeel]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
 }
 
 /// Runs a daemon until INT or TERM.
@@ -113,6 +130,7 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         access_log: args.access_log.format(),
         trace_ids: args.trace_ids,
         spans: args.spans_to.clone().map(|to| (to, args.spans_share)),
+        road_drain: Duration::from_secs(args.road_drain),
         program: None,
     })
 }
@@ -237,6 +255,21 @@ pub fn audit(args: &Audit, streams: &mut Streams<'_>) -> anyhow::Result<Outcome>
     Ok(Outcome::Done)
 }
 
+/// Hands the load balancers' process over to a new one of this program, which goes on with the settings of the old one.
+///
+/// # Errors
+/// No road, or one that goes on; it does so as if nothing had happened.
+pub fn replace_road(args: &ReplaceRoad, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
+    let dir = data_dir(args.data_dir.as_deref(), &process_environment)
+        .ok_or_else(|| hinted("nothing says whose road to replace", "give `--data-dir`"))?;
+    let dir = dir.canonicalize().with_context(|| format!("failed to open `{}`", dir.display()))?;
+    let options = crate::link::look::options(&Place::new(&dir)).context("failed to ask the road for its settings")?;
+    let program = std::env::current_exe().context("failed to find this program's own file")?;
+    let pid = crate::link::start::replace(&program, &dir, &options)?;
+    writeln!(streams.out, "process {pid} serves; the one before finishes what it has in flight")?;
+    Ok(Outcome::Done)
+}
+
 /// Runs the road of a data directory; the daemon starts this.
 ///
 /// # Errors
@@ -244,7 +277,11 @@ pub fn audit(args: &Audit, streams: &mut Streams<'_>) -> anyhow::Result<Outcome>
 pub fn road(args: &Road) -> anyhow::Result<Outcome> {
     let access_log = args.access_log.format();
     let spans = args.spans_to.clone().map(|to| (to, args.spans_share));
-    let options = RoadOptions { workers: args.workers, access_log, trace_ids: args.trace_ids, spans };
-    crate::link::road::run(&args.data_dir, options)?;
+    let drain = Duration::from_secs(args.drain);
+    let options = RoadOptions { workers: args.workers, access_log, trace_ids: args.trace_ids, spans, drain };
+    match args.replace {
+        false => crate::link::road::run(&args.data_dir, options)?,
+        true => crate::link::road::replace(&args.data_dir, options)?,
+    }
     Ok(Outcome::Done)
 }

@@ -132,6 +132,8 @@ pub enum Command {
     /// The data plane's own process
     #[command(hide = true)]
     Road(house::Road),
+    /// Hand the load balancers over to a new process of this program, without losing a connection
+    ReplaceRoad(house::ReplaceRoad),
     /// Make links, so that elbadmin, list_instances and kill_instance are programs of their own
     InstallLinks(links::InstallLinks),
     /// Print a completion script for a shell
@@ -229,6 +231,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Demo(args) => demo::run(args, streams),
         Command::Proxy(args) => proxy::run(args.clone()).map(|()| Outcome::Done),
         Command::Road(args) => house::road(args),
+        Command::ReplaceRoad(args) => house::replace_road(args, streams),
         Command::InstallLinks(args) => links::run(args, streams),
         Command::Completions(args) => manual::completions(args, streams),
         Command::Man(args) => manual::man(args, streams),

@@ -1,6 +1,6 @@
 //! `evenkeel proxy FILE.toml`: runs the road and the prober from a file, without API, World or Store.
 //!
-//! Owns the command's life: start, reload at SIGHUP, drain at SIGTERM or SIGINT. Must never judge the file
+//! Owns the command's life: start, reload at SIGHUP, hand-over at SIGUSR2 ([`successor`]), drain at SIGTERM or SIGINT. Must never judge the file
 //! ([`crate::config::proxy_file`]) or touch a client's bytes ([`evenkeel_proxy::road`]).
 //!
 //! Everything it has to say goes to stderr, a line each: listeners, health transitions, reloads. Exit status: 0 after a
@@ -24,11 +24,17 @@ use evenkeel_proxy::target::TargetKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::proxy_file::{self, ProxyFile};
+use crate::link::handover::Legacy;
+
+mod successor;
+
+/// How long workers may take to drive by the first file.
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// Run the proxy alone, from a file: listeners, targets with zones, health checks.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  evenkeel proxy --check web.toml     say what is wrong with the file\n  evenkeel proxy web.toml             SIGHUP reads it again, TERM drains and ends"
+    after_help = "Examples:\n  evenkeel proxy --check web.toml     say what is wrong with the file\n  evenkeel proxy web.toml             SIGHUP reads it again, TERM drains and ends\n  kill -USR2 PID                      a new process of the program's file takes over, without losing a connection"
 )]
 pub struct Args {
     /// The file to drive by (TOML); SIGHUP reads it and its certificates again, and a bad one changes nothing
@@ -39,9 +45,12 @@ pub struct Args {
     /// Worker threads, instead of what the file says; 0 for one a core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=proxy_file::THREADS_LIMIT as i64))]
     pub threads: Option<u16>,
-    /// Seconds that requests in flight may take to finish, at a stop and on targets that left the file
+    /// Seconds that requests in flight may take to finish, at a stop, after a hand-over and on targets that left the file
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub drain: u64,
+    /// Take over from the process at the other end of standard input; SIGUSR2 starts it so
+    #[arg(long, hide = true)]
+    pub take_over: bool,
 }
 
 /// Runs until it is told to stop.
@@ -63,7 +72,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     runtime.block_on(async {
         // Before anything listens: from then on a SIGHUP must not end the process.
         let mut signals = Signals::new()?;
-        let mut proxy = Proxy::start(file, threads, drain, say)?;
+        let origin = successor::Origin::of_this()?;
+        let mut proxy = match args.take_over {
+            false => Proxy::start(file, threads, drain, say)?,
+            true => {
+                let (claim, legacy) = successor::take_over()?;
+                let proxy = Proxy::start_from(file, threads, drain, say, legacy)?;
+                claim.ready().context("failed to take over")?;
+                proxy
+            }
+        };
+        successor::notify();
         loop {
             let swept = proxy.swept_at();
             let told = tokio::select! {
@@ -79,6 +98,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     Err(error) => say(&format!("kept the old routes: {error:#}")),
                 },
                 Told::Sweep => proxy.sweep(),
+                Told::GiveWay => match give_way(&origin, &proxy).await {
+                    Ok(pid) => {
+                        say(&format!("process {pid} took over"));
+                        proxy.road.retire(drain);
+                        break;
+                    }
+                    Err(error) => say(&format!("process {} goes on: {error:#}", std::process::id())),
+                },
                 Told::Stop => break,
             }
         }
@@ -94,6 +121,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         anyhow::Ok(())
     })
+}
+
+/// Starts a process that takes over, and waits until it has; its process id. Requests are served meanwhile.
+async fn give_way(origin: &successor::Origin, proxy: &Proxy) -> anyhow::Result<u32> {
+    let legacy = proxy.legacy()?;
+    let successor = origin.start()?;
+    let pid = successor.pid();
+    say(&format!("process {pid} is to take over"));
+    tokio::task::spawn_blocking(move || successor.see(legacy)).await.context("failed to see it serve")??;
+    Ok(pid)
 }
 
 /// A road and a prober that drive by one file.
@@ -116,6 +153,18 @@ impl Proxy {
     /// Starts both and listens. Errors: a listener that cannot be bound, with all of them named; no thread or
     /// descriptor to be had. `say` is given each line for people.
     pub fn start(file: ProxyFile, threads: usize, drain: Duration, say: fn(&str)) -> anyhow::Result<Self> {
+        Self::start_from(file, threads, drain, say, Legacy::default())
+    }
+
+    /// As [`Proxy::start`], with what another process leaves: listeners of this file that it has are not bound anew, and
+    /// its verdicts on targets of this file hold.
+    pub fn start_from(
+        file: ProxyFile,
+        threads: usize,
+        drain: Duration,
+        say: fn(&str),
+        legacy: Legacy,
+    ) -> anyhow::Result<Self> {
         let road = Road::start(RoadConfig {
             workers: threads,
             log: file.log.clone(),
@@ -157,8 +206,15 @@ impl Proxy {
                 .context("failed to start a thread")?;
         }
         let threads = file.threads.unwrap_or(0);
+        road.inherit(legacy.estate).context("failed to take over the listeners")?;
+        let board = road.board();
+        let known = legacy.verdicts;
+        known.iter().for_each(|(key, verdict)| board.state(key).set_health(verdict.health));
         let mut proxy = Self { fixed, road, prober, routes: Arc::default(), names, threads, drain, say };
-        let faults = proxy.publish(file.routes);
+        let faults = proxy.publish_with(file.routes, |prober, routes| prober.take_over(routes, known));
+        if !proxy.road.settled(SETTLING) {
+            return Err(anyhow!("the workers did not start within {} s", SETTLING.as_secs()));
+        }
         if !faults.is_empty() {
             return Err(anyhow!("{}", cannot_listen(&faults)));
         }
@@ -226,21 +282,26 @@ impl Proxy {
         &self.road
     }
 
-    /// Drains and stops. Checks go on while requests finish.
+    /// Drains and stops, unless it drains already. Checks go on while requests finish.
     pub fn stop(self) {
-        self.road.stop(self.drain);
+        self.road.hurry(self.drain);
+        self.road.wait();
     }
 
     fn targets(&self) -> usize {
         self.routes.balancers.values().map(|balancer| balancer.targets.len()).sum()
     }
 
-    /// To the road first: the prober writes on the records that the road has made.
     fn publish(&mut self, routes: Routes) -> Vec<BindFault> {
+        self.publish_with(routes, Prober::publish)
+    }
+
+    /// To the road first: the prober writes on the records that the road has made.
+    fn publish_with(&mut self, routes: Routes, tell: impl FnOnce(&Prober, Arc<Routes>)) -> Vec<BindFault> {
         let routes = Arc::new(routes);
         let before = std::mem::replace(&mut self.routes, Arc::clone(&routes));
         let faults = self.road.publish(Arc::clone(&routes));
-        self.prober.publish(Arc::clone(&routes));
+        tell(&self.prober, Arc::clone(&routes));
         let is_target = |key: &TargetKey| {
             routes.balancers.get(&key.0).is_some_and(|b| b.targets.iter().any(|target| target.instance == key.1))
         };
@@ -304,6 +365,7 @@ fn read(path: &Path, generation: u64) -> anyhow::Result<ProxyFile> {
 enum Told {
     Reload,
     Sweep,
+    GiveWay,
     Stop,
 }
 
@@ -311,6 +373,7 @@ struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    user: Signal,
 }
 
 impl Signals {
@@ -320,6 +383,7 @@ impl Signals {
             hangup: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            user: listen(SignalKind::user_defined2())?,
         })
     }
 
@@ -328,6 +392,7 @@ impl Signals {
             _ = self.hangup.recv() => Told::Reload,
             _ = self.terminate.recv() => Told::Stop,
             _ = self.interrupt.recv() => Told::Stop,
+            _ = self.user.recv() => Told::GiveWay,
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::connections::Connections;
 use evenkeel_proxy::road::Road;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::frame;
@@ -27,12 +28,14 @@ pub enum Question {
         /// Rows of one worker at most; [`ROWS_LIMIT`] where it is more.
         limit: usize,
     },
+    /// What it was started with, as [`super::RoadOptions::arguments`].
+    Options,
 }
 
 /// Answers until the process ends.
-pub(super) fn answer_all(listener: &UnixListener, road: &impl AsRef<Road>) {
+pub(super) fn answer_all(listener: &UnixListener, road: &impl AsRef<Road>, options: &[String]) {
     for stream in listener.incoming() {
-        let answered = stream.and_then(|stream| answer(stream, road.as_ref()));
+        let answered = stream.and_then(|stream| answer(stream, road.as_ref(), options));
         if let Err(error) = answered
             && !matches!(
                 error.kind(),
@@ -46,11 +49,23 @@ pub(super) fn answer_all(listener: &UnixListener, road: &impl AsRef<Road>) {
     }
 }
 
-fn answer(mut stream: UnixStream, road: &Road) -> io::Result<()> {
+fn answer(mut stream: UnixStream, road: &Road, options: &[String]) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let Question::Connections { limit } = frame::read(&mut stream)?;
-    frame::write(&mut stream, &road.connections(limit.min(ROWS_LIMIT), PATIENCE))
+    match frame::read(&mut stream)? {
+        Question::Connections { limit } => {
+            frame::write(&mut stream, &road.connections(limit.min(ROWS_LIMIT), PATIENCE))
+        }
+        Question::Options => frame::write(&mut stream, &options),
+    }
+}
+
+/// What the road that serves here was started with, as [`super::RoadOptions::arguments`].
+///
+/// # Errors
+/// As [`connections`].
+pub fn options(place: &Place) -> io::Result<Vec<String>> {
+    ask(place, Question::Options)
 }
 
 /// The connections of the road that serves here, at most `limit` of each of its workers.
@@ -58,9 +73,13 @@ fn answer(mut stream: UnixStream, road: &Road) -> io::Result<()> {
 /// # Errors
 /// The system's: `NotFound` or `ConnectionRefused` when no road runs; `InvalidData` from a road that is not understood.
 pub fn connections(place: &Place, limit: usize) -> io::Result<Connections> {
+    ask(place, Question::Connections { limit })
+}
+
+fn ask<T: DeserializeOwned>(place: &Place, question: Question) -> io::Result<T> {
     let mut stream = place.connect_to("look.sock")?;
     stream.set_read_timeout(Some(3 * PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    frame::write(&mut stream, &Question::Connections { limit })?;
+    frame::write(&mut stream, &question)?;
     frame::read(&mut stream)
 }

@@ -1,14 +1,18 @@
 //! The link between the office and the road: two processes, one socket, so that the road outlives the office.
 //!
 //! Owns the messages ([`ToRoad`], [`FromRoad`]) and their framing ([`frame`]). The road's end is [`road`]; the office's
-//! end is `loops/road`; [`look`] is for who only looks. Must never carry anything but intent down and sightings up.
+//! end is `loops/road`; [`look`] is for who only looks, [`handover`] for the road's next process. Must never carry anything but intent down and sightings up.
 
+pub mod build;
+mod elders;
 pub mod frame;
+pub mod handover;
 pub mod look;
 pub mod road;
 pub mod start;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName, ZoneName};
@@ -53,9 +57,17 @@ pub enum FromRoad {
         version: u32,
         /// The road's process id.
         pid: u32,
+        /// Its [`build::id`]; empty from roads that do not know theirs.
+        #[serde(default)]
+        build: String,
+        /// What it was started with, as [`RoadOptions::arguments`].
+        #[serde(default)]
+        options: Vec<String>,
     },
     /// What was seen since the last report.
     Report(Report),
+    /// Another process has taken over: it answers where this one did.
+    Moved,
 }
 
 /// One report of the road.
@@ -195,7 +207,7 @@ impl NodeCount {
 }
 
 /// What a road is started with; it keeps it for life.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoadOptions {
     /// Worker threads; 0 for one a core.
     pub workers: usize,
@@ -205,6 +217,35 @@ pub struct RoadOptions {
     pub trace_ids: bool,
     /// Where spans go, and how many of a million requests have one.
     pub spans: Option<(Endpoint, u32)>,
+    /// How long requests and connections may go on once another process has taken over.
+    pub drain: Duration,
+}
+
+/// What [`RoadOptions::drain`] is where nobody says.
+pub const DRAIN: Duration = Duration::from_secs(300);
+
+impl Default for RoadOptions {
+    fn default() -> Self {
+        Self { workers: 0, access_log: None, trace_ids: false, spans: None, drain: DRAIN }
+    }
+}
+
+impl RoadOptions {
+    /// As arguments of the command that runs a road.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<String> {
+        let mut all = vec!["--workers".into(), self.workers.to_string()];
+        all.extend(["--access-log".into(), self.access_log.map_or("off", Format::as_str).to_owned()]);
+        if self.trace_ids {
+            all.push("--trace-ids".into());
+        }
+        if let Some((endpoint, per_million)) = &self.spans {
+            all.extend(["--spans-to".into(), endpoint.to_string()]);
+            all.extend(["--spans-share".into(), (f64::from(*per_million) / 1e6).to_string()]);
+        }
+        all.extend(["--drain".into(), self.drain.as_secs().to_string()]);
+        all
+    }
 }
 
 /// What the road counted for one target of one balancer, since the road started.

@@ -1,7 +1,8 @@
 //! The road's own process: drives by what the office last said, and goes on when the office is gone.
 //!
 //! Owns the process's life: one road a data directory, the last good Routes on disk (`routes.json`), the socket
-//! (`road.sock`) that one office at a time holds. Must never need the office to serve: it starts from its own disk.
+//! (`road.sock`) that one office at a time holds. Must never need the office to serve: it starts from its own disk. How it
+//! gives way to its next process: [`succession`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,8 +26,12 @@ use evenkeel_proxy::target::{TargetKey, TargetState};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::look;
+use super::elders::Elders;
 use super::{Count, FromRoad, NodeCount, Report, RoadCount, RoadOptions, ToRoad, VERSION, apply, frame};
+use super::{build, elders, handover, look};
+use crate::lock::Lock;
+
+mod succession;
 
 /// The least time between two reports: news that come together travel together.
 const SPACING: Duration = Duration::from_millis(5);
@@ -50,7 +55,7 @@ impl Place {
     }
     /// A socket. Addressed through the directory's descriptor, because a socket's path may be 107 bytes at most and
     /// a data directory's may be longer.
-    fn bind(&self, name: &str) -> io::Result<UnixListener> {
+    pub(super) fn bind(&self, name: &str) -> io::Result<UnixListener> {
         let dir = fs::File::open(&self.0)?;
         let path = short_path(&dir, name);
         match fs::remove_file(&path) {
@@ -66,7 +71,14 @@ impl Place {
     pub fn connect(&self) -> io::Result<UnixStream> {
         self.connect_to("road.sock")
     }
-    pub(super) fn connect_to(&self, name: &str) -> io::Result<UnixStream> {
+    pub(super) fn dir(&self) -> &Path {
+        &self.0
+    }
+    /// Connects to whoever answers at a socket of this name.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn connect_to(&self, name: &str) -> io::Result<UnixStream> {
         let dir = fs::File::open(&self.0)?;
         UnixStream::connect(short_path(&dir, name))
     }
@@ -95,6 +107,9 @@ struct Shared {
     road: Road,
     prober: Prober,
     place: Place,
+    options: RoadOptions,
+    lock: Mutex<Option<Lock>>,
+    elders: Elders,
     desk: Mutex<Desk>,
     bell: Condvar,
 }
@@ -113,6 +128,10 @@ struct Desk {
     /// Whether verdicts or the set of targets may have changed since they were last reported.
     verdicts: bool,
     leave: Option<Duration>,
+    /// Another process is taking over: what it was given must stay true until it has, or has not.
+    handing: bool,
+    /// Another process has taken over.
+    retired: bool,
 }
 
 /// A target that gets nothing new.
@@ -123,25 +142,52 @@ struct Departing {
     since: u64,
 }
 
-/// Runs the road of a data directory until an office tells it to leave, or TERM comes.
+/// Runs the road of a data directory until an office tells it to leave, TERM comes, or another process has taken over.
 ///
 /// # Errors
 /// Another road that runs here, or a system that gives no thread or socket.
 pub fn run(data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
     let place = Place::new(data_dir);
-    let Some(_lock) = crate::lock::try_exclusive(&place.lock())
+    let Some(lock) = crate::lock::try_exclusive(&place.lock())
         .with_context(|| format!("failed to lock `{}`", place.lock().display()))?
     else {
         bail!("another road runs in `{}`", data_dir.display());
     };
     crate::sys::files::allow_many();
+    let shared = start(&place, options)?;
+    *shared.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+    if let Some(routes) = last_good(&place) {
+        shared.publish(routes);
+    }
+    shared.serve()
+}
+
+/// Takes over from the road that runs in a data directory, and then is the one.
+///
+/// # Errors
+/// No road that could be taken over, or one that goes on: then it does so as if nobody had asked.
+pub fn replace(data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
+    let place = Place::new(data_dir);
+    crate::sys::files::allow_many();
+    let stream = place.connect_to("handover.sock").context("failed to reach the road that is to be replaced")?;
+    let (claim, legacy) = handover::ask(stream).context("failed to take over")?;
+    let shared = start(&place, options)?;
+    let lock = shared.begin(legacy)?;
+    claim.ready().context("failed to take over")?;
+    *shared.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(Lock::take_over(lock)?);
+    eprintln!("road: process {} with build {} has taken over", std::process::id(), build::id());
+    shared.serve()
+}
+
+/// A road that does not yet drive by anything.
+fn start(place: &Place, options: RoadOptions) -> anyhow::Result<Arc<Shared>> {
     let log = options.access_log.map(|format| LogConfig {
         path: place.access_log(),
         format,
         rotate_bytes: LOG_BYTES,
         keep: LOGS_KEPT,
     });
-    let spans = options.spans.map(|(endpoint, per_million)| SpansConfig {
+    let spans = options.spans.clone().map(|(endpoint, per_million)| SpansConfig {
         endpoint,
         per_million,
         service: "evenkeel".to_owned(),
@@ -156,14 +202,16 @@ pub fn run(data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
         let _ = tell.send(());
     })
     .context("failed to start the prober")?;
-    let shared = Arc::new(Shared { road, prober, place: place.clone(), desk: Mutex::default(), bell: Condvar::new() });
-    if let Some(routes) = last_good(&place) {
-        shared.publish(routes);
-    }
-    spawn("keep-routes", {
-        let shared = Arc::clone(&shared);
-        move || shared.keep_newest()
-    })?;
+    let shared = Arc::new(Shared {
+        road,
+        prober,
+        place: place.clone(),
+        options,
+        lock: Mutex::default(),
+        elders: Elders::default(),
+        desk: Mutex::default(),
+        bell: Condvar::new(),
+    });
     spawn("transitions", {
         let shared = Arc::clone(&shared);
         move || told.iter().for_each(|()| shared.ring())
@@ -176,29 +224,7 @@ pub fn run(data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
         let shared = Arc::clone(&shared);
         spawn("ejections", move || ejections.iter().for_each(|ejection| shared.pass_over(&ejection)))?;
     }
-    let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let term = waiting.block_on(async { signal(SignalKind::terminate()) }).context("failed to catch TERM")?;
-    spawn("signals", {
-        let shared = Arc::clone(&shared);
-        move || {
-            let mut term = term;
-            waiting.block_on(term.recv());
-            shared.leave(Duration::from_secs(10));
-        }
-    })?;
-    let looks = place.bind("look.sock").context("failed to bind `look.sock`")?;
-    spawn("looks", {
-        let shared = Arc::clone(&shared);
-        move || look::answer_all(&looks, shared.as_ref())
-    })?;
-    let listener = place.bind("road.sock").context("failed to bind `road.sock`")?;
-    spawn("doorman", {
-        let shared = Arc::clone(&shared);
-        move || shared.receive_offices(&listener)
-    })?;
-    let drain = shared.tend();
-    shared.road.stop(drain);
-    Ok(())
+    Ok(shared)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
@@ -213,6 +239,52 @@ impl AsRef<Road> for Shared {
 }
 
 impl Shared {
+    /// Answers whoever has to do with the road, and returns when it has ended.
+    fn serve(self: &Arc<Self>) -> anyhow::Result<()> {
+        spawn("keep-routes", {
+            let shared = Arc::clone(self);
+            move || shared.keep_newest()
+        })?;
+        let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let term = waiting.block_on(async { signal(SignalKind::terminate()) }).context("failed to catch TERM")?;
+        spawn("signals", {
+            let shared = Arc::clone(self);
+            move || {
+                let mut term = term;
+                waiting.block_on(term.recv());
+                shared.leave(Duration::from_secs(10));
+            }
+        })?;
+        self.find_elders();
+        let bind = |name: &str| self.place.bind(name).with_context(|| format!("failed to bind `{name}`"));
+        let looks = bind("look.sock")?;
+        spawn("looks", {
+            let shared = Arc::clone(self);
+            move || look::answer_all(&looks, shared.as_ref(), &shared.options.arguments())
+        })?;
+        let heirs = bind("handover.sock")?;
+        spawn("heirs", {
+            let shared = Arc::clone(self);
+            move || shared.receive_heirs(&heirs)
+        })?;
+        let listener = bind("road.sock")?;
+        spawn("doorman", {
+            let shared = Arc::clone(self);
+            move || shared.receive_offices(&listener, false)
+        })?;
+        match self.tend() {
+            Some(drain) => {
+                self.road.stop(drain);
+                self.outlive_elders(drain);
+            }
+            None => {
+                self.road.wait();
+                let _ = fs::remove_file(self.place.dir().join(elders::socket_name(std::process::id())));
+            }
+        }
+        Ok(())
+    }
+
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -239,7 +311,19 @@ impl Shared {
     }
 
     fn leave(&self, drain: Duration) {
-        self.desk().leave = Some(drain);
+        let mut desk = self.desk();
+        desk.leave = Some(drain);
+        let retired = desk.retired;
+        drop(desk);
+        self.bell.notify_all();
+        if retired {
+            self.road.hurry(drain);
+        }
+    }
+
+    /// There is something to report, but not of health.
+    fn nudge(&self) {
+        self.desk().news = true;
         self.bell.notify_all();
     }
 
@@ -268,8 +352,12 @@ impl Shared {
         let mut kept = Arc::clone(&self.desk().routes);
         loop {
             let mut desk = self.desk();
-            while desk.routes.generation == kept.generation {
+            while desk.routes.generation == kept.generation && !desk.retired {
                 desk = self.bell.wait(desk).unwrap_or_else(PoisonError::into_inner);
+            }
+            if desk.retired {
+                // They are the next road's to keep.
+                return;
             }
             let routes = Arc::clone(&desk.routes);
             drop(desk);
@@ -280,26 +368,35 @@ impl Shared {
         }
     }
 
-    /// Tries listeners again that could not be bound, until told to leave; then how long to drain.
-    fn tend(&self) -> Duration {
+    /// Tries listeners again that could not be bound, until told to leave; then how long to drain. `None` when another
+    /// process has taken over.
+    fn tend(&self) -> Option<Duration> {
         let mut desk = self.desk();
         loop {
-            if let Some(drain) = desk.leave {
-                return drain;
+            if desk.retired {
+                return None;
+            }
+            if !desk.handing && desk.leave.is_some() {
+                return desk.leave;
             }
             desk = self.bell.wait_timeout(desk, TICK).unwrap_or_else(PoisonError::into_inner).0;
-            if !desk.bind_faults.is_empty() && desk.leave.is_none() {
+            if !desk.bind_faults.is_empty() && desk.leave.is_none() && !desk.handing && !desk.retired {
                 desk.bind_faults = self.road.publish(Arc::clone(&desk.routes));
             }
         }
     }
 
-    /// Takes offices in, one after the other; a new one takes the place of the one before.
-    fn receive_offices(self: &Arc<Self>, listener: &UnixListener) {
+    /// Takes offices in, one after the other; a new one takes the place of the one before. `as_elder` at the door of a road
+    /// that has been replaced: to the next road it is what it was to the office.
+    fn receive_offices(self: &Arc<Self>, listener: &UnixListener, as_elder: bool) {
         for stream in listener.incoming() {
             let served = stream.and_then(|stream| {
                 let office = {
                     let mut desk = self.desk();
+                    if desk.retired != as_elder {
+                        // Too late: the next road is at that door in a moment.
+                        return Ok(());
+                    }
                     desk.office += 1;
                     desk.office
                 };
@@ -330,8 +427,15 @@ impl Shared {
                     return;
                 }
             };
-            if self.desk().office != office {
-                return;
+            {
+                let mut desk = self.desk();
+                // Nothing may change while it is handed over, but for the end.
+                while desk.handing && desk.office == office && !matches!(message, ToRoad::Leave { .. }) {
+                    desk = self.bell.wait(desk).unwrap_or_else(PoisonError::into_inner);
+                }
+                if desk.office != office {
+                    return;
+                }
             }
             match message {
                 ToRoad::Publish { generation, whole, changed, removed } => {
@@ -344,7 +448,8 @@ impl Shared {
     }
 
     fn report_to(&self, mut stream: UnixStream, office: u64) {
-        let hello = FromRoad::Hello { version: VERSION, pid: std::process::id() };
+        let (build, options) = (build::id().to_owned(), self.options.arguments());
+        let hello = FromRoad::Hello { version: VERSION, pid: std::process::id(), build, options };
         let mut told = BTreeMap::new();
         let mut next_counts = Instant::now();
         let mut first = true;
@@ -355,6 +460,12 @@ impl Shared {
             {
                 let mut desk = self.desk();
                 if desk.office != office {
+                    // Told, if this road was replaced and not only its office.
+                    if desk.retired {
+                        drop(desk);
+                        let _ = frame::write(&mut stream, &FromRoad::Moved);
+                    }
+                    drop(stream.shutdown(std::net::Shutdown::Both));
                     return;
                 }
                 desk.news = false;
@@ -369,6 +480,7 @@ impl Shared {
                 report.passed_over = over.collect();
                 report.bind_faults = desk.bind_faults.iter().map(ToString::to_string).collect();
             }
+            self.elders.complete(&mut report);
             if judge {
                 report.health = self.verdict_news(&mut told);
             }

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// From the end of one road, or of one connection to it, to the next try: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a road that has just taken over may take to answer.
+const MOVING: Duration = Duration::from_secs(2);
 /// A connection that lasted so long was a good one.
 const LONG_ENOUGH: Duration = Duration::from_secs(5);
 
@@ -86,12 +88,23 @@ impl Counts {
 /// Runs the loop; never returns.
 pub async fn run(crew: Crew, statuses: Statuses) {
     let mut pause = FIRST_PAUSE;
+    let (mut asked, mut moving) = (None, None);
     loop {
         let began = Instant::now();
-        let error = match office_hours(&crew, &statuses).await {
-            Ok(()) => return,
+        let error = match office_hours(&crew, &statuses, &mut asked).await {
+            Ok(End::Office) => return,
+            // What it last saw stays true until the next one reports: nothing changed since it was asked to give way.
+            Ok(End::Moved) => {
+                moving = Some(Instant::now() + MOVING);
+                continue;
+            }
+            Err(_) if moving.is_some_and(|until| Instant::now() < until) => {
+                tokio::time::sleep(FIRST_PAUSE).await;
+                continue;
+            }
             Err(error) => error,
         };
+        moving = None;
         // What is not seen now is unknown, not as it was.
         crew.sightings.send_replace(Arc::new(Sightings::default()));
         statuses.ran("road", Err(format!("{error:#}")));
@@ -101,20 +114,57 @@ pub async fn run(crew: Crew, statuses: Statuses) {
     }
 }
 
-/// One connection, from the road's hello to its end.
-async fn office_hours(crew: &Crew, statuses: &Statuses) -> anyhow::Result<()> {
+/// Why a connection ended in good order.
+enum End {
+    /// There is nothing more to be sent.
+    Office,
+    /// Another road has taken over.
+    Moved,
+}
+
+/// A road of another build, or with other settings, gives way to a new one, which is started once for each such road; this
+/// waits for the outcome in a task of its own.
+fn replace(crew: &Crew, asked: &mut Option<u32>, pid: u32) -> Option<tokio::sync::oneshot::Receiver<String>> {
+    if asked.replace(pid) == Some(pid) {
+        return None;
+    }
+    let (program, data_dir, options) = (crew.program.clone(), crew.data_dir.clone(), crew.options.arguments());
+    let (tell, told) = tokio::sync::oneshot::channel();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = crate::link::start::replace(&program, &data_dir, &options) {
+            let error = format!("{error:#}");
+            eprintln!("road: {error}");
+            let _ = tell.send(error);
+        }
+    });
+    Some(told)
+}
+
+/// One connection, from the road's hello to its end. `asked` is the road that was last asked to give way.
+async fn office_hours(crew: &Crew, statuses: &Statuses, asked: &mut Option<u32>) -> anyhow::Result<End> {
     let stream = reach(crew).await?;
     let (mut from_road, mut to_road) = stream.into_split();
     let hello = tokio::time::timeout(PATIENCE, frame::read_async::<FromRoad>(&mut from_road)).await;
+    let mut replacing = None;
     match hello.context("failed to hear from the road: it is silent")?? {
-        FromRoad::Hello { version, .. } if version == VERSION => {}
-        FromRoad::Hello { version, pid } => {
-            bail!(
-                "failed to speak with the road (pid {pid}): it speaks version {version}, this daemon {VERSION}; run `evenkeel down` and `evenkeel up`"
-            )
+        FromRoad::Hello { version, pid, build, options } => {
+            let own = tokio::task::spawn_blocking(crate::link::build::id).await?;
+            if build != own || options != crew.options.arguments() {
+                replacing = replace(crew, asked, pid);
+            }
+            if version != VERSION {
+                if let Some(outcome) = replacing {
+                    let _ = outcome.await;
+                }
+                bail!(
+                    "failed to speak with the road (pid {pid}): it speaks version {version}, this daemon {VERSION}; run `evenkeel down` and `evenkeel up`"
+                )
+            }
         }
+        FromRoad::Moved => return Ok(End::Moved),
         FromRoad::Report(_) => bail!("failed to speak with the road: it reports before it greets"),
     }
+    let mut old = Vec::new();
     // Reading has a task of its own, because a message half read must not be dropped when Routes change.
     let mut reports = read_on(from_road);
     let mut generations = crew.keeper.generations();
@@ -129,26 +179,40 @@ async fn office_hours(crew: &Crew, statuses: &Statuses) -> anyhow::Result<()> {
             sent = Some(routes);
         }
         tokio::select! {
-            changed = generations.changed() => if changed.is_err() { return Ok(()) },
+            changed = generations.changed() => if changed.is_err() { return Ok(End::Office) },
+            why = outcome(&mut replacing) => {
+                replacing = None;
+                old.extend(why.map(|why| format!("an older road goes on: {why}")));
+            }
             report = reports.recv() => {
-                let Some(mut report) = report else { bail!("failed to hear from the road: it hung up") };
+                let mut report = match report {
+                    Some(FromRoad::Report(report)) => report,
+                    Some(FromRoad::Moved) => return Ok(End::Moved),
+                    Some(FromRoad::Hello { .. }) | None => bail!("failed to hear from the road: it hung up"),
+                };
                 crew.counts.take(&mut report);
                 take_in(&mut seen, report);
-                statuses.ran("road", Ok(seen.bind_faults.clone()));
+                statuses.ran("road", Ok(seen.bind_faults.iter().chain(&old).cloned().collect()));
                 publish(&crew.sightings, &seen);
             }
         }
     }
 }
 
-/// Reports as they come; the channel closes with the connection.
-fn read_on(mut from_road: OwnedReadHalf) -> tokio::sync::mpsc::Receiver<Report> {
+/// What became of the road that was started to replace another; waits for ever where none was.
+async fn outcome(replacing: &mut Option<tokio::sync::oneshot::Receiver<String>>) -> Option<String> {
+    match replacing {
+        Some(outcome) => outcome.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+/// Messages as they come; the channel closes with the connection.
+fn read_on(mut from_road: OwnedReadHalf) -> tokio::sync::mpsc::Receiver<FromRoad> {
     let (tell, told) = tokio::sync::mpsc::channel(16);
     tokio::spawn(async move {
         while let Ok(message) = frame::read_async::<FromRoad>(&mut from_road).await {
-            if let FromRoad::Report(report) = message
-                && tell.send(report).await.is_err()
-            {
+            if tell.send(message).await.is_err() {
                 return;
             }
         }

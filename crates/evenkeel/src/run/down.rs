@@ -31,7 +31,15 @@ pub fn down(data_dir: &Path, drain: Duration) -> anyhow::Result<Ended> {
     let road = road::leave(data_dir, drain).context("failed to tell the road to leave")?;
     if road {
         let lock = Place::new(data_dir).lock();
-        wait_until_free(&lock, drain + Duration::from_secs(10)).context("failed to see the road end")?;
+        let told = crate::lock::holder(&lock);
+        let tell_again = || -> anyhow::Result<()> {
+            // It was replaced just then: the next one does not know yet.
+            if crate::lock::holder(&lock) != told {
+                road::leave(data_dir, drain).context("failed to tell the road to leave")?;
+            }
+            Ok(())
+        };
+        wait_until_free(&lock, drain + Duration::from_secs(10), tell_again).context("failed to see the road end")?;
     }
     Ok(Ended { daemon, road })
 }
@@ -47,17 +55,18 @@ fn end_daemon(data_dir: &Path) -> anyhow::Result<bool> {
         Ok(()) | Err(rustix::io::Errno::SRCH) => {}
         Err(error) => bail!("failed to end the daemon (process {}): {error}", pid.as_raw_nonzero()),
     }
-    wait_until_free(&lock, Duration::from_secs(30)).context("failed to see the daemon end")?;
+    wait_until_free(&lock, Duration::from_secs(30), || Ok(())).context("failed to see the daemon end")?;
     Ok(true)
 }
 
 /// Waits for a lock's holder to go, by waiting for the lock itself.
-fn wait_until_free(lock: &Path, limit: Duration) -> anyhow::Result<()> {
+fn wait_until_free(lock: &Path, limit: Duration, meanwhile: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let until = Instant::now() + limit;
     while crate::lock::is_held(lock)? {
         if Instant::now() > until {
             bail!("it still holds `{}` after {} s", lock.display(), limit.as_secs());
         }
+        meanwhile()?;
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())

@@ -10,6 +10,7 @@ pub mod up;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use evenkeel_core::name::ZoneName;
 use evenkeel_core::world::{Limits, Pool, Settings};
@@ -45,6 +46,8 @@ pub struct Options {
     pub trace_ids: bool,
     /// Where spans go, and how many of a million requests have one.
     pub spans: Option<(Endpoint, u32)>,
+    /// How long a road that was replaced may finish what it has in flight.
+    pub road_drain: Duration,
     /// The program whose `road` and `agent` sub-commands are started; the running one by default.
     pub program: Option<PathBuf>,
 }

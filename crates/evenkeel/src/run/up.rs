@@ -73,6 +73,7 @@ pub async fn up(
             access_log: options.access_log,
             trace_ids: options.trace_ids,
             spans: options.spans.clone(),
+            drain: options.road_drain,
         },
         sightings: sightings_out,
         counts: counts.clone(),

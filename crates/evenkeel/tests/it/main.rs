@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod draining;
 mod faults;
+mod handover;
 mod life;
 mod rig;
 mod seen;

@@ -45,6 +45,8 @@ pub struct Rig {
     pub credentials: Credentials,
     /// Where its API answers.
     pub api: SocketAddr,
+    /// The program that `up` runs.
+    pub program: PathBuf,
     extra: Vec<String>,
     pools: [Ipv4Addr; 2],
     _claims: Vec<TcpListener>,
@@ -80,6 +82,7 @@ impl Rig {
                 session_token: None,
             },
             api: SocketAddr::from(([127, 0, 0, 1], 1)),
+            program: PROGRAM.into(),
             extra: extra.iter().map(ToString::to_string).collect(),
             pools: [node, instance],
             _claims: vec![claim, other],
@@ -102,7 +105,7 @@ impl Rig {
     /// The command that starts the daemon.
     pub fn up_command(&self) -> Command {
         let [node, instance] = self.pools;
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(&self.program);
         command.arg("up").arg("--data-dir").arg(self.data_dir()).args(["--listen", "127.0.0.1:0"]);
         command.args(["--node-pool", &format!("{node}/24"), "--instance-pool", &format!("{instance}/24")]);
         command.args(["--workers", "2"]).args(&self.extra).stdin(Stdio::null());

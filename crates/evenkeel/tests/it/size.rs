@@ -1,9 +1,18 @@
-//! The control plane at size: 100 balancers with 50 instances each, all with health.
+//! The control plane at size: 100 balancers with 50 instances each, all with health; 1,000 with 100 each, on their way to
+//! the road.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use evenkeel::link::{ToRoad, apply, difference};
 use evenkeel_aws::elb;
+use evenkeel_core::change::{Change, NewImage, NewInstances, NewLoadBalancer};
+use evenkeel_core::name::{ImageId, InstanceId, LoadBalancerName, Port, ReservationId, ZoneName};
+use evenkeel_core::noun::{InstanceState, Listener, Manifest, Protocol, Scheme, ShutdownBehavior};
+use evenkeel_core::routes::{Routes, compile};
+use evenkeel_core::time::Timestamp;
+use evenkeel_core::world::{Limits, Row, Settings, World, Write};
 
 use crate::rig::Rig;
 
@@ -65,4 +74,134 @@ fn a_hundred_balancers_of_fifty_instances_are_described_and_changed_in_time() {
     println!("from register to the first request: median {:?}, slowest {:?}", reached[4], reached[8]);
     assert!(reached[4] < Duration::from_millis(100), "{reached:?}");
     rig.finish();
+}
+
+/// A World of that many balancers, each with `each` of 10,000 running instances.
+fn world(balancers: u32, each: u32) -> World {
+    let zone = ZoneName::new("us-east-1a").unwrap();
+    let settings = Settings {
+        region: "us-east-1".into(),
+        zones: vec![zone.clone()],
+        account: "000000000000".into(),
+        dns_domain: "elb.evenkeel.test".into(),
+        node_pool: "127.80.0.0/16".parse().unwrap(),
+        instance_pool: "127.81.0.0/16".parse().unwrap(),
+        lowest_port: 0,
+        port_shift: 0,
+        limits: Limits { load_balancers: 2_000, listeners: 100, registered: 1_000, instances: 20_000 },
+    };
+    let mut seed = World::empty(settings.clone());
+    let port = Port::new(80).unwrap();
+    let listener = Listener {
+        port,
+        protocol: Protocol::Http,
+        instance_port: port,
+        instance_protocol: Protocol::Http,
+        certificate: None,
+    };
+    let image = ImageId::new("ami-00000001").unwrap();
+    let manifest = Manifest {
+        name: "app".into(),
+        version: None,
+        description: String::new(),
+        command: vec!["./serve".into()],
+        port,
+        env: BTreeMap::new(),
+        stop_grace: 10,
+    };
+    let changes = [
+        Change::RegisterImage(NewImage {
+            id: image.clone(),
+            name: "app".into(),
+            description: String::new(),
+            manifest,
+            location: "/app".into(),
+            digest: "00".into(),
+            tags: BTreeMap::new(),
+        }),
+        Change::RunInstances(NewInstances {
+            reservation: ReservationId::new("r-00000001").unwrap(),
+            ids: vec![InstanceId::new("i-00000001").unwrap()],
+            min_count: 1,
+            image,
+            zone: Some(zone.clone()),
+            instance_type: "m1.small".into(),
+            key_name: None,
+            groups: vec![],
+            user_data: None,
+            client_token: None,
+            shutdown: ShutdownBehavior::Stop,
+            termination_protected: false,
+            tags: BTreeMap::new(),
+        }),
+        Change::CreateLoadBalancer(NewLoadBalancer {
+            name: LoadBalancerName::new("seed").unwrap(),
+            scheme: Scheme::InternetFacing,
+            listeners: vec![listener],
+            zones: vec![zone],
+            security_groups: vec![],
+            tags: BTreeMap::new(),
+            dns_number: 1,
+        }),
+    ];
+    for change in &changes {
+        seed.apply(change, Timestamp(1)).unwrap();
+    }
+    let id = |n: u32| InstanceId::new(format!("i-{n:08x}")).unwrap();
+    let mut rows = Vec::new();
+    for row in seed.rows() {
+        match row {
+            Row::Instance(one) => rows.extend((0..10_000).map(|n| {
+                let mut instance = one.clone();
+                (instance.id, instance.state) = (id(n), InstanceState::Running);
+                Row::Instance(instance)
+            })),
+            Row::LoadBalancer(one) => rows.extend((0..balancers).map(|n| {
+                let mut balancer = one.clone();
+                balancer.name = LoadBalancerName::new(format!("lb-{n}")).unwrap();
+                balancer.instances = (0..each).map(|m| id((n * 7 + m * 97) % 10_000)).collect();
+                Row::LoadBalancer(balancer)
+            })),
+            other => rows.push(other),
+        }
+    }
+    World::load(settings, 1, rows)
+}
+
+#[test]
+fn routes_of_a_thousand_balancers_are_compiled_and_their_difference_found_in_time() {
+    let mut world = world(1_000, 100);
+    let mut sent = compile(&world, &Routes::default());
+    let mut held = sent.clone();
+    assert_eq!(
+        (sent.balancers.len(), sent.balancers.values().map(|lb| lb.targets.len()).sum::<usize>()),
+        (1_000, 100_000)
+    );
+    let (mut times, mut bytes) = (Vec::new(), 0);
+    for n in 0..11 {
+        let name = LoadBalancerName::new(format!("lb-{}", n * 90)).unwrap();
+        let mut balancer = (**world.load_balancer(&name).unwrap()).clone();
+        balancer.instances.pop_first();
+        world.absorb(&[Write::Put(Row::LoadBalancer(balancer))]);
+        let began = Instant::now();
+        let routes = compile(&world, &sent);
+        let compiled = began.elapsed();
+        let message = difference(Some(&sent), &routes);
+        let found = began.elapsed();
+        bytes = serde_json::to_vec(&message).unwrap().len();
+        let ToRoad::Publish { generation, whole, changed, removed } = message else { panic!("no difference") };
+        assert_eq!((changed.len(), removed.len()), (1, 0));
+        let began = Instant::now();
+        held = apply(&held, generation, whole, changed, &removed);
+        times.push((compiled, found - compiled, began.elapsed()));
+        sent = routes;
+    }
+    assert!(held == sent);
+    times.sort();
+    let (compiled, found, applied) = times[5];
+    println!(
+        "one change: compiled in {compiled:?}, its difference of {bytes} bytes in {found:?}, applied in {applied:?}"
+    );
+    assert!(compiled + found + applied < Duration::from_millis(500), "{times:?}");
+    assert!(bytes < 40_000, "{bytes} bytes for a change of one balancer");
 }

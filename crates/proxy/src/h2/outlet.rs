@@ -120,8 +120,9 @@ impl Outlet {
                             let fits = room(body, data.len().min(pipe.room), pipe.cx)?;
                             pipe.room -= fits;
                             if fits < data.len() {
-                                // Nothing but what goes with the bytes that fit is read.
-                                let framed = rest.len() - after.len() - data.len();
+                                // Nothing but what goes with the bytes that fit is read: not what follows the data, which may
+                                // have been read with it.
+                                let framed = data.as_ptr().addr() - rest.as_ptr().addr();
                                 *reader = before;
                                 let mut fitting = &rest[..framed + fits];
                                 reader.next(&mut fitting).map_err(|_| Stop::BadText)?;

@@ -157,7 +157,7 @@ pub fn request_to_send(bytes: &[u8], head: &RequestHead, scheme: &str) -> Result
     }
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Malformed)?;
     for field in head.fields.iter() {
-        if !matches!(field.kind, Name::Host | Name::TransferEncoding | Name::Connection | Name::Hop) {
+        if !matches!(field.kind, Name::Host | Name::TransferEncoding | Name::Connection | Name::Hop | Name::Upgrade) {
             add(request.headers_mut(), field.name.of(bytes), field.value.of(bytes))?;
         }
     }
@@ -171,7 +171,7 @@ pub fn answer_to_send(bytes: &[u8], head: &ResponseHead) -> Result<Response<()>,
     let mut answer = Response::new(());
     *answer.status_mut() = StatusCode::from_u16(head.status).map_err(|_| Malformed)?;
     for field in head.fields.iter() {
-        if !matches!(field.kind, Name::TransferEncoding | Name::Connection | Name::Hop) {
+        if !matches!(field.kind, Name::TransferEncoding | Name::Connection | Name::Hop | Name::Upgrade) {
             add(answer.headers_mut(), field.name.of(bytes), field.value.of(bytes))?;
         }
     }

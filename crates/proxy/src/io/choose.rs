@@ -15,7 +15,7 @@ use evenkeel_core::noun::{Algorithm, HashOn};
 use evenkeel_core::routes::BalancerRoutes;
 
 use super::client::millis;
-use super::view::{Lane, Place};
+use super::view::{Lane, Place, standing};
 use crate::surge::Reach;
 
 /// What a worker chooses with; kept so that a choice allocates nothing.
@@ -110,10 +110,12 @@ impl Lane {
             return self.weigh(weighed, with, key, now, passed);
         }
         with.plain.clear();
-        with.plain.extend(balancer.places.iter().zip(&balancer.zone_of).map(|(place, zone)| Candidate {
+        // Only what each candidate is chosen by is touched, and not its place: with a hundred of them that shows.
+        let known = balancer.planned.states.iter().zip(&balancer.planned.routes.targets).zip(&balancer.zone_of);
+        with.plain.extend(known.map(|((state, target), zone)| Candidate {
             zone: *zone,
-            load: place.state.outstanding(),
-            standing: place.standing(),
+            load: state.outstanding(),
+            standing: standing(target.phase, state),
         }));
         let rule = match balancer.balancing().algorithm {
             Algorithm::LeastOutstanding => Rule::FewestOutstanding,

@@ -17,7 +17,8 @@ use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
 use super::worker::Worker;
 use crate::fault::Fault;
-use crate::request::{Next, Session, Waits};
+use crate::handover::IDLE_GRACE;
+use crate::request::{Next, Reuse, Session, Waits};
 use crate::road::Failing;
 
 /// Moves of one connection before others get their turn.
@@ -88,6 +89,11 @@ impl Client {
         self.first.as_ref().is_some_and(|first| !first.is_empty())
     }
 
+    /// What it has been said and has not taken.
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.pending[self.flushed..]
+    }
+
     fn idle_ms(&self) -> u64 {
         millis(self.lane.idle)
     }
@@ -106,6 +112,10 @@ impl Client {
             None if self.stream.is_handshaking() => self.since + self.idle_ms().min(HANDSHAKE_MS),
             Some(origin) if !origin.connected => origin.since + connect_ms.min(self.idle_ms()),
             _ if self.session.waits() == Waits::Head || self.is_unclear() => self.since + self.idle_ms(),
+            // Nobody comes here any more: it is only waited for a request that may be on its way.
+            _ if !self.gate.open.get() && self.session.waits() == Waits::NextRequest => {
+                self.last.max(self.gate.left.get()) + self.idle_ms().min(millis(IDLE_GRACE))
+            }
             _ => self.last + self.idle_ms(),
         }
     }
@@ -123,9 +133,14 @@ impl Worker {
             origin.stream.look();
         }
         if self.pump(key, &mut client) {
+            if self.stopping {
+                self.arm(key, client.deadline(self.connect_ms));
+            }
             self.slots.put(key, Slot::Client(client));
         } else if client.turned {
             self.turn_client(key, *client);
+        } else if client.session.next() == Next::Tunnel {
+            self.switch(key, *client);
         } else {
             if let Some(origin) = client.origin.take() {
                 self.discard(*origin);
@@ -164,6 +179,7 @@ impl Worker {
                     return self.close(key, c);
                 }
                 Next::Close => {}
+                Next::Tunnel => return false,
                 Next::Abort => {
                     c.stream.abort();
                     return false;
@@ -180,7 +196,7 @@ impl Worker {
             }
             // A client that is gone leaves something to be undone.
             moved |= self.deliver(c);
-            if c.turned {
+            if c.turned || c.session.next() == Next::Tunnel {
                 return false;
             }
             if !moved {
@@ -223,8 +239,8 @@ impl Worker {
         c.origin = if lane.by_http2() {
             self.join(&lane, &place, key, engaged)
         } else {
-            let via = lane.via(&place);
-            let idle = if c.tried.is_empty() { self.lend(&place, via, key, engaged) } else { Err(engaged) };
+            let reuse = if c.tried.is_empty() { c.session.reuse() } else { Reuse::Never };
+            let idle = self.lend(&place, lane.via(&place), (key, reuse), engaged);
             idle.map_or_else(|engaged| self.connect(&lane, &place, key, engaged), Some)
         };
         match &mut c.origin {
@@ -267,7 +283,7 @@ impl Worker {
         if !c.session.is_busy() {
             self.tell_client(c);
             c.tried = Vec::new();
-            if self.is_closing(c) {
+            if self.is_closing(c) && self.shared.retired().is_none() {
                 c.session.wind_down();
             }
             self.enter(c);
@@ -295,6 +311,7 @@ impl Worker {
         c.session.guard_by(c.lane.desync());
         c.session.stick_by(c.lane.listener.stickiness.as_ref());
         c.session.hash_by(c.lane.hashes());
+        c.session.carry_upgrades(!c.lane.by_http2() && !c.stream.is_strand());
         if self.is_closing(c) {
             c.session.make_last();
         }

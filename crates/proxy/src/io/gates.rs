@@ -5,8 +5,8 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use evenkeel_core::routes::Phase;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -15,12 +15,12 @@ use rustix::io::Errno;
 use super::client::millis;
 use super::counted::Presence;
 use super::greet::{self, Greeter};
-use super::listen::{self, Accepted, Bound};
+use super::listen::{self, Accepted, BACKLOG, Bound};
 use super::shared::Arrival;
 use super::slots::Slot;
 use super::stream::Stream;
 use super::view::{GateView, Turnover};
-use super::worker::Worker;
+use super::worker::{Worker, wall_clock};
 
 /// Connections taken from a listener before others get their turn, when many wait.
 const ACCEPTS: usize = 8;
@@ -53,12 +53,20 @@ impl Worker {
                     let chosen = self.fewest();
                     let Some(post) = self.shared.posts.get(chosen) else { return false };
                     post.clients.fetch_add(1, Ordering::Relaxed);
-                    if chosen == self.index {
-                        self.adopt(gate, client, peer);
-                    } else {
-                        let arrival = Arrival { socket: client, peer, at: gate.at };
-                        post.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
-                        post.wake();
+                    let mut inbox = (chosen != self.index).then(|| post.inbox());
+                    match &mut inbox {
+                        Some(inbox) if !inbox.closed => {
+                            inbox.arrivals.push(Arrival { socket: client, peer, at: gate.at });
+                            post.wake();
+                        }
+                        _ => {
+                            drop(inbox);
+                            if chosen != self.index {
+                                self.shared.leave(chosen);
+                                self.post().clients.fetch_add(1, Ordering::Relaxed);
+                            }
+                            self.adopt(gate, client, peer);
+                        }
                     }
                 }
             }
@@ -70,6 +78,9 @@ impl Worker {
     fn fewest(&self) -> usize {
         let count = |index: usize| self.shared.posts[index].clients.load(Ordering::Relaxed);
         let own = count(self.index);
+        if self.stopping {
+            return self.index;
+        }
         let least = (0..self.shared.posts.len()).min_by_key(|index| count(*index)).unwrap_or(self.index);
         if own > count(least) + 1 { least } else { self.index }
     }
@@ -101,14 +112,54 @@ impl Worker {
         }
         self.post().accept_pauses.fetch_add(1, Ordering::Relaxed);
         self.paused_until = Some(self.now + PAUSE_MS);
-        for (socket, _) in self.view.gates() {
-            let _ = epoll::delete(&self.epoll, &socket.fd);
+        self.unlisten();
+    }
+
+    fn unlisten(&self) {
+        for fd in self.view.gates().filter_map(|(socket, _)| socket.fd.as_ref()) {
+            let _ = epoll::delete(&self.epoll, fd);
         }
     }
 
+    /// The road is to stop: no more clients. Where another process has the listeners, those that were announced to this
+    /// worker are still its own: nobody else may have been told of them.
+    pub(super) fn stop_accepting(&mut self) {
+        self.stopping = true;
+        self.unlisten();
+        for (_, gate) in self.view.gates() {
+            gate.open.set(false);
+            gate.left.set(self.now);
+        }
+        let shared = Arc::clone(&self.shared);
+        let Some(retirement) = shared.retired() else { return self.wind_down() };
+        let gates: Vec<_> = self.view.gates().map(|(socket, gate)| (Arc::clone(socket), Rc::clone(gate))).collect();
+        for (socket, gate) in gates {
+            self.accept(&socket, &gate, BACKLOG as usize);
+        }
+        self.view.let_go(&retirement.hollow);
+        for key in std::mem::take(&mut self.listening).into_values() {
+            self.slots.remove(key);
+        }
+        for key in self.slots.keys(|slot| matches!(slot, Slot::Bundle(bundle) if bundle.is_left())) {
+            self.leave(key);
+        }
+        for key in self.slots.keys(|slot| matches!(slot, Slot::Client(_))) {
+            if let Some(Slot::Client(client)) = self.slots.slot(key) {
+                // Who was told otherwise already is told with the next answer, if there is one in time.
+                if !client.session.answer_is_begun() {
+                    client.session.make_last();
+                }
+                let until = client.deadline(self.connect_ms);
+                self.arm(key, until);
+            }
+        }
+        self.post().left.store(true, Ordering::Release);
+    }
+
     pub(super) fn listen(&mut self, socket: &Bound, key: u64) {
+        let Some(fd) = &socket.fd else { return };
         let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
-        match epoll::add(&self.epoll, &socket.fd, EventData::new_u64(key), flags) {
+        match epoll::add(&self.epoll, fd, EventData::new_u64(key), flags) {
             Ok(()) | Err(Errno::EXIST) => {}
             // No memory now: tried again after a pause.
             Err(_) => self.paused_until = Some(self.now + PAUSE_MS),
@@ -119,7 +170,9 @@ impl Worker {
         for (socket, gate) in &turnover.closed {
             // Who has connected already is not turned away.
             self.accept(socket, gate, ACCEPTS);
-            let _ = epoll::delete(&self.epoll, &socket.fd);
+            if let Some(fd) = &socket.fd {
+                let _ = epoll::delete(&self.epoll, fd);
+            }
             if let Some(key) = self.listening.remove(&socket.address) {
                 self.slots.remove(key);
             }
@@ -136,7 +189,7 @@ impl Worker {
         }
         for place in turnover.draining {
             if let Phase::Draining { until } = place.phase.get() {
-                self.cuts.add(until, place);
+                self.cuts.add(until, wall_clock(), self.now, place);
             }
         }
         if !turnover.closed.is_empty() {

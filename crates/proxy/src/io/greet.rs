@@ -63,6 +63,8 @@ impl Worker {
             Ok(_) | Err(_) => return self.dismiss(key, &greeter, Fault::ClientGone),
         };
         match pp::read(&self.scratch[..count]) {
+            // Nothing more will come.
+            Greeting::More if greeter.stream.has_ended() => self.dismiss(key, &greeter, Fault::ClientGone),
             // What is there was seen: the next bytes make an event of their own.
             Greeting::More => {
                 greeter.stream.readable = false;
@@ -115,7 +117,7 @@ impl Worker {
             }
             self.drive_client(key, Box::new(client));
         } else {
-            let mut tunnel = Tunnel::new(stream, ends, lane, self.now, presence);
+            let mut tunnel = Tunnel::new(stream, ends, lane, self.now, Counted::Connection(presence));
             if self.teller.is_some() {
                 tunnel.tale.begin(None);
             }

@@ -174,6 +174,7 @@ impl Worker {
         for _ in 0..TURNS {
             let mut moved = self.send_frames(b);
             if b.stream.broken {
+                self.hear_last(b);
                 return false;
             }
             if b.trunk.with(|mux| mux.is_over()) && b.sending.is_empty() {
@@ -293,6 +294,14 @@ impl Worker {
         self.serve_opened(b) || moved
     }
 
+    /// What the peer said before the connection broke still counts: an instance may have answered.
+    fn hear_last(&mut self, b: &mut Bundle) {
+        for _ in 0..TURNS {
+            let Read::Bytes(count) = b.stream.read(&mut self.scratch) else { return };
+            b.hear(&self.scratch[..count], self.now);
+        }
+    }
+
     /// Makes each stream that the client has opened a client of its own.
     fn serve_opened(&mut self, b: &mut Bundle) -> bool {
         let End::Client { peer, gate, .. } = &b.end else { return false };
@@ -305,7 +314,8 @@ impl Worker {
             let stream = Stream::strand(Strand::opened(&b.trunk, id, key));
             let counted = Counted::Stream(Streaming::new(&lane.meter, self.now));
             let mut client = Client::new(stream, *peer, Rc::clone(gate), self.now, counted);
-            client.session.is_one_of_many();
+            // A client numbers its streams from 1 on (RFC 9113 §5.1.1).
+            client.session.is_one_of_many(id == 1);
             if self.teller.is_some() {
                 client.session.watch();
             }

@@ -14,12 +14,13 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 /// Connections the kernel may queue before they are accepted; it lowers this to `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// A bound and listening socket. It is closed with its last holder.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    pub(crate) fd: OwnedFd,
+    /// None where it was left to another process.
+    pub(crate) fd: Option<OwnedFd>,
     pub(crate) address: SocketAddr,
 }
 
@@ -36,7 +37,7 @@ pub(crate) fn bind(address: SocketAddr) -> Result<Bound, Errno> {
     }
     rustix::net::bind(&fd, &address)?;
     rustix::net::listen(&fd, BACKLOG)?;
-    Ok(Bound { fd, address })
+    Ok(Bound { fd: Some(fd), address })
 }
 
 /// What a try to accept gave.
@@ -49,7 +50,8 @@ pub(crate) enum Accepted {
 
 /// Takes one connection.
 pub(crate) fn accept(bound: &Bound) -> Accepted {
-    match rustix::net::acceptfrom_with(&bound.fd, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+    let Some(listener) = &bound.fd else { return Accepted::Nobody };
+    match rustix::net::acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
         Ok((fd, peer)) => {
             let unknown = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0);
             let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).unwrap_or(unknown);

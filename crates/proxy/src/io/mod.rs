@@ -18,6 +18,7 @@ pub(crate) mod shared;
 mod slots;
 mod sticky;
 mod stream;
+mod switch;
 pub(crate) mod table;
 mod tell;
 mod tls;

@@ -15,6 +15,7 @@ use super::stream::Stream;
 use super::tls::Shaking;
 use super::view::{Lane, Place, Via};
 use super::worker::Worker;
+use crate::request::Reuse;
 use crate::target::Engaged;
 
 /// A connection to an instance.
@@ -117,16 +118,25 @@ impl Origin {
 }
 
 impl Worker {
-    /// Takes an idle connection to that place, if there is one; gives `engaged` back otherwise.
+    /// Takes an idle connection to that place, if there is one that may be used; gives `engaged` back otherwise. Those that
+    /// turn out to be over are closed.
     pub(super) fn lend(
         &mut self,
         place: &Rc<Place>,
         via: Via,
-        owner: u64,
+        (owner, reuse): (u64, Reuse),
         engaged: Engaged,
     ) -> Result<Box<Origin>, Engaged> {
+        if reuse == Reuse::Never {
+            return Err(engaged);
+        }
         while let Some(key) = place.lend(via) {
             if let Some(Slot::Idle(mut origin)) = self.slots.take(key) {
+                if reuse == Reuse::Checked && !origin.stream.is_quiet() {
+                    origin.stream.part();
+                    self.slots.remove(key);
+                    continue;
+                }
                 self.slots.put(key, Slot::Lent(owner));
                 origin.reused = true;
                 origin.engaged = Some(engaged);

@@ -1,4 +1,6 @@
-//! A TCP listener's connection, driven: bytes both ways.
+//! A client and an instance that are left to each other, driven: bytes both ways.
+//!
+//! They come from a TCP listener, or from an HTTP one once both have agreed on another protocol (`switch.rs`).
 //!
 //! Owns the order in which the two directions meet the sockets. Must never look at a byte.
 
@@ -6,8 +8,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::choose::key_of;
-use super::client::{HANDSHAKE_MS, millis};
-use super::counted::Presence;
+use super::client::{Client, HANDSHAKE_MS, millis};
+use super::counted::Counted;
 use super::origin::{Connecting, Origin};
 use super::queue::{Found, Waiting};
 use super::slots::Slot;
@@ -17,8 +19,9 @@ use super::tls::Shaking;
 use super::view::{Lane, Place};
 use super::worker::Worker;
 use crate::fault::Fault;
+use crate::log::Kind;
 use crate::proto::pp::{self, Ends};
-use crate::request::ATTEMPTS;
+use crate::request::{ATTEMPTS, Switched};
 use crate::road::Failing;
 use crate::tunnel::Pipe;
 
@@ -41,11 +44,13 @@ pub(super) struct Tunnel {
     began: Instant,
     opened: bool,
     pub(super) tale: Tale,
-    pub(super) presence: Presence,
+    pub(super) counted: Counted,
+    /// What it is for the log: a request whose client and instance went on in another protocol, or a TCP connection.
+    pub(super) kind: Kind,
 }
 
 impl Tunnel {
-    pub(super) fn new(client: Stream, ends: Ends, lane: Rc<Lane>, now: u64, presence: Presence) -> Self {
+    pub(super) fn new(client: Stream, ends: Ends, lane: Rc<Lane>, now: u64, counted: Counted) -> Self {
         Self {
             client,
             ends,
@@ -59,13 +64,34 @@ impl Tunnel {
             began: Instant::now(),
             opened: false,
             tale: Tale::default(),
-            presence,
+            counted,
+            kind: Kind::Tcp,
         }
+    }
+
+    /// One whose instance has answered with 101.
+    pub(super) fn switched(mut c: Client, ends: Ends, now: u64) -> Self {
+        let (mut up, mut down) = (Pipe::default(), Pipe::default());
+        down.keep(c.unsent());
+        let carried = c.session.carried();
+        let Switched { early, ended } = c.session.switched();
+        c.tale.carried(carried.up + early.len() as u64, carried.down);
+        up.keep(&early);
+        if ended {
+            up.end();
+        }
+        let tunnel = Self::new(c.stream, ends, c.lane, now, c.counted);
+        Self { origin: c.origin, up, down, opened: true, tale: c.tale, kind: Kind::Http, ..tunnel }
+    }
+
+    /// Milliseconds for which it may say nothing.
+    fn idle_ms(&self) -> u64 {
+        millis(self.lane.idle)
     }
 
     /// When it is to be looked at again, in the worker's milliseconds.
     pub(super) fn deadline(&self, connect_ms: u64) -> u64 {
-        let idle = millis(self.lane.idle);
+        let idle = self.idle_ms();
         match &self.origin {
             None if let Some(waiting) = &self.waiting => waiting.until,
             None if self.client.is_handshaking() => self.last + idle.min(HANDSHAKE_MS),
@@ -87,8 +113,7 @@ impl Worker {
 
     /// Ends a tunnel whose two directions are done.
     fn end_tunnel(&mut self, key: u64, mut tunnel: Tunnel, fault: Option<Fault>) {
-        let agreed = tunnel.client.agreed();
-        self.tell_tunnel(&mut tunnel.tale, &tunnel.lane.side, tunnel.ends.source, agreed, fault);
+        self.tell_tunnel(&mut tunnel, fault);
         if let Some(origin) = tunnel.origin.take() {
             self.discard(*origin);
         }
@@ -177,7 +202,7 @@ impl Worker {
                 })?;
             t.lane.meter.bytes_in.add(read);
             t.lane.meter.bytes_out.add(written);
-            t.presence.carried.add(read, written);
+            t.counted.carried(read, written);
             t.tale.carried(read, written);
             if t.up.is_closed() && t.down.is_closed() && t.client.is_flushed() && origin.stream.is_flushed() {
                 return Ok(false);

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -71,11 +71,26 @@ pub(crate) struct Arrival {
     pub(crate) at: SocketAddr,
 }
 
+/// Connections for a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pub(crate) arrivals: Vec<Arrival>,
+    /// The worker has ended: nobody comes for them.
+    pub(crate) closed: bool,
+}
+
+/// How a road ends whose listeners another one has.
+#[derive(Debug)]
+pub(crate) struct Retirement {
+    /// What stands for the listeners' sockets from now on.
+    pub(crate) hollow: BTreeMap<SocketAddr, Arc<Bound>>,
+}
+
 /// What others may see of a worker, and leave for it.
 #[derive(Debug)]
 pub(crate) struct Post {
     pub(crate) hatch: Arc<Hatch>,
-    pub(crate) inbox: Mutex<Vec<Arrival>>,
+    pub(crate) inbox: Mutex<Inbox>,
     /// Those who want to see its connections.
     pub(crate) looks: Mutex<Vec<Look>>,
     /// Client connections it holds, those in its inbox among them.
@@ -85,6 +100,8 @@ pub(crate) struct Post {
     pub(crate) book: Book,
     pub(crate) panics: AtomicU64,
     pub(crate) accept_pauses: AtomicU64,
+    /// It accepts nothing more.
+    pub(crate) left: AtomicBool,
     /// The worker's way to the access log and the spans.
     pub(crate) teller: Option<Teller>,
 }
@@ -100,7 +117,11 @@ impl Post {
     }
 
     pub(crate) fn take_arrivals(&self) -> Vec<Arrival> {
-        std::mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.inbox().arrivals)
+    }
+
+    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,6 +144,7 @@ pub(crate) struct Shared {
     pub(crate) log: Mutex<Option<Log>>,
     stopping: AtomicBool,
     stop_at: Mutex<Option<Instant>>,
+    retirement: OnceLock<Retirement>,
 }
 
 impl Shared {
@@ -160,6 +182,7 @@ impl Shared {
                 book: Book::default(),
                 panics: AtomicU64::new(0),
                 accept_pauses: AtomicU64::new(0),
+                left: AtomicBool::new(false),
                 teller: Teller::new(lines.next(), export.clone()),
             });
         }
@@ -179,6 +202,7 @@ impl Shared {
             log: Mutex::new(log),
             stopping: AtomicBool::new(false),
             stop_at: Mutex::new(None),
+            retirement: OnceLock::new(),
         })
     }
 
@@ -202,6 +226,32 @@ impl Shared {
             std::thread::park_timeout(Duration::from_micros(100));
         }
         true
+    }
+
+    /// Waits until no worker accepts any more.
+    pub(crate) fn all_left(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        while !self.posts.iter().all(|post| post.left.load(Ordering::Acquire)) && Instant::now() < until {
+            std::thread::park_timeout(Duration::from_micros(100));
+        }
+    }
+
+    /// Stops at the latest at `at`, but leaves the listeners to another process.
+    pub(crate) fn retire(&self, retirement: Retirement, at: Instant) {
+        if self.retirement.set(retirement).is_ok() {
+            self.stop(at);
+        }
+    }
+
+    pub(crate) fn retired(&self) -> Option<&Retirement> {
+        self.retirement.get()
+    }
+
+    /// As [`Self::stop`], where that is sooner.
+    pub(crate) fn hurry(&self, at: Instant) {
+        if self.stopping().is_none_or(|before| at < before) {
+            self.stop(at);
+        }
     }
 
     pub(crate) fn stop(&self, at: Instant) {

@@ -173,11 +173,6 @@ impl Stream {
         matches!(&self.transport, Transport::Tls(tls) if tls.is_handshaking())
     }
 
-    /// Whether the peer has said that it will send nothing more.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended
-    }
-
     /// Whether the kernel has taken everything that was written.
     pub(super) fn is_flushed(&self) -> bool {
         match &self.transport {
@@ -193,6 +188,11 @@ impl Stream {
             Transport::Tls(tls) => tls.agreed(),
             Transport::Strand(strand) => strand.agreed(),
         }
+    }
+
+    /// Whether the peer has ended its side: what is there is all there will be.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Takes note of an event.
@@ -321,6 +321,20 @@ impl Stream {
         }
     }
 
+    /// The same, asked of the socket itself: an event that would tell may still be on its way.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let Some(fd) = self.fd() else { return false };
+        match retry_on_intr(|| rustix::net::recv(fd, &mut [0], RecvFlags::PEEK)) {
+            Err(Errno::AGAIN) => true,
+            // In TLS it may be a ticket.
+            Ok((_, 1..)) if self.is_secure() => {
+                self.readable = true;
+                self.is_silent()
+            }
+            _ => false,
+        }
+    }
+
     /// Tells the peer that nothing more will come.
     pub(super) fn finish(&mut self) {
         match &mut self.transport {
@@ -345,5 +359,40 @@ impl Stream {
             (_, Some(fd)) => drop(sockopt::set_socket_linger(fd, Some(Duration::ZERO))),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A connection as the road has it, and its peer's side.
+    fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (Stream::plain(ours.into()), listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn a_socket_is_quiet_until_its_peer_speaks_or_ends_though_no_event_told() {
+        let check = |act: &dyn Fn(&mut TcpStream)| {
+            let (mut stream, mut peer) = pair();
+            assert!(stream.is_silent() && stream.is_quiet() && stream.is_quiet());
+            act(&mut peer);
+            let until = std::time::Instant::now() + Duration::from_secs(10);
+            while stream.is_quiet() {
+                assert!(std::time::Instant::now() < until, "still quiet");
+                std::thread::yield_now();
+            }
+            // What no event has told is not known.
+            assert!(stream.is_silent());
+        };
+        check(&|peer| peer.write_all(b"x").unwrap());
+        check(&|peer| peer.shutdown(Shutdown::Write).unwrap());
+        check(&|peer| peer.shutdown(Shutdown::Both).unwrap());
     }
 }

@@ -49,7 +49,7 @@ impl Worker {
     fn row(&self, slot: &Slot) -> Option<Connection> {
         match slot {
             Slot::Client(client) => self.client_row(client),
-            Slot::Tunnel(tunnel) => Some(self.tunnel_row(tunnel)),
+            Slot::Tunnel(tunnel) => self.tunnel_row(tunnel),
             Slot::Greeter(greeter) => {
                 let lane = greeter.gate.lane.borrow();
                 let row = self.of(&lane, greeter.peer, &greeter.presence.carried);
@@ -101,15 +101,20 @@ impl Worker {
         })
     }
 
-    fn tunnel_row(&self, t: &Tunnel) -> Connection {
+    fn tunnel_row(&self, t: &Tunnel) -> Option<Connection> {
         let state = match &t.origin {
             _ if t.client.is_handshaking() => State::Handshake,
             _ if t.waiting.is_some() => State::Queued,
             Some(origin) if origin.connected => State::Open,
             _ => State::Connecting,
         };
-        let row = self.of(&t.lane, t.ends.source, &t.presence.carried);
-        Connection { state, instance: called(t.origin.as_deref()), idle_ms: self.now.saturating_sub(t.last), ..row }
+        let row = self.of(&t.lane, t.ends.source, t.counted.record()?);
+        Some(Connection {
+            state,
+            instance: called(t.origin.as_deref()),
+            idle_ms: self.now.saturating_sub(t.last),
+            ..row
+        })
     }
 
     /// A connection that speaks HTTP/2 beside its streams, which have rows of their own; those to instances have none.

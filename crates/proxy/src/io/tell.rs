@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::client::Client;
+use super::pipe::Tunnel;
 use super::view::Place;
 use super::worker::Worker;
 use crate::fault::Fault;
@@ -100,7 +101,7 @@ impl Tale {
         }
     }
 
-    /// So many bytes went up and down (TCP).
+    /// So many bytes went up and down, of which nobody knows what they are.
     pub(super) fn carried(&mut self, up: u64, down: u64) {
         if let Some(draft) = &mut self.0 {
             draft.carried.0 += up;
@@ -221,20 +222,13 @@ impl Worker {
         }
     }
 
-    /// Hands over the record of a TCP connection that is over.
-    pub(super) fn tell_tunnel(
-        &self,
-        tale: &mut Tale,
-        side: &Arc<Side>,
-        client: SocketAddr,
-        secured: Option<Secured>,
-        fault: Option<Fault>,
-    ) {
+    /// Hands over the record of a tunnel that is over.
+    pub(super) fn tell_tunnel(&self, t: &mut Tunnel, fault: Option<Fault>) {
         let Some(teller) = &self.teller else { return };
-        if let Some(draft) = &mut tale.0 {
+        if let Some(draft) = &mut t.tale.0 {
             draft.fault = fault;
         }
-        if let Some(record) = tale.end(Kind::Tcp, side, client, secured) {
+        if let Some(record) = t.tale.end(t.kind, &t.lane.side, t.ends.source, t.client.agreed()) {
             teller.tell(record);
         }
     }

@@ -74,6 +74,8 @@ pub(super) struct Tls {
     /// Ours is the first word, and it was said.
     opened: bool,
     finished: bool,
+    /// The socket takes nothing more. What the peer said before it closed can still be read: it may be an answer.
+    deaf: bool,
     failed: bool,
 }
 
@@ -159,6 +161,7 @@ impl Tls {
             peer_finished: false,
             opened: false,
             finished: false,
+            deaf: false,
             failed: false,
         }
     }
@@ -322,15 +325,15 @@ impl Tls {
             self.queue(bench.filled(), 0);
             turn
         });
-        // Whoever makes the library answer, and does not read the answers, is not to fill the memory with them.
-        turn.failed |= !self.flush() || self.unsent.len() > UNSENT_LIMIT;
+        // A handshake needs answers. Whoever makes the library answer, and does not read that, is not to fill the memory.
+        turn.failed |= (!self.flush() && self.is_handshaking()) || self.unsent.len() > UNSENT_LIMIT;
         turn
     }
 
     /// Encrypts and writes `head` and then `tail`, in records that span both: all of it, or as much as the socket takes
     /// and one batch more.
     pub(super) fn write(&mut self, head: &[u8], tail: &[u8]) -> Write {
-        if self.failed || self.finished || !self.flush() {
+        if self.failed || self.finished || self.deaf || !self.flush() {
             return Write::Broken;
         }
         let (mut took, all) = (0, head.len() + tail.len());
@@ -360,7 +363,7 @@ impl Tls {
                 sent && sealed
             });
             if !sealed {
-                self.failed = true;
+                self.deaf = true;
                 return Write::Broken;
             }
             took = end;
@@ -374,7 +377,7 @@ impl Tls {
             return;
         }
         self.finished = true;
-        if !self.failed && !self.is_handshaking() {
+        if !self.failed && !self.deaf && !self.is_handshaking() {
             BENCH.with_borrow_mut(|bench| {
                 bench.used = 0;
                 match &mut self.side {
@@ -396,13 +399,17 @@ impl Tls {
         if self.unsent.is_empty() {
             return true;
         }
+        if self.deaf {
+            self.unsent = Vec::new();
+            return false;
+        }
         match retry_on_intr(|| rustix::net::send(&self.fd, &self.unsent[self.sent..], SendFlags::NOSIGNAL)) {
             Ok(count) => self.sent += count,
             Err(Errno::AGAIN) => return true,
             Err(_) => {
                 self.unsent = Vec::new();
                 self.sent = 0;
-                self.failed = true;
+                self.deaf = true;
                 return false;
             }
         }

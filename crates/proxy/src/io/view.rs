@@ -4,7 +4,7 @@
 //! change of Routes where the thing itself did. Must never be shared: another worker has its own.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -118,11 +118,7 @@ impl Place {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        match (self.phase.get(), self.state.health(), self.state.is_passed_over()) {
-            (Phase::Serving, Health::InService, false) => Standing::Live,
-            (Phase::Serving, Health::InService, true) => Standing::Suspect,
-            _ => Standing::Out,
-        }
+        standing(self.phase.get(), &self.state)
     }
 
     fn is_same(&self, target: &Target, state: &Arc<TargetState>) -> bool {
@@ -131,9 +127,18 @@ impl Place {
     }
 }
 
+pub(super) fn standing(phase: Phase, state: &TargetState) -> Standing {
+    match (phase, state.health(), state.is_passed_over()) {
+        (Phase::Serving, Health::InService, false) => Standing::Live,
+        (Phase::Serving, Health::InService, true) => Standing::Suspect,
+        _ => Standing::Out,
+    }
+}
+
 /// One balancer as a worker knows it.
 pub(super) struct BalancerView {
-    planned: Arc<PlannedBalancer>,
+    pub(super) planned: Arc<PlannedBalancer>,
+    seen: Cell<u64>,
     pub(super) places: Vec<Rc<Place>>,
     zones: Vec<ZoneName>,
     pub(super) zone_of: Vec<usize>,
@@ -255,10 +260,13 @@ impl Lane {
 pub(super) struct GateView {
     pub(super) at: SocketAddr,
     pub(super) open: Cell<bool>,
+    /// When another road had it, in the worker's milliseconds.
+    pub(super) left: Cell<u64>,
     pub(super) lane: RefCell<Rc<Lane>>,
     /// The turn of the loop in which clients last waited, and how many were then taken at once.
     pub(super) told: Cell<u64>,
     pub(super) haste: Cell<usize>,
+    seen: Cell<u64>,
     balancer: LoadBalancerName,
     protocol: Protocol,
 }
@@ -271,11 +279,15 @@ pub(super) type Listening = (Arc<Bound>, Rc<GateView>);
 pub(super) struct View {
     balancers: BTreeMap<LoadBalancerName, Rc<BalancerView>>,
     gates: BTreeMap<SocketAddr, Listening>,
+    /// How often it was turned: what was not met in the last turn is gone.
+    turns: u64,
 }
 
 /// What a worker has to do after its view has changed.
 #[derive(Default)]
 pub(super) struct Turnover {
+    /// Balancers that are new, changed or gone.
+    pub(super) altered: BTreeSet<LoadBalancerName>,
     /// Gates to listen on.
     pub(super) opened: Vec<Listening>,
     /// Gates to stop listening on; some may have been opened anew on the same socket.
@@ -303,63 +315,81 @@ impl View {
         self.gates.values()
     }
 
-    /// Takes over a plan. What has not changed costs a comparison of pointers.
+    /// Lets go of the listening sockets; what stands for them is the next plan's, too.
+    pub(super) fn let_go(&mut self, hollow: &BTreeMap<SocketAddr, Arc<Bound>>) {
+        for (at, (socket, _)) in &mut self.gates {
+            if let Some(stand_in) = hollow.get(at) {
+                *socket = Arc::clone(stand_in);
+            }
+        }
+    }
+
+    /// Takes over a plan. What has not changed costs a look-up and a comparison of pointers.
     pub(super) fn turn(&mut self, plan: &Plan, book: &Book) -> Turnover {
         let mut turnover = Turnover::default();
-        let mut before = std::mem::take(&mut self.balancers);
+        self.turns += 1;
         for (name, planned) in &plan.balancers {
-            let old = before.remove(name);
+            let old = self.balancers.get(name);
             let view = match old {
-                Some(old) if Arc::ptr_eq(&old.planned, planned) => old,
-                old => Rc::new(rebuild(planned, old.as_deref(), book, &mut turnover)),
+                Some(old) if Arc::ptr_eq(&old.planned, planned) => {
+                    old.seen.set(self.turns);
+                    continue;
+                }
+                old => Rc::new(rebuild(planned, old.map(Rc::as_ref), (book, self.turns), &mut turnover)),
             };
+            turnover.altered.insert(name.clone());
             self.balancers.insert(name.clone(), view);
         }
-        for gone in before.into_values().flat_map(|old| old.places.clone()) {
-            gone.gone.set(true);
-            turnover.idle.append(&mut gone.clear());
+        let turns = self.turns;
+        for (name, old) in self.balancers.extract_if(.., |_, view| view.seen.get() != turns) {
+            turnover.altered.insert(name);
+            for gone in &old.places {
+                gone.gone.set(true);
+                turnover.idle.append(&mut gone.clear());
+            }
         }
         self.turn_gates(plan, book, &mut turnover);
         turnover
     }
 
     fn turn_gates(&mut self, plan: &Plan, book: &Book, turnover: &mut Turnover) {
-        let mut before = std::mem::take(&mut self.gates);
         for gate in &plan.gates {
+            let at = gate.socket.address;
+            let old = self.gates.get(&at).filter(|(socket, _)| Arc::ptr_eq(socket, &gate.socket));
+            if let Some((_, old)) = old
+                && Arc::ptr_eq(&old.lane.borrow().balancer.planned, &gate.balancer)
+            {
+                old.seen.set(self.turns);
+                continue;
+            }
             let routes = &gate.balancer.routes;
             let parts = (self.balancers.get(&routes.name), gate.listener(), routes.nodes.get(gate.node_index));
             let (Some(balancer), Some(listener), Some(node)) = parts else { continue };
-            let at = gate.socket.address;
-            let same = |(socket, old): &Listening| {
-                Arc::ptr_eq(socket, &gate.socket) && old.balancer == routes.name && old.protocol == listener.protocol
-            };
-            let view = match before.remove(&at) {
-                Some(old) if same(&old) => {
-                    let old = old.1;
-                    let unchanged = Rc::ptr_eq(&old.lane.borrow().balancer, balancer);
-                    if !unchanged {
-                        old.lane.replace(Rc::new(Lane::new(gate, listener, balancer, node, book)));
-                    }
-                    old
-                }
-                old => {
-                    turnover.closed.extend(old);
-                    let view = Rc::new(GateView {
-                        at,
-                        open: Cell::new(true),
-                        lane: RefCell::new(Rc::new(Lane::new(gate, listener, balancer, node, book))),
-                        told: Cell::new(0),
-                        haste: Cell::new(1),
-                        balancer: routes.name.clone(),
-                        protocol: listener.protocol,
-                    });
-                    turnover.opened.push((Arc::clone(&gate.socket), Rc::clone(&view)));
-                    view
-                }
-            };
-            self.gates.insert(at, (Arc::clone(&gate.socket), view));
+            let lane = Rc::new(Lane::new(gate, listener, balancer, node, book));
+            if let Some((_, old)) =
+                old.filter(|(_, old)| old.balancer == routes.name && old.protocol == listener.protocol)
+            {
+                old.lane.replace(lane);
+                old.seen.set(self.turns);
+                continue;
+            }
+            let view = Rc::new(GateView {
+                at,
+                open: Cell::new(true),
+                left: Cell::new(0),
+                lane: RefCell::new(lane),
+                told: Cell::new(0),
+                haste: Cell::new(1),
+                seen: Cell::new(self.turns),
+                balancer: routes.name.clone(),
+                protocol: listener.protocol,
+            });
+            turnover.opened.push((Arc::clone(&gate.socket), Rc::clone(&view)));
+            turnover.closed.extend(self.gates.insert(at, (Arc::clone(&gate.socket), view)));
         }
-        turnover.closed.extend(before.into_values());
+        let turns = self.turns;
+        let gone = self.gates.extract_if(.., |_, (_, gate)| gate.seen.get() != turns);
+        turnover.closed.extend(gone.map(|(_, listening)| listening));
         turnover.closed.iter().for_each(|(_, gate)| gate.open.set(false));
     }
 }
@@ -367,7 +397,7 @@ impl View {
 fn rebuild(
     planned: &Arc<PlannedBalancer>,
     old: Option<&BalancerView>,
-    book: &Book,
+    (book, turns): (&Book, u64),
     turnover: &mut Turnover,
 ) -> BalancerView {
     let routes = &planned.routes;
@@ -429,6 +459,7 @@ fn rebuild(
     let budget = old.map(|old| old.budget.borrow().clone()).unwrap_or_default();
     BalancerView {
         planned: Arc::clone(planned),
+        seen: Cell::new(turns),
         places,
         weighed,
         budget: RefCell::new(budget),

@@ -5,7 +5,7 @@
 //! `pipe.rs` for TCP.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
+use evenkeel_core::name::LoadBalancerName;
 use evenkeel_core::time::Timestamp;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
@@ -49,6 +50,8 @@ pub(super) struct Worker {
     wheel: Wheel,
     pub(super) view: View,
     pub(super) cuts: Cuts<Rc<Place>>,
+    /// Balancers that may have counts of something that is gone.
+    leftover: BTreeSet<LoadBalancerName>,
     pub(super) listening: BTreeMap<SocketAddr, u64>,
     pub(super) scratch: Box<[u8]>,
     /// Bytes for the client at hand.
@@ -111,6 +114,7 @@ impl Blueprint {
             wheel: Wheel::new(),
             view: View::default(),
             cuts: Cuts::default(),
+            leftover: BTreeSet::new(),
             listening: BTreeMap::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             out: Vec::new(),
@@ -140,33 +144,37 @@ impl Worker {
 
     fn run(mut self) {
         let mut events: Vec<Event> = Vec::with_capacity(512);
-        loop {
-            self.look_at_clock();
-            self.contain(Self::follow);
-            if self.is_done() {
-                return;
-            }
-            self.contain(Self::expire);
-            let timeout = self.patience();
-            events.clear();
-            // An interrupted wait is an empty one.
-            let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref());
-            self.look_at_clock();
-            self.turns += 1;
-            // Idle connections that have ended go first, so that no request of this turn is given to one.
-            for idle_first in [true, false] {
-                for event in &events {
-                    let (key, flags) = (event.data.u64(), event.flags);
-                    if matches!(self.slots.slot(key), Some(Slot::Idle(_))) == idle_first {
-                        self.contain(|worker| worker.on_event(key, flags));
-                    }
+        while self.turn_round(&mut events) {}
+    }
+
+    /// Waits once and does what there is to do; false when the worker is done for good.
+    fn turn_round(&mut self, events: &mut Vec<Event>) -> bool {
+        self.look_at_clock();
+        self.contain(Self::follow);
+        if self.is_done() {
+            return false;
+        }
+        self.contain(Self::expire);
+        let timeout = self.patience();
+        events.clear();
+        // An interrupted wait is an empty one.
+        let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), timeout.as_ref());
+        self.look_at_clock();
+        self.turns += 1;
+        // Idle connections that have ended go first, so that no request of this turn is given to one.
+        for idle_first in [true, false] {
+            for event in events.iter() {
+                let (key, flags) = (event.data.u64(), event.flags);
+                if matches!(self.slots.slot(key), Some(Slot::Idle(_))) == idle_first {
+                    self.contain(|worker| worker.on_event(key, flags));
                 }
             }
-            for key in std::mem::take(&mut self.again) {
-                self.contain(|worker| worker.touch(key));
-            }
-            self.answer_bells();
         }
+        for key in std::mem::take(&mut self.again) {
+            self.contain(|worker| worker.touch(key));
+        }
+        self.answer_bells();
+        true
     }
 
     /// Drives those that have news for each other, until there is no more; what makes news without end waits its turn.
@@ -276,8 +284,8 @@ impl Worker {
         self.answer_calls();
         for Arrival { socket, peer, at } in self.post().take_arrivals() {
             match self.view.gate(&at) {
-                Some(gate) if !self.stopping => self.adopt(&gate, socket, peer),
-                _ => self.shared.leave(self.index),
+                Some(gate) => self.adopt(&gate, socket, peer),
+                None => self.shared.leave(self.index),
             }
         }
     }
@@ -288,25 +296,18 @@ impl Worker {
         if sequence != self.sequence {
             self.sequence = sequence;
             let plan = self.shared.plan.load_full();
-            let turnover = self.view.turn(&plan, &self.shared.posts[self.index].book);
+            let mut turnover = self.view.turn(&plan, &self.shared.posts[self.index].book);
+            self.leftover.append(&mut turnover.altered);
             self.turn(turnover);
             self.wait_anew();
-            let stays = |name: &_, instance: Option<&_>| {
-                plan.balancers.get(name).is_some_and(|balancer| {
-                    instance.is_none_or(|id| balancer.routes.targets.iter().any(|target| target.instance == *id))
-                })
-            };
-            self.post().book.retain(stays);
+            // Only what has changed can leave counts behind, for as long as somebody counts on them.
+            let book = &self.shared.posts[self.index].book;
+            self.leftover.retain(|name| !book.settle(name, plan.balancers.get(name).map(|known| &*known.routes)));
             self.post().generation.store(plan.generation, Ordering::Release);
             self.post().sequence.store(sequence, Ordering::Release);
         }
         if !self.stopping && self.shared.stopping().is_some() {
-            self.stopping = true;
-            for (socket, gate) in self.view.gates() {
-                gate.open.set(false);
-                let _ = epoll::delete(&self.epoll, &socket.fd);
-            }
-            self.wind_down();
+            self.stop_accepting();
         }
     }
 
@@ -315,6 +316,12 @@ impl Worker {
         if self.post().clients.load(Ordering::Relaxed) > 0 && Instant::now() < at {
             return false;
         }
+        let mut inbox = self.post().inbox();
+        if !inbox.arrivals.is_empty() && Instant::now() < at {
+            return false;
+        }
+        inbox.closed = true;
+        drop(inbox);
         for key in self.slots.keys(|slot| matches!(slot, Slot::Client(_) | Slot::Tunnel(_))) {
             self.contain(|worker| worker.cut(key));
         }
@@ -343,11 +350,10 @@ impl Worker {
             self.contain(|worker| worker.ring(key, tick));
         }
         self.due = due;
-        if self.cuts.next().is_some() {
-            let now = wall_clock();
-            for (at, place) in self.cuts.due(now) {
-                if drain::holds(at, place.phase.get()) {
-                    self.cut_place(&place);
+        if self.cuts.next().is_some_and(|at| at <= self.now) {
+            for cut in self.cuts.due(self.now) {
+                if drain::holds(cut.until, cut.what.phase.get()) {
+                    self.cut_place(&cut.what);
                 }
             }
         }
@@ -418,37 +424,18 @@ impl Worker {
 
     /// How long the loop may sleep.
     fn patience(&self) -> Option<Timespec> {
-        let wall = |at: Timestamp| self.now + millis(at.since(wall_clock())) + 1;
         let stop = self.shared.stopping().map(|at| self.now + millis(at.saturating_duration_since(Instant::now())) + 1);
-        let moments = [self.wheel.next_ms(), self.cuts.next().map(wall), self.paused_until, stop];
+        let moments = [self.wheel.next_ms(), self.cuts.next(), self.paused_until, stop];
         let next = if self.again.is_empty() { moments.into_iter().flatten().min()? } else { self.now };
         let wait = next.saturating_sub(self.now);
         Some(Timespec { tv_sec: (wait / 1000) as i64, tv_nsec: (wait % 1000 * 1_000_000) as i64 })
     }
 }
 
-fn wall_clock() -> Timestamp {
+/// For what intent names by the wall clock; nothing waits by it.
+pub(super) fn wall_clock() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::road::RoadConfig;
-
-    #[test]
-    fn a_panic_ends_one_connection_and_is_counted() {
-        let config = RoadConfig { workers: 1, ..RoadConfig::default() };
-        let shared =
-            Arc::new(Shared::new(&config, std::sync::mpsc::channel().0, std::sync::mpsc::channel().0).unwrap());
-        let mut worker = Blueprint::new(shared, 0).unwrap().build();
-        let broken = worker.slots.add(Slot::Busy);
-        let its = worker.slots.add(Slot::Lent(broken));
-        let other = worker.slots.add(Slot::Lent(0));
-        worker.out.push(b'x');
-        worker.contain(|_| panic!("as a test"));
-        assert_eq!(worker.post().panics.load(Ordering::Relaxed), 1);
-        assert!(worker.slots.slot(broken).is_none() && worker.slots.slot(its).is_none());
-        assert!(worker.slots.slot(other).is_some() && worker.out.is_empty());
-    }
-}
+mod tests;

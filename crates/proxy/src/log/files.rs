@@ -1,12 +1,14 @@
 //! A log's files: the one being written, and older ones by number.
 //!
 //! Owns rotation. Must never lose a line that was written: files are renamed, and only those beyond the number kept are
-//! removed.
+//! removed; whoever begins a new file holds a lock on the one before, so that two processes do not both do it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::LogConfig;
 
@@ -30,7 +32,12 @@ impl Files {
     pub(crate) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let limit = self.config.rotate_bytes;
         if limit > 0 && self.size > 0 && self.size + lines.len() as u64 > limit {
-            self.rotate()?;
+            // While one road takes over from another both write the file, and each knows only what it wrote itself.
+            let full = self.file.try_clone()?;
+            flock(&full, FlockOperation::LockExclusive)?;
+            let begun = self.reopen_if_gone().and_then(|gone| if gone { Ok(()) } else { self.rotate() });
+            flock(&full, FlockOperation::Unlock)?;
+            begun?;
         }
         self.file.write_all(lines)?;
         self.size += lines.len() as u64;
@@ -59,16 +66,17 @@ impl Files {
         name.into()
     }
 
-    /// Opens the file anew where somebody took it away.
-    pub(crate) fn reopen_if_gone(&mut self) -> io::Result<()> {
+    /// Opens the file anew where somebody took it away; true when that was so.
+    pub(crate) fn reopen_if_gone(&mut self) -> io::Result<bool> {
         use std::os::unix::fs::MetadataExt;
         let there = fs::metadata(&self.config.path).map(|there| (there.dev(), there.ino()));
         let held = self.file.metadata().map(|held| (held.dev(), held.ino()))?;
-        if there.as_ref().ok() != Some(&held) {
+        let gone = there.as_ref().ok() != Some(&held);
+        if gone {
             self.file = open(&self.config)?;
             self.size = self.file.metadata()?.len();
         }
-        Ok(())
+        Ok(gone)
     }
 }
 
@@ -108,6 +116,16 @@ mod tests {
         files.write(b"9\n").unwrap();
         assert_eq!(read("a.log").as_deref(), Some("9\n"));
         assert_eq!(read("a.log.1").as_deref(), Some("7\n1234567\n"));
+        // Two processes, one of which has a new file begun: the other goes on in that, and begins none.
+        let mut other = Files::open(LogConfig { path: dir.join("a.log"), ..files.config.clone() }).unwrap();
+        other.write(b"other 1\n").unwrap();
+        files.write(b"files two\n").unwrap();
+        assert_eq!(read("a.log").as_deref(), Some("files two\n"));
+        assert_eq!(read("a.log.1").as_deref(), Some("9\nother 1\n"));
+        other.write(b"other 2\n").unwrap();
+        assert_eq!(read("a.log").as_deref(), Some("files two\nother 2\n"));
+        files.write(b"9\n").unwrap();
+        assert_eq!(read("a.log").as_deref(), Some("9\n"));
         // Somebody else's rotation.
         fs::rename(dir.join("a.log"), dir.join("taken")).unwrap();
         files.reopen_if_gone().unwrap();

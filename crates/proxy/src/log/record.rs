@@ -97,7 +97,7 @@ pub struct Record {
     pub status: u16,
     /// What the instance answered; 0 for nothing, and for TCP.
     pub instance_status: u16,
-    /// Bytes of bodies (HTTP) or of everything (TCP) from the client.
+    /// Bytes of bodies (HTTP; after a 101, of everything that followed) or of everything (TCP) from the client.
     pub received: u64,
     /// The same to the client.
     pub sent: u64,

@@ -88,7 +88,7 @@ impl Writer {
             }
             if look <= Instant::now() {
                 look = Instant::now() + LOOK;
-                let looked = self.files.reopen_if_gone();
+                let looked = self.files.reopen_if_gone().map(drop);
                 self.trouble(looked, 0);
             }
             if wrote || !idle {

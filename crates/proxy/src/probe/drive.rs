@@ -3,6 +3,7 @@
 //! Owns the sockets. Must never judge: [`super::talk`] says what an answer means, [`super::rounds`] who is next,
 //! [`evenkeel_core::health`] what follows. Reads the clock before and after each sleep, not per check.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -132,10 +133,12 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
     /// True when asked to stop.
     fn take_inbox(&mut self, now: Timestamp) -> bool {
         let inbox = std::mem::take(&mut *self.parts.shared.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        self.rounds.expect(inbox.known.iter().map(|(key, verdict)| (key.clone(), verdict.known())));
+        let mut known: BTreeMap<_, _> = inbox.known.into_iter().collect();
         // Every snapshot in its order: a target that went and came back in between is a new one.
         for routes in inbox.routes {
             let published = self.rounds.publish(&routes, now);
-            self.record(published);
+            self.record(published, &mut known);
         }
         for key in inbox.suspects {
             self.rounds.suspect(&key, now);
@@ -143,7 +146,7 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
         inbox.stop
     }
 
-    fn record(&mut self, published: Published) {
+    fn record(&mut self, published: Published, known: &mut BTreeMap<TargetKey, Verdict>) {
         let at = wall();
         let mut verdicts = self.parts.shared.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         for key in published.removed {
@@ -152,6 +155,12 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
         for key in published.added {
             self.parts.board.state(&key).set_health(Health::Initial);
             verdicts.insert(key, Verdict { health: Health::Initial, since: at, why: None, provisional_until: None });
+        }
+        for key in published.resumed {
+            if let Some(verdict) = known.remove(&key) {
+                self.parts.board.state(&key).set_health(verdict.health);
+                verdicts.insert(key, verdict);
+            }
         }
         drop(verdicts);
         for (key, transition) in published.moved {

@@ -20,10 +20,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use evenkeel_core::health::{Cause, Health, Transition};
+use evenkeel_core::health::{Cause, Health, Known, Transition};
 use evenkeel_core::routes::Routes;
 use evenkeel_core::time::Timestamp;
 use rustix::event::EventfdFlags;
+use serde::{Deserialize, Serialize};
 
 use crate::target::{Board, TargetKey};
 
@@ -35,7 +36,7 @@ const SUSPECTS_LIMIT: usize = 10_000;
 const ROUTES_LIMIT: usize = 1_024;
 
 /// What is known of one target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The verdict.
     pub health: Health,
@@ -47,6 +48,12 @@ pub struct Verdict {
     /// For a target that suspicion alone took out: until then one good check brings it back, and whoever would replace
     /// its instance should wait.
     pub provisional_until: Option<Timestamp>,
+}
+
+impl Verdict {
+    fn known(&self) -> Known {
+        Known { health: self.health, since: self.since, provisional_until: self.provisional_until }
+    }
 }
 
 /// What the thread and its owner share.
@@ -61,6 +68,7 @@ struct Shared {
 struct Inbox {
     routes: VecDeque<Arc<Routes>>,
     suspects: BTreeSet<TargetKey>,
+    known: Vec<(TargetKey, Verdict)>,
     stop: bool,
 }
 
@@ -94,6 +102,15 @@ impl Prober {
             if inbox.routes.len() >= ROUTES_LIMIT {
                 inbox.routes.pop_front();
             }
+            inbox.routes.push_back(routes);
+        });
+    }
+
+    /// As the first [`Prober::publish`], with the verdicts that another road has reached on targets of these Routes: those
+    /// are trusted, and asked again within their interval.
+    pub fn take_over(&self, routes: Arc<Routes>, known: Vec<(TargetKey, Verdict)>) {
+        self.post(|inbox| {
+            inbox.known = known;
             inbox.routes.push_back(routes);
         });
     }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_core::health::{Cause, Rules, Tracker, Transition};
+use evenkeel_core::health::{Cause, Known, Rules, Tracker, Transition};
 use evenkeel_core::name::{InstanceId, LoadBalancerName};
 use evenkeel_core::routes::{BalancerRoutes, Routes, Target};
 use evenkeel_core::time::Timestamp;
@@ -56,6 +56,8 @@ enum State<C> {
 pub struct Published {
     /// Targets that are new, and so without a verdict.
     pub added: Vec<TargetKey>,
+    /// Targets that are new here, and whose verdict is known.
+    pub resumed: Vec<TargetKey>,
     /// Targets that stand somewhere else, and the loss of their verdict if they had one.
     pub moved: Vec<(TargetKey, Option<Transition>)>,
     /// Targets that are gone.
@@ -75,6 +77,8 @@ pub struct Rounds<C> {
     queue: VecDeque<usize>,
     young: usize,
     running: usize,
+    /// Verdicts of the road before, until the first Routes.
+    known: HashMap<TargetKey, Known>,
 }
 
 impl<C> Default for Rounds<C> {
@@ -86,11 +90,17 @@ impl<C> Default for Rounds<C> {
             queue: VecDeque::new(),
             young: 0,
             running: 0,
+            known: HashMap::new(),
         }
     }
 }
 
 impl<C> Rounds<C> {
+    /// Verdicts that targets of the next Routes have already.
+    pub fn expect(&mut self, known: impl IntoIterator<Item = (TargetKey, Known)>) {
+        self.known.extend(known);
+    }
+
     /// Takes the targets of these Routes. A balancer that is shared with the Routes before costs one comparison.
     pub fn publish(&mut self, routes: &Routes, now: Timestamp) -> Published {
         let mut published = Published::default();
@@ -105,6 +115,7 @@ impl<C> Rounds<C> {
                 self.publish_one(name, balancer, now, &mut published);
             }
         }
+        self.known = HashMap::new();
         published
     }
 
@@ -236,12 +247,21 @@ impl<C> Rounds<C> {
                 }
                 None => {
                     let key = (name.clone(), target.instance.clone());
-                    let tracker = Tracker::new(Rules::from(&balancer.health_check), place(&key), now);
-                    published.added.push(key.clone());
-                    let balancer = Arc::clone(balancer);
-                    let watch = Watch { key, address, balancer, tracker, state: State::Queued, timer: None };
+                    let (rules, place) = (Rules::from(&balancer.health_check), place(&key));
+                    let known = self.known.remove(&key);
+                    let (list, tracker) = match known {
+                        Some(known) => (&mut published.resumed, Tracker::resumed(rules, place, known, now)),
+                        None => (&mut published.added, Tracker::new(rules, place, now)),
+                    };
+                    list.push(key.clone());
+                    let state = if known.is_some() { State::Waiting } else { State::Queued };
+                    let watch = Watch { key, address, balancer: Arc::clone(balancer), tracker, state, timer: None };
                     let slot = self.watches.insert(watch);
-                    self.queue.push_back(slot);
+                    if known.is_some() {
+                        self.reschedule(slot);
+                    } else {
+                        self.queue.push_back(slot);
+                    }
                     slot
                 }
             };

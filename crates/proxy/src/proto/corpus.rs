@@ -290,6 +290,17 @@ fn hop_by_hop_and_forwarded() {
         "Host: a\r\n",
         "\r\n",
     );
+    // 46, 47
+    pass(
+        &get("Connection: Upgrade, X-Hop\r\nX-Hop: 1\r\nUpgrade: h2c, websocket\r\nSec-WebSocket-Key: x\r\n"),
+        "GET /",
+        "Host: a\r\nSec-WebSocket-Key: x\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    for ignored in ["Upgrade: websocket\r\n", "Connection: upgrade\r\n", "Connection: upgrade\r\nUpgrade: a b\r\n"] {
+        pass(&get(ignored), "GET /", "Host: a\r\n", "\r\n");
+    }
+    pass("GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "GET /", "Host: 10.0.0.1\r\n", "\r\n");
     refuse(400, get("Connection: a b\r\n"));
     refuse(400, get(&format!("Connection: {}\r\n", "a,".repeat(33))));
     // 48, 49

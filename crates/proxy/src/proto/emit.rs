@@ -13,6 +13,7 @@ use super::request::RequestHead;
 use super::response::ResponseHead;
 use super::trace::{self, Trace};
 use super::trailers;
+use super::upgrade;
 
 /// What the balancer tells an instance about its client.
 #[derive(Clone, Copy, Debug)]
@@ -44,16 +45,16 @@ pub fn request(bytes: &[u8], head: &RequestHead, forwarded: &Forwarded, out: &mu
     out.extend_from_slice(b"\r\n");
     let names = head.connection.names_fields;
     let passage = forwarded.trace.map_or(Passage::Keep, |new| parent::of(bytes, head, new).0);
-    for field in head.fields.iter() {
+    let is_ours = |name: &[u8]| forwarded.trace.is_some() && (trace::is_trace(name) || passage.drops(name));
+    let is_named = |name: &[u8]| names && policy::is_named(bytes, &head.fields, name);
+    let mut lines = Lines::default();
+    for field in head.fields.iter().filter(|field| field.kind == Name::Other) {
         let name = field.name.of(bytes);
-        let is_ours = (forwarded.trace.is_some() && trace::is_trace(name)) || passage.drops(name);
-        if field.kind == Name::Other
-            && !is_ours
-            && !(names && policy::is_named(bytes, &head.fields, field.name.of(bytes)))
-        {
-            copy(bytes, field, out);
+        if !is_ours(name) && !is_named(name) {
+            lines.carry(bytes, field, out);
         }
     }
+    lines.write(bytes, out);
     out.extend_from_slice(b"X-Forwarded-For: ");
     for field in head.fields.of(Name::ForwardedFor).filter(|field| !field.value.is_empty()) {
         out.extend_from_slice(field.value.of(bytes));
@@ -73,6 +74,9 @@ pub fn request(bytes: &[u8], head: &RequestHead, forwarded: &Forwarded, out: &mu
         parent::write(parent, out);
     }
     out.extend_from_slice(b"\r\n");
+    if head.upgrades {
+        upgrade::write(bytes, &head.fields, out);
+    }
     framing(head.framing, out);
     out.extend_from_slice(b"\r\n");
 }
@@ -92,13 +96,15 @@ pub struct Relay {
 pub fn response(bytes: &[u8], head: &ResponseHead, relay: &Relay, out: &mut Vec<u8>) {
     status_line(head.status, head.reason.of(bytes), out);
     let names = head.connection.names_fields;
+    let mut lines = Lines::default();
     for field in head.fields.iter() {
         let carried =
             matches!(field.kind, Name::Other | Name::Host | Name::Expect | Name::ForwardedFor | Name::ForwardedHow);
         if carried && !(names && policy::is_named(bytes, &head.fields, field.name.of(bytes))) {
-            copy(bytes, field, out);
+            lines.carry(bytes, field, out);
         }
     }
+    lines.write(bytes, out);
     match relay.framing {
         // The length that a GET would have had: HEAD and 304 may say it, 1xx and 204 must not (RFC 9110 §8.6).
         Framing::None if head.status >= 200 && head.status != 204 => {
@@ -110,6 +116,8 @@ pub fn response(bytes: &[u8], head: &ResponseHead, relay: &Relay, out: &mut Vec<
     }
     if head.status >= 200 {
         connection(relay.minor, relay.close, out);
+    } else if head.status == 101 {
+        upgrade::write(bytes, &head.fields, out);
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -158,14 +166,37 @@ fn status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn copy(bytes: &[u8], field: &Field, out: &mut Vec<u8>) {
-    if let Some(line) = field.line(bytes) {
-        return out.extend_from_slice(line);
+/// Lines that go on as they came and stand one after the other: they are copied at once.
+#[derive(Default)]
+struct Lines {
+    from: usize,
+    to: usize,
+}
+
+impl Lines {
+    /// Adds the line of a field to those that go on, in the order they came.
+    fn carry(&mut self, bytes: &[u8], field: &Field, out: &mut Vec<u8>) {
+        let line = field.line(bytes);
+        if line.as_ref().is_none_or(|line| line.start != self.to) {
+            self.write(bytes, out);
+        }
+        match line {
+            Some(line) if self.from == self.to => *self = Self { from: line.start, to: line.end },
+            Some(line) => self.to = line.end,
+            None => {
+                out.extend_from_slice(field.name.of(bytes));
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(field.value.of(bytes));
+                out.extend_from_slice(b"\r\n");
+            }
+        }
     }
-    out.extend_from_slice(field.name.of(bytes));
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(field.value.of(bytes));
-    out.extend_from_slice(b"\r\n");
+
+    /// Appends those that were not appended yet.
+    fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Self { from, to } = std::mem::take(self);
+        out.extend_from_slice(&bytes[from..to]);
+    }
 }
 
 fn framing(framing: Framing, out: &mut Vec<u8>) {

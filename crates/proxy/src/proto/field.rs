@@ -3,6 +3,7 @@
 //! Owns the grammar of a field line (RFC 9112 §5) and which names the road acts on. Must never copy a value.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use super::guard::resembles_framing;
 use super::scan::{find_control, is_token_byte};
@@ -56,8 +57,10 @@ pub enum Name {
     ForwardedFor,
     /// `X-Forwarded-Proto` or `X-Forwarded-Port`: the balancer's own are sent instead.
     ForwardedHow,
-    /// For one hop only: `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade`, `HTTP2-Settings`.
+    /// For one hop only: `Keep-Alive`, `Proxy-Connection`, `TE`, `HTTP2-Settings`.
     Hop,
+    /// `Upgrade`: for one hop only, unless it is carried on as [`super::upgrade`] has it.
+    Upgrade,
     /// `Content_Length`, `Transfer--Encoding` and the like, which some servers take for the real ones: never carried.
     LookAlike,
 }
@@ -69,7 +72,7 @@ impl Name {
             2 if is("te") => Self::Hop,
             4 if is("host") => Self::Host,
             6 if is("expect") => Self::Expect,
-            7 if is("upgrade") => Self::Hop,
+            7 if is("upgrade") => Self::Upgrade,
             10 if is("connection") => Self::Connection,
             10 if is("keep-alive") => Self::Hop,
             14 if is("content-length") => Self::ContentLength,
@@ -97,12 +100,14 @@ pub struct Field {
 }
 
 impl Field {
-    /// The whole line, where it was written just as the road writes one: a colon, one space, and nothing after the value.
-    pub(super) fn line<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let (name, value) = (usize::from(self.name.end), usize::from(self.value.end));
-        let plain = bytes.get(name..usize::from(self.value.start)) == Some(b": ");
-        let line = bytes.get(usize::from(self.name.start)..value + 2)?;
-        (plain && line.ends_with(b"\r\n")).then_some(line)
+    /// Where the whole line stands, if it was written just as the road writes one: a colon, one space, and nothing after
+    /// the value.
+    pub(super) fn line(&self, bytes: &[u8]) -> Option<Range<usize>> {
+        let (colon, end) = (usize::from(self.name.end), usize::from(self.value.end));
+        let plain = usize::from(self.value.start) == colon + 2
+            && bytes.get(colon + 1) == Some(&b' ')
+            && bytes.get(end..end + 2) == Some(b"\r\n");
+        plain.then_some(usize::from(self.name.start)..end + 2)
     }
 }
 
@@ -183,7 +188,7 @@ fn is_blank(byte: u8) -> bool {
 
 /// The length of the field value at the beginning of `bytes`: visible, blank or obs-text; no control but a tab, so
 /// neither NUL nor a bare CR. `None` when nothing ends it.
-fn value_len(bytes: &[u8]) -> Option<usize> {
+pub(super) fn value_len(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         at += find_control(&bytes[at..])?;

@@ -16,6 +16,7 @@ pub mod response;
 pub mod scan;
 pub mod trace;
 pub mod trailers;
+pub mod upgrade;
 
 #[cfg(test)]
 mod corpus;

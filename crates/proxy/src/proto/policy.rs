@@ -22,6 +22,8 @@ pub struct Connection {
     pub close: bool,
     /// `keep-alive` is named.
     pub keep_alive: bool,
+    /// `upgrade` is named.
+    pub upgrade: bool,
     /// Any other option is named, so fields must be compared with them.
     pub names_fields: bool,
 }
@@ -113,6 +115,8 @@ pub fn connection(bytes: &[u8], fields: &Fields) -> Result<Connection, NotUnders
             out.close = true;
         } else if option.eq_ignore_ascii_case(b"keep-alive") {
             out.keep_alive = true;
+        } else if option.eq_ignore_ascii_case(b"upgrade") {
+            out.upgrade = true;
         } else {
             out.names_fields = true;
         }

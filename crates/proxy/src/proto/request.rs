@@ -8,6 +8,7 @@ use super::field::{BadField, Fields, Name, Span};
 use super::guard::{self, Finding};
 use super::policy::{self, Connection};
 use super::scan::{Scan, Scanner, find, is_token_byte};
+use super::upgrade;
 use crate::fault::Fault;
 
 /// Bytes a method may have (AWS, "Troubleshoot a Classic Load Balancer: HTTP 405").
@@ -36,6 +37,8 @@ pub struct RequestHead {
     pub connection: Connection,
     /// `Expect: 100-continue` was sent.
     pub expects_continue: bool,
+    /// It asks for another protocol on the same connection, and that is carried on.
+    pub upgrades: bool,
     /// HEAD: the answer has no body.
     pub is_head: bool,
     /// How far it is from having a single reading; whoever carries it on asks [`guard::treat`] first.
@@ -142,6 +145,7 @@ fn read(bytes: &[u8], start: usize, end: usize) -> Result<RequestHead, Fault> {
         connection,
         expects_continue,
         finding,
+        upgrades: upgrade::is_asked(bytes, &fields, &connection, minor),
         is_head: method == b"HEAD",
         is_idempotent: idempotent.contains(&method),
         fields,

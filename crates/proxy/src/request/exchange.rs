@@ -32,6 +32,8 @@ pub(super) struct Exchange {
     pub(super) persists: bool,
     /// Nothing may follow it on the instance's connection.
     pub(super) alone: bool,
+    /// The protocols that it asks to go on in.
+    pub(super) asks: Option<Box<[u8]>>,
     pub(super) body: BodyReader,
     pub(super) chunked: bool,
     /// What followed the request's body; `None` where nothing may.
@@ -58,6 +60,8 @@ pub(super) enum Stage {
     Holding,
     /// It is let go of, and the request is tried again.
     Retrying,
+    /// The client and the holder of the connection are left to each other.
+    Switched,
     /// It is let go of, and the exchange is over.
     Leaving { reuse: bool },
 }

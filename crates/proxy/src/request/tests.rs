@@ -209,6 +209,33 @@ fn what_the_kernel_did_not_take_may_always_be_sent_again() {
 }
 
 #[test]
+fn only_what_may_be_sent_twice_goes_on_any_connection() {
+    let check = |seasoned: bool, wire: &str, reuse: Reuse| {
+        let mut life = Life::default();
+        if seasoned {
+            life.client(get()).lend().origin(OK).back(true);
+        }
+        life.client(wire).then(Next::Borrow);
+        assert_eq!(life.session.reuse(), reuse, "{wire:?}");
+    };
+    let put = |length: usize| post(length).replace("POST", "PUT");
+    for seasoned in [false, true] {
+        check(seasoned, get(), Reuse::Freely);
+        check(seasoned, &(put(2) + "ab"), Reuse::Freely);
+        // The rest of it may be more than is held.
+        check(seasoned, &(put(2) + "a"), Reuse::Checked);
+    }
+    check(false, &(post(2) + "ab"), Reuse::Never);
+    check(true, &(post(2) + "ab"), Reuse::Checked);
+    for (first, reuse) in [(true, Reuse::Never), (false, Reuse::Checked)] {
+        let mut life = Life::default();
+        life.session.is_one_of_many(first);
+        life.client(&post(0));
+        assert_eq!(life.session.reuse(), reuse);
+    }
+}
+
+#[test]
 fn a_body_too_long_to_be_held_is_not_sent_again() {
     let mut life = Life::default();
     life.client(&format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 400_000)).lend();
@@ -306,6 +333,94 @@ fn interim_answers_pass_and_upgrades_do_not() {
     life.fault(Fault::BadAnswer);
 }
 
+const SWITCH: &str =
+    "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: h2c, WebSocket\r\n\r\n";
+const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+#[test]
+fn an_upgrade_that_is_granted_leaves_both_to_each_other() {
+    let mut life = Life::default();
+    life.client(SWITCH).client("early").lend();
+    // Nothing goes on to the instance before it has answered, and nothing more is read.
+    assert!(String::from_utf8_lossy(&life.up).ends_with("Connection: upgrade\r\nUpgrade: WebSocket\r\n\r\n"));
+    assert!(life.session.unsent().is_empty() && !life.session.wants_client());
+    life.origin("HTTP/1.1 103 Hints\r\n\r\n").said("HTTP/1.1 103 Hints\r\n\r\n");
+    life.origin(&SWITCHED[..40]).said("");
+    life.origin(&format!("{}hello", &SWITCHED[40..]));
+    life.said(&format!("{SWITCHED}hello")).then(Next::Tunnel);
+    assert!(!life.session.wants_client() && !life.session.wants_origin());
+    assert_eq!(life.session.take_notes().answered, Some(101));
+    assert_eq!(life.session.carried(), Carried { up: 0, down: 5 });
+    assert_eq!(life.session.switched(), Switched { early: b"early".to_vec(), ended: false });
+
+    let mut life = Life::default();
+    life.client(SWITCH).lend();
+    assert!(life.session.wants_client());
+    life.session.client_eof(&mut Vec::new());
+    assert!(!life.session.wants_client());
+    life.origin(SWITCHED).then(Next::Tunnel);
+    assert_eq!(life.session.switched(), Switched { early: Vec::new(), ended: true });
+    // Its client may be gone before it is told.
+    let mut life = Life::default();
+    life.client(SWITCH).lend().origin(SWITCHED).session.client_gone(&mut Vec::new());
+    life.back(false).then(Next::Abort);
+}
+
+#[test]
+fn a_body_goes_before_an_upgrade() {
+    let fields = "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\n";
+    let asked = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let mut life = Life::default();
+    life.client(&asked).client("body").lend().origin(SWITCHED).said(SWITCHED).then(Next::Tunnel);
+    assert!(life.up.ends_with(b"Content-Length: 4\r\n\r\nbody"));
+    // Who switches before it has the whole of it reads the rest as something else.
+    let mut life = Life::default();
+    life.client(&asked).client("bo").lend().origin(SWITCHED).fault(Fault::BadAnswer).back(false).then(Next::Close);
+    // What has a second reading is never carried on with one.
+    for mode in [DesyncMode::Monitor, DesyncMode::Defensive] {
+        let mut life = Life::default();
+        life.session.guard_by(mode);
+        life.client(&asked.replace("POST", "GET")).client("body").lend();
+        assert!(!String::from_utf8_lossy(&life.up).contains("pgrade"), "{mode:?}");
+        life.origin(SWITCHED).fault(Fault::BadAnswer);
+    }
+}
+
+#[test]
+fn an_upgrade_that_is_declined_is_an_answer_and_what_came_early_is_nothing() {
+    let mut life = Life::default();
+    life.client(SWITCH).lend().origin(OK).said(OK).back(true).then(Next::Wait);
+    life.client(get()).lend().origin(OK).said(OK).back(true).then(Next::Wait);
+    let closing = OK.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let mut life = Life::default();
+    life.client(&format!("{SWITCH}{}", get())).lend().origin(OK).said(&closing).back(true).then(Next::Close);
+    assert!(!life.session.is_drained());
+    let mut life = Life::default();
+    life.client(SWITCH).client(get()).lend().closed(true).back(false).then(Next::Borrow);
+    life.session.no_target(&mut life.out);
+    life.said(&answer("504 GATEWAY_TIMEOUT", true)).back(false).then(Next::Close);
+}
+
+#[test]
+fn only_what_was_asked_for_is_switched_to() {
+    for bad in [
+        SWITCHED.replace("websocket", "h2c"),
+        SWITCHED.replace("HTTP/1.1", "HTTP/1.0"),
+        SWITCHED.replace("Connection: upgrade\r\n", ""),
+        SWITCHED.replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ] {
+        let mut life = Life::default();
+        life.client(SWITCH).lend().origin(&bad).said(&answer("502 BAD_GATEWAY", true)).fault(Fault::BadAnswer);
+    }
+    let mut life = Life::default();
+    life.session.carry_upgrades(false);
+    life.client(SWITCH).said(&answer("501 NOT_IMPLEMENTED", true)).fault(Fault::NoUpgrade).then(Next::Close);
+    let mut life = Life::default();
+    life.session.carry_upgrades(false);
+    life.client(&SWITCH.replace("WebSocket", "TLS/1.2")).lend().origin(OK).said(OK).back(true).then(Next::Wait);
+    assert!(!String::from_utf8_lossy(&life.up).contains("pgrade"));
+}
+
 #[test]
 fn an_early_answer_ends_the_connection_and_nothing_is_read_as_a_request() {
     let mut life = Life::default();
@@ -377,8 +492,8 @@ proptest! {
     /// stays one.
     #[test]
     fn any_life_is_sane(events in prop::collection::vec(happening(), 0..120)) {
-        let wire = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /b HTTP/1.1\r\nHost: b\r\n\r\nPUT /c HTTP/1.1\r\nHost: c\r\nContent-Length: 3\r\n\r\nabc".repeat(40);
-        let replies = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nHTTP/1.1 204 No\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc".repeat(40);
+        let wire = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /b HTTP/1.1\r\nHost: b\r\n\r\nPUT /c HTTP/1.1\r\nHost: c\r\nContent-Length: 3\r\n\r\nabcGET /d HTTP/1.1\r\nHost: d\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n".repeat(40);
+        let replies = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nHTTP/1.1 204 No\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 101 Ok\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n".repeat(40);
         let (mut at, mut reply_at) = (0, 0);
         let (mut session, mut requests, mut answers, mut ended) = (Session::default(), 0usize, 0usize, false);
         for event in events {
@@ -433,6 +548,9 @@ proptest! {
             prop_assert!(session.unsent().len() <= UNSENT_LIMIT + 1000 && session.held.len() <= wire.len());
             let over = matches!(session.next(), Next::Close | Next::Abort);
             prop_assert!(over || !ended, "it came back to life");
+            if session.next() == Next::Tunnel {
+                break;
+            }
             ended = over;
         }
     }

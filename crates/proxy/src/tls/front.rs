@@ -15,19 +15,27 @@ use rustls::{Error, InconsistentKeys, ServerConfig};
 
 use super::der::{self, Facts};
 use super::sessions::Sessions;
+use super::tickets::{TicketKey, Ticketer};
 use super::{TlsFault, library, provider};
 
 /// How a listener speaks TLS. Connections that live keep the one they began with.
 #[derive(Debug)]
 pub(crate) struct Front {
     pub(crate) config: Arc<ServerConfig>,
+    ticketer: Arc<Ticketer>,
 }
 
 impl Front {
     /// Settings that offer these protocols (ALPN), the most wanted first. Tickets and sessions of `before`, the listener's settings until now,
     /// stay good, so that a new certificate does not cost every client a full handshake. Other listeners' tickets are
-    /// never good: a session of one balancer must not open another.
-    pub(crate) fn new(front: &TlsFront, spoken: &[&[u8]], before: Option<&Self>) -> Result<Self, TlsFault> {
+    /// never good: a session of one balancer must not open another. Without settings until now, tickets that the
+    /// `inherited` keys of the same listener sealed in another process stay good.
+    pub(crate) fn new(
+        front: &TlsFront,
+        spoken: &[&[u8]],
+        before: Option<&Self>,
+        inherited: &[TicketKey],
+    ) -> Result<Self, TlsFault> {
         let resolver = Arc::new(Choice::new(identities(front)?)?);
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(super::versions(front.oldest))
@@ -36,22 +44,23 @@ impl Front {
             .with_cert_resolver(resolver);
         // As the predefined policies of Classic Load Balancers do ("Server order preference").
         config.ignore_client_order = true;
-        config.ticketer = match before {
-            Some(before) => Arc::clone(&before.config.ticketer),
-            None => ticketer()?,
+        let ticketer = match before {
+            Some(before) => Arc::clone(&before.ticketer),
+            None => Arc::new(Ticketer::new(inherited)?),
         };
+        config.ticketer = Arc::clone(&ticketer) as Arc<dyn ProducesTickets>;
         config.alpn_protocols = spoken.iter().map(|name| name.to_vec()).collect();
         config.session_storage = match before {
             Some(before) => Arc::clone(&before.config.session_storage),
             None => Arc::new(Sessions::default()),
         };
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), ticketer })
     }
-}
 
-/// Keys that change every six hours; a ticket is good for twelve at most. All workers share them.
-fn ticketer() -> Result<Arc<dyn ProducesTickets>, TlsFault> {
-    rustls::crypto::aws_lc_rs::Ticketer::new().map_err(library)
+    /// The keys of its tickets, for the road that takes over.
+    pub(crate) fn ticket_keys(&self) -> Vec<TicketKey> {
+        self.ticketer.keys()
+    }
 }
 
 /// A certificate with its key, and what it says of itself.

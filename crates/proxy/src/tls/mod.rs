@@ -8,6 +8,7 @@ mod der;
 pub(crate) mod front;
 pub(crate) mod secured;
 mod sessions;
+pub(crate) mod tickets;
 pub(crate) mod words;
 
 use std::sync::{Arc, OnceLock};

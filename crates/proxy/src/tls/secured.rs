@@ -10,6 +10,7 @@ use evenkeel_core::routes::{ListenerRoute, TlsBack};
 use super::TlsFault;
 use super::back::Back;
 use super::front::Front;
+use super::tickets::TicketKey;
 
 /// A listener's TLS in both directions, where it has one.
 #[derive(Debug, Default)]
@@ -21,8 +22,12 @@ pub(crate) struct Secured {
 }
 
 impl Secured {
-    /// `before` is the listener on the same port until now.
-    pub(crate) fn new(listener: &ListenerRoute, before: Option<(&ListenerRoute, &Self)>) -> Self {
+    /// `before` is the listener on the same port until now; `inherited` are the keys of its tickets in the road before.
+    pub(crate) fn new(
+        listener: &ListenerRoute,
+        before: Option<(&ListenerRoute, &Self)>,
+        inherited: &[TicketKey],
+    ) -> Self {
         let mut secured = Self::default();
         if listener.protocol.is_secure() {
             let known = before.filter(|(old, _)| old.protocol == listener.protocol);
@@ -39,7 +44,7 @@ impl Secured {
                 Some(front) => Some(front),
                 None => match &listener.tls {
                     Some(wanted) => {
-                        let made = Front::new(wanted, spoken, old.as_deref()).map(Arc::new);
+                        let made = Front::new(wanted, spoken, old.as_deref(), inherited).map(Arc::new);
                         secured.or_before(made, old)
                     }
                     None => secured.or_before(Err(TlsFault::NoCertificate), None),

@@ -1,7 +1,7 @@
 //! What instances and clients do wrong, and what becomes of it.
 
-use std::io::Write;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -12,7 +12,7 @@ use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::road::RoadConfig;
 
 use crate::origin::ProcessOrigin;
-use crate::rig::{Rig, address, eventually, free_port};
+use crate::rig::{Client, Rig, address, eventually, free_port};
 
 #[test]
 fn a_refused_connection_is_tried_elsewhere_for_any_method() {
@@ -99,6 +99,54 @@ fn an_idle_connection_that_the_instance_closed_is_never_used() {
         eventually("the instance has closed it", || rig.origins[0].open() == 0);
     }
     assert_eq!(rig.meters().from_balancer.get(&Fault::ClosedBeforeAnswer), None);
+}
+
+#[test]
+fn the_first_request_of_a_client_goes_on_a_new_connection_where_it_may_not_be_sent_twice() {
+    let rig = Rig::with(&["a"], Protocol::Http, RoadConfig { workers: 1, ..RoadConfig::default() });
+    let check = |client: &mut Client, is_post: bool, connections: u64| {
+        let answer = if is_post { client.post("/length", b"abc") } else { client.get("/length") };
+        assert_eq!((answer.status, rig.origins[0].connections()), (200, connections));
+    };
+    let mut client = rig.client();
+    check(&mut client, true, 1);
+    check(&mut client, true, 1);
+    check(&mut rig.client(), false, 1);
+    let mut other = rig.client();
+    check(&mut other, true, 2);
+    check(&mut other, true, 2);
+    check(&mut rig.client(), false, 2);
+}
+
+#[test]
+fn a_post_never_meets_a_connection_that_was_closed_before() {
+    // An instance that ends each connection with its answer, and does not say so.
+    let listener = TcpListener::bind((address(), 0)).unwrap();
+    let mut rig = Rig::with(&[], Protocol::Http, RoadConfig { workers: 1, ..RoadConfig::default() });
+    rig.add_target("a", listener.local_addr().unwrap());
+    rig.publish();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\nx") && stream.read(&mut byte).is_ok_and(|count| count > 0) {
+                head.push(byte[0]);
+            }
+            // The end goes with the last bytes.
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            rustix::net::send(&stream, answer, rustix::net::SendFlags::MORE).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+        }
+    });
+    let mut client = rig.client();
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+    for _ in 0..20 {
+        client.send(post.repeat(10));
+        for _ in 0..10 {
+            assert_eq!(client.read().unwrap().text(), "ok");
+        }
+    }
+    let meters = rig.meters();
+    assert_eq!((meters.requests, meters.retries, meters.from_balancer.len()), (200, 0, 0));
 }
 
 #[test]

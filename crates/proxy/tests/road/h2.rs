@@ -15,17 +15,6 @@ use crate::h2_rig::{H2Origin, Reply, ask, client, receive, road, run, send_all, 
 use crate::rig::{Rig, eventually};
 use crate::tls_rig::{Made, front};
 
-fn is_empty(rig: &Rig) -> bool {
-    let meters = rig.meters();
-    let in_flight: u32 = rig
-        .routes
-        .targets
-        .iter()
-        .map(|target| rig.road.board().state(&(rig.routes.name.clone(), target.instance.clone())).outstanding())
-        .sum();
-    meters.open_clients == 0 && meters.open_streams == 0 && in_flight == 0
-}
-
 /// A road in front of one HTTP/1 instance.
 fn road_to_http1(made: Option<&Made>) -> Rig {
     let mut rig = Rig::new(&["a"]);
@@ -92,7 +81,7 @@ fn many_requests_share_a_connection() {
         });
         let meters = rig.meters();
         assert_eq!((meters.requests, meters.accepted, meters.from_instance[1]), (500, 1, 500));
-        eventually("nothing is left", || is_empty(&rig));
+        eventually("nothing is left", || rig.is_empty());
     }
 }
 
@@ -108,7 +97,7 @@ fn bodies_pass_both_ways_over_every_pair() {
                 tokio::join!(ask(&client, "/echo", Some(body.clone())), ask(&client, "/big?1048576", None));
             assert!(up.unwrap().body == body && down.unwrap().body.len() == 1_048_576);
         });
-        eventually("nothing is left", || is_empty(&rig));
+        eventually("nothing is left", || rig.is_empty());
         for back in [None, Some(&made)] {
             let origin = H2Origin::start(back, 100);
             let rig = road(secure, &[&origin], back.is_some(), 1);
@@ -138,7 +127,7 @@ fn bodies_pass_both_ways_over_every_pair() {
                 assert_eq!(rig.client().get("/big?1048576").body.len(), 1_048_576);
             }
             assert_eq!(origin.connections(), 1);
-            eventually("nothing is left", || is_empty(&rig));
+            eventually("nothing is left", || rig.is_empty());
         }
     }
 }
@@ -284,7 +273,7 @@ fn a_stream_that_is_not_read_stalls_nobody_else() {
             }
             assert_eq!(total, 10_000_000);
         });
-        eventually("nothing is left", || is_empty(&rig));
+        eventually("nothing is left", || rig.is_empty());
     }
 }
 
@@ -314,7 +303,7 @@ fn a_client_that_vanishes_leaves_nothing() {
                 drop(held);
             }
         });
-        eventually("nothing is left", || is_empty(&rig));
+        eventually("nothing is left", || rig.is_empty());
     }
 }
 
@@ -337,7 +326,7 @@ fn an_instance_that_dies_ends_its_streams() {
         }
         assert_eq!(ask(&client, "/", None).await.unwrap().status, 200);
     });
-    eventually("nothing is left", || is_empty(&rig));
+    eventually("nothing is left", || rig.is_empty());
 }
 
 #[test]
@@ -357,7 +346,7 @@ fn an_instance_gets_no_more_streams_than_it_allows() {
         }
     });
     assert!(origin.connections() >= 2, "{}", origin.connections());
-    eventually("nothing is left", || is_empty(&rig));
+    eventually("nothing is left", || rig.is_empty());
 }
 
 #[test]
@@ -368,7 +357,7 @@ fn an_instance_that_speaks_only_http1_is_answered_for() {
     rig.publish();
     let answer = rig.client().get("/");
     assert!(matches!(answer.status, 503 | 504), "{answer:?}");
-    eventually("nothing is left", || is_empty(&rig));
+    eventually("nothing is left", || rig.is_empty());
 }
 
 #[test]
@@ -418,7 +407,7 @@ fn an_idle_connection_is_told_and_closed() {
         ended.await.unwrap().unwrap();
         drop(client);
     });
-    eventually("nothing is left", || is_empty(&rig));
+    eventually("nothing is left", || rig.is_empty());
 }
 
 #[test]
@@ -442,5 +431,5 @@ fn half_a_request_is_not_waited_for_without_end() {
     while wire.next().is_some_and(|frame| frame.kind != u8::MAX && frame.kind != 7) {}
     wire.stream.flush().unwrap();
     let _ = wire.stream.shutdown(Shutdown::Both);
-    eventually("nothing is left", || is_empty(&rig));
+    eventually("nothing is left", || rig.is_empty());
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,7 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 pub struct Wire {
     tcp: TcpStream,
     tls: Option<Connection>,
+    closing: bool,
 }
 
 /// The socket as a blocking library sees it.
@@ -77,6 +79,30 @@ impl Write for Now<'_, '_> {
 }
 
 impl Wire {
+    pub fn new(tcp: TcpStream, tls: Option<Connection>) -> Self {
+        Self { tcp, tls, closing: false }
+    }
+
+    /// The socket once more, to set its options.
+    pub fn socket(&self) -> OwnedFd {
+        self.tcp.as_fd().try_clone_to_owned().unwrap()
+    }
+
+    fn poll_shake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let sent = self.send(cx);
+            let Some(tls) = self.tls.as_mut().filter(|tls| tls.is_handshaking()) else { return Poll::Ready(sent) };
+            match tls.read_tls(&mut Now(&mut self.tcp, cx)) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {
+                    tls.process_new_packets().map_err(io::Error::other)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
     fn send(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(tls) = &mut self.tls else { return Ok(()) };
         while tls.wants_write() {
@@ -104,7 +130,14 @@ impl AsyncRead for Wire {
                 Err(_) => {}
             }
             match tls.read_tls(&mut Now(&mut wire.tcp, cx)) {
-                Ok(0) => return Poll::Ready(Ok(())),
+                Ok(0) => {
+                    // An end without a word is a truncation, and told as one.
+                    let end = tls.reader().read(&mut []);
+                    return Poll::Ready(end.map(drop).or_else(|error| match error.kind() {
+                        io::ErrorKind::WouldBlock => Ok(()),
+                        _ => Err(error),
+                    }));
+                }
                 Ok(_) => {
                     tls.process_new_packets().map_err(io::Error::other)?;
                 }
@@ -117,12 +150,16 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(tls) = &mut self.tls else { return Pin::new(&mut self.tcp).poll_write(cx, bytes) };
-        let took = tls.writer().write(bytes)?;
-        match self.send(cx) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Poll::Ready(Err(error)),
-            _ if took == 0 && !bytes.is_empty() => Poll::Pending,
-            _ => Poll::Ready(Ok(took)),
+        loop {
+            let Some(tls) = &mut self.tls else { return Pin::new(&mut self.tcp).poll_write(cx, bytes) };
+            let took = tls.writer().write(bytes)?;
+            match self.send(cx) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+                Err(_) if took == 0 && !bytes.is_empty() => return Poll::Pending,
+                // There is room again.
+                Ok(()) if took == 0 && !bytes.is_empty() => {}
+                _ => return Poll::Ready(Ok(took)),
+            }
         }
     }
 
@@ -134,21 +171,37 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let began = std::mem::replace(&mut self.closing, true);
+        if let Some(tls) = self.tls.as_mut().filter(|_| !began) {
+            tls.send_close_notify();
+        }
+        match self.send(cx) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+            Err(error) => return Poll::Ready(Err(error)),
+            Ok(()) => {}
+        }
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }
 
-/// A connection to the road, whose handshake goes on with the first bytes. `made`: in TLS, agreed on HTTP/2.
+/// A connection to the road. `made`: in TLS, agreed on HTTP/2.
 pub async fn dial(to: SocketAddr, made: Option<&Made>) -> Wire {
+    dial_as(to, made, &[b"h2", b"http/1.1"]).await
+}
+
+/// The same; in TLS it offers to speak these.
+pub async fn dial_as(to: SocketAddr, made: Option<&Made>, alpn: &[&[u8]]) -> Wire {
     let tcp = TcpStream::connect(to).await.unwrap();
     tcp.set_nodelay(true).unwrap();
     let tls = made.map(|made| {
         let mut config = settings(&[made], rustls::ALL_VERSIONS);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = alpn.iter().map(|spoken| spoken.to_vec()).collect();
         let name = ServerName::try_from("a.example").unwrap();
         Connection::Client(rustls::ClientConnection::new(Arc::new(config), name).unwrap())
     });
-    Wire { tcp, tls }
+    let mut wire = Wire::new(tcp, tls);
+    std::future::poll_fn(|cx| wire.poll_shake(cx)).await.unwrap();
+    wire
 }
 
 pub async fn client(to: SocketAddr, made: Option<&Made>) -> SendRequest<Bytes> {
@@ -251,7 +304,7 @@ impl H2Origin {
                     tcp.set_nodelay(true).unwrap();
                     connections.fetch_add(1, Ordering::SeqCst);
                     let tls = config.clone().map(|c| Connection::Server(rustls::ServerConnection::new(c).unwrap()));
-                    tokio::spawn(serve(Wire { tcp, tls }, Arc::clone(&requests), streams));
+                    tokio::spawn(serve(Wire::new(tcp, tls), Arc::clone(&requests), streams));
                 }
             });
         });

@@ -1,6 +1,6 @@
 //! The access log as a road writes it, and trace ids.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::rig::{Rig, eventually, zone};
 use crate::tls_rig::{Made, connect, front, get, settings};
+use crate::upgrade::Switcher;
 
 struct Logged {
     rig: Rig,
@@ -157,6 +158,38 @@ fn a_zone_names_itself_and_a_tcp_connection_leaves_one_record() {
     let r = logged.last(2);
     assert_eq!(r["cause"], "no instance in service in us-east-1a");
     assert!(r["request_time"].is_null());
+}
+
+#[test]
+fn an_upgrade_leaves_one_record_at_its_end() {
+    let mut logged = Logged::new("upgrade", &[], Protocol::Http);
+    let switcher = Switcher::start(None);
+    logged.rig.add_target("a", switcher.at);
+    logged.rig.publish();
+    let ask = "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let mut client = logged.rig.client();
+    // What is said before the 101 counts as well.
+    client.send(format!("{ask}hello"));
+    assert_eq!(client.read().unwrap().status, 101);
+    client.stream.read_exact(&mut [0; 5]).unwrap();
+    client.send([b'x'; 1000]);
+    client.stream.read_exact(&mut [0; 1000]).unwrap();
+    assert_eq!(std::fs::read_to_string(&logged.path).unwrap(), "");
+    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert!(client.is_closed());
+    let r = logged.last(1);
+    assert_eq!((&r["kind"], &r["status"], &r["instance_status"]), (&"http".into(), &101.into(), &101.into()), "{r}");
+    assert_eq!((&r["received"], &r["sent"], &r["cause"]), (&1005.into(), &1005.into(), &Value::Null), "{r}");
+    assert_eq!((&r["request"], &r["instance"]), (&"GET http://h:80/echo HTTP/1.1".into(), &"i-00000001".into()));
+    // One that is cut says why.
+    let mut client = logged.rig.client();
+    client.send(ask);
+    assert_eq!(client.read().unwrap().status, 101);
+    client.send("hello");
+    client.stream.read_exact(&mut [0; 5]).unwrap();
+    logged.rig.road.stop(Duration::ZERO);
+    let r = logged.last(2);
+    assert_eq!((&r["status"], &r["fault"], &r["received"]), (&101.into(), &"cut".into(), &5.into()), "{r}");
 }
 
 #[test]

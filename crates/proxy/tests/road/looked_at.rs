@@ -28,7 +28,7 @@ fn row(rig: &Rig, client: &TcpStream, state: State) -> Connection {
 
 #[test]
 fn each_connection_says_where_it_stands() {
-    let rig = Rig::with(&["a"], Protocol::Http, RoadConfig { workers: 2, ..RoadConfig::default() });
+    let mut rig = Rig::with(&["a"], Protocol::Http, RoadConfig { workers: 2, ..RoadConfig::default() });
     assert_eq!(look(&rig), Connections::default());
     let mut idle = rig.client();
     assert_eq!(idle.get("/").status, 200);
@@ -54,7 +54,20 @@ fn each_connection_says_where_it_stands() {
     let seen = row(&rig, &waits.stream, State::Instance);
     assert_eq!(seen.instance, Some(rig.routes.targets[0].instance.to_string()));
 
-    drop((idle, half, waits));
+    let switcher = crate::upgrade::Switcher::start(None);
+    rig.routes.targets.clear();
+    let id = rig.add_target("a", switcher.at);
+    rig.publish();
+    let mut switched = rig.client();
+    switched.send("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    assert_eq!(switched.read().unwrap().status, 101);
+    let before = row(&rig, &switched.stream, State::Open);
+    switched.send("hello");
+    eventually("its bytes are counted", || row(&rig, &switched.stream, State::Open).sent == before.sent + 5);
+    let seen = row(&rig, &switched.stream, State::Open);
+    assert_eq!((seen.kind, seen.instance, seen.received), (Kind::Http, Some(id.to_string()), before.received + 5));
+
+    drop((idle, half, waits, switched));
     eventually("they are gone", || look(&rig).rows.iter().all(|row| row.kind == Kind::Pool));
 }
 

@@ -10,6 +10,7 @@ use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Port, ZoneName};
 use evenkeel_core::noun::{Balancing, DesyncMode, HealthCheck, Protocol};
 use evenkeel_core::routes::{BalancerRoutes, InstanceHttp, ListenerRoute, Node, Phase, Routes, Target};
+use evenkeel_proxy::connections::Kind;
 use evenkeel_proxy::meter::NodeMeters;
 use evenkeel_proxy::road::{Road, RoadConfig};
 
@@ -140,6 +141,19 @@ impl Rig {
 
     pub fn hits(&self) -> Vec<u64> {
         self.origins.iter().map(Origin::hits).collect()
+    }
+
+    /// Whether nothing is open and nothing in flight: no client, no stream, no request on any target, and no connection
+    /// but idle ones to instances.
+    pub fn is_empty(&self) -> bool {
+        let (meters, board) = (self.meters(), self.road.board());
+        let in_flight: u32 = board.all().iter().map(|(_, state)| state.outstanding()).sum();
+        let held = self.road.connections(1000, Duration::from_secs(5));
+        meters.open_clients == 0
+            && meters.open_streams == 0
+            && in_flight == 0
+            && held.silent == 0
+            && held.rows.iter().all(|row| row.kind == Kind::Pool)
     }
 
     pub fn meters(&self) -> NodeMeters {

@@ -1,7 +1,7 @@
 //! Certificates, a client and an instance that speak TLS.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -20,6 +20,7 @@ use crate::rig::{Rig, address};
 pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
 /// A certificate that signed itself, for these names.
+#[derive(Clone)]
 pub struct Made {
     pub der: CertificateDer<'static>,
     key: Vec<u8>,
@@ -155,8 +156,12 @@ pub struct TlsOrigin {
 
 impl TlsOrigin {
     pub fn start(made: &Made, mirror: bool) -> Self {
+        Self::start_on(address(), made, mirror)
+    }
+
+    pub fn start_on(ip: IpAddr, made: &Made, mirror: bool) -> Self {
         let config = Arc::new(made.server());
-        let listener = TcpListener::bind((address(), 0)).unwrap();
+        let listener = TcpListener::bind((ip, 0)).unwrap();
         let origin = Self { at: listener.local_addr().unwrap(), handshakes: Arc::default(), names: Arc::default() };
         let (handshakes, names) = (Arc::clone(&origin.handshakes), Arc::clone(&origin.names));
         thread::spawn(move || {

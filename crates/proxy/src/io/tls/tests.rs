@@ -24,7 +24,7 @@ fn front() -> &'static Front {
         let (chain_pem, key_pem) =
             (pem("CERTIFICATE", made.cert.der()), pem("PRIVATE KEY", &made.signing_key.serialize_der()));
         let certificates = vec![Certificate { chain_pem, key_pem }];
-        Front::new(&TlsFront { certificates, oldest: TlsVersion::Tls12 }, &[b"http/1.1"], None).unwrap()
+        Front::new(&TlsFront { certificates, oldest: TlsVersion::Tls12 }, &[b"http/1.1"], None, &[]).unwrap()
     })
 }
 

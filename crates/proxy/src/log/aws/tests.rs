@@ -216,6 +216,7 @@ fn every_fault_has_a_cause_with_its_place() {
         (Fault::HeadTooLarge, "client sent a head over 64 KiB or with over 128 fields".to_owned()),
         (Fault::UnknownCoding, "client sent a transfer coding other than chunked".to_owned()),
         (Fault::UnknownVersion, "client speaks a version of HTTP other than 1".to_owned()),
+        (Fault::NoUpgrade, "client asks for a websocket, and instances are spoken to in http/2".to_owned()),
         (Fault::ClientGone, "client left before it was answered".to_owned()),
         (Fault::ClientStalled, "client did not read its answer for 60 s".to_owned()),
         (Fault::NoTarget, "no instance in service in us-east-1a".to_owned()),

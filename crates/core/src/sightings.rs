@@ -29,6 +29,8 @@ pub struct RoadSeen {
     pub outstanding: BTreeMap<(LoadBalancerName, InstanceId), u32>,
     /// Listeners that could not be bound, in words.
     pub bind_faults: Vec<String>,
+    /// Targets in service that are passed over for failing requests, and how they do.
+    pub passed_over: BTreeMap<(LoadBalancerName, InstanceId), String>,
 }
 
 impl RoadSeen {
@@ -104,7 +106,14 @@ pub fn instance_health(
             description: "A transient error occurred. Please try again later.".into(),
         };
     };
-    match road.health.get(&(balancer.name.clone(), instance.clone())).copied().unwrap_or_default() {
+    let key = (balancer.name.clone(), instance.clone());
+    match road.health.get(&key).copied().unwrap_or_default() {
+        // Checks pass, so AWS's words for its state stand; only the description has more to say.
+        Health::InService if let Some(how) = road.passed_over.get(&key) => InstanceHealth {
+            state: "InService",
+            reason_code: "N/A",
+            description: format!("Instance is passed over for a while: {how}."),
+        },
         Health::InService => InstanceHealth { state: "InService", reason_code: "N/A", description: "N/A".into() },
         Health::Initial => out("ELB", "Instance registration is still in progress."),
         Health::Failing => out(

@@ -63,6 +63,7 @@ pub(crate) struct NodeBlock {
     pub(crate) connect_errors: Counter,
     pub(crate) retries: Counter,
     pub(crate) denied: Counter,
+    pub(crate) ejections: Counter,
     pub(crate) resets: Counter,
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
@@ -101,6 +102,7 @@ pub(crate) struct TargetBlock {
     pub(crate) connect_errors: Counter,
     pub(crate) resets: Counter,
     pub(crate) connects: Counter,
+    pub(crate) ejections: Counter,
 }
 
 /// One worker's latencies for one balancer.
@@ -272,6 +274,8 @@ pub struct NodeMeters {
     pub retries: u64,
     /// Requests that were not tried again, though that was safe, because too many were.
     pub denied: u64,
+    /// Instances that were passed over for failing requests.
+    pub ejections: u64,
     /// Requests and connections that wait now for an instance to be free: SurgeQueueLength.
     pub surge_queue: u64,
     /// The most that did so at a time on one address, in this minute or the one before it.
@@ -316,6 +320,7 @@ impl NodeMeters {
         self.connect_errors += block.connect_errors.value();
         self.retries += block.retries.value();
         self.denied += block.denied.value();
+        self.ejections += block.ejections.value();
         self.resets += block.resets.value();
         self.bytes_in += block.bytes_in.value();
         self.bytes_out += block.bytes_out.value();
@@ -351,6 +356,7 @@ impl NodeMeters {
         self.connect_errors += other.connect_errors;
         self.retries += other.retries;
         self.denied += other.denied;
+        self.ejections += other.ejections;
         self.surge_queue += other.surge_queue;
         self.surge_queue_max = self.surge_queue_max.max(other.surge_queue_max);
         self.resets += other.resets;
@@ -380,6 +386,8 @@ pub struct TargetMeters {
     pub resets: u64,
     /// Connections made to it.
     pub connects: u64,
+    /// Times it was passed over for failing requests.
+    pub ejections: u64,
 }
 
 impl TargetMeters {
@@ -391,6 +399,7 @@ impl TargetMeters {
         self.connect_errors += block.connect_errors.value();
         self.resets += block.resets.value();
         self.connects += block.connects.value();
+        self.ejections += block.ejections.value();
     }
 }
 

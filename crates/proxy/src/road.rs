@@ -17,11 +17,12 @@ use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Phase, Routes};
 use thiserror::Error;
 
 use crate::connections::Connections;
+use crate::fault::Fault;
 use crate::handover::Inherited;
 use crate::io::listen::{self, Bound};
 use crate::io::shared::{Gate, Plan, PlannedBalancer, Shared};
 use crate::io::table::Look;
-use crate::log::LogConfig;
+use crate::log::{LogConfig, cause};
 use crate::meter::{self, Meters};
 use crate::spans::SpansConfig;
 use crate::surge::Length;
@@ -73,6 +74,37 @@ pub struct BindFault {
     pub error: String,
 }
 
+/// A target that is passed over for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ejection {
+    /// Which.
+    pub target: TargetKey,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The last of them.
+    pub why: Failing,
+    /// For how long.
+    pub lasts: Duration,
+}
+
+/// How a target failed a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// By a fault.
+    Fault(Fault),
+    /// By an answer of this status, where that counts.
+    Answers(u16),
+}
+
+impl std::fmt::Display for Failing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fault(fault) => f.write_str(cause::label(*fault)),
+            Self::Answers(status) => write!(f, "status {status}"),
+        }
+    }
+}
+
 /// A running road. Dropping it stops it without draining.
 #[derive(Debug)]
 pub struct Road {
@@ -82,6 +114,7 @@ pub struct Road {
     /// What the road before left, until the first Routes.
     pub(crate) inherited: Mutex<Inherited>,
     suspicions: Mutex<Option<Receiver<TargetKey>>>,
+    ejections: Mutex<Option<Receiver<Ejection>>>,
 }
 
 impl Road {
@@ -89,7 +122,8 @@ impl Road {
     /// eventfd to be had, or an access log that cannot be opened.
     pub fn start(config: RoadConfig) -> io::Result<Self> {
         let (teller, suspicions) = mpsc::channel();
-        let shared = Arc::new(Shared::new(&config, teller)?);
+        let (ejector, ejections) = mpsc::channel();
+        let shared = Arc::new(Shared::new(&config, teller, ejector)?);
         let threads = crate::io::start_workers(&shared)?;
         Ok(Self {
             shared,
@@ -97,6 +131,7 @@ impl Road {
             bound: Mutex::new(BTreeMap::new()),
             inherited: Mutex::default(),
             suspicions: Mutex::new(Some(suspicions)),
+            ejections: Mutex::new(Some(ejections)),
         })
     }
 
@@ -188,6 +223,13 @@ impl Road {
     #[must_use]
     pub fn suspicions(&self) -> Option<Receiver<TargetKey>> {
         self.suspicions.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Targets that are passed over for failing requests, as it happens. Whoever asks first gets the receiver; later
+    /// callers get `None`.
+    #[must_use]
+    pub fn ejections(&self) -> Option<Receiver<Ejection>> {
+        self.ejections.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Everything counted since the start, summed over the workers now.

@@ -95,6 +95,8 @@ pub(crate) struct Surge {
     limit: AtomicU32,
     hatches: Arc<[Arc<Hatch>]>,
     line: Mutex<Line>,
+    /// Held by who decides whether one more instance of the balancer is to be passed over.
+    pub(crate) ejecting: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -130,7 +132,14 @@ pub(crate) struct Wish {
 
 impl Surge {
     pub(crate) fn new(started: Instant, hatches: Arc<[Arc<Hatch>]>) -> Self {
-        Self { started, waiting: AtomicU32::new(0), limit: AtomicU32::new(0), hatches, line: Mutex::default() }
+        Self {
+            started,
+            waiting: AtomicU32::new(0),
+            limit: AtomicU32::new(0),
+            hatches,
+            line: Mutex::default(),
+            ejecting: Mutex::default(),
+        }
     }
 
     /// Milliseconds since the road was started: the same clock for all workers.

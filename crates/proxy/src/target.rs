@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use evenkeel_core::balance::latency;
+use evenkeel_core::balance::eject::Ejected;
+use evenkeel_core::balance::{eject, latency};
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName};
 
@@ -18,18 +19,29 @@ use crate::surge::{Hatch, Surge};
 /// A target is one instance behind one balancer; the same instance behind two balancers is two targets.
 pub type TargetKey = (LoadBalancerName, InstanceId);
 
+/// A connection to it failed; until its next good check.
+const SUSPECT: u8 = 1;
+/// It failed too many requests in a row; until its time is up.
+const EJECTED: u8 = 2;
+
 /// One target's live state. Every field is independent; relaxed order is enough, because no other memory hangs on them,
 /// but for what is in flight: see [`Surge::has_line`].
 #[derive(Debug)]
 pub struct TargetState {
     health: AtomicU8,
-    suspect: AtomicBool,
+    /// Why it is passed over: see [`SUSPECT`] and [`EJECTED`].
+    passed_over: AtomicU8,
     /// Intent allows new requests.
     open: AtomicBool,
     outstanding: AtomicU32,
     /// When it came in service, in the road's milliseconds.
     serves_since: AtomicU64,
     latency: AtomicU64,
+    /// Failures in a row, where they are counted.
+    failures: AtomicU32,
+    /// Changed by one who holds [`Surge::ejecting`].
+    ejected: Mutex<Ejected>,
+    ejected_until: AtomicU64,
     surge: Arc<Surge>,
 }
 
@@ -37,11 +49,14 @@ impl TargetState {
     fn new(surge: Arc<Surge>) -> Self {
         Self {
             health: AtomicU8::new(0),
-            suspect: AtomicBool::new(false),
+            passed_over: AtomicU8::new(0),
             open: AtomicBool::new(false),
             outstanding: AtomicU32::new(0),
             serves_since: AtomicU64::new(0),
             latency: AtomicU64::new(0),
+            failures: AtomicU32::new(0),
+            ejected: Mutex::default(),
+            ejected_until: AtomicU64::new(0),
             surge,
         }
     }
@@ -75,17 +90,17 @@ impl TargetState {
     /// Whether a connection to it was refused or reset since its last good check: it is passed over while others serve.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
-        self.suspect.load(Ordering::Relaxed)
+        self.passed_over.load(Ordering::Relaxed) & SUSPECT != 0
     }
 
     /// Marks it suspect; true for the first to do so, who then asks for a check at once.
     pub fn suspect(&self) -> bool {
-        !self.suspect.swap(true, Ordering::SeqCst)
+        self.passed_over.fetch_or(SUSPECT, Ordering::SeqCst) & SUSPECT == 0
     }
 
     /// A good check clears suspicion.
     pub fn trust(self: &Arc<Self>) {
-        if self.suspect.swap(false, Ordering::SeqCst) {
+        if self.passed_over.fetch_and(!SUSPECT, Ordering::SeqCst) & SUSPECT != 0 {
             self.changed();
         }
     }
@@ -111,7 +126,43 @@ impl TargetState {
 
     /// Whether it gets something new only where nobody else does.
     pub(crate) fn is_passed_over(&self) -> bool {
-        self.is_suspect()
+        // One number for all reasons, so that a target without any costs no more.
+        self.passed_over.load(Ordering::Relaxed) != 0 && (self.is_suspect() || self.is_ejected())
+    }
+
+    /// Whether it failed too many requests in a row, and its time is not up.
+    #[must_use]
+    pub fn is_ejected(&self) -> bool {
+        if self.passed_over.load(Ordering::Relaxed) & EJECTED == 0 {
+            return false;
+        }
+        let out = self.surge.now_ms() < self.ejected_until.load(Ordering::Relaxed);
+        if !out {
+            self.passed_over.fetch_and(!EJECTED, Ordering::SeqCst);
+        }
+        out
+    }
+
+    /// It served a request: failures before it count no more.
+    pub(crate) fn served(&self) {
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// It failed one: so many in a row now.
+    pub(crate) fn failed(&self) -> u32 {
+        self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// Passes it over for a while, in the road's milliseconds.
+    pub(crate) fn eject(&self, base: Duration) -> Ejected {
+        let mut held = self.ejected.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = eject::next(*held, base, self.surge.now_ms());
+        self.ejected_until.store(held.until, Ordering::Relaxed);
+        self.passed_over.fetch_or(EJECTED, Ordering::SeqCst);
+        self.failures.store(0, Ordering::Relaxed);
+        *held
     }
 
     /// Whether it may be sent new requests without reserve.

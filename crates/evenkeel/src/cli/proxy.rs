@@ -18,7 +18,7 @@ use evenkeel_core::routes::{Phase, Routes};
 use evenkeel_core::time::Timestamp;
 use evenkeel_proxy::log::LogConfig;
 use evenkeel_proxy::probe::Prober;
-use evenkeel_proxy::road::{BindFault, Road, RoadConfig};
+use evenkeel_proxy::road::{BindFault, Ejection, Road, RoadConfig};
 use evenkeel_proxy::spans::SpansConfig;
 use evenkeel_proxy::target::TargetKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -247,6 +247,22 @@ impl Proxy {
             say(&format!("{} {text}: {}, was {}: {}", key.0, transition.to, transition.from, transition.why));
         };
         let prober = Arc::new(Prober::start(road.board(), on_transition).context("failed to start health checks")?);
+        if let Some(ejections) = road.ejections() {
+            let names = Arc::clone(&names);
+            std::thread::Builder::new()
+                .name("ejections".into())
+                .spawn(move || {
+                    ejections.iter().for_each(|Ejection { target, failures, why, lasts }| {
+                        let name = lock(&names).get(&target).cloned().unwrap_or_else(|| target.1.to_string());
+                        let lasts = lasts.as_secs();
+                        say(&format!(
+                            "{} {name} is passed over for {lasts} s: {failures} failures in a row, the last: {why}",
+                            target.0
+                        ));
+                    });
+                })
+                .context("failed to start a thread")?;
+        }
         if let Some(suspicions) = road.suspicions() {
             let prober = Arc::clone(&prober);
             // Ends with the road, which holds the other end.

@@ -82,6 +82,9 @@ pub struct Report {
     pub departing: Vec<(LoadBalancerName, InstanceId, u32)>,
     /// Listeners that are not served, in words. Always all of them.
     pub bind_faults: Vec<String>,
+    /// Targets that are passed over now for failing requests, and how. Always all of them.
+    #[serde(default)]
+    pub passed_over: Vec<(LoadBalancerName, InstanceId, String)>,
     /// Counts since the road started, at most one a second; empty in between.
     pub counts: Vec<Count>,
     /// The same by balancer and zone.
@@ -115,6 +118,9 @@ pub struct NodeCount {
     /// Requests that were not tried again because too many were.
     #[serde(default)]
     pub denied: u64,
+    /// Instances that were passed over for failing requests.
+    #[serde(default)]
+    pub ejections: u64,
     /// Requests that wait for an instance to be free.
     #[serde(default)]
     pub surge_queue: u64,
@@ -186,6 +192,7 @@ impl NodeCount {
             connect_errors: node.connect_errors,
             retries: node.retries,
             denied: node.denied,
+            ejections: node.ejections,
             surge_queue: node.surge_queue,
             surge_queue_max: node.surge_queue_max,
             resets: node.resets,

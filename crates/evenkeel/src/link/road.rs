@@ -20,7 +20,7 @@ use evenkeel_core::routes::{BalancerRoutes, Phase, Routes};
 use evenkeel_proxy::log::LogConfig;
 use evenkeel_proxy::meter::{BalancerMeters, Meters};
 use evenkeel_proxy::probe::Prober;
-use evenkeel_proxy::road::{BindFault, Road, RoadConfig};
+use evenkeel_proxy::road::{BindFault, Ejection, Road, RoadConfig};
 use evenkeel_proxy::spans::SpansConfig;
 use evenkeel_proxy::target::{TargetKey, TargetState};
 
@@ -120,6 +120,8 @@ struct Desk {
     routes: Arc<Routes>,
     bind_faults: Vec<BindFault>,
     departing: Vec<Departing>,
+    /// Targets that are passed over for failing requests: until when, and how.
+    passed_over: Vec<(TargetKey, Instant, String)>,
     /// Counts up with every office that connects; an older one's threads end when they see it.
     office: u64,
     news: bool,
@@ -218,6 +220,10 @@ fn start(place: &Place, options: RoadOptions) -> anyhow::Result<Arc<Shared>> {
         let shared = Arc::clone(&shared);
         spawn("suspicions", move || suspicions.iter().for_each(|key| shared.prober.check_now(key)))?;
     }
+    if let Some(ejections) = shared.road.ejections() {
+        let shared = Arc::clone(&shared);
+        spawn("ejections", move || ejections.iter().for_each(|ejection| shared.pass_over(&ejection)))?;
+    }
     Ok(shared)
 }
 
@@ -287,6 +293,19 @@ impl Shared {
     fn ring(&self) {
         let mut desk = self.desk();
         (desk.news, desk.verdicts) = (true, true);
+        drop(desk);
+        self.bell.notify_all();
+    }
+
+    /// A target failed too many requests.
+    fn pass_over(&self, ejection: &Ejection) {
+        let Ejection { target, failures, why, lasts } = ejection;
+        let how = format!("{failures} failures in a row, the last: {why}");
+        eprintln!("road: {} {} is passed over for {} s: {how}", target.0, target.1, lasts.as_secs());
+        let mut desk = self.desk();
+        desk.passed_over.retain(|(key, _, _)| key != target);
+        desk.passed_over.push((target.clone(), Instant::now() + *lasts, how));
+        desk.news = true;
         drop(desk);
         self.bell.notify_all();
     }
@@ -456,6 +475,9 @@ impl Shared {
                 let busy = desk.departing.iter().map(|d| (d.key.0.clone(), d.key.1.clone(), d.state.outstanding()));
                 report.departing = busy.filter(|(_, _, count)| *count > 0).collect();
                 waits = !desk.departing.is_empty();
+                desk.passed_over.retain(|(_, until, _)| *until > Instant::now());
+                let over = desk.passed_over.iter().map(|(key, _, how)| (key.0.clone(), key.1.clone(), how.clone()));
+                report.passed_over = over.collect();
                 report.bind_faults = desk.bind_faults.iter().map(ToString::to_string).collect();
             }
             self.elders.complete(&mut report);

@@ -230,6 +230,7 @@ fn read_on(mut from_road: OwnedReadHalf) -> tokio::sync::mpsc::Receiver<FromRoad
 fn take_in(seen: &mut RoadSeen, report: Report) {
     seen.applied = report.applied;
     seen.bind_faults = report.bind_faults;
+    seen.passed_over = report.passed_over.into_iter().map(|(lb, instance, how)| ((lb, instance), how)).collect();
     if !report.health.is_empty() {
         let held = Arc::make_mut(&mut seen.health);
         for (balancer, instance, health) in report.health {

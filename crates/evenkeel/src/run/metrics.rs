@@ -116,6 +116,8 @@ fn of_nodes(page: &mut Page, nodes: &[NodeCount]) {
     page.metric("evenkeel_retries_total", "counter", help, each(|n| n.retries));
     let help = "Requests not tried again, though that was safe, because too many were.";
     page.metric("evenkeel_retries_denied_total", "counter", help, each(|n| n.denied));
+    let help = "Instances that were passed over for a while because they failed requests.";
+    page.metric("evenkeel_ejections_total", "counter", help, each(|n| n.ejections));
     let help = "SpilloverCount: requests and connections for which the surge queue had no room.";
     page.metric("aws_elb_spillover_count_total", "counter", help, each(spillover));
     let help = "SurgeQueueLength: requests and connections that wait for an instance to be free.";

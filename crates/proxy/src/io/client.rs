@@ -17,8 +17,10 @@ use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
 use super::worker::Worker;
+use crate::fault::Fault;
 use crate::handover::IDLE_GRACE;
 use crate::request::{Next, Reuse, Session, Waits};
+use crate::road::Failing;
 
 /// Moves of one connection before others get their turn.
 const TURNS: u32 = 32;
@@ -290,6 +292,7 @@ impl Worker {
             }
             None => {
                 lane.meter.connect_errors.add(1);
+                self.blame(&lane, &place, Failing::Fault(Fault::ConnectFailed));
                 c.tried.push((place, true));
                 c.session.not_connected(&mut self.out);
             }
@@ -390,6 +393,7 @@ impl Worker {
             c.lane.meter.connect_errors.add(1);
             origin.place.meter.connect_errors.add(1);
             origin.place.suspect(&self.shared);
+            self.blame(&c.lane, &origin.place, Failing::Fault(Fault::ConnectFailed));
             c.tried.push((Rc::clone(&origin.place), true));
         }
         c.session.not_connected(&mut self.out);
@@ -425,8 +429,11 @@ impl Worker {
         origin.place.meter.resets.add(1);
         if c.session.origin_closed(orderly, &mut self.out) {
             // An old connection may just have idled too long; a new one that breaks says something of its instance.
-            if !origin.reused && !orderly {
-                origin.place.suspect(&self.shared);
+            if !origin.reused {
+                if !orderly {
+                    origin.place.suspect(&self.shared);
+                }
+                self.blame(&c.lane, &origin.place, Failing::Fault(Fault::ClosedBeforeAnswer));
             }
             c.tried.push((Rc::clone(&origin.place), !origin.reused));
         }
@@ -630,6 +637,7 @@ impl Worker {
             if let Some(origin) = &mut c.origin {
                 origin.place.meter.answers[class].add(1);
                 origin.answered(self.now);
+                self.praise(&c.lane, &origin.place, status);
             }
             if let Some(began) = c.began.take() {
                 let took = began.elapsed();
@@ -639,6 +647,9 @@ impl Worker {
         }
         if let Some(fault) = notes.fault {
             meter.from_balancer[fault.index()].add(1);
+            if let Some(origin) = &c.origin {
+                self.blame_for(&c.lane, &origin.place, fault);
+            }
         }
         self.note(c, &notes);
     }

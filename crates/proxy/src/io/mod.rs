@@ -7,6 +7,7 @@ mod carry;
 mod choose;
 mod client;
 mod counted;
+mod eject;
 mod gates;
 mod greet;
 mod h2;

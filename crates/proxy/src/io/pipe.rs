@@ -23,6 +23,7 @@ use crate::fault::Fault;
 use crate::log::Kind;
 use crate::proto::pp::{self, Ends};
 use crate::request::{ATTEMPTS, Switched};
+use crate::road::Failing;
 
 /// Moves of one tunnel before others get their turn.
 const TURNS: u32 = 32;
@@ -185,6 +186,7 @@ impl Worker {
                         t.lane.balancer.latency.record(took);
                         t.lane.meter.record(took);
                         origin.answered(self.now);
+                        self.praise(&t.lane, &origin.place, 0);
                         t.tale.connected(took);
                         t.tried = Vec::new();
                         if let Some(version) = t.lane.listener.proxy_protocol {
@@ -250,7 +252,10 @@ impl Worker {
         t.tale.asks(&place, lane.via(&place).port);
         t.origin = self.connect(&lane, &place, key, engaged);
         match &mut t.origin {
-            None => lane.meter.connect_errors.add(1),
+            None => {
+                lane.meter.connect_errors.add(1);
+                self.blame(&lane, &place, Failing::Fault(Fault::ConnectFailed));
+            }
             Some(origin) => {
                 origin.asked = lane.times().then(Instant::now);
                 self.arm(key, self.now + lane.spans.connect(self.connect_ms));
@@ -265,6 +270,7 @@ impl Worker {
             t.lane.meter.connect_errors.add(1);
             origin.place.meter.connect_errors.add(1);
             origin.place.suspect(&self.shared);
+            self.blame(&t.lane, &origin.place, Failing::Fault(Fault::ConnectFailed));
             self.discard(*origin);
         }
     }

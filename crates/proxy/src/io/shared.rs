@@ -23,7 +23,7 @@ use super::table::Look;
 use crate::log::teller::Teller;
 use crate::log::writer::Log;
 use crate::meter::Book;
-use crate::road::RoadConfig;
+use crate::road::{Ejection, RoadConfig};
 use crate::spans::export::Exporter;
 use crate::surge::{Hatch, Surge};
 use crate::target::{Board, TargetKey, TargetState};
@@ -133,6 +133,7 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     pub(crate) posts: Vec<Post>,
     pub(crate) suspicion: Sender<TargetKey>,
+    pub(crate) ejections: Sender<Ejection>,
     pub(crate) max_clients: usize,
     pub(crate) connect_timeout: Duration,
     /// Whether requests get `X-Amzn-Trace-Id` and `traceparent`.
@@ -147,7 +148,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: &RoadConfig, suspicion: Sender<TargetKey>) -> io::Result<Self> {
+    pub(crate) fn new(
+        config: &RoadConfig,
+        suspicion: Sender<TargetKey>,
+        ejections: Sender<Ejection>,
+    ) -> io::Result<Self> {
         let workers = match config.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
@@ -188,6 +193,7 @@ impl Shared {
             board: Arc::new(board),
             posts,
             suspicion,
+            ejections,
             max_clients: if config.max_connections == 0 { permitted_clients() } else { config.max_connections },
             connect_timeout: config.connect_timeout,
             trace: config.trace_ids || spans.is_some(),

@@ -181,11 +181,6 @@ impl Stream {
         matches!(&self.transport, Transport::Tls(tls) if tls.is_handshaking())
     }
 
-    /// Whether the peer has said that it will send nothing more.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended
-    }
-
     /// Whether the kernel has taken everything that was written.
     pub(super) fn is_flushed(&self) -> bool {
         match &self.transport {
@@ -201,6 +196,11 @@ impl Stream {
             Transport::Tls(tls) => tls.agreed(),
             Transport::Strand(strand) => strand.agreed(),
         }
+    }
+
+    /// Whether the peer has said that it will send nothing more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Takes note of an event.

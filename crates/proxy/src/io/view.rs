@@ -128,7 +128,7 @@ impl Place {
 }
 
 fn standing(phase: Phase, state: &TargetState) -> Standing {
-    match (phase, state.health(), state.is_suspect()) {
+    match (phase, state.health(), state.is_passed_over()) {
         (Phase::Serving, Health::InService, false) => Standing::Live,
         (Phase::Serving, Health::InService, true) => Standing::Suspect,
         _ => Standing::Out,

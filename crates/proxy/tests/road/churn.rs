@@ -73,8 +73,8 @@ impl Stage {
             zone: zone(Self::letter(n)),
             address: at.ip(),
             port: evenkeel_core::name::Port::new(at.port()).ok(),
-            phase: Phase::Serving,
             weight: Target::WEIGHT,
+            phase: Phase::Serving,
         });
     }
 

@@ -6,6 +6,7 @@ mod bodies;
 mod change;
 mod choice;
 mod churn;
+mod ejection;
 mod every_pair;
 mod failure;
 mod faults;

@@ -19,7 +19,7 @@ use crate::tls::secured::Secured;
 
 fn built() -> Worker {
     let config = RoadConfig { workers: 1, ..RoadConfig::default() };
-    let shared = Arc::new(Shared::new(&config, std::sync::mpsc::channel().0).unwrap());
+    let shared = Arc::new(Shared::new(&config, std::sync::mpsc::channel().0, std::sync::mpsc::channel().0).unwrap());
     Blueprint::new(shared, 0).unwrap().build()
 }
 

@@ -1,3 +1,5 @@
+//! The order of the line, and what becomes of those who leave it.
+
 use std::net::Ipv4Addr;
 
 use evenkeel_core::health::Health;

@@ -1,3 +1,5 @@
+//! Shares, keys and ramps over many choices.
+
 use std::collections::VecDeque;
 
 use proptest::prelude::*;

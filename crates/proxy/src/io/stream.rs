@@ -319,14 +319,12 @@ impl Stream {
 
     /// Whether the peer has said nothing, and has not ended, since it was read last. What it says is lost.
     pub(super) fn is_silent(&mut self) -> bool {
-        if !self.readable {
-            return true;
-        }
         match &mut self.transport {
-            Transport::Plain(_) => matches!(self.read(&mut [0]), Read::NotReady),
-            Transport::Tls(tls) => tls.is_silent(&mut self.readable),
             // It is over with its request.
             Transport::Strand(_) => false,
+            _ if !self.readable => true,
+            Transport::Plain(_) => matches!(self.read(&mut [0]), Read::NotReady),
+            Transport::Tls(tls) => tls.is_silent(&mut self.readable),
         }
     }
 
@@ -356,8 +354,11 @@ impl Stream {
 
     /// Before an orderly close: TLS tells the peer that nothing is missing; plain bytes have no words for it.
     pub(super) fn part(&mut self) {
-        if let Transport::Tls(tls) = &mut self.transport {
-            tls.finish();
+        match &mut self.transport {
+            Transport::Tls(tls) => tls.finish(),
+            // A stream whose request is over: its connection has shown that it works.
+            Transport::Strand(strand) => strand.served(),
+            Transport::Plain(_) => {}
         }
     }
 

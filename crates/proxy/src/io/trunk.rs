@@ -214,6 +214,11 @@ impl Strand {
         true
     }
 
+    /// Its request was carried to its end.
+    pub(super) fn served(&self) {
+        self.trunk.used.set(true);
+    }
+
     /// Whether the peer never looked at it, so that it can be tried elsewhere.
     pub(super) fn was_refused(&self) -> bool {
         self.crowded || (self.id != 0 && self.trunk.mux.borrow().was_refused(self.id))

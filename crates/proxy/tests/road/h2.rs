@@ -226,6 +226,13 @@ fn what_was_not_looked_at_is_tried_again_and_nothing_else() {
     assert_eq!(http1.post("/hang-up", b"x").status, 504);
     assert_eq!(origin.requests(), before + 1);
     assert_eq!(http1.get("/").text(), "ok");
+    // A stream that is over is not kept for another request.
+    let kept = rig.road.connections(100, Duration::from_secs(10));
+    assert!(kept.rows.iter().all(|row| row.kind != Kind::Pool), "{kept:?}");
+    // A connection that has served before may just have idled too long: its instance is asked once more, on a new one.
+    let before = origin.requests();
+    assert_eq!(http1.get("/hang-up").status, 504);
+    assert_eq!(origin.requests(), before + 2);
 }
 
 #[test]

@@ -286,7 +286,12 @@ impl Worker {
         let _ = rustix::io::read(&self.post().hatch.bell, &mut count);
         self.show_connections();
         self.answer_calls();
-        for Arrival { socket, peer, at } in self.post().take_arrivals() {
+        let arrivals = self.post().take_arrivals();
+        if !arrivals.is_empty() {
+            // Who sent them may know newer Routes, with listeners of which nothing is known here yet.
+            self.follow();
+        }
+        for Arrival { socket, peer, at } in arrivals {
             match self.view.gate(&at) {
                 Some(gate) => self.adopt(&gate, socket, peer),
                 None => self.shared.leave(self.index),

@@ -1,6 +1,6 @@
 //! The access log as a road writes it, and trace ids.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,9 +171,9 @@ fn an_upgrade_leaves_one_record_at_its_end() {
     // What is said before the 101 counts as well.
     client.send(format!("{ask}hello"));
     assert_eq!(client.read().unwrap().status, 101);
-    client.stream.read_exact(&mut [0; 5]).unwrap();
+    assert_eq!(client.read_bytes(5), b"hello");
     client.send([b'x'; 1000]);
-    client.stream.read_exact(&mut [0; 1000]).unwrap();
+    assert_eq!(client.read_bytes(1000), [b'x'; 1000]);
     assert_eq!(std::fs::read_to_string(&logged.path).unwrap(), "");
     client.stream.shutdown(std::net::Shutdown::Write).unwrap();
     assert!(client.is_closed());
@@ -186,7 +186,7 @@ fn an_upgrade_leaves_one_record_at_its_end() {
     client.send(ask);
     assert_eq!(client.read().unwrap().status, 101);
     client.send("hello");
-    client.stream.read_exact(&mut [0; 5]).unwrap();
+    assert_eq!(client.read_bytes(5), b"hello");
     logged.rig.road.stop(Duration::ZERO);
     let r = logged.last(2);
     assert_eq!((&r["status"], &r["fault"], &r["received"]), (&101.into(), &"cut".into(), &5.into()), "{r}");

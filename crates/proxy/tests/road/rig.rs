@@ -233,6 +233,14 @@ impl Client {
         self.read_answer(false)
     }
 
+    /// So many bytes that follow the last answer; some may have come with it.
+    pub fn read_bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.held.len() < count {
+            self.more().unwrap();
+        }
+        self.held.drain(..count).collect()
+    }
+
     pub fn read_answer(&mut self, to_head: bool) -> std::io::Result<Answer> {
         let end = loop {
             if let Some(at) = self.held.windows(4).position(|w| w == b"\r\n\r\n") {

@@ -105,6 +105,22 @@ fn turn_until(worker: &mut Worker, what: &str, holds: impl Fn(&mut Worker) -> bo
 }
 
 #[test]
+fn a_client_that_a_worker_with_newer_routes_hands_over_is_taken() {
+    let mut worker = built();
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = connect(door.local_addr().unwrap());
+    let (accepted, peer) = door.accept().unwrap();
+    // It has not looked at the Routes yet when it is woken.
+    let (at, _) = publish(&worker, peer);
+    worker.post().clients.fetch_add(1, Ordering::Relaxed);
+    worker.post().inbox().arrivals.push(Arrival { socket: accepted.into(), peer, at });
+    worker.on_wake();
+    assert_eq!(worker.slots.keys(|slot| matches!(slot, Slot::Client(_))).len(), 1);
+    client.set_nonblocking(true).unwrap();
+    assert_eq!(client.read(&mut [0; 1]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
 fn a_panic_amid_a_request_costs_its_connections_and_nobody_elses() {
     let instance = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut worker = built();

@@ -11,28 +11,44 @@ import ssl
 import subprocess
 import tempfile
 import time
+from typing import NamedTuple
 
 from peers import Cannot, ask
 
-# name: (path, connections, further words for the load generator, what the proxy must do, threads)
+
+class Load(NamedTuple):
+    """What is asked of a proxy."""
+
+    path: str
+    connections: int
+    # Further words for the load generator.
+    words: tuple = ()
+    # What the proxy must be able to do.
+    needs: str | None = None
+    threads: int = 1
+    targets: int = 2
+
+
 LOADS = {
-    "keep64": ("/128", 64, [], None, 1),
-    "keep1000": ("/128", 1000, [], None, 1),
-    "close": ("/128", 64, ["close"], None, 1),
-    "10k": ("/10k", 64, [], None, 1),
-    "1m": ("/1m", 16, [], None, 1),
-    "rate": ("/128", 64, [], None, 1),
-    "https": ("/128", 64, ["tls"], "tls", 1),
-    "https1m": ("/1m", 16, ["tls"], "tls", 1),
-    "handshake": ("/128", 16, ["tls", "close"], "tls", 1),
-    "h2": ("/128", 8, ["tls", "h2=100"], "tls", 1),
-    "echo": ("echo:128", 64, [], "tcp", 1),
-    "echo1m": ("echo:1048576", 16, [], "tcp", 1),
-    "one": ("/128", 64, [], None, 1),
-    "two": ("/128", 64, [], None, 2),
+    "keep64": Load("/128", 64),
+    "keep1000": Load("/128", 1000),
+    "close": Load("/128", 64, ("close",)),
+    "10k": Load("/10k", 64),
+    "1m": Load("/1m", 16),
+    "rate": Load("/128", 64),
+    "https": Load("/128", 64, ("tls",), "tls"),
+    "https1m": Load("/1m", 16, ("tls",), "tls"),
+    "handshake": Load("/128", 16, ("tls", "close"), "tls"),
+    "h2": Load("/128", 8, ("tls", "h2=100"), "tls"),
+    "echo": Load("echo:128", 64, (), "tcp"),
+    "echo1m": Load("echo:1048576", 16, (), "tcp"),
+    "one": Load("/128", 64),
+    "two": Load("/128", 64, threads=2),
+    "few": Load("/128", 64),
+    "many": Load("/128", 64, needs="many", targets=100),
 }
-# Each is one scenario of the command line and two loads, in turns.
-PAIRS = {"threads": ("one", "two")}
+# Each is one scenario of the command line and two loads, in turns: the first, and what is compared with it.
+PAIRS = {"threads": ("one", "two"), "targets": ("few", "many")}
 IDLE = 5000
 WARM = 64
 UPGRADE = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -40,10 +56,11 @@ NOT_SPOKEN = 3
 
 
 def drive(peer, scenario, seconds, rate, args):
-    path, connections, extra, _, _ = LOADS[scenario]
-    port = peer.port + {"tcp": 1, "tls": 2}.get(LOADS[scenario][3], 0)
-    words = [f"tls={args.certs}/cert.pem" if word == "tls" else word for word in extra]
-    command = ["taskset", "-c", str(args.load_core), str(args.tool), "load", str(port), path, str(connections), str(seconds)]
+    asked = LOADS[scenario]
+    port = peer.port + {"tcp": 1, "tls": 2}.get(asked.needs, 0)
+    words = [f"tls={args.certs}/cert.pem" if word == "tls" else word for word in asked.words]
+    command = ["taskset", "-c", str(args.load_core), str(args.tool), "load"]
+    command += [str(port), asked.path, str(asked.connections), str(seconds)]
     ran = subprocess.run(
         command + words + ([f"rate={rate}"] if rate else []), capture_output=True, text=True, timeout=seconds + 60
     )
@@ -55,8 +72,8 @@ def drive(peer, scenario, seconds, rate, args):
 
 
 def load(peer, scenario, args):
-    if LOADS[scenario][3]:
-        peer.need(LOADS[scenario][3])
+    if LOADS[scenario].needs:
+        peer.need(LOADS[scenario].needs)
     rate = args.rate if scenario == "rate" else None
     drive(peer, scenario, min(1, args.seconds), rate, args)
     before = peer.cpu()
@@ -161,4 +178,4 @@ ONCE = {
     "idle-tcp": idle(tunnel),
     "syscalls": syscalls,
 }
-SCENARIOS = (*(name for name in LOADS if name not in ("one", "two")), *PAIRS, *ONCE)
+SCENARIOS = (*(name for name in LOADS if all(name not in pair for pair in PAIRS.values())), *PAIRS, *ONCE)

@@ -21,6 +21,7 @@ CANNOT = {
     "pingora": {
         "tcp": "Pingora proxies HTTP only",
         "tls": "built without TLS, which it would take from OpenSSL's headers",
+        "many": "its program knows two targets",
     }
 }
 
@@ -48,10 +49,13 @@ def free_port():
 
 
 class Peer:
-    """A proxy with so many workers on so many cores."""
+    """A proxy with so many workers on so many cores, for so many targets."""
 
-    def __init__(self, name, folder, origin, certs, cores, threads, binary):
-        self.name, self.port, self.threads = name, free_port(), threads
+    def __init__(self, name, folder, origin, certs, cores, size, binary):
+        self.name, self.port = name, free_port()
+        self.threads, targets = size
+        # The origin has a hundred addresses.
+        self.hosts = [f"127.0.0.{number}" for number in range(1, targets + 1)]
         self.folder = folder / name
         self.folder.mkdir()
         text, command = getattr(self, "_evenkeel" if name == "before" else f"_{name}")(origin, certs, binary)
@@ -78,16 +82,15 @@ class Peer:
 
     def _evenkeel(self, origin, certs, binary):
         self.file = self.folder / "proxy.toml"
-        hosts = ("127.0.0.1", "127.0.0.2")
 
-        def targets(port):
+        def targets(hosts, port):
             return "".join(f'[[balancer.target]]\naddress = "{host}:{port}"\n' for host in hosts)
 
-        def balancer(name, check, listeners, port):
+        def balancer(name, check, listeners, hosts):
             return (
                 f'[[balancer]]\nname = "{name}"\naddresses = ["127.0.0.1"]\n'
                 f'health_check = {{ target = "TCP:{check}", interval = 5, timeout = 2, unhealthy = 10, healthy = 2 }}\n'
-                f"{listeners}{targets(port)}"
+                f"{listeners}{targets(hosts, check)}"
             )
 
         plain = f"[[balancer.listener]]\nport = {self.port}\ninstance_port = {origin}\n"
@@ -97,11 +100,12 @@ class Peer:
             f'certificates = [{{ chain = "{certs}/cert.pem", key = "{certs}/key.pem" }}]\n'
         )
         tcp = f'[[balancer.listener]]\nprotocol = "tcp"\nport = {self.port + 1}\ninstance_port = {origin + 1}\n'
-        text = f"threads = {self.threads}\n" + balancer("bench", origin, plain + secure, origin)
-        text += balancer("tcp", origin + 1, tcp, origin + 1)
+        text = f"threads = {self.threads}\n" + balancer("bench", origin, plain + secure, self.hosts)
+        text += balancer("tcp", origin + 1, tcp, self.hosts[:2])
         return text, [str(binary), "proxy", str(self.file)]
 
     def _haproxy(self, origin, certs, _binary):
+        servers = "\n".join(f"  server {host} {host}:{origin} check inter 5s pool-max-conn -1" for host in self.hosts)
         self.file = self.folder / "haproxy.cfg"
         text = f"""global
   nbthread {self.threads}
@@ -124,8 +128,7 @@ frontend f
   default_backend b
 backend b
   balance leastconn
-  server a 127.0.0.1:{origin} check inter 5s pool-max-conn -1
-  server b 127.0.0.2:{origin} check inter 5s pool-max-conn -1
+{servers}
 listen t
   mode tcp
   bind 127.0.0.1:{self.port + 1} backlog 4096
@@ -141,6 +144,7 @@ listen t
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_set_header X-Forwarded-Port $server_port;"""
+        servers = " ".join(f"server {host}:{origin};" for host in self.hosts)
         user = "user root;\n" if os.geteuid() == 0 else ""
         text = f"""{user}daemon off;
 worker_processes {self.threads};
@@ -155,7 +159,7 @@ http {{
   uwsgi_temp_path {self.folder}/t4; scgi_temp_path {self.folder}/t5;
   upstream b {{
     least_conn;
-    server 127.0.0.1:{origin}; server 127.0.0.2:{origin};
+    {servers}
     keepalive 1024; keepalive_requests 1000000000;
   }}
   server {{

@@ -5,7 +5,7 @@ Owns how rounds become one figure. A peer that could not do a scenario has `cann
 
 import statistics
 
-from measure import LOADS
+from measure import LOADS, PAIRS
 
 # scenario: (words of docs/spec.md, what is wanted of CPU time: so much of whose). `better` is the cheaper of nginx and HAProxy.
 RATIOS = {
@@ -29,8 +29,11 @@ MOST = {
     "idle-tcp": ("of a TCP pair", "idle_bytes", 2.5, "KiB"),
     "syscalls": ("system calls per sequential kept-alive request", "syscalls", 6, ""),
 }
-# CPU time per request with two threads over one.
-THREADS = 1.08
+# scenario: (words of docs/spec.md, what it may cost at most over the first of its pair)
+GROWTH = {
+    "two": ("CPU time per request with two threads over one", 1.08),
+    "many": ("the same with a hundred targets over two", 1.05),
+}
 CALLED = {"nginx": "nginx", "haproxy": "HAProxy", "better": "the better"}
 
 
@@ -63,9 +66,10 @@ def summary(rounds, peers):
         if scenario in LOADS:
             ratios = {peer: over(by_peer["evenkeel"], by_peer[peer]) for peer in peers if peer != "evenkeel"}
             out[scenario]["ratios"] = {peer: ratio for peer, ratio in ratios.items() if ratio}
-    if "one" in rounds and "two" in rounds:
-        ratios = {peer: over(rounds["two"][peer], rounds["one"][peer]) for peer in peers}
-        out["two"]["over_one"] = {peer: ratio for peer, ratio in ratios.items() if ratio}
+    for first, other in PAIRS.values():
+        if first in rounds and other in rounds:
+            ratios = {peer: over(rounds[other][peer], rounds[first][peer]) for peer in peers}
+            out[other]["over_first"] = {peer: ratio for peer, ratio in ratios.items() if ratio}
     return out
 
 
@@ -89,8 +93,9 @@ def show(found, peers):
                 print(f"  {peer:9} {r['syscalls']['median']:6.2f} a request  {r['which']}")
         for peer, ratio in result.get("ratios", {}).items():
             print(f"  evenkeel / {peer}: {ratio['median']:.3f} ({ratio['least']:.3f}–{ratio['most']:.3f}) of its CPU time")
-        for peer, ratio in result.get("over_one", {}).items():
-            print(f"  {peer}: a request costs {ratio['median']:.3f} ({ratio['least']:.3f}–{ratio['most']:.3f}) of what it costs with one thread")
+        first = next((first for first, other in PAIRS.values() if other == scenario), None)
+        for peer, ratio in result.get("over_first", {}).items():
+            print(f"  {peer}: a request costs {ratio['median']:.3f} ({ratio['least']:.3f}–{ratio['most']:.3f}) of what it costs in `{first}`")
 
 
 def cell(scenario, result, peer):
@@ -146,11 +151,11 @@ def rows(found, peers):
         known = "nginx" in r and not any("cannot" in r[peer] for peer in ("evenkeel", "nginx"))
         judged = [r["evenkeel"][key]["median"] <= r["nginx"][key]["median"] for key in keys[1:]] if known else []
         out.append(["p50; p99; p99.9 at 60 % of nginx's rate, ms", "p99 and p99.9 not above nginx's", *cells, verdict(judged)])
-    if "two" in found and "evenkeel" in found["two"].get("over_one", {}):
-        ratios = {peer: ratio["median"] for peer, ratio in found["two"]["over_one"].items()}
-        cells = [f"{ratios['evenkeel']:.2f} against " + (f"{ratios[p]:.2f}" if p in ratios else "cannot") for p in others]
-        judged = [ratios["evenkeel"] < THREADS]
-        out.append(["CPU time per request with two threads over one", f"under {THREADS}", *cells, verdict(judged)])
+    for scenario, (words, most) in GROWTH.items():
+        if "evenkeel" in found.get(scenario, {}).get("over_first", {}):
+            ratios = {peer: ratio["median"] for peer, ratio in found[scenario]["over_first"].items()}
+            cells = [f"{ratios['evenkeel']:.2f} against " + (f"{ratios[p]:.2f}" if p in ratios else "cannot") for p in others]
+            out.append([words, f"under {most}", *cells, verdict([ratios["evenkeel"] < most])])
     for scenario, (words, key, most, unit) in MOST.items():
         if scenario in found:
             own = found[scenario]["peers"]["evenkeel"]

@@ -1,7 +1,7 @@
 //! The origin: answers every GET at once, from memory, and echoes on the port above; also after `GET /ws`, which it takes
 //! for a WebSocket's beginning.
 //!
-//! Owns two listeners on each of 127.0.0.1 and 127.0.0.2. Must do as little as an instance can: one read and one write
+//! Owns a listener on each of 127.0.0.1 to 127.0.0.100, and one for echoes on the first two. Must do as little as an instance can: one read and one write
 //! a request. It trusts its peer (a proxy under test): a request ends with an empty line and has no body.
 
 use std::io;
@@ -42,7 +42,9 @@ pub fn run(port: u16) -> io::Result<()> {
     });
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut slots: Vec<Option<Slot>> = Vec::new();
-    for (host, port, echo) in [(1, port, false), (2, port, false), (1, port + 1, true), (2, port + 1, true)] {
+    let plain = (1..=100).map(|host| (host, port, false));
+    let echoes = (1..=2).map(|host| (host, port + 1, true));
+    for (host, port, echo) in plain.chain(echoes) {
         let fd = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None)?;
         sockopt::set_socket_reuseaddr(&fd, true)?;
         rustix::net::bind(&fd, &SocketAddr::from(([127, 0, 0, host], port)))?;

@@ -103,6 +103,11 @@ impl Client {
         !self.pending.is_empty() || !self.stream.is_flushed() || self.session.waits() == Waits::Body
     }
 
+    /// Whether nobody but its instance is waited for.
+    fn awaits_instance(&self) -> bool {
+        self.origin.is_some() && !self.lingering && !self.lags() && self.session.waits() == Waits::Instance
+    }
+
     /// Bytes that it has moved, in both directions.
     fn moved(&self) -> u64 {
         self.counted.record().map_or(0, |carried| carried.moved().0 + carried.moved().1)
@@ -167,7 +172,13 @@ impl Worker {
         if let Some(origin) = client.origin.as_deref_mut() {
             origin.stream.look();
         }
-        if self.pump(key, &mut client) {
+        let stays = self.pump(key, &mut client);
+        let switches = !stays && client.session.next() == Next::Tunnel;
+        // Whose answer comes within a tick or so, and who then is closed, never is registered.
+        let listens = if stays { !client.awaits_instance() } else { client.turned || switches };
+        if listens && self.watch(&mut client.stream, key).is_err() {
+            self.end_client(key, client);
+        } else if stays {
             if client.lane.spans.vary || self.stopping {
                 client.watch(self.now);
                 self.arm(key, client.deadline(self.connect_ms));
@@ -175,21 +186,25 @@ impl Worker {
             self.slots.put(key, Slot::Client(client));
         } else if client.turned {
             self.turn_client(key, *client);
-        } else if client.session.next() == Next::Tunnel {
+        } else if switches {
             self.switch(key, *client);
         } else {
-            if let Some(origin) = client.origin.take() {
-                self.discard(*origin);
-            }
-            self.count(&mut client);
-            self.tell_client(&mut client);
-            if client.stream.is_handshaking() {
-                client.lane.meter.handshake_errors.add(1);
-            }
-            self.out.clear();
-            self.passed = 0..0;
-            self.slots.remove(key);
+            self.end_client(key, client);
         }
+    }
+
+    fn end_client(&mut self, key: u64, mut client: Box<Client>) {
+        if let Some(origin) = client.origin.take() {
+            self.discard(*origin);
+        }
+        self.count(&mut client);
+        self.tell_client(&mut client);
+        if client.stream.is_handshaking() {
+            client.lane.meter.handshake_errors.add(1);
+        }
+        self.out.clear();
+        self.passed = 0..0;
+        self.slots.remove(key);
     }
 
     /// False when the connection is over.
@@ -556,7 +571,7 @@ impl Worker {
         if c.stream.broken || c.stream.is_handshaking() {
             return false;
         }
-        if c.stream.is_strand() || (c.session.is_drained() && !c.stream.readable) {
+        if c.stream.is_strand() || (c.session.is_drained() && c.stream.has_rest()) {
             c.stream.part();
             return false;
         }

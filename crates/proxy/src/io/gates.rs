@@ -88,13 +88,13 @@ impl Worker {
     pub(super) fn adopt(&mut self, gate: &Rc<GateView>, socket: OwnedFd, peer: SocketAddr) {
         let lane = Rc::clone(&gate.lane.borrow());
         let presence = Presence::new(&self.shared, self.index, &lane.meter, self.now);
-        let stream = Stream::plain(socket);
+        let mut stream = Stream::plain(socket);
         let key = self.slots.add(Slot::Busy);
-        if self.watch(&stream, key).is_err() {
-            self.slots.remove(key);
-            return;
-        }
         if lane.listener.accept_proxy_from.iter().any(|range| range.contains(peer.ip())) {
+            if self.watch(&mut stream, key).is_err() {
+                self.slots.remove(key);
+                return;
+            }
             let until = self.now + lane.spans.head;
             self.arm(key, until);
             let greeter = Greeter::new(stream, peer, Rc::clone(gate), presence, until);

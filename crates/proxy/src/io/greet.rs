@@ -98,9 +98,7 @@ impl Worker {
         lane: Rc<Lane>,
         presence: Presence,
     ) {
-        let mut patience = lane.spans.head;
         if let Some(front) = &lane.front {
-            patience = lane.spans.handshake;
             // Only without randomness: then nobody can be served.
             let Ok(session) = UnbufferedServerConnection::new(Arc::clone(&front.config)) else {
                 self.slots.remove(key);
@@ -108,15 +106,21 @@ impl Worker {
             };
             stream = stream.secured(session);
         }
-        self.arm(key, self.now + patience);
         if lane.sees_requests() {
+            // Most have sent their request by now, and of those many are gone before they would have to be registered.
+            stream.readable = true;
+            self.arm(key, self.now + 1);
             let mut client = Client::new(stream, ends.source, Rc::clone(gate), self.now, Counted::Connection(presence));
             client.first = lane.listener.speaks_http2().then(Vec::new);
             if self.teller.is_some() {
                 client.session.watch();
             }
             self.drive_client(key, Box::new(client));
+        } else if self.watch(&mut stream, key).is_err() {
+            self.slots.remove(key);
         } else {
+            let patience = if lane.front.is_some() { lane.spans.handshake } else { lane.spans.head };
+            self.arm(key, self.now + patience);
             let mut tunnel = Tunnel::new(stream, ends, lane, self.now, Counted::Connection(presence));
             if self.teller.is_some() {
                 tunnel.tale.begin(None);

@@ -192,8 +192,8 @@ impl Worker {
             },
             None => None,
         };
-        let begun = Stream::connect(SocketAddr::new(place.address, via.port), session).and_then(|stream| {
-            self.watch(&stream, key)?;
+        let begun = Stream::connect(SocketAddr::new(place.address, via.port), session).and_then(|mut stream| {
+            self.watch(&mut stream, key)?;
             Ok(stream)
         });
         match begun {

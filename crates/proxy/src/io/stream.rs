@@ -36,6 +36,8 @@ enum Transport {
 #[derive(Debug)]
 pub(super) struct Stream {
     transport: Transport,
+    /// Events tell of it. Until then nothing is known that a call did not say.
+    pub(super) registered: bool,
     /// A read may give something.
     pub(super) readable: bool,
     /// A write may take something.
@@ -120,7 +122,8 @@ impl Stream {
     }
 
     fn over(transport: Transport) -> Self {
-        Self { transport, readable: false, writable: true, ended: false, broken: false }
+        let registered = matches!(transport, Transport::Strand(_));
+        Self { transport, registered, readable: false, writable: true, ended: false, broken: false }
     }
 
     /// Begins to connect; an event tells when that is done. With a session, the handshake comes after it.
@@ -340,6 +343,11 @@ impl Stream {
             }
             _ => false,
         }
+    }
+
+    /// Whether nothing of what it said is left to be read, as far as is known; who is not registered is asked.
+    pub(super) fn has_rest(&mut self) -> bool {
+        if self.registered { !self.readable } else { self.is_quiet() }
     }
 
     /// Tells the peer that nothing more will come.

@@ -195,9 +195,9 @@ impl Worker {
         self.again.append(&mut self.bells.take());
     }
 
-    /// Registers a connection, once and for all that can happen to it.
-    pub(super) fn watch(&self, stream: &Stream, key: u64) -> Result<(), Errno> {
-        stream.fd().map_or(Ok(()), |fd| epoll::add(&self.epoll, fd, EventData::new_u64(key), INTEREST))
+    /// Registers a connection, once and for all that can happen to it; what has happened already is told then.
+    pub(super) fn watch(&self, stream: &mut Stream, key: u64) -> Result<(), Errno> {
+        register(&self.epoll, stream, key)
     }
 
     /// Runs one step; a panic in it costs the connection it was about, and is counted.
@@ -391,7 +391,12 @@ impl Worker {
         }
         let connect_ms = self.connect_ms;
         let deadline = match self.slots.slot(key) {
-            Some(Slot::Client(client)) => client.deadline(connect_ms),
+            Some(Slot::Client(client)) => {
+                let deadline = client.deadline(connect_ms);
+                let heard = register(&self.epoll, &mut client.stream, key);
+                // No memory now: tried again with the next tick.
+                if heard.is_ok() { deadline } else { deadline.min(self.now + 1) }
+            }
             Some(Slot::Tunnel(tunnel)) => tunnel.deadline(connect_ms),
             Some(Slot::Greeter(greeter)) => greeter.until,
             Some(Slot::Bundle(bundle)) => bundle.deadline(connect_ms),
@@ -439,6 +444,14 @@ impl Worker {
         let wait = next.saturating_sub(self.now);
         Some(Timespec { tv_sec: (wait / 1000) as i64, tv_nsec: (wait % 1000 * 1_000_000) as i64 })
     }
+}
+
+fn register(epoll: &OwnedFd, stream: &mut Stream, key: u64) -> Result<(), Errno> {
+    if let Some(fd) = stream.fd().filter(|_| !stream.registered) {
+        epoll::add(epoll, fd, EventData::new_u64(key), INTEREST)?;
+        stream.registered = true;
+    }
+    Ok(())
 }
 
 /// For what intent names by the wall clock; nothing waits by it.

@@ -110,6 +110,7 @@ fn a_client_that_a_worker_with_newer_routes_hands_over_is_taken() {
     let door = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = connect(door.local_addr().unwrap());
     let (accepted, peer) = door.accept().unwrap();
+    accepted.set_nonblocking(true).unwrap();
     // It has not looked at the Routes yet when it is woken.
     let (at, _) = publish(&worker, peer);
     worker.post().clients.fetch_add(1, Ordering::Relaxed);

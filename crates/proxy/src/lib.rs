@@ -11,6 +11,7 @@ pub mod fault;
 pub mod h2;
 pub mod handover;
 mod io;
+mod load;
 pub mod log;
 pub mod meter;
 pub mod probe;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::load::Loads;
 use crate::target::{Engaged, TargetState};
 
 /// The instances that would do for one who waits.
@@ -97,6 +98,8 @@ pub(crate) struct Surge {
     line: Mutex<Line>,
     /// Held by who decides whether one more instance of the balancer is to be passed over.
     pub(crate) ejecting: Mutex<()>,
+    /// What a choice among the balancer's targets looks at.
+    pub(crate) loads: Loads,
 }
 
 #[derive(Debug, Default)]
@@ -139,6 +142,7 @@ impl Surge {
             hatches,
             line: Mutex::default(),
             ejecting: Mutex::default(),
+            loads: Loads::default(),
         }
     }
 

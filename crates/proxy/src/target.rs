@@ -5,35 +5,27 @@
 //! a target to be free: [`crate::surge`].
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use evenkeel_core::balance::eject::Ejected;
-use evenkeel_core::balance::{eject, latency};
+use evenkeel_core::balance::{Standing, eject, latency};
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName};
 
+use crate::load::{CLOSED, EJECTED, Load, SUSPECT, UNWELL};
 use crate::surge::{Hatch, Surge};
 
 /// A target is one instance behind one balancer; the same instance behind two balancers is two targets.
 pub type TargetKey = (LoadBalancerName, InstanceId);
 
-/// A connection to it failed; until its next good check.
-const SUSPECT: u8 = 1;
-/// It failed too many requests in a row; until its time is up.
-const EJECTED: u8 = 2;
-
 /// One target's live state. Every field is independent; relaxed order is enough, because no other memory hangs on them,
-/// but for what is in flight: see [`Surge::has_line`].
+/// but for the load: see [`Surge::has_line`].
 #[derive(Debug)]
 pub struct TargetState {
     health: AtomicU8,
-    /// Why it is passed over: see [`SUSPECT`] and [`EJECTED`].
-    passed_over: AtomicU8,
-    /// Intent allows new requests.
-    open: AtomicBool,
-    outstanding: AtomicU32,
+    load: Load,
     /// When it came in service, in the road's milliseconds.
     serves_since: AtomicU64,
     latency: AtomicU64,
@@ -49,9 +41,7 @@ impl TargetState {
     fn new(surge: Arc<Surge>) -> Self {
         Self {
             health: AtomicU8::new(0),
-            passed_over: AtomicU8::new(0),
-            open: AtomicBool::new(false),
-            outstanding: AtomicU32::new(0),
+            load: surge.loads.take(),
             serves_since: AtomicU64::new(0),
             latency: AtomicU64::new(0),
             failures: AtomicU32::new(0),
@@ -83,31 +73,40 @@ impl TargetState {
         if health == Health::InService && self.health() != Health::InService {
             self.serves_since.store(self.surge.now_ms(), Ordering::Relaxed);
         }
-        self.health.store(code, Ordering::SeqCst);
+        self.health.store(code, Ordering::Relaxed);
+        self.because(UNWELL, health != Health::InService);
         self.changed();
     }
 
     /// Whether a connection to it was refused or reset since its last good check: it is passed over while others serve.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
-        self.passed_over.load(Ordering::Relaxed) & SUSPECT != 0
+        self.load.look().1 & SUSPECT != 0
     }
 
     /// Marks it suspect; true for the first to do so, who then asks for a check at once.
     pub fn suspect(&self) -> bool {
-        self.passed_over.fetch_or(SUSPECT, Ordering::SeqCst) & SUSPECT == 0
+        self.load.raise(SUSPECT) & SUSPECT == 0
     }
 
     /// A good check clears suspicion.
     pub fn trust(self: &Arc<Self>) {
-        if self.passed_over.fetch_and(!SUSPECT, Ordering::SeqCst) & SUSPECT != 0 {
+        if self.load.lower(SUSPECT) & SUSPECT != 0 {
             self.changed();
         }
     }
 
     /// Whether intent allows new requests. Only who publishes Routes says so.
     pub(crate) fn set_open(&self, open: bool) {
-        self.open.store(open, Ordering::SeqCst);
+        self.because(CLOSED, !open);
+    }
+
+    fn because(&self, reason: u32, holds: bool) {
+        if holds {
+            self.load.raise(reason)
+        } else {
+            self.load.lower(reason)
+        };
     }
 
     /// It may serve those who wait, or no more.
@@ -121,24 +120,39 @@ impl TargetState {
 
     /// Whether intent and health allow new requests.
     pub(crate) fn takes_requests(&self) -> bool {
-        self.open.load(Ordering::SeqCst) && self.health() == Health::InService
+        self.load.reasons() & (CLOSED | UNWELL) == 0
     }
 
     /// Whether it gets something new only where nobody else does.
     pub(crate) fn is_passed_over(&self) -> bool {
-        // One number for all reasons, so that a target without any costs no more.
-        self.passed_over.load(Ordering::Relaxed) != 0 && (self.is_suspect() || self.is_ejected())
+        self.is_suspect() || self.is_ejected()
+    }
+
+    /// What a choice looks at.
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// What may be sent to it, for reasons that were read off its load. Intent is not asked: a worker goes by the Routes that
+    /// it has, where who replaces this one may not stand yet.
+    pub(crate) fn standing(&self, reasons: u32) -> Standing {
+        match reasons & !CLOSED {
+            0 => Standing::Live,
+            reasons if reasons & UNWELL != 0 => Standing::Out,
+            _ if self.is_passed_over() => Standing::Suspect,
+            _ => Standing::Live,
+        }
     }
 
     /// Whether it failed too many requests in a row, and its time is not up.
     #[must_use]
     pub fn is_ejected(&self) -> bool {
-        if self.passed_over.load(Ordering::Relaxed) & EJECTED == 0 {
+        if self.load.look().1 & EJECTED == 0 {
             return false;
         }
         let out = self.surge.now_ms() < self.ejected_until.load(Ordering::Relaxed);
         if !out {
-            self.passed_over.fetch_and(!EJECTED, Ordering::SeqCst);
+            self.load.lower(EJECTED);
         }
         out
     }
@@ -160,7 +174,7 @@ impl TargetState {
         let mut held = self.ejected.lock().unwrap_or_else(PoisonError::into_inner);
         *held = eject::next(*held, base, self.surge.now_ms());
         self.ejected_until.store(held.until, Ordering::Relaxed);
-        self.passed_over.fetch_or(EJECTED, Ordering::SeqCst);
+        self.load.raise(EJECTED);
         self.failures.store(0, Ordering::Relaxed);
         *held
     }
@@ -189,7 +203,13 @@ impl TargetState {
     /// Requests or connections now in flight on it, over all workers.
     #[must_use]
     pub fn outstanding(&self) -> u32 {
-        self.outstanding.load(Ordering::Relaxed)
+        self.load.look().0
+    }
+}
+
+impl Drop for TargetState {
+    fn drop(&mut self) {
+        self.surge.loads.give_back(&self.load);
     }
 }
 
@@ -198,19 +218,9 @@ impl TargetState {
 pub(crate) struct Engaged(Arc<TargetState>);
 
 impl Engaged {
-    pub(crate) fn on(state: &Arc<TargetState>) -> Self {
-        state.outstanding.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(state))
-    }
-
-    /// The same where it keeps within the limit; 0 for none. Exact over all workers.
+    /// `None` where that would exceed the limit; 0 for none. Exact over all workers.
     pub(crate) fn within(state: &Arc<TargetState>, limit: u32) -> Option<Self> {
-        if limit == 0 {
-            return Some(Self::on(state));
-        }
-        let one_more = |held: u32| (held < limit).then_some(held + 1);
-        let begun = state.outstanding.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
-        begun.ok().map(|_| Self(Arc::clone(state)))
+        state.load.begin(limit).then(|| Self(Arc::clone(state)))
     }
 
     pub(crate) fn state(&self) -> &Arc<TargetState> {
@@ -220,7 +230,7 @@ impl Engaged {
 
 impl Drop for Engaged {
     fn drop(&mut self) {
-        self.0.outstanding.fetch_sub(1, Ordering::SeqCst);
+        self.0.load.end();
         self.0.surge.offer(&self.0);
     }
 }

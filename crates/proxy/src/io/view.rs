@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use evenkeel_core::balance::budget::Budget;
 use evenkeel_core::balance::{Candidate, Rota, Scope, Standing};
-use evenkeel_core::health::Health;
 use evenkeel_core::name::{LoadBalancerName, ZoneName};
 use evenkeel_core::noun::{Balancing, DesyncMode, Protocol};
 use evenkeel_core::routes::{InstanceHttp, ListenerRoute, Node, Phase, Target};
@@ -22,6 +21,7 @@ use super::shared::{Gate, Plan, PlannedBalancer, Shared};
 use super::spans::Spans;
 use super::trunk::Trunk;
 use crate::h2::mux::STREAM_LIMIT;
+use crate::load::Load;
 use crate::log::Side;
 use crate::log::record::Queued;
 use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
@@ -118,20 +118,15 @@ impl Place {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        standing(self.phase.get(), &self.state)
+        match self.phase.get() {
+            Phase::Serving => self.state.standing(self.state.load().look().1),
+            _ => Standing::Out,
+        }
     }
 
     fn is_same(&self, target: &Target, state: &Arc<TargetState>) -> bool {
         let port = target.port.map(evenkeel_core::name::Port::number);
         self.address == target.address && self.port == port && Arc::ptr_eq(&self.state, state)
-    }
-}
-
-fn standing(phase: Phase, state: &TargetState) -> Standing {
-    match (phase, state.health(), state.is_passed_over()) {
-        (Phase::Serving, Health::InService, false) => Standing::Live,
-        (Phase::Serving, Health::InService, true) => Standing::Suspect,
-        _ => Standing::Out,
     }
 }
 
@@ -142,6 +137,8 @@ pub(super) struct BalancerView {
     pub(super) places: Vec<Rc<Place>>,
     zones: Vec<ZoneName>,
     pub(super) zone_of: Vec<usize>,
+    /// Of each place, in their order, with whether intent allows it new requests.
+    loads: Vec<(Load, bool)>,
     pub(super) rota: RefCell<Rota>,
     /// Where instances are not all alike.
     pub(super) weighed: Option<Weighed>,
@@ -156,14 +153,12 @@ impl BalancerView {
         &self.planned.routes.balancing
     }
 
-    /// What AWS's own choice looks at. Only what each candidate is chosen by is touched, and not its place: with a hundred of
-    /// them that shows.
+    /// What AWS's own choice looks at. Of each candidate only its load is touched, and not its place or its state: with a
+    /// hundred of them that shows.
     pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate> {
-        let known = self.planned.states.iter().zip(&self.planned.routes.targets).zip(&self.zone_of);
-        known.map(|((state, target), zone)| Candidate {
-            zone: *zone,
-            load: state.outstanding(),
-            standing: standing(target.phase, state),
+        self.loads.iter().zip(&self.planned.states).zip(&self.zone_of).map(|(((load, serves), state), zone)| {
+            let (load, reasons) = load.look();
+            Candidate { zone: *zone, load, standing: if *serves { state.standing(reasons) } else { Standing::Out } }
         })
     }
 
@@ -471,6 +466,7 @@ fn rebuild(
     BalancerView {
         planned: Arc::clone(planned),
         seen: Cell::new(turns),
+        loads: places.iter().map(|place| (place.state.load().clone(), place.phase.get() == Phase::Serving)).collect(),
         places,
         weighed,
         budget: RefCell::new(budget),

@@ -120,7 +120,10 @@ fn with_nobody_in_service_nobody_waits() {
     assert_eq!(rig.called(0), [(1, false)]);
     // One that comes back serves who waits for it.
     drop(held);
-    let held = rig.states[1..].iter().flat_map(|state| [Engaged::on(state), Engaged::on(state)]).collect::<Vec<_>>();
+    let held = rig.states[1..]
+        .iter()
+        .flat_map(|state| [Engaged::within(state, 0), Engaged::within(state, 0)])
+        .collect::<Vec<_>>();
     rig.states[0].set_open(true);
     rig.states[0].set_health(Health::Recovering);
     rig.states[1].set_health(Health::InService);

@@ -80,11 +80,16 @@ impl TargetState {
             Health::Failing => 2,
             Health::Recovering => 3,
         };
-        if health == Health::InService && self.health() != Health::InService {
+        let serves = health == Health::InService;
+        let turns = serves != (self.health() == Health::InService);
+        if turns && serves {
             self.serves_since.store(self.surge.now_ms(), Ordering::Relaxed);
         }
         self.health.store(code, Ordering::SeqCst);
         self.changed();
+        if turns {
+            self.surge.stir();
+        }
     }
 
     /// Whether a connection to it was refused or reset since its last good check: it is passed over while others serve.
@@ -102,6 +107,7 @@ impl TargetState {
     pub fn trust(self: &Arc<Self>) {
         if self.passed_over.fetch_and(!SUSPECT, Ordering::SeqCst) & SUSPECT != 0 {
             self.changed();
+            self.surge.stir();
         }
     }
 

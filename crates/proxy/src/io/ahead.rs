@@ -1,0 +1,437 @@
+//! Connections to instances that are made before anybody asks for one.
+//!
+//! Owns how many of them there are to which place, and how fast they are made. Must never cost anything where no balancer
+//! asks for it, tell a request to wait for one, or make an instance fail that serves. They lie on the shelves of
+//! `view.rs`, apart from those that have served; who gets one: `origin.rs`, and `docs/decisions.md`, "Connections that
+//! are made ahead".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use evenkeel_core::balance::Standing;
+use evenkeel_core::name::LoadBalancerName;
+use rustix::event::epoll::EventFlags;
+
+use super::origin::{Connecting, Origin, Past};
+use super::slots::Slot;
+use super::view::{Lane, Place, Turnover, Via};
+use super::worker::Worker;
+
+/// How often a worker looks at everything, for what nobody tells it.
+const PASS_MS: u64 = 1000;
+/// How soon it does again when it is told that instances came or went.
+const SOON_MS: u64 = 50;
+/// A connection that its instance ends sooner was of no use; how long a place then rests.
+const LASTS_MS: u64 = 1000;
+/// Connections that a worker makes at a time: handshakes must not keep requests waiting.
+const MAKING: usize = 32;
+/// Places that are looked at before others get their turn.
+const LOOKS: usize = 1024;
+
+/// How fast connections to a place are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// All that are missing at once.
+    #[default]
+    Free,
+    /// None until then: one failed, or was of no use.
+    Rests(u64),
+    /// One was begun after that; until then it may still turn out to be of no use either.
+    Proves(u64),
+}
+
+impl Pace {
+    /// How many to begin of those that are missing, and how to go on; so many are being made.
+    fn next(self, now: u64, missing: usize, making: usize) -> (Self, usize) {
+        match self {
+            Self::Free => (self, missing),
+            Self::Rests(until) | Self::Proves(until) if now < until => (self, 0),
+            Self::Rests(_) if missing == 0 => (self, 0),
+            Self::Rests(_) => (Self::Proves(now + LASTS_MS), 1),
+            Self::Proves(_) if making > 0 => (self, 0),
+            Self::Proves(_) => (Self::Free, missing),
+        }
+    }
+}
+
+/// What is kept of one way to one place.
+struct Stock {
+    place: Rc<Place>,
+    via: Via,
+    /// One of the listeners that it is for.
+    lane: Rc<Lane>,
+    /// How many there are to be.
+    goal: usize,
+    /// Keys of those that are being made.
+    making: Vec<u64>,
+}
+
+impl Stock {
+    fn is(&self, place: &Rc<Place>, via: Via) -> bool {
+        Rc::ptr_eq(&self.place, place) && self.via == via
+    }
+
+    /// How many its balancer asks for: more than may be in flight are of no use.
+    fn wish(&self) -> usize {
+        let balancing = self.lane.balancer.balancing();
+        let most = if balancing.max_in_flight == 0 { u32::MAX } else { balancing.max_in_flight };
+        usize::try_from(balancing.preconnect.min(most)).unwrap_or(usize::MAX)
+    }
+}
+
+/// What each of so many gets of the room: as much as there is for each, or where it is not enough for that, the first get
+/// one.
+fn share(room: usize, all: usize, at: usize) -> usize {
+    match room / all.max(1) {
+        0 => usize::from(at < room),
+        each => each,
+    }
+}
+
+/// All that a worker keeps.
+pub(super) struct Ahead {
+    /// How many connections there may be in all.
+    room: usize,
+    /// Those of one balancer side by side, balancers in order.
+    stocks: Vec<Stock>,
+    /// The one that is looked at next.
+    at: usize,
+    /// When, in the worker's milliseconds; not at all where nothing is kept.
+    due: Option<u64>,
+    /// Instances have come or gone since the pass that is under way began.
+    stirred: bool,
+    /// Where one is missing since it was taken or closed.
+    short: Vec<(Rc<Place>, Via)>,
+    /// Connections that are being made.
+    under_way: usize,
+}
+
+impl Ahead {
+    /// With `room` for so many connections.
+    pub(super) fn new(room: usize) -> Self {
+        Self { room, stocks: Vec::new(), at: 0, due: None, stirred: false, short: Vec::new(), under_way: 0 }
+    }
+
+    /// One is missing there.
+    pub(super) fn falls_short(&mut self, place: &Rc<Place>, via: Via) {
+        self.short.push((Rc::clone(place), via));
+    }
+
+    /// Its instance has ended an idle connection. Where it was made ahead, and soon, more would fare no better.
+    pub(super) fn lost(&mut self, origin: &Origin, now: u64) {
+        match origin.past {
+            Past::New | Past::Served => {}
+            Past::Unused if now < origin.since + LASTS_MS => origin.place.pace.set(Pace::Rests(now + LASTS_MS)),
+            Past::Unused => self.falls_short(&origin.place, origin.via()),
+        }
+    }
+
+    /// Whether there is something to do.
+    pub(super) fn calls(&self, now: u64) -> bool {
+        !self.short.is_empty() || self.due.is_some_and(|due| due <= now)
+    }
+
+    /// When there will be, in the worker's milliseconds.
+    pub(super) fn next(&self, now: u64) -> Option<u64> {
+        if self.short.is_empty() { self.due } else { Some(now) }
+    }
+
+    /// Instances have come in service, or gone out of it.
+    pub(super) fn stir(&mut self, now: u64) {
+        self.stirred = true;
+        if self.at == 0 {
+            self.due = self.due.map(|due| due.min(now + SOON_MS));
+        }
+    }
+
+    /// The first of a balancer, or where it would be.
+    fn first(&self, balancer: &LoadBalancerName) -> usize {
+        self.stocks.partition_point(|stock| stock.place.key.0 < *balancer)
+    }
+
+    fn keeps_for(&self, balancer: &LoadBalancerName) -> bool {
+        self.stocks.get(self.first(balancer)).is_some_and(|stock| stock.place.key.0 == *balancer)
+    }
+
+    fn find(&self, place: &Rc<Place>, via: Via) -> Option<usize> {
+        let first = self.first(&place.key.0);
+        let own = self.stocks.iter().skip(first).take_while(|stock| stock.place.key.0 == place.key.0);
+        own.enumerate().find(|(_, stock)| stock.is(place, via)).map(|(at, _)| first + at)
+    }
+
+    /// One that was being made is not any more.
+    fn ended(&mut self, place: &Rc<Place>, via: Via, key: u64) {
+        if let Some(stock) = self.find(place, via).and_then(|at| self.stocks.get_mut(at))
+            && let Some(at) = stock.making.iter().position(|making| *making == key)
+        {
+            stock.making.swap_remove(at);
+            self.under_way -= 1;
+        }
+    }
+
+    fn share_out(&mut self) {
+        let (room, all) = (self.room, self.stocks.len());
+        for (at, stock) in self.stocks.iter_mut().enumerate() {
+            stock.goal = stock.wish().min(share(room, all, at));
+        }
+    }
+}
+
+impl Worker {
+    /// After a change of Routes: what is to be kept to whom now. What nobody wants any more is closed.
+    pub(super) fn restock(&mut self, turnover: &Turnover) {
+        if self.stopping {
+            return;
+        }
+        let gates = turnover.opened.iter().chain(&turnover.closed).map(|(_, gate)| &gate.balancer);
+        let mut touched: BTreeSet<&LoadBalancerName> = turnover.altered.iter().chain(gates).collect();
+        let wants: BTreeSet<_> = touched.iter().copied().filter(|name| self.view.preconnect(name) > 0).collect();
+        if self.ahead.stocks.is_empty() && wants.is_empty() {
+            return;
+        }
+        touched.retain(|name| wants.contains(name) || self.ahead.keeps_for(name));
+        let all = std::mem::take(&mut self.ahead.stocks);
+        let (old, mut kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| touched.contains(&s.place.key.0));
+        let mut old: BTreeMap<_, _> =
+            old.into_iter().map(|stock| ((Rc::as_ptr(&stock.place), stock.via), stock)).collect();
+        let mut met = BTreeSet::new();
+        for (_, gate) in self.view.gates().filter(|(_, gate)| wants.contains(&gate.balancer)) {
+            let lane = gate.lane.borrow();
+            // Over TCP an instance may speak first, or wait for a PROXY header that names a client; over HTTP/2 one
+            // connection serves many.
+            if !lane.sees_requests() || lane.by_http2() {
+                continue;
+            }
+            for place in lane.within() {
+                let id = (Rc::as_ptr(place), lane.via(place));
+                if met.insert(id) {
+                    let making = old.remove(&id).map(|stock| stock.making).unwrap_or_default();
+                    let (place, lane) = (Rc::clone(place), Rc::clone(&lane));
+                    kept.push(Stock { place, via: id.1, lane, goal: 0, making });
+                }
+            }
+        }
+        kept.sort_by(|a, b| a.place.key.0.cmp(&b.place.key.0));
+        self.ahead.stocks = kept;
+        self.ahead.share_out();
+        (self.ahead.at, self.ahead.due) = (0, (!self.ahead.stocks.is_empty()).then_some(self.now));
+        old.into_values().for_each(|stock| self.give_up(stock));
+    }
+
+    /// Nothing is kept any more: the road is to stop.
+    pub(super) fn unstock(&mut self) {
+        self.ahead.due = None;
+        for stock in std::mem::take(&mut self.ahead.stocks) {
+            self.give_up(stock);
+        }
+    }
+
+    fn give_up(&mut self, stock: Stock) {
+        for key in stock.making {
+            self.slots.remove(key);
+            self.ahead.under_way -= 1;
+        }
+        while self.close_oldest(&stock.place, stock.via) {}
+    }
+
+    /// Closes the oldest of those that have carried nothing; false where there is none.
+    fn close_oldest(&mut self, place: &Place, via: Via) -> bool {
+        let Some(key) = place.oldest(via) else { return false };
+        place.unshelve(via, key);
+        self.close_idle(key);
+        true
+    }
+
+    /// Makes what is missing where one was taken, and goes on with the pass over everything when it is due.
+    pub(super) fn stock_up(&mut self) {
+        let mut short = std::mem::take(&mut self.ahead.short);
+        for (place, via) in short.drain(..) {
+            if let Some(at) = self.ahead.find(&place, via) {
+                self.tend(at);
+            }
+        }
+        self.ahead.short = short;
+        if self.ahead.due.is_none_or(|due| due > self.now) {
+            return;
+        }
+        if self.ahead.at == 0 {
+            self.ahead.stirred = false;
+        }
+        let end = self.ahead.stocks.len();
+        for _ in 0..LOOKS {
+            if self.ahead.at >= end {
+                self.ahead.at = 0;
+                self.ahead.due = Some(self.now + if self.ahead.stirred { SOON_MS } else { PASS_MS });
+                return;
+            }
+            if !self.tend(self.ahead.at) {
+                // The first that is made goes on with it.
+                self.ahead.due = Some(self.now + PASS_MS);
+                return;
+            }
+            self.ahead.at += 1;
+        }
+    }
+
+    /// Looks at what is kept of one; false where more are to be made than may be at a time.
+    fn tend(&mut self, at: usize) -> bool {
+        let Some(stock) = self.ahead.stocks.get_mut(at) else { return true };
+        // What a panic has cost is not being made any more.
+        let slots = &mut self.slots;
+        let before = stock.making.len();
+        stock.making.retain(|key| matches!(slots.slot(*key), Some(Slot::Ahead(_))));
+        self.ahead.under_way -= before - stock.making.len();
+        let (place, via, making) = (Rc::clone(&stock.place), stock.via, stock.making.len());
+        let (held, room) = place.stocked(via);
+        let goal = match place.standing() {
+            Standing::Live => stock.goal,
+            // Whoever is passed over still gets what nobody else can take.
+            Standing::Suspect => held.min(stock.goal),
+            Standing::Out => 0,
+        };
+        for _ in goal..held {
+            self.close_oldest(&place, via);
+        }
+        let missing = goal.saturating_sub(held + making).min(room.saturating_sub(making));
+        let most = MAKING.saturating_sub(self.ahead.under_way);
+        if missing > 0 && most == 0 {
+            return false;
+        }
+        let (pace, count) = place.pace.get().next(self.now, missing, making);
+        place.pace.set(pace);
+        for _ in 0..count.min(most) {
+            if !self.make_ahead(at) {
+                return true;
+            }
+        }
+        count <= most
+    }
+
+    /// Begins one; false when that failed at once.
+    fn make_ahead(&mut self, at: usize) -> bool {
+        let Some(stock) = self.ahead.stocks.get(at) else { return false };
+        let (place, via, lane) = (Rc::clone(&stock.place), stock.via, Rc::clone(&stock.lane));
+        let key = self.slots.add(Slot::Busy);
+        let Some(stream) = self.reach_out(&lane, &place, via, key) else {
+            self.slots.remove(key);
+            lane.meter.connect_errors.add(1);
+            place.pace.set(Pace::Rests(self.now + LASTS_MS));
+            return false;
+        };
+        let span = lane.spans.connect(self.connect_ms);
+        self.slots.put(key, Slot::Ahead(Box::new(Origin::ahead(key, stream, &place, via, (self.now, span)))));
+        self.arm(key, self.now + span);
+        if let Some(stock) = self.ahead.stocks.get_mut(at) {
+            stock.making.push(key);
+            self.ahead.under_way += 1;
+        }
+        true
+    }
+
+    /// Goes on with a connection that is being made ahead.
+    pub(super) fn drive_ahead(&mut self, key: u64, mut origin: Box<Origin>) {
+        match origin.settle(&mut self.scratch) {
+            Connecting::Failed => self.ahead_failed(key, &origin),
+            Connecting::Made if origin.stream.is_flushed() => self.stock(key, origin),
+            Connecting::Made | Connecting::Pending => self.slots.put(key, Slot::Ahead(origin)),
+        }
+    }
+
+    /// One could not be made: as when it is for a request, but no request has failed by it.
+    pub(super) fn ahead_failed(&mut self, key: u64, origin: &Origin) {
+        let place = &origin.place;
+        self.slots.remove(key);
+        if let Some(at) = self.ahead.find(place, origin.via()) {
+            self.ahead.stocks[at].lane.meter.connect_errors.add(1);
+        }
+        place.meter.connect_errors.add(1);
+        place.suspect(&self.shared);
+        place.pace.set(Pace::Rests(self.now + LASTS_MS));
+        self.over(place, origin.via(), key);
+    }
+
+    /// One is no longer being made: another may be.
+    fn over(&mut self, place: &Rc<Place>, via: Via, key: u64) {
+        let waits = self.ahead.under_way >= MAKING;
+        self.ahead.ended(place, via, key);
+        if waits && self.ahead.due.is_some() {
+            self.ahead.due = Some(self.now);
+        }
+    }
+
+    /// One is made: it is put where requests find it.
+    fn stock(&mut self, key: u64, mut origin: Box<Origin>) {
+        let (place, via) = (Rc::clone(&origin.place), origin.via());
+        self.over(&place, via, key);
+        let wanted = self.ahead.find(&place, via).map(|at| &self.ahead.stocks[at]);
+        let Some((pool, goal)) = wanted.map(|stock| (stock.lane.spans.pool, stock.goal)) else {
+            return self.discard(*origin);
+        };
+        if !origin.stream.is_silent() || !place.stock(via, key) {
+            place.pace.set(Pace::Rests(self.now + LASTS_MS));
+            origin.stream.part();
+            return self.discard(*origin);
+        }
+        // Those that were made together do not all grow old together.
+        let rank = place.stocked(via).0.min(goal) as u64;
+        origin.since = self.now;
+        origin.idle_ms = pool - pool / 4 * rank.saturating_sub(1) / goal.max(1) as u64;
+        let until = self.now + origin.idle_ms;
+        self.slots.put(key, Slot::Idle(origin));
+        self.arm(key, until);
+    }
+
+    /// Whether what an idle connection says harms nobody: in TLS, tickets follow the handshake.
+    pub(super) fn is_harmless(&mut self, key: u64, flags: EventFlags) -> bool {
+        let now = self.now;
+        let Some(Slot::Idle(origin)) = self.slots.slot(key) else { return false };
+        if origin.past != Past::Unused {
+            return false;
+        }
+        origin.mark(flags);
+        let harmless = origin.stream.is_secure() && !origin.stream.has_ended() && origin.stream.is_silent();
+        if !harmless {
+            self.ahead.lost(origin, now);
+        }
+        harmless
+    }
+
+    /// An idle connection has waited for as long as it may.
+    pub(super) fn outgrow(&mut self, key: u64) {
+        if let Some(Slot::Idle(origin)) = self.slots.slot(key)
+            && origin.past == Past::Unused
+            && self.now >= origin.since + LASTS_MS
+        {
+            self.ahead.falls_short(&origin.place, origin.via());
+        }
+        self.close_idle(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_fails_is_tried_once_a_second_until_one_has_lasted() {
+        let check = |pace: Pace, (now, missing, making), wanted: (Pace, usize)| {
+            assert_eq!(pace.next(now, missing, making), wanted, "{pace:?}");
+        };
+        check(Pace::Free, (5000, 3, 1), (Pace::Free, 3));
+        check(Pace::Rests(5000), (4999, 3, 0), (Pace::Rests(5000), 0));
+        check(Pace::Rests(5000), (5000, 0, 0), (Pace::Rests(5000), 0));
+        check(Pace::Rests(5000), (5000, 3, 0), (Pace::Proves(6000), 1));
+        check(Pace::Proves(6000), (5999, 2, 0), (Pace::Proves(6000), 0));
+        check(Pace::Proves(6000), (6000, 2, 1), (Pace::Proves(6000), 0));
+        check(Pace::Proves(6000), (6000, 2, 0), (Pace::Free, 2));
+    }
+
+    #[test]
+    fn what_room_there_is_is_shared() {
+        let shares = |room, all| (0..all).map(|at| share(room, all, at)).collect::<Vec<_>>();
+        assert_eq!(shares(9, 3), [3, 3, 3]);
+        assert_eq!(shares(5, 3), [1, 1, 1]);
+        assert_eq!(shares(2, 3), [1, 1, 0]);
+        assert!(shares(9, 0).is_empty());
+    }
+}

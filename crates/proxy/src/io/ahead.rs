@@ -1,9 +1,9 @@
 //! Connections to instances that are made before anybody asks for one.
 //!
-//! Owns how many of them there are to which place, and how fast they are made. Must never cost anything where no balancer
-//! asks for it, tell a request to wait for one, or make an instance fail that serves. They lie on the shelves of
-//! `view.rs`, apart from those that have served; who gets one: `origin.rs`, and `docs/decisions.md`, "Connections that
-//! are made ahead".
+//! Owns how they are made, put where requests find them, and closed. Must never cost anything where no balancer asks for it,
+//! have a request wait for one, or blame an instance for what no request has seen. How many, and when: `stock.rs`. They lie
+//! on the shelves of `view.rs`, apart from those that have served; who gets one: `origin.rs`, and `docs/decisions.md`,
+//! "Connections that are made ahead".
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -14,168 +14,14 @@ use rustix::event::epoll::EventFlags;
 
 use super::origin::{Connecting, Origin, Past};
 use super::slots::Slot;
-use super::view::{Lane, Place, Turnover, Via};
+use super::stock::{LASTS_MS, PASS_MS, Pace, Stock};
+use super::view::{Place, Turnover, Via};
 use super::worker::Worker;
 
-/// How often a worker looks at everything, for what nobody tells it.
-const PASS_MS: u64 = 1000;
-/// How soon it does again when it is told that instances came or went.
-const SOON_MS: u64 = 50;
-/// A connection that its instance ends sooner was of no use; how long a place then rests.
-const LASTS_MS: u64 = 1000;
 /// Connections that a worker makes at a time: handshakes must not keep requests waiting.
 const MAKING: usize = 32;
 /// Places that are looked at before others get their turn.
 const LOOKS: usize = 1024;
-
-/// How fast connections to a place are made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// All that are missing at once.
-    #[default]
-    Free,
-    /// None until then: one failed, or was of no use.
-    Rests(u64),
-    /// One was begun after that; until then it may still turn out to be of no use either.
-    Proves(u64),
-}
-
-impl Pace {
-    /// How many to begin of those that are missing, and how to go on; so many are being made.
-    fn next(self, now: u64, missing: usize, making: usize) -> (Self, usize) {
-        match self {
-            Self::Free => (self, missing),
-            Self::Rests(until) | Self::Proves(until) if now < until => (self, 0),
-            Self::Rests(_) if missing == 0 => (self, 0),
-            Self::Rests(_) => (Self::Proves(now + LASTS_MS), 1),
-            Self::Proves(_) if making > 0 => (self, 0),
-            Self::Proves(_) => (Self::Free, missing),
-        }
-    }
-}
-
-/// What is kept of one way to one place.
-struct Stock {
-    place: Rc<Place>,
-    via: Via,
-    /// One of the listeners that it is for.
-    lane: Rc<Lane>,
-    /// How many there are to be.
-    goal: usize,
-    /// Keys of those that are being made.
-    making: Vec<u64>,
-}
-
-impl Stock {
-    fn is(&self, place: &Rc<Place>, via: Via) -> bool {
-        Rc::ptr_eq(&self.place, place) && self.via == via
-    }
-
-    /// How many its balancer asks for: more than may be in flight are of no use.
-    fn wish(&self) -> usize {
-        let balancing = self.lane.balancer.balancing();
-        let most = if balancing.max_in_flight == 0 { u32::MAX } else { balancing.max_in_flight };
-        usize::try_from(balancing.preconnect.min(most)).unwrap_or(usize::MAX)
-    }
-}
-
-/// What each of so many gets of the room: as much as there is for each, or where it is not enough for that, the first get
-/// one.
-fn share(room: usize, all: usize, at: usize) -> usize {
-    match room / all.max(1) {
-        0 => usize::from(at < room),
-        each => each,
-    }
-}
-
-/// All that a worker keeps.
-pub(super) struct Ahead {
-    /// How many connections there may be in all.
-    room: usize,
-    /// Those of one balancer side by side, balancers in order.
-    stocks: Vec<Stock>,
-    /// The one that is looked at next.
-    at: usize,
-    /// When, in the worker's milliseconds; not at all where nothing is kept.
-    due: Option<u64>,
-    /// Instances have come or gone since the pass that is under way began.
-    stirred: bool,
-    /// Where one is missing since it was taken or closed.
-    short: Vec<(Rc<Place>, Via)>,
-    /// Connections that are being made.
-    under_way: usize,
-}
-
-impl Ahead {
-    /// With `room` for so many connections.
-    pub(super) fn new(room: usize) -> Self {
-        Self { room, stocks: Vec::new(), at: 0, due: None, stirred: false, short: Vec::new(), under_way: 0 }
-    }
-
-    /// One is missing there.
-    pub(super) fn falls_short(&mut self, place: &Rc<Place>, via: Via) {
-        self.short.push((Rc::clone(place), via));
-    }
-
-    /// Its instance has ended an idle connection. Where it was made ahead, and soon, more would fare no better.
-    pub(super) fn lost(&mut self, origin: &Origin, now: u64) {
-        match origin.past {
-            Past::New | Past::Served => {}
-            Past::Unused if now < origin.since + LASTS_MS => origin.place.pace.set(Pace::Rests(now + LASTS_MS)),
-            Past::Unused => self.falls_short(&origin.place, origin.via()),
-        }
-    }
-
-    /// Whether there is something to do.
-    pub(super) fn calls(&self, now: u64) -> bool {
-        !self.short.is_empty() || self.due.is_some_and(|due| due <= now)
-    }
-
-    /// When there will be, in the worker's milliseconds.
-    pub(super) fn next(&self, now: u64) -> Option<u64> {
-        if self.short.is_empty() { self.due } else { Some(now) }
-    }
-
-    /// Instances have come in service, or gone out of it.
-    pub(super) fn stir(&mut self, now: u64) {
-        self.stirred = true;
-        if self.at == 0 {
-            self.due = self.due.map(|due| due.min(now + SOON_MS));
-        }
-    }
-
-    /// The first of a balancer, or where it would be.
-    fn first(&self, balancer: &LoadBalancerName) -> usize {
-        self.stocks.partition_point(|stock| stock.place.key.0 < *balancer)
-    }
-
-    fn keeps_for(&self, balancer: &LoadBalancerName) -> bool {
-        self.stocks.get(self.first(balancer)).is_some_and(|stock| stock.place.key.0 == *balancer)
-    }
-
-    fn find(&self, place: &Rc<Place>, via: Via) -> Option<usize> {
-        let first = self.first(&place.key.0);
-        let own = self.stocks.iter().skip(first).take_while(|stock| stock.place.key.0 == place.key.0);
-        own.enumerate().find(|(_, stock)| stock.is(place, via)).map(|(at, _)| first + at)
-    }
-
-    /// One that was being made is not any more.
-    fn ended(&mut self, place: &Rc<Place>, via: Via, key: u64) {
-        if let Some(stock) = self.find(place, via).and_then(|at| self.stocks.get_mut(at))
-            && let Some(at) = stock.making.iter().position(|making| *making == key)
-        {
-            stock.making.swap_remove(at);
-            self.under_way -= 1;
-        }
-    }
-
-    fn share_out(&mut self) {
-        let (room, all) = (self.room, self.stocks.len());
-        for (at, stock) in self.stocks.iter_mut().enumerate() {
-            stock.goal = stock.wish().min(share(room, all, at));
-        }
-    }
-}
 
 impl Worker {
     /// After a change of Routes: what is to be kept to whom now. What nobody wants any more is closed.
@@ -189,7 +35,7 @@ impl Worker {
         if self.ahead.stocks.is_empty() && wants.is_empty() {
             return;
         }
-        touched.retain(|name| wants.contains(name) || self.ahead.keeps_for(name));
+        touched.retain(|name| wants.contains(name) || self.ahead.is_at(self.ahead.first(name), name));
         let all = std::mem::take(&mut self.ahead.stocks);
         let (old, mut kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| touched.contains(&s.place.key.0));
         let mut old: BTreeMap<_, _> =
@@ -214,7 +60,12 @@ impl Worker {
         kept.sort_by(|a, b| a.place.key.0.cmp(&b.place.key.0));
         self.ahead.stocks = kept;
         self.ahead.share_out();
-        (self.ahead.at, self.ahead.due) = (0, (!self.ahead.stocks.is_empty()).then_some(self.now));
+        self.ahead.at = self.ahead.at.min(self.ahead.stocks.len());
+        self.ahead.due = match self.ahead.due {
+            _ if self.ahead.stocks.is_empty() => None,
+            due => due.or(Some(self.now + PASS_MS)),
+        };
+        self.ahead.changed.extend(wants.into_iter().cloned());
         old.into_values().for_each(|stock| self.give_up(stock));
     }
 
@@ -251,6 +102,7 @@ impl Worker {
             }
         }
         self.ahead.short = short;
+        self.look_at_changed();
         if self.ahead.due.is_none_or(|due| due > self.now) {
             return;
         }
@@ -260,9 +112,7 @@ impl Worker {
         let end = self.ahead.stocks.len();
         for _ in 0..LOOKS {
             if self.ahead.at >= end {
-                self.ahead.at = 0;
-                self.ahead.due = Some(self.now + if self.ahead.stirred { SOON_MS } else { PASS_MS });
-                return;
+                return self.ahead.passed(self.now);
             }
             if !self.tend(self.ahead.at) {
                 // The first that is made goes on with it.
@@ -270,6 +120,24 @@ impl Worker {
                 return;
             }
             self.ahead.at += 1;
+        }
+    }
+
+    /// Looks at what Routes have changed; many at once are left to the pass, which takes turns.
+    fn look_at_changed(&mut self) {
+        let mut looks = 0;
+        for balancer in std::mem::take(&mut self.ahead.changed) {
+            let mut at = self.ahead.first(&balancer);
+            while self.ahead.is_at(at, &balancer) {
+                if looks == LOOKS {
+                    self.ahead.due = Some(self.now);
+                    return;
+                }
+                if !self.tend(at) {
+                    return;
+                }
+                (at, looks) = (at + 1, looks + 1);
+            }
         }
     }
 
@@ -405,33 +273,5 @@ impl Worker {
             self.ahead.falls_short(&origin.place, origin.via());
         }
         self.close_idle(key);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_that_fails_is_tried_once_a_second_until_one_has_lasted() {
-        let check = |pace: Pace, (now, missing, making), wanted: (Pace, usize)| {
-            assert_eq!(pace.next(now, missing, making), wanted, "{pace:?}");
-        };
-        check(Pace::Free, (5000, 3, 1), (Pace::Free, 3));
-        check(Pace::Rests(5000), (4999, 3, 0), (Pace::Rests(5000), 0));
-        check(Pace::Rests(5000), (5000, 0, 0), (Pace::Rests(5000), 0));
-        check(Pace::Rests(5000), (5000, 3, 0), (Pace::Proves(6000), 1));
-        check(Pace::Proves(6000), (5999, 2, 0), (Pace::Proves(6000), 0));
-        check(Pace::Proves(6000), (6000, 2, 1), (Pace::Proves(6000), 0));
-        check(Pace::Proves(6000), (6000, 2, 0), (Pace::Free, 2));
-    }
-
-    #[test]
-    fn what_room_there_is_is_shared() {
-        let shares = |room, all| (0..all).map(|at| share(room, all, at)).collect::<Vec<_>>();
-        assert_eq!(shares(9, 3), [3, 3, 3]);
-        assert_eq!(shares(5, 3), [1, 1, 1]);
-        assert_eq!(shares(2, 3), [1, 1, 0]);
-        assert!(shares(9, 0).is_empty());
     }
 }

@@ -20,6 +20,7 @@ pub(crate) mod shared;
 mod slots;
 mod spans;
 mod sticky;
+mod stock;
 mod stream;
 mod switch;
 pub(crate) mod table;

@@ -16,11 +16,11 @@ use evenkeel_core::name::{LoadBalancerName, ZoneName};
 use evenkeel_core::noun::{Balancing, DesyncMode, Protocol};
 use evenkeel_core::routes::{InstanceHttp, ListenerRoute, Node, Phase, Target};
 
-use super::ahead::Pace;
 use super::choose::Weighed;
 use super::listen::Bound;
 use super::shared::{Gate, Plan, PlannedBalancer, Shared};
 use super::spans::Spans;
+use super::stock::Pace;
 use super::trunk::Trunk;
 use crate::h2::mux::STREAM_LIMIT;
 use crate::log::Side;

@@ -23,12 +23,12 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::io::Errno;
 
-use super::ahead::Ahead;
 use super::carry::Channels;
 use super::choose::Chooser;
 use super::client::millis;
 use super::shared::{Arrival, Post, Shared};
 use super::slots::{Slot, Slots};
+use super::stock::Ahead;
 use super::stream::{INTEREST, Stream};
 use super::trunk::Bells;
 use super::view::{Place, View};

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use evenkeel_core::routes::{InstanceHttp, Phase};
 use evenkeel_proxy::connections::{Connection, Kind, State};
 use evenkeel_proxy::road::RoadConfig;
 
-use crate::rig::{Rig, address, eventually, free_port};
+use crate::rig::{Client, Rig, address, eventually, free_port};
 use crate::tls_rig::{Made, TlsOrigin, believes};
 
 /// A road that keeps so many ready.
@@ -324,6 +324,51 @@ fn neither_tcp_nor_http2_has_any() {
     eventually("it has none", || rig.origins[0].open() == 0);
     assert_eq!(rig.client().get("/").status, 200);
     assert_eq!((rig.origins[0].connections(), unused(&rig).len()), (3, 0));
+}
+
+#[test]
+fn changes_under_load_lose_nothing_and_leave_none_behind() {
+    let mut rig = rig(2, &["a", "a", "a"], 3);
+    let (at, stop, done) = (rig.address(), AtomicBool::new(false), AtomicU64::new(0));
+    let failed = thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut failed = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        failed += u32::from(Client::connect(at).post("/length", b"x").status != 200);
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                    failed
+                })
+            })
+            .collect();
+        for round in 0..60 {
+            let state = rig.road.board().state(&(rig.routes.name.clone(), rig.routes.targets[1].instance.clone()));
+            match round % 6 {
+                0 => rig.routes.targets[0].phase = Phase::ZoneDisabled,
+                1 => rig.routes.balancing.preconnect = 1,
+                2 => state.set_health(Health::Failing),
+                3 => rig.routes.targets[0].phase = Phase::Serving,
+                // As if it had been registered anew; with it come those that were out.
+                4 => rig.routes.targets[2].instance = crate::rig::instance(100 + round),
+                _ => rig.routes.balancing.preconnect = 3,
+            }
+            if round % 6 != 2 {
+                rig.publish();
+            }
+            let goal = done.load(Ordering::Relaxed) + 20;
+            eventually("requests flow", || done.load(Ordering::Relaxed) >= goal);
+        }
+        stop.store(true, Ordering::Relaxed);
+        clients.into_iter().map(|client| client.join().unwrap()).sum::<u32>()
+    });
+    assert_eq!((failed, rig.meters().from_balancer.len(), rig.meters().connect_errors), (0, 0, 0));
+    await_unused(&rig, 18);
+    eventually("nothing else is left", || {
+        let rows = rig.road.connections(1000, Duration::from_secs(10)).rows;
+        rig.is_empty() && rows.len() == rig.origins.iter().map(|origin| origin.open()).sum::<usize>()
+    });
 }
 
 #[test]

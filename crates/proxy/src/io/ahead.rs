@@ -243,7 +243,7 @@ impl Worker {
         // Those that were made together do not all grow old together.
         let rank = place.stocked(via).0.min(goal) as u64;
         origin.since = self.now;
-        origin.idle_ms = pool - pool / 4 * rank.saturating_sub(1) / goal.max(1) as u64;
+        origin.idle_ms = pool - pool / 4 / goal.max(1) as u64 * rank.saturating_sub(1);
         let until = self.now + origin.idle_ms;
         self.slots.put(key, Slot::Idle(origin));
         self.arm(key, until);

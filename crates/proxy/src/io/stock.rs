@@ -201,6 +201,29 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_in_service_is_looked_at_soon_and_nobody_is_where_nothing_is_kept() {
+        let mut ahead = Ahead::new(4);
+        ahead.stir(100);
+        assert_eq!((ahead.next(100), ahead.calls(u64::MAX)), (None, false));
+        ahead.passed(100);
+        assert_eq!(ahead.next(100), Some(150));
+        ahead.stirred = false;
+        ahead.passed(150);
+        assert_eq!((ahead.next(150), ahead.calls(1149), ahead.calls(1150)), (Some(1150), false, true));
+        // However often it is told, the first time counts.
+        ahead.stir(200);
+        ahead.stir(230);
+        assert_eq!(ahead.next(230), Some(250));
+        // A pass that is under way is not begun anew: there is another after it.
+        ahead.at = 1;
+        ahead.due = Some(300);
+        ahead.stir(240);
+        assert_eq!(ahead.next(240), Some(300));
+        ahead.changed.push(LoadBalancerName::new("web").unwrap());
+        assert_eq!((ahead.next(240), ahead.calls(240)), (Some(240), true));
+    }
+
+    #[test]
     fn what_room_there_is_is_shared() {
         let shares = |room, all| (0..all).map(|at| share(room, all, at)).collect::<Vec<_>>();
         assert_eq!(shares(9, 3), [3, 3, 3]);

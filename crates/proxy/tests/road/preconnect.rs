@@ -173,10 +173,8 @@ fn who_gets_no_requests_has_none() {
     state.set_health(Health::Failing);
     eventually("it has none", || rig.origins[0].open() == 0);
     await_unused(&rig, 4);
-    let began = Instant::now();
     state.set_health(Health::InService);
     await_unused(&rig, 8);
-    assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
     // Draining, in a zone that is not served, and gone.
     for phase in [Phase::ZoneDisabled, Phase::Draining { until: evenkeel_core::time::Timestamp(u64::MAX) }] {
         rig.routes.targets[0].phase = phase;

@@ -31,6 +31,8 @@ pub enum State {
     Handshake,
     /// Nothing is asked.
     Idle,
+    /// Made ahead: it has carried nothing yet.
+    Unused,
     /// A request's head has begun.
     Head,
     /// The client is sending a body.
@@ -57,6 +59,7 @@ impl State {
             Self::Greeting => "greeting",
             Self::Handshake => "handshake",
             Self::Idle => "idle",
+            Self::Unused => "unused",
             Self::Head => "head",
             Self::Body => "body",
             Self::Queued => "queued",

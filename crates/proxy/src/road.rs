@@ -321,6 +321,7 @@ impl Road {
         }
         let surge = self.shared.board.surge(&routes.name);
         surge.set_limit(routes.balancing.max_in_flight);
+        surge.set_stirs(routes.balancing.preconnect > 0);
         let was = |listener: &ListenerRoute| {
             let before = before?;
             let mut listeners = before.routes.listeners.iter().zip(&before.secured);

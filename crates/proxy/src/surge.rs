@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -35,17 +35,24 @@ pub(crate) struct Hatch {
     /// Makes the worker's wait return.
     pub(crate) bell: OwnedFd,
     called: Mutex<Vec<Called>>,
+    /// An instance has come in service or gone out of it, where workers want to know.
+    stirred: AtomicBool,
 }
 
 impl Hatch {
     pub(crate) fn new(bell: OwnedFd) -> Self {
-        Self { bell, called: Mutex::default() }
+        Self { bell, called: Mutex::default(), stirred: AtomicBool::new(false) }
     }
 
     /// Makes the worker's wait return.
     pub(crate) fn wake(&self) {
         // Only a full counter can refuse, and then the worker is awake already.
         let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+    }
+
+    /// Whether instances have come or gone since this was asked last.
+    pub(crate) fn was_stirred(&self) -> bool {
+        self.stirred.load(Ordering::Relaxed) && self.stirred.swap(false, Ordering::AcqRel)
     }
 
     pub(crate) fn take_called(&self) -> Vec<Called> {
@@ -94,6 +101,8 @@ pub(crate) struct Surge {
     waiting: AtomicU32,
     /// What may be in flight on each instance; 0 for no limit.
     limit: AtomicU32,
+    /// Whether workers keep connections ready, and so want to know who comes in service and goes.
+    stirs: AtomicBool,
     hatches: Arc<[Arc<Hatch>]>,
     line: Mutex<Line>,
     /// Held by who decides whether one more instance of the balancer is to be passed over.
@@ -139,6 +148,7 @@ impl Surge {
             started,
             waiting: AtomicU32::new(0),
             limit: AtomicU32::new(0),
+            stirs: AtomicBool::new(false),
             hatches,
             line: Mutex::default(),
             ejecting: Mutex::default(),
@@ -153,6 +163,21 @@ impl Surge {
 
     pub(crate) fn set_limit(&self, limit: u32) {
         self.limit.store(limit, Ordering::SeqCst);
+    }
+
+    /// Whether all workers are told who comes in service and goes.
+    pub(crate) fn set_stirs(&self, stirs: bool) {
+        self.stirs.store(stirs, Ordering::Relaxed);
+    }
+
+    /// An instance has come in service, or gone out of it.
+    pub(crate) fn stir(&self) {
+        if self.stirs.load(Ordering::Relaxed) {
+            for hatch in self.hatches.iter() {
+                hatch.stirred.store(true, Ordering::Release);
+                hatch.wake();
+            }
+        }
     }
 
     /// Whether anybody waits: then nobody may overtake.

@@ -70,12 +70,17 @@ impl TargetState {
             Health::Failing => 2,
             Health::Recovering => 3,
         };
-        if health == Health::InService && self.health() != Health::InService {
+        let serves = health == Health::InService;
+        let turns = serves != (self.health() == Health::InService);
+        if turns && serves {
             self.serves_since.store(self.surge.now_ms(), Ordering::Relaxed);
         }
         self.health.store(code, Ordering::Relaxed);
         self.because(UNWELL, health != Health::InService);
         self.changed();
+        if turns {
+            self.surge.stir();
+        }
     }
 
     /// Whether a connection to it was refused or reset since its last good check: it is passed over while others serve.
@@ -93,6 +98,7 @@ impl TargetState {
     pub fn trust(self: &Arc<Self>) {
         if self.load.lower(SUSPECT) & SUSPECT != 0 {
             self.changed();
+            self.surge.stir();
         }
     }
 

@@ -16,6 +16,9 @@ pub const PREFIX: &str = "evenkeel.balance.";
 /// The most that a target's weight may be. A weight of 0 leaves a target to the clients that stick to it already.
 pub const WEIGHT_LIMIT: u16 = 256;
 
+/// The most connections that a worker may be asked to keep ready for an instance.
+pub const PRECONNECT_LIMIT: u32 = 64;
+
 /// How instances within reach are told apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -135,6 +138,8 @@ pub struct Balancing {
     pub queue_length: u32,
     /// How long each of them waits at most.
     pub queue_wait: Duration,
+    /// Connections that each worker keeps ready to each instance, made before anybody asks; 0 for none.
+    pub preconnect: u32,
     /// When an instance that fails requests is passed over.
     pub ejection: Ejection,
     /// How many tries beyond the first there may be.
@@ -150,6 +155,7 @@ impl Default for Balancing {
             max_in_flight: 0,
             queue_length: 1024,
             queue_wait: Duration::from_secs(10),
+            preconnect: 0,
             ejection: Ejection::default(),
             retries: RetryShare::default(),
         }
@@ -172,6 +178,8 @@ pub enum Setting {
     QueueLength(u32),
     /// `queue_wait`.
     QueueWait(Duration),
+    /// `preconnect`.
+    Preconnect(u32),
     /// `eject_after`.
     EjectAfter(u32),
     /// `eject_for`.
@@ -219,6 +227,7 @@ impl Setting {
             "max_in_flight" => Self::MaxInFlight(number(0, 1_000_000)?),
             "queue_length" => Self::QueueLength(number(0, 65_536)?),
             "queue_wait" => Self::QueueWait(seconds(1, 600)?),
+            "preconnect" => Self::Preconnect(number(0, PRECONNECT_LIMIT)?),
             "eject_after" => Self::EjectAfter(number(0, 1000)?),
             "eject_for" => Self::EjectFor(seconds(1, 3600)?),
             "eject_share" => Self::EjectShare(percent(1)?),
@@ -260,6 +269,7 @@ impl Balancing {
             Setting::MaxInFlight(most) => self.max_in_flight = *most,
             Setting::QueueLength(most) => self.queue_length = *most,
             Setting::QueueWait(span) => self.queue_wait = *span,
+            Setting::Preconnect(connections) => self.preconnect = *connections,
             Setting::EjectAfter(failures) => self.ejection.after = *failures,
             Setting::EjectFor(span) => self.ejection.base = *span,
             Setting::EjectShare(percent) => self.ejection.share = *percent,
@@ -271,7 +281,7 @@ impl Balancing {
 
     /// Every key, without [`PREFIX`], and its value as people write it.
     #[must_use]
-    pub fn all(&self) -> [(&'static str, String); 12] {
+    pub fn all(&self) -> [(&'static str, String); 13] {
         let seconds = |span: Duration| span.as_secs().to_string();
         [
             ("algorithm", self.algorithm.name().to_owned()),
@@ -280,6 +290,7 @@ impl Balancing {
             ("max_in_flight", self.max_in_flight.to_string()),
             ("queue_length", self.queue_length.to_string()),
             ("queue_wait", seconds(self.queue_wait)),
+            ("preconnect", self.preconnect.to_string()),
             ("eject_after", self.ejection.after.to_string()),
             ("eject_for", seconds(self.ejection.base)),
             ("eject_share", self.ejection.share.to_string()),
@@ -314,6 +325,7 @@ mod tests {
             ("max_in_flight", "100"),
             ("queue_length", "0"),
             ("queue_wait", "5"),
+            ("preconnect", "4"),
             ("eject_after", "5"),
             ("eject_for", "20"),
             ("eject_share", "10"),
@@ -341,6 +353,7 @@ mod tests {
         let rule = |key: &str, value: &str| Setting::parse(key, value).unwrap_err().to_string();
         assert_eq!(rule("slow_start", "901"), "must be seconds, a whole number from 0 to 900");
         assert_eq!(rule("eject_share", "0"), "must be percent, a whole number from 1 to 100");
+        assert_eq!(rule("preconnect", "65"), "must be a whole number from 0 to 64");
         assert_eq!(rule("max_in_flight", "-1"), "must be a whole number from 0 to 1000000");
         assert_eq!(rule("hash_on", "header:a b"), "must be client_address, header:NAME or cookie:NAME");
         assert!(rule("algorithm", "fastest").ends_with("power_of_two, least_latency, consistent_hash"));

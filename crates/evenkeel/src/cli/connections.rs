@@ -24,7 +24,8 @@ pub struct Show {
     /// Only this load balancer's
     #[arg(value_name = "BALANCER")]
     pub balancer: Option<String>,
-    /// Only those in this state: greeting, handshake, idle, head, body, connecting, instance, sending, open, closing
+    /// Only those in this state: greeting, handshake, idle, unused, head, body, queued, connecting, instance, sending,
+    /// open, closing
     #[arg(long)]
     pub state: Option<String>,
     /// Also the idle connections to instances that are kept for later requests

@@ -164,16 +164,21 @@ impl Lane {
         }
     }
 
-    /// The instances that would do for one who waits and passes over those that `passed` names.
-    pub(super) fn reach(&self, passed: impl Fn(&Rc<Place>) -> bool) -> Reach {
-        let in_scope = |zone: usize| match self.scope {
+    /// The instances that new clients may be sent to, whatever their health.
+    pub(super) fn within(&self) -> impl Iterator<Item = &Rc<Place>> {
+        let in_scope = move |zone: usize| match self.scope {
             Scope::Zone(own) => own == zone,
             Scope::Everyone | Scope::EqualZones => true,
         };
-        let weight = |at: usize| self.balancer.weighed.as_ref().and_then(|w| w.weights.get(at)).is_none_or(|w| *w > 0);
+        let weight =
+            move |at: usize| self.balancer.weighed.as_ref().and_then(|w| w.weights.get(at)).is_none_or(|w| *w > 0);
         let all = self.balancer.places.iter().zip(&self.balancer.zone_of).enumerate();
-        let fitting = all.filter(|(at, (place, zone))| in_scope(**zone) && weight(*at) && !passed(place));
-        fitting.map(|(_, (place, _))| Arc::clone(&place.state)).collect()
+        all.filter(move |(at, (_, zone))| in_scope(**zone) && weight(*at)).map(|(_, (place, _))| place)
+    }
+
+    /// The instances that would do for one who waits and passes over those that `passed` names.
+    pub(super) fn reach(&self, passed: impl Fn(&Rc<Place>) -> bool) -> Reach {
+        self.within().filter(|place| !passed(place)).map(|place| Arc::clone(&place.state)).collect()
     }
 }
 

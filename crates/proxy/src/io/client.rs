@@ -444,13 +444,13 @@ impl Worker {
         origin.place.meter.resets.add(1);
         if c.session.origin_closed(orderly, &mut self.out) {
             // An old connection may just have idled too long; a new one that breaks says something of its instance.
-            if !origin.reused {
+            if origin.is_new() {
                 if !orderly {
                     origin.place.suspect(&self.shared);
                 }
                 self.blame(&c.lane, &origin.place, Failing::Fault(Fault::ClosedBeforeAnswer));
             }
-            c.tried.push((Rc::clone(&origin.place), !origin.reused));
+            c.tried.push((Rc::clone(&origin.place), origin.is_new()));
         }
         true
     }

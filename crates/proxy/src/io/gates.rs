@@ -125,6 +125,7 @@ impl Worker {
     pub(super) fn stop_accepting(&mut self) {
         self.stopping = true;
         self.unlisten();
+        self.unstock();
         for (_, gate) in self.view.gates() {
             gate.open.set(false);
             gate.left.set(self.now);

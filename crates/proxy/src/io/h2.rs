@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::client::{Client, LINGER_MS};
 use super::counted::{Carried, Counted, Presence, Streaming};
-use super::origin::Origin;
+use super::origin::{Origin, Past};
 use super::slots::Slot;
 use super::spans::Spans;
 use super::stream::{Read, Stream, Write};
@@ -410,9 +410,9 @@ impl Worker {
         let via = lane.via(place);
         let trunk = place.trunk(via).or_else(|| self.lay(lane, place, via))?;
         let key = self.slots.add(Slot::Lent(owner));
-        let reused = trunk.used.get();
+        let past = if trunk.used.get() { Past::Served } else { Past::New };
         let stream = Stream::strand(Strand::promised(&trunk, owner, hops));
-        Some(Box::new(Origin::of_strand(key, stream, place, via, (reused, self.now), engaged)))
+        Some(Box::new(Origin::of_strand(key, stream, place, via, (past, self.now), engaged)))
     }
 
     /// Nothing was sent on a stream, because its connection takes no more of them: another connection may.

@@ -3,6 +3,7 @@
 //! Owns system calls and who is called when something is ready. Must never decide what a request becomes: the states
 //! in [`crate::request`] and [`crate::tunnel`] do. Read `worker.rs` first.
 
+mod ahead;
 mod carry;
 mod choose;
 mod client;
@@ -19,6 +20,7 @@ pub(crate) mod shared;
 mod slots;
 mod spans;
 mod sticky;
+mod stock;
 mod stream;
 mod switch;
 pub(crate) mod table;

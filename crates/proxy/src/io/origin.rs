@@ -28,15 +28,25 @@ pub(super) struct Origin {
     /// The connection is made, but a handshake may be under way.
     reached: bool,
     pub(super) connected: bool,
-    /// It has served a request before.
-    pub(super) reused: bool,
+    pub(super) past: Past,
     /// When it was begun or shelved, in the worker's milliseconds.
     pub(super) since: u64,
-    /// How long it may idle.
+    /// How long it may idle, or take to be made ahead.
     pub(super) idle_ms: u64,
     engaged: Option<Engaged>,
     /// When it was lent, where answers are timed for the choice of an instance.
     pub(super) asked: Option<Instant>,
+}
+
+/// What lies behind a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Past {
+    /// Nothing: it is made for the request at hand.
+    New,
+    /// It was made ahead and has waited, but carried nothing.
+    Unused,
+    /// It has served a request before.
+    Served,
 }
 
 /// Where a connection that is being made stands.
@@ -53,7 +63,7 @@ impl Origin {
         stream: Stream,
         place: &Rc<Place>,
         via: Via,
-        (reused, now): (bool, u64),
+        (past, now): (Past, u64),
         engaged: Engaged,
     ) -> Self {
         Self {
@@ -63,12 +73,40 @@ impl Origin {
             via,
             reached: true,
             connected: false,
-            reused,
+            past,
             since: now,
             idle_ms: 0,
             engaged: Some(engaged),
             asked: None,
         }
+    }
+
+    /// One that is being made for nobody yet, and may take so long for it.
+    pub(super) fn ahead(key: u64, stream: Stream, place: &Rc<Place>, via: Via, (now, span): (u64, u64)) -> Self {
+        Self {
+            key,
+            stream,
+            place: Rc::clone(place),
+            via,
+            reached: false,
+            connected: false,
+            past: Past::Unused,
+            since: now,
+            idle_ms: span,
+            engaged: None,
+            asked: None,
+        }
+    }
+
+    /// Whether it was made for the request at hand: one that has waited may just have idled too long, and says nothing of
+    /// its instance when it breaks.
+    pub(super) fn is_new(&self) -> bool {
+        self.past == Past::New
+    }
+
+    /// How it reaches its place.
+    pub(super) fn via(&self) -> Via {
+        self.via
     }
 
     /// Lets go of its place on the instance, for another connection to it.
@@ -128,18 +166,18 @@ impl Worker {
         reuse: Reuse,
         engaged: Engaged,
     ) -> Result<Box<Origin>, Engaged> {
-        if reuse == Reuse::Never {
-            return Err(engaged);
-        }
-        while let Some(key) = place.lend(via) {
+        while let Some(key) = place.lend(via, reuse) {
             if let Some(Slot::Idle(mut origin)) = self.slots.take(key) {
-                if reuse == Reuse::Checked && !origin.stream.is_quiet() {
+                if reuse != Reuse::Freely && !origin.stream.is_quiet() {
+                    self.ahead.lost(&origin, self.now);
                     origin.stream.part();
                     self.slots.remove(key);
                     continue;
                 }
+                if origin.past == Past::Unused {
+                    self.ahead.falls_short(place, via);
+                }
                 self.slots.put(key, Slot::Lent(owner));
-                origin.reused = true;
                 origin.engaged = Some(engaged);
                 place.meter.requests.add(1);
                 return Ok(origin);
@@ -170,7 +208,7 @@ impl Worker {
             via,
             reached: false,
             connected: false,
-            reused: false,
+            past: Past::New,
             since: self.now,
             idle_ms: 0,
             engaged: Some(engaged),
@@ -218,6 +256,7 @@ impl Worker {
             return self.discard(*origin);
         }
         let key = origin.key;
+        origin.past = Past::Served;
         origin.since = self.now;
         origin.idle_ms = idle_ms;
         self.slots.put(key, Slot::Idle(origin));

@@ -135,6 +135,8 @@ pub(crate) struct Shared {
     pub(crate) suspicion: Sender<TargetKey>,
     pub(crate) ejections: Sender<Ejection>,
     pub(crate) max_clients: usize,
+    /// Connections to instances that each worker may make ahead and keep.
+    pub(crate) room_ahead: usize,
     pub(crate) connect_timeout: Duration,
     /// Whether requests get `X-Amzn-Trace-Id` and `traceparent`.
     pub(crate) trace: bool,
@@ -186,6 +188,7 @@ impl Shared {
                 teller: Teller::new(lines.next(), export.clone()),
             });
         }
+        let room_ahead = (permitted(6) / workers.max(1)).max(1);
         let board = Board::new(posts.iter().map(|post| Arc::clone(&post.hatch)).collect());
         Ok(Self {
             plan: ArcSwap::from_pointee(Plan::default()),
@@ -195,6 +198,7 @@ impl Shared {
             suspicion,
             ejections,
             max_clients: if config.max_connections == 0 { permitted_clients() } else { config.max_connections },
+            room_ahead,
             connect_timeout: config.connect_timeout,
             trace: config.trace_ids || spans.is_some(),
             spans_per_million: config.spans.as_ref().map_or(0, |spans| spans.per_million),
@@ -302,7 +306,12 @@ impl Shared {
 
 /// Two of three descriptors that the process may open, less a reserve for everything that is not a client.
 fn permitted_clients() -> usize {
+    (permitted(3) * 2).max(16)
+}
+
+/// That part of the descriptors that the process may open, less that reserve.
+fn permitted(part: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
     let limit = usize::try_from(limit).unwrap_or(1 << 20);
-    (limit.saturating_sub(64) / 3 * 2).max(16)
+    limit.saturating_sub(64) / part
 }

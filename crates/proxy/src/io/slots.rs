@@ -29,6 +29,8 @@ pub(super) enum Slot {
     Bundle(Box<Bundle>),
     /// A connection to an instance that waits for its next request.
     Idle(Box<Origin>),
+    /// A connection to an instance that is being made before anybody asks.
+    Ahead(Box<Origin>),
     /// A connection to an instance that the named client or tunnel holds.
     Lent(u64),
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::SyncSender;
 use super::client::Client;
 use super::counted::Carried;
 use super::h2::Bundle;
-use super::origin::Origin;
+use super::origin::{Origin, Past};
 use super::pipe::Tunnel;
 use super::slots::Slot;
 use super::view::Lane;
@@ -38,7 +38,8 @@ impl Worker {
 
     fn connections(&self, limit: usize) -> Connections {
         let is_one = |slot: &&Slot| {
-            matches!(slot, Slot::Client(_) | Slot::Tunnel(_) | Slot::Greeter(_) | Slot::Bundle(_) | Slot::Idle(_))
+            use Slot::{Ahead, Bundle, Client, Greeter, Idle, Tunnel};
+            matches!(slot, Client(_) | Tunnel(_) | Greeter(_) | Bundle(_) | Idle(_) | Ahead(_))
         };
         let total = self.slots.iter().filter(is_one).count();
         let step = total.div_ceil(limit.max(1)).max(1);
@@ -56,20 +57,28 @@ impl Worker {
                 Some(Connection { state: State::Greeting, ..row })
             }
             Slot::Bundle(bundle) => self.bundle_row(bundle),
-            Slot::Idle(origin) => Some(Connection {
-                worker: self.index,
-                kind: Kind::Pool,
-                state: State::Idle,
-                balancer: origin.place.key.0.to_string(),
-                client: None,
-                at: None,
-                instance: Some(origin.place.called.to_string()),
-                age_ms: self.now.saturating_sub(origin.since),
-                idle_ms: self.now.saturating_sub(origin.since),
-                received: 0,
-                sent: 0,
-            }),
+            Slot::Idle(origin) => {
+                let state = if origin.past == Past::Unused { State::Unused } else { State::Idle };
+                Some(self.pool_row(origin, state))
+            }
+            Slot::Ahead(origin) => Some(self.pool_row(origin, State::Connecting)),
             _ => None,
+        }
+    }
+
+    fn pool_row(&self, origin: &Origin, state: State) -> Connection {
+        Connection {
+            worker: self.index,
+            kind: Kind::Pool,
+            state,
+            balancer: origin.place.key.0.to_string(),
+            client: None,
+            at: None,
+            instance: Some(origin.place.called.to_string()),
+            age_ms: self.now.saturating_sub(origin.since),
+            idle_ms: self.now.saturating_sub(origin.since),
+            received: 0,
+            sent: 0,
         }
     }
 

@@ -19,6 +19,7 @@ use super::choose::Weighed;
 use super::listen::Bound;
 use super::shared::{Gate, Plan, PlannedBalancer, Shared};
 use super::spans::Spans;
+use super::stock::Pace;
 use super::trunk::Trunk;
 use crate::h2::mux::STREAM_LIMIT;
 use crate::load::Load;
@@ -26,12 +27,12 @@ use crate::log::Side;
 use crate::log::record::Queued;
 use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
 use crate::proto::emit::Forwarded;
-use crate::request::Tag;
+use crate::request::{Reuse, Tag};
 use crate::surge::Surge;
 use crate::target::{TargetKey, TargetState};
 use crate::tls::back::Back;
 use crate::tls::front::Front;
-use crate::upstream::Shelf;
+use crate::upstream::{SHELF_CAP, Shelf};
 
 /// One target as a worker knows it.
 pub(super) struct Place {
@@ -50,6 +51,8 @@ pub(super) struct Place {
     trunks: RefCell<Vec<(Via, Rc<Trunk>)>>,
     /// Streams that it allows on a connection, as far as is known.
     pub(super) streams: Cell<usize>,
+    /// How fast connections to it are made ahead.
+    pub(super) pace: Cell<Pace>,
 }
 
 /// How a place is reached: only connections that are reached the same way may stand for each other.
@@ -68,8 +71,30 @@ impl Place {
         !self.gone.get() && self.phase.get() == Phase::Serving
     }
 
-    pub(super) fn lend(&self, via: Via) -> Option<u64> {
-        self.shelves.borrow_mut().get_mut(&via)?.lend()
+    /// An idle connection of the kind that may be used.
+    pub(super) fn lend(&self, via: Via, reuse: Reuse) -> Option<u64> {
+        let mut shelves = self.shelves.borrow_mut();
+        match reuse {
+            Reuse::Never => None,
+            Reuse::Unused => shelves.get_mut(&via)?.lend_unused(),
+            Reuse::Freely | Reuse::Checked => shelves.get_mut(&via)?.lend(),
+        }
+    }
+
+    /// Puts one there that was made ahead.
+    pub(super) fn stock(&self, via: Via, key: u64) -> bool {
+        self.keeps() && self.shelves.borrow_mut().entry(via).or_default().put_unused(key)
+    }
+
+    /// How many of those are there, and how many more may be.
+    pub(super) fn stocked(&self, via: Via) -> (usize, usize) {
+        let shelves = self.shelves.borrow();
+        shelves.get(&via).map_or((0, SHELF_CAP), |shelf| (shelf.unused(), shelf.room()))
+    }
+
+    /// The oldest of them.
+    pub(super) fn oldest(&self, via: Via) -> Option<u64> {
+        self.shelves.borrow().get(&via)?.oldest_unused()
     }
 
     pub(super) fn shelve(&self, via: Via, key: u64) -> bool {
@@ -273,7 +298,7 @@ pub(super) struct GateView {
     pub(super) told: Cell<u64>,
     pub(super) haste: Cell<usize>,
     seen: Cell<u64>,
-    balancer: LoadBalancerName,
+    pub(super) balancer: LoadBalancerName,
     protocol: Protocol,
 }
 
@@ -315,6 +340,11 @@ impl View {
             self.gates.get(&old.address).filter(|(_, gate)| gate.balancer == old.balancer.planned.routes.name)?;
         let lane = gate.lane.borrow();
         (!Rc::ptr_eq(&lane, old)).then(|| Rc::clone(&lane))
+    }
+
+    /// How many connections are to be kept ready to each instance of that balancer.
+    pub(super) fn preconnect(&self, name: &LoadBalancerName) -> u32 {
+        self.balancers.get(name).map_or(0, |view| view.balancing().preconnect)
     }
 
     pub(super) fn gates(&self) -> impl Iterator<Item = &Listening> {
@@ -441,6 +471,7 @@ fn rebuild(
                     shelves: RefCell::default(),
                     trunks: RefCell::default(),
                     streams: Cell::new(STREAM_LIMIT),
+                    pace: Cell::default(),
                 })
             }
         };

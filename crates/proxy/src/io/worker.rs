@@ -28,6 +28,7 @@ use super::choose::Chooser;
 use super::client::millis;
 use super::shared::{Arrival, Post, Shared};
 use super::slots::{Slot, Slots};
+use super::stock::Ahead;
 use super::stream::{INTEREST, Stream};
 use super::trunk::Bells;
 use super::view::{Place, View};
@@ -50,6 +51,7 @@ pub(super) struct Worker {
     pub(super) slots: Slots,
     wheel: Wheel,
     pub(super) view: View,
+    pub(super) ahead: Ahead,
     pub(super) cuts: Cuts<Rc<Place>>,
     /// Balancers that may have counts of something that is gone.
     leftover: BTreeSet<LoadBalancerName>,
@@ -109,6 +111,7 @@ impl Blueprint {
         let seed = || std::hash::RandomState::new().hash_one(self.index);
         let ids = self.shared.trace.then(|| Ids::sampling(seed(), self.shared.spans_per_million));
         let started = self.shared.board.started();
+        let room = self.shared.room_ahead;
         Worker {
             shared: self.shared,
             index: self.index,
@@ -116,6 +119,7 @@ impl Blueprint {
             slots: Slots::default(),
             wheel: Wheel::new(),
             view: View::default(),
+            ahead: Ahead::new(room),
             cuts: Cuts::default(),
             leftover: BTreeSet::new(),
             listening: BTreeMap::new(),
@@ -159,6 +163,9 @@ impl Worker {
             return false;
         }
         self.contain(Self::expire);
+        if self.ahead.calls(self.now) {
+            self.contain(Self::stock_up);
+        }
         let timeout = self.patience();
         events.clear();
         // An interrupted wait is an empty one.
@@ -249,9 +256,15 @@ impl Worker {
             }
             Some(Slot::Idle(_)) => {
                 // Nothing was asked, so whatever it says is not for anyone.
-                if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
+                if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR)
+                    && !self.is_harmless(key, flags)
+                {
                     self.close_idle(key);
                 }
+            }
+            Some(Slot::Ahead(origin)) => {
+                origin.mark(flags);
+                self.touch(key);
             }
             Some(Slot::Lent(owner)) => {
                 let owner = *owner;
@@ -275,6 +288,7 @@ impl Worker {
             Some(Slot::Greeter(greeter)) => self.greet(key, greeter),
             Some(Slot::Tunnel(tunnel)) => self.drive_tunnel(key, tunnel),
             Some(Slot::Bundle(bundle)) => self.drive_bundle(key, bundle),
+            Some(Slot::Ahead(origin)) => self.drive_ahead(key, origin),
             Some(other) => self.slots.put(key, other),
             None => {}
         }
@@ -286,6 +300,9 @@ impl Worker {
         let _ = rustix::io::read(&self.post().hatch.bell, &mut count);
         self.show_connections();
         self.answer_calls();
+        if self.post().hatch.was_stirred() {
+            self.ahead.stir(self.now);
+        }
         let arrivals = self.post().take_arrivals();
         if !arrivals.is_empty() {
             // Who sent them may know newer Routes, with listeners of which nothing is known here yet.
@@ -306,6 +323,7 @@ impl Worker {
             self.sequence = sequence;
             let plan = self.shared.plan.load_full();
             let mut turnover = self.view.turn(&plan, &self.shared.posts[self.index].book);
+            self.restock(&turnover);
             self.leftover.append(&mut turnover.altered);
             self.turn(turnover);
             self.wait_anew();
@@ -400,7 +418,7 @@ impl Worker {
             Some(Slot::Tunnel(tunnel)) => tunnel.deadline(connect_ms),
             Some(Slot::Greeter(greeter)) => greeter.until,
             Some(Slot::Bundle(bundle)) => bundle.deadline(connect_ms),
-            Some(Slot::Idle(origin)) => origin.since + origin.idle_ms,
+            Some(Slot::Idle(origin) | Slot::Ahead(origin)) => origin.since + origin.idle_ms,
             _ => return,
         };
         if deadline > self.now {
@@ -420,9 +438,10 @@ impl Worker {
                 self.arm(key, self.now + 1000);
                 self.bundle_late(key, bundle);
             }
+            Some(Slot::Ahead(origin)) => self.ahead_failed(key, &origin),
             Some(other) => {
                 self.slots.put(key, other);
-                self.close_idle(key);
+                self.outgrow(key);
             }
             None => {}
         }
@@ -439,7 +458,7 @@ impl Worker {
     /// How long the loop may sleep.
     fn patience(&self) -> Option<Timespec> {
         let stop = self.shared.stopping().map(|at| self.now + millis(at.saturating_duration_since(Instant::now())) + 1);
-        let moments = [self.wheel.next_ms(), self.cuts.next(), self.paused_until, stop];
+        let moments = [self.wheel.next_ms(), self.cuts.next(), self.ahead.next(self.now), self.paused_until, stop];
         let next = if self.again.is_empty() { moments.into_iter().flatten().min()? } else { self.now };
         let wait = next.saturating_sub(self.now);
         Some(Timespec { tv_sec: (wait / 1000) as i64, tv_nsec: (wait % 1000 * 1_000_000) as i64 })

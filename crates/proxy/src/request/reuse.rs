@@ -13,7 +13,9 @@ pub enum Reuse {
     Freely,
     /// An idle connection whose socket has been asked and has nothing to say.
     Checked,
-    /// A new connection only.
+    /// One that has carried no request: an idle one that was made ahead, asked as above, or a new one.
+    Unused,
+    /// One that is made now: what is there already may all be as bad as the one that failed.
     Never,
 }
 
@@ -25,7 +27,7 @@ impl Session {
             // All of it is here, and will be when it is to be sent again.
             Some(exchange) if exchange.idempotent && exchange.body.is_done() => Reuse::Freely,
             Some(exchange) if exchange.idempotent || self.seasoned => Reuse::Checked,
-            _ => Reuse::Never,
+            _ => Reuse::Unused,
         }
     }
 }

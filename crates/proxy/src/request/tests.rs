@@ -225,9 +225,9 @@ fn only_what_may_be_sent_twice_goes_on_any_connection() {
         // The rest of it may be more than is held.
         check(seasoned, &(put(2) + "a"), Reuse::Checked);
     }
-    check(false, &(post(2) + "ab"), Reuse::Never);
+    check(false, &(post(2) + "ab"), Reuse::Unused);
     check(true, &(post(2) + "ab"), Reuse::Checked);
-    for (first, reuse) in [(true, Reuse::Never), (false, Reuse::Checked)] {
+    for (first, reuse) in [(true, Reuse::Unused), (false, Reuse::Checked)] {
         let mut life = Life::default();
         life.session.is_one_of_many(first);
         life.client(&post(0));

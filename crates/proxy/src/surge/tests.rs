@@ -222,3 +222,26 @@ fn nobody_is_forgotten_between_threads() {
     assert_eq!(served.load(Ordering::Relaxed), rounds * 2);
     assert!(rig.states.iter().all(|state| state.outstanding() == 0) && !rig.surge.has_line());
 }
+
+#[test]
+fn workers_are_told_who_comes_in_service_and_goes_where_they_want_to_know() {
+    let rig = rig(1);
+    let told = || rig.hatches.iter().map(|hatch| hatch.was_stirred()).collect::<Vec<_>>();
+    let check = |act: &dyn Fn(&Arc<TargetState>), is_told: bool| {
+        act(&rig.states[0]);
+        assert_eq!((told(), told()), (vec![is_told; 2], vec![false; 2]));
+    };
+    check(&|state| state.set_health(Health::Failing), false);
+    rig.surge.set_stirs(true);
+    check(&|state| state.set_health(Health::InService), true);
+    // The same verdict again is no news, nor is one bad state after another.
+    check(&|state| state.set_health(Health::InService), false);
+    check(&|state| state.set_health(Health::Failing), true);
+    check(&|state| state.set_health(Health::Recovering), false);
+    check(&|state| state.set_health(Health::InService), true);
+    check(&|state| assert!(state.suspect()), false);
+    check(&TargetState::trust, true);
+    check(&TargetState::trust, false);
+    rig.surge.set_stirs(false);
+    check(&|state| state.set_health(Health::Failing), false);
+}

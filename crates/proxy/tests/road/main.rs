@@ -21,6 +21,7 @@ mod logged;
 mod looked_at;
 mod messages;
 mod origin;
+mod preconnect;
 mod proxy_protocol;
 mod queue;
 mod rig;

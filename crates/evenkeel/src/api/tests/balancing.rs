@@ -455,6 +455,7 @@ async fn the_choice_of_an_instance_is_set_by_attributes() {
         ("evenkeel.balance.algorithm", "least_latency"),
         ("evenkeel.balance.slow_start", "30"),
         ("evenkeel.balance.max_in_flight", "100"),
+        ("evenkeel.balance.preconnect", "4"),
     ];
     rig.ok(set(&wanted)).await;
     let texts = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect::<Vec<_>>();
@@ -464,10 +465,12 @@ async fn the_choice_of_an_instance_is_set_by_attributes() {
     assert_eq!(held().await, texts(&wanted[1..]));
     let routes = compile(&rig.keeper.world());
     let balancing = &routes.balancers[&LoadBalancerName::new("web").unwrap()].balancing;
-    assert_eq!((balancing.algorithm, balancing.max_in_flight), (Algorithm::Aws, 100));
+    assert_eq!((balancing.algorithm, balancing.max_in_flight, balancing.preconnect), (Algorithm::Aws, 100, 4));
     let refused = set(&[("evenkeel.balance.queue_wait", "5"), ("evenkeel.balance.queue_length", "65537")]);
     let text = "evenkeel.balance.queue_length must be a whole number from 0 to 65536, and is '65537'";
     rig.no(refused, 409, "InvalidConfigurationRequest", text).await;
+    let text = "evenkeel.balance.preconnect must be a whole number from 0 to 64, and is '65'";
+    rig.no(set(&[("evenkeel.balance.preconnect", "65")]), 409, "InvalidConfigurationRequest", text).await;
     rig.no(set(&[("evenkeel.balance.depth", "1")]), 400, "LoadBalancerAttributeNotFound", "evenkeel.balance.depth")
         .await;
     rig.no(set(&[("evenkeel.algorithm", "aws")]), 400, "LoadBalancerAttributeNotFound", "evenkeel.algorithm").await;

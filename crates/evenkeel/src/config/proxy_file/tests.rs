@@ -418,7 +418,7 @@ fn versions_of_http_are_chosen() {
 #[test]
 fn the_choice_of_a_target_is_described() {
     let base = "[[balancer]]\nname = \"web\"\naddresses = [\"127.0.0.1\"]\n[balancer.balance]\nalgorithm = \"consistent_hash\"\n\
-        hash_on = \"cookie:SID\"\nslow_start = 30\nmax_in_flight = 7\neject_on_5xx = true\n[[balancer.listener]]\nport = 80\n\
+        hash_on = \"cookie:SID\"\nslow_start = 30\nmax_in_flight = 7\neject_on_5xx = true\npreconnect = 8\n[[balancer.listener]]\nport = 80\n\
         [[balancer.target]]\naddress = \"10.0.0.1\"\nweight = 256\n[[balancer.target]]\naddress = \"10.0.0.2\"\n";
     let file = parse(base, 1).unwrap();
     let web = &file.routes.balancers[&LoadBalancerName::new("web").unwrap()];
@@ -428,6 +428,7 @@ fn the_choice_of_a_target_is_described() {
         ("hash_on", "cookie:SID"),
         ("slow_start", "30"),
         ("max_in_flight", "7"),
+        ("preconnect", "8"),
         ("eject_on_5xx", "true"),
     ];
     assert_eq!(stated, wanted.map(|(key, value)| (key, value.to_owned())));
@@ -438,6 +439,14 @@ fn the_choice_of_a_target_is_described() {
         refused("= 30", "= \"soon\""),
         "line 7: `balance.slow_start` must be seconds, a whole number from 0 to 900"
     );
+    assert_eq!(
+        refused("connect = 8", "connect = 65"),
+        "line 10: `balance.preconnect` must be a whole number from 0 to 64"
+    );
+    assert_eq!(
+        refused("connect = 8", "connect = -1"),
+        "line 10: `balance.preconnect` must be a whole number from 0 to 64"
+    );
     assert_eq!(refused("slow_start", "slow"), "line 7: `balance.slow` is no key of balancing");
-    assert_eq!(refused("= 256", "= 257"), "line 14: `weight` is 257; it must be from 0 to 256");
+    assert_eq!(refused("= 256", "= 257"), "line 15: `weight` is 257; it must be from 0 to 256");
 }

@@ -265,7 +265,7 @@ impl Session {
             minor: head.minor,
             persists: head.persists(),
             alone,
-            asks: head.upgrades.then(|| Self::asks(bytes, &head.fields)),
+            asks: head.upgrades.then(|| self.asks(bytes, &head.fields)),
             body: BodyReader::new(head.framing),
             chunked: head.framing == Framing::Chunked,
             // What `Connection` names must not cross after the body either.

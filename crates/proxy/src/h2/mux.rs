@@ -531,7 +531,7 @@ impl Mux {
             return;
         };
         let outlet = Outlet::new(Some(answer), head.method == http::Method::HEAD);
-        let outlet = outlet.awaits(key.map(|key| websocket::accept(&key)));
+        let outlet = if key.is_some() { outlet.for_websocket() } else { outlet };
         let strand = Strand::new(id, 0, outlet, &self.news).asked(text, framing, body);
         self.strands.insert(id, Box::new(strand));
         self.opened.push_back(id);

@@ -10,7 +10,7 @@ use evenkeel_core::routes::BalancerRoutes;
 use super::client::{HANDSHAKE_MS, millis};
 use crate::h2::mux::STREAM_LIMIT;
 
-/// How long a client's progress is watched before it is judged.
+/// How long a client's pace is watched before it is judged: `pace.rs`.
 pub(super) const WATCH_MS: u64 = 10_000;
 
 /// Limits in milliseconds.

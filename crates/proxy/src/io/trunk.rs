@@ -234,6 +234,11 @@ impl Strand {
         self.id != 0 && self.trunk.mux.borrow().is_at_end(self.id)
     }
 
+    /// Whether it waits for room on its connection, and not for its own window.
+    pub(super) fn is_crowded_out(&self) -> bool {
+        self.id != 0 && self.trunk.mux.borrow().is_crowded_out(self.id)
+    }
+
     /// Tells the peer that nothing more will come, where what goes is no message, which ends by itself.
     pub(super) fn finish(&self) {
         if self.id != 0 {

@@ -232,7 +232,9 @@ impl Worker {
                 self.on_clients(&socket, &gate);
             }
             Some(Slot::Client(client)) => {
-                client.stream.mark(flags);
+                if client.stream.mark(flags) {
+                    client.last = self.now;
+                }
                 self.touch(key);
             }
             Some(Slot::Greeter(greeter)) => {
@@ -244,7 +246,9 @@ impl Worker {
                 self.touch(key);
             }
             Some(Slot::Bundle(bundle)) => {
-                bundle.stream.mark(flags);
+                if bundle.stream.mark(flags) {
+                    bundle.last = self.now;
+                }
                 self.touch(key);
             }
             Some(Slot::Idle(_)) => {

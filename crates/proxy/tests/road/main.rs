@@ -24,6 +24,7 @@ mod origin;
 mod proxy_protocol;
 mod queue;
 mod rig;
+mod slow_readers;
 mod spanned;
 mod sticky;
 mod tcp;

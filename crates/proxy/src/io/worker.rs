@@ -26,6 +26,7 @@ use rustix::io::Errno;
 use super::carry::Channels;
 use super::choose::Chooser;
 use super::client::millis;
+use super::eject::Returns;
 use super::shared::{Arrival, Post, Shared};
 use super::slots::{Slot, Slots};
 use super::stream::{INTEREST, Stream};
@@ -62,6 +63,8 @@ pub(super) struct Worker {
     /// Pipes of the kernel's that tunnels go through while much flows.
     pub(super) channels: Channels,
     pub(super) chooser: Chooser,
+    /// Instances that it had passed over.
+    pub(super) returns: Returns,
     /// How many of its connections wait for an instance.
     pub(super) queued: Rc<Cell<usize>>,
     /// Connections that had more to do than their turn allowed.
@@ -124,6 +127,7 @@ impl Blueprint {
             passed: 0..0,
             channels: Channels::default(),
             chooser: Chooser::new(seed()),
+            returns: Returns::default(),
             queued: Rc::default(),
             again: Vec::new(),
             bells: Rc::default(),
@@ -370,6 +374,7 @@ impl Worker {
                 }
             }
         }
+        self.let_back();
         self.resume();
     }
 
@@ -438,7 +443,7 @@ impl Worker {
     /// How long the loop may sleep.
     fn patience(&self) -> Option<Timespec> {
         let stop = self.shared.stopping().map(|at| self.now + millis(at.saturating_duration_since(Instant::now())) + 1);
-        let moments = [self.wheel.next_ms(), self.cuts.next(), self.paused_until, stop];
+        let moments = [self.wheel.next_ms(), self.cuts.next(), self.returns.next(), self.paused_until, stop];
         let next = if self.again.is_empty() { moments.into_iter().flatten().min()? } else { self.now };
         let wait = next.saturating_sub(self.now);
         Some(Timespec { tv_sec: (wait / 1000) as i64, tv_nsec: (wait % 1000 * 1_000_000) as i64 })

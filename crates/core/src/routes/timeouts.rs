@@ -33,4 +33,8 @@ pub struct Timeouts {
     pub least_rate: Option<u32>,
     /// Requests at once on an HTTP/2 connection of a client, 1–128; 128 where nothing is stated.
     pub streams: Option<u8>,
+    /// Bytes of a request's head, from its line to its empty line, 256–65,535; 65,535 where nothing is stated.
+    pub max_header_bytes: Option<u16>,
+    /// Fields of a request's head, 1–128; 128 where nothing is stated.
+    pub max_header_fields: Option<u8>,
 }

@@ -216,7 +216,8 @@ impl Stream {
     /// Asks the socket itself whether it takes more, where the last event said that it does not. True when something went
     /// that had waited here.
     pub(super) fn press(&mut self) -> bool {
-        if self.is_strand() {
+        if let Transport::Strand(strand) = &self.transport {
+            strand.press();
             return false;
         }
         self.writable = true;

@@ -444,7 +444,9 @@ impl Worker {
     fn patience(&self) -> Option<Timespec> {
         let stop = self.shared.stopping().map(|at| self.now + millis(at.saturating_duration_since(Instant::now())) + 1);
         let moments = [self.wheel.next_ms(), self.cuts.next(), self.returns.next(), self.paused_until, stop];
-        let next = if self.again.is_empty() { moments.into_iter().flatten().min()? } else { self.now };
+        // What a deadline had somebody say is on its way to its connection.
+        let rests = self.again.is_empty() && self.bells.are_still();
+        let next = if rests { moments.into_iter().flatten().min()? } else { self.now };
         let wait = next.saturating_sub(self.now);
         Some(Timespec { tv_sec: (wait / 1000) as i64, tv_nsec: (wait % 1000 * 1_000_000) as i64 })
     }

@@ -29,6 +29,8 @@ enum How {
     Connection,
     /// Over HTTP/2, where it reads everything and lets its window grow as slowly.
     Window,
+    /// Through a TCP listener, which does not know what is said.
+    Tunnel,
 }
 
 fn rig(how: How, made: &Made, timeouts: Timeouts) -> Rig {
@@ -39,6 +41,7 @@ fn rig(how: How, made: &Made, timeouts: Timeouts) -> Rig {
         How::Plain => {}
         How::Tls => (listener.protocol, listener.tls) = (Protocol::Https, front(&[made])),
         How::Connection | How::Window => listener.http2 = true,
+        How::Tunnel => (listener.protocol, listener.instance_protocol) = (Protocol::Tcp, Protocol::Tcp),
     }
     rig.publish();
     rig
@@ -69,7 +72,7 @@ fn asked(how: How, rig: &Rig, made: &Made) -> TcpStream {
     let mut stream = TcpStream::connect(rig.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let text = match how {
-        How::Plain | How::Tls => GET.to_vec(),
+        How::Plain | How::Tls | How::Tunnel => GET.to_vec(),
         How::Connection | How::Window => {
             let (most, fields) = (0x7fff_0000u32, b"\x82\x86\x01\x09a.example\x04\x0e/big?100000000");
             let wide = matches!(how, How::Connection);
@@ -158,8 +161,9 @@ fn whoever_crawls_is_cut_and_whoever_is_only_slow_is_not() {
 
 #[test]
 fn whoever_takes_something_in_time_is_not_cut_however_much_the_kernel_holds_for_it() {
-    let timeouts = Timeouts { body: Some(Duration::from_secs(2)), ..Timeouts::default() };
-    let all = [How::Plain, How::Tls, How::Connection, How::Window];
+    let short = Some(Duration::from_secs(2));
+    let timeouts = Timeouts { body: short, tunnel: short, ..Timeouts::default() };
+    let all = [How::Plain, How::Tls, How::Connection, How::Window, How::Tunnel];
     thread::scope(|scope| {
         for how in all {
             scope.spawn(move || {

@@ -22,7 +22,8 @@ pub struct Timeouts {
     /// A connection to an instance, its handshake included; 2 s or the idle timeout, whichever is shorter, where nothing is
     /// stated.
     pub connect: Option<Duration>,
-    /// Until an instance begins to answer, and between two moments at which it sends something of its answer.
+    /// Until an instance begins to answer, and between two moments at which it sends something of its answer, or takes
+    /// something of the request.
     pub response: Option<Duration>,
     /// Between two moments at which anything moves, in either direction, over TCP and SSL listeners.
     pub tunnel: Option<Duration>,

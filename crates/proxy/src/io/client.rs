@@ -119,6 +119,12 @@ impl Client {
         !self.pending.is_empty() || !self.stream.is_flushed()
     }
 
+    /// Whether there is something that its instance has to take.
+    fn is_sending_up(&self) -> bool {
+        let origin = self.origin.as_deref().filter(|origin| origin.connected);
+        origin.is_some_and(|origin| !self.session.unsent().is_empty() || !origin.stream.is_flushed())
+    }
+
     /// Begins to watch how fast it is when it is waited for, and ends it when it is not.
     fn watch(&mut self, now: u64) {
         let lags = self.lane.spans.least > 0 && self.lags();
@@ -606,10 +612,12 @@ impl Worker {
             return;
         }
         let mut goes_on = true;
-        if c.owes_reading() {
+        let (down, up) = (c.owes_reading(), c.is_sending_up());
+        if down || up {
             // An event tells of room only once a third of what the kernel holds is taken: who reads slowly has long begun.
             // A stream that waits for its connection is cut with it, if at all.
-            if c.stream.press() || c.stream.is_crowded_out() {
+            let went = down && (c.stream.press() || c.stream.is_crowded_out());
+            if went || (up && c.origin.as_deref_mut().is_some_and(|origin| origin.stream.press())) {
                 c.last = self.now;
             }
             goes_on = self.look_and_pump(key, &mut c);

@@ -1,10 +1,10 @@
-//! Clients that take their answers slowly: who is cut, and who is let.
+//! Clients that take their answers slowly, and instances that take requests so: who is cut, and who is let.
 //!
 //! What a client takes shows late and in lumps: the kernel holds megabytes for it, and tells of room only once a third of
 //! that is gone. So each of them takes its bytes by the clock.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use evenkeel_core::routes::Timeouts;
 use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::road::RoadConfig;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, address};
 use crate::tls_rig::{Made, connect, front, settings};
 
 /// Far more than all buffers on the way.
@@ -179,5 +179,48 @@ fn whoever_takes_something_in_time_is_not_cut_however_much_the_kernel_holds_for_
                 );
             });
         }
+    });
+}
+
+/// Has an instance take so many bytes of an upload a second, until its client is answered or that time has passed; says how
+/// long that was, and what the client was told.
+fn instance_takes(rate: u64, until: Duration) -> (Duration, Option<u16>) {
+    let listener = TcpListener::bind((address(), 0)).unwrap();
+    let mut rig = Rig::with(&[], Protocol::Http, RoadConfig { workers: 1, ..RoadConfig::default() });
+    rig.routes.timeouts.response = Some(Duration::from_secs(2));
+    rig.add_target("a", listener.local_addr().unwrap());
+    rig.publish();
+    let mut client = rig.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
+    let mut up = client.stream.try_clone().unwrap();
+    // It ends with the connection.
+    thread::spawn(move || while up.write_all(&[b'x'; 64 * 1024]).is_ok() {});
+    let (mut instance, mut buffer) = (listener.accept().unwrap().0, vec![0; 64 * 1024]);
+    instance.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let (began, mut taken) = (Instant::now(), 0);
+    while began.elapsed() < until && rig.meters().from_balancer.is_empty() {
+        thread::park_timeout(Duration::from_millis(50));
+        let due = rate * began.elapsed().as_millis() as u64 / 1000;
+        while taken < due {
+            let room = buffer.len().min((due - taken) as usize);
+            match instance.read(&mut buffer[..room]) {
+                Ok(count @ 1..) => taken += count as u64,
+                _ => break,
+            }
+        }
+    }
+    let lasted = began.elapsed();
+    (lasted, (lasted < until).then(|| client.read().unwrap().status))
+}
+
+#[test]
+fn an_instance_that_takes_a_request_slowly_is_waited_for_and_one_that_does_not_is_not() {
+    thread::scope(|scope| {
+        let stalls = scope.spawn(|| instance_takes(0, Duration::from_secs(19)));
+        let (lasted, told) = instance_takes(250_000, Duration::from_secs(8));
+        assert_eq!(told, None, "cut after {lasted:?}");
+        let (lasted, told) = stalls.join().unwrap();
+        assert!(lasted > Duration::from_millis(1900) && lasted < Duration::from_secs(8), "{lasted:?}");
+        assert_eq!(told, Some(504));
     });
 }

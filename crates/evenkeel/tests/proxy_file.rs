@@ -216,8 +216,10 @@ fn signals_reload_and_stop() {
     assert!(!listens(one) && !listens(two));
 }
 
-/// One answer over TLS from a listener that shows exactly this certificate.
-fn get_secure(port: u16, shown: &rustls::pki_types::CertificateDer<'static>) -> String {
+type Certificate = rustls::pki_types::CertificateDer<'static>;
+
+/// A connection to a listener that shows exactly this certificate, once it is used.
+fn secure(port: u16, shown: &Certificate) -> Option<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(shown.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -225,41 +227,93 @@ fn get_secure(port: u16, shown: &rustls::pki_types::CertificateDer<'static>) -> 
     let config = config.with_root_certificates(roots).with_no_client_auth();
     let name = rustls::pki_types::ServerName::try_from("a.example").unwrap();
     let conn = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-    let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return String::new() };
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut tls = rustls::StreamOwned::new(conn, stream);
+    Some(rustls::StreamOwned::new(conn, stream))
+}
+
+/// One answer from there.
+fn get_secure(port: u16, shown: &Certificate) -> String {
+    let Some(mut tls) = secure(port, shown) else { return String::new() };
     let mut answer = String::new();
     let _ = tls.write_all(b"GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n");
     let _ = tls.read_to_string(&mut answer);
     answer
 }
 
-#[test]
-fn a_reload_shows_the_new_certificate() {
+/// Writes a new certificate and its key, one after the other, and says what is to be shown from then on.
+fn renew(folder: &std::path::Path) -> Certificate {
     use base64::Engine;
+    let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    let write = |name: &str, label: &str, der: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        let text = format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n");
+        std::fs::write(folder.join(name), text).unwrap();
+    };
+    write("web.pem", "CERTIFICATE", made.cert.der());
+    write("web.key", "PRIVATE KEY", &made.signing_key.serialize_der());
+    made.cert.der().clone()
+}
+
+/// A file whose one listener shows what [`renew`] wrote.
+fn secure_file(port: u16, application: SocketAddr) -> String {
+    let secure =
+        format!("port = {port}\nprotocol = \"https\"\ncertificates = [{{ chain = \"web.pem\", key = \"web.key\" }}]\n");
+    file(&[port], &[application]).replace(&format!("port = {port}\n"), &secure)
+}
+
+#[test]
+fn a_new_certificate_is_taken_up_without_a_signal_and_who_is_connected_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy.toml");
     let (application, port) = (Application::start("app").address, free_port());
-    let secure =
-        format!("port = {port}\nprotocol = \"https\"\ncertificates = [{{ chain = \"web.pem\", key = \"web.key\" }}]\n");
-    std::fs::write(&path, file(&[port], &[application]).replace(&format!("port = {port}\n"), &secure)).unwrap();
-    let renew = || {
-        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
-        let write = |name: &str, label: &str, der: &[u8]| {
-            let text = base64::engine::general_purpose::STANDARD.encode(der);
-            let text = format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n");
-            std::fs::write(folder.path().join(name), text).unwrap();
-        };
-        write("web.pem", "CERTIFICATE", made.cert.der());
-        write("web.key", "PRIVATE KEY", &made.signing_key.serialize_der());
-        made.cert.der().clone()
+    std::fs::write(&path, secure_file(port, application)).unwrap();
+    let first = renew(folder.path());
+    // A process of its own: signals to this one end whoever runs in it.
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+    command.arg("proxy").arg(&path).stdin(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+    let mut proxy = command.spawn().unwrap();
+    let said: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (lines, hears) = (BufReader::new(proxy.stderr.take().unwrap()).lines(), Arc::clone(&said));
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| hears.lock().unwrap().push(line)));
+    wait_until("it serves", || get_secure(port, &first).ends_with("app").then_some(()));
+    let mut held = secure(port, &first).unwrap();
+    let mut ask = || {
+        held.write_all(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"app") {
+            let mut part = [0; 1024];
+            let count = held.read(&mut part).unwrap();
+            assert_ne!(count, 0, "closed after {}", answer.escape_ascii());
+            answer.extend_from_slice(&part[..count]);
+        }
     };
-    let first = renew();
+    ask();
+    for _ in 0..3 {
+        let next = renew(folder.path());
+        wait_until("it shows the new one", || get_secure(port, &next).ends_with("app").then_some(()));
+        assert_eq!(get_secure(port, &first), "", "the old one is shown no more");
+        // The same connection, from before all of them.
+        ask();
+    }
+    let named = || said.lock().unwrap().iter().any(|line| line.contains(&format!("web: certificates of port {port}")));
+    wait_until("it says what changed", || named().then_some(()));
+    proxy.kill().unwrap();
+    proxy.wait().unwrap();
+}
+
+#[test]
+fn a_reload_shows_the_new_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("proxy.toml");
+    let (application, port) = (Application::start("app").address, free_port());
+    std::fs::write(&path, secure_file(port, application)).unwrap();
+    let first = renew(folder.path());
     let args = Args { file: path.clone(), check: true, threads: None, drain: 0, take_over: false };
     run(args).unwrap();
     let mut proxy = Proxy::start(proxy_file::read(&path, 1).unwrap(), 1, Duration::ZERO, |_| ()).unwrap();
     wait_until("it serves", || get_secure(port, &first).ends_with("app").then_some(()));
-    let second = renew();
+    let second = renew(folder.path());
     proxy.reload(proxy_file::read(&path, 2).unwrap());
     wait_until("it shows the new one", || get_secure(port, &second).ends_with("app").then_some(()));
     assert_eq!(get_secure(port, &first), "");

@@ -14,7 +14,7 @@ pub enum Fault {
     RequestTimeout,
     /// The client asks for an expectation other than `100-continue`.
     ExpectationFailed,
-    /// The head is longer than 64 KiB, or has more than 128 fields.
+    /// The head is longer than 64 KiB, or has more than 128 fields; or than its balancer allows.
     HeadTooLarge,
     /// A transfer coding other than `chunked`.
     UnknownCoding,

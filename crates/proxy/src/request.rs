@@ -8,6 +8,7 @@
 //! Read in this order: [`Session::client_bytes`] → `begin` → [`Session::lent`] → [`Session::origin_bytes`] →
 //! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
 
+mod bounds;
 mod choice;
 mod exchange;
 mod notes;
@@ -20,6 +21,7 @@ use std::ops::Range;
 use evenkeel_core::noun::{DesyncMode, HashOn};
 use evenkeel_core::routes::Stickiness;
 
+pub use bounds::Bounds;
 use exchange::{Answer, Exchange, Stage};
 use stick::Stick;
 
@@ -60,6 +62,8 @@ pub struct Session {
     last: bool,
     /// A request was refused before it was read to its end: more of it may be on its way.
     unread: bool,
+    /// How large heads may be.
+    bounds: Bounds,
     /// What becomes of requests that others may read in another way.
     mode: DesyncMode,
     /// What makes its requests go to the same instance.
@@ -143,13 +147,6 @@ impl Session {
         self.mode = mode;
     }
 
-    /// Sets what makes requests, from the next one on, go to the same instance.
-    pub fn stick_by(&mut self, stickiness: Option<&Stickiness>) {
-        if self.stickiness.as_ref() != stickiness {
-            self.stickiness = stickiness.cloned();
-        }
-    }
-
     /// Bytes of the client. Call only while [`Session::wants_client`].
     pub fn client_bytes(&mut self, bytes: &[u8], front: &Forwarded, out: &mut Vec<u8>) {
         if self.exchange.is_some() {
@@ -183,6 +180,7 @@ impl Session {
     /// Reads a head, and what is there of its body; returns the bytes used.
     fn read_heads(&mut self, bytes: &[u8], front: &Forwarded, out: &mut Vec<u8>) -> usize {
         let left = match RequestHead::read(bytes, &mut self.scanner) {
+            Parsed::More if self.overflows(bytes) => self.refuse(bytes, Fault::HeadTooLarge, out),
             Parsed::More => bytes.len(),
             Parsed::Head(mut head) => {
                 let body = &bytes[head.len..];
@@ -195,14 +193,19 @@ impl Session {
                     self.enter(&rescued.clean, &mut rescued.head, body, front, out)
                 }
                 Err(finding) => {
-                    self.keep_unclear(bytes);
                     self.notes.desync = Some(finding).filter(|finding| !finding.is_compliant());
-                    self.fail(fault, out);
-                    0
+                    self.refuse(bytes, fault, out)
                 }
             },
         };
         bytes.len() - left
+    }
+
+    /// Answers what never became an exchange. None of its bytes are left.
+    fn refuse(&mut self, bytes: &[u8], fault: Fault, out: &mut Vec<u8>) -> usize {
+        self.keep_unclear(bytes);
+        self.fail(fault, out);
+        0
     }
 
     /// Takes on a request whose head is understood, unless the mode refuses it; returns the bytes left of `body`.
@@ -221,17 +224,14 @@ impl Session {
             match guard::treat(finding, self.mode) {
                 Treatment::Pass => {}
                 Treatment::PassAlone => alone = true,
-                Treatment::Refuse => {
-                    self.keep_unclear(bytes);
-                    self.fail(Fault::BadRequest, out);
-                    return 0;
-                }
+                Treatment::Refuse => return self.refuse(bytes, Fault::BadRequest, out),
             }
         }
+        if self.is_oversized(bytes, head) {
+            return self.refuse(bytes, Fault::HeadTooLarge, out);
+        }
         if let Err(fault) = self.weigh_upgrade(bytes, head) {
-            self.keep_unclear(bytes);
-            self.fail(fault, out);
-            return 0;
+            return self.refuse(bytes, fault, out);
         }
         self.last |= alone;
         self.begin(bytes, head, alone, front);
@@ -265,7 +265,7 @@ impl Session {
             minor: head.minor,
             persists: head.persists(),
             alone,
-            asks: head.upgrades.then(|| Self::asks(bytes, &head.fields)),
+            asks: head.upgrades.then(|| self.asks(bytes, &head.fields)),
             body: BodyReader::new(head.framing),
             chunked: head.framing == Framing::Chunked,
             // What `Connection` names must not cross after the body either.
@@ -393,25 +393,6 @@ impl Session {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.held.is_empty() && self.exchange.is_none() && (self.eof || !self.unread)
-    }
-
-    /// Whether it matters which instance is chosen, beyond this request: then [`Session::held_by`] wants to be told.
-    #[must_use]
-    pub fn sticks(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| exchange.stick.is_some())
-    }
-
-    /// What its client shows of the instance that it sticks to.
-    #[must_use]
-    pub fn shown(&self) -> Option<&[u8]> {
-        self.exchange.as_ref()?.stick.as_ref()?.shown()
-    }
-
-    /// The instance that was chosen is known to clients by this tag.
-    pub fn held_by(&mut self, tag: &Tag) {
-        if let Some(stick) = self.exchange.as_mut().and_then(|exchange| exchange.stick.as_mut()) {
-            stick.held_by(tag);
-        }
     }
 
     /// A connection to an instance is there.

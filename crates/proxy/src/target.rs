@@ -185,6 +185,13 @@ impl TargetState {
         *held
     }
 
+    /// Its time is up, unless it was passed over anew: who waits may have it.
+    pub(crate) fn come_back(self: &Arc<Self>) {
+        if !self.is_ejected() {
+            self.changed();
+        }
+    }
+
     /// Whether it may be sent new requests without reserve.
     pub(crate) fn is_live(&self) -> bool {
         self.takes_requests() && !self.is_passed_over()

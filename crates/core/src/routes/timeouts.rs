@@ -22,7 +22,8 @@ pub struct Timeouts {
     /// A connection to an instance, its handshake included; 2 s or the idle timeout, whichever is shorter, where nothing is
     /// stated.
     pub connect: Option<Duration>,
-    /// Until an instance begins to answer, and between two moments at which it sends something of its answer.
+    /// Until an instance begins to answer, and between two moments at which it sends something of its answer, or takes
+    /// something of the request.
     pub response: Option<Duration>,
     /// Between two moments at which anything moves, in either direction, over TCP and SSL listeners.
     pub tunnel: Option<Duration>,
@@ -33,4 +34,8 @@ pub struct Timeouts {
     pub least_rate: Option<u32>,
     /// Requests at once on an HTTP/2 connection of a client, 1–128; 128 where nothing is stated.
     pub streams: Option<u8>,
+    /// Bytes of a request's head, from its line to its empty line, 256–65,535; 65,535 where nothing is stated.
+    pub max_header_bytes: Option<u16>,
+    /// Fields of a request's head, 1–128; 128 where nothing is stated.
+    pub max_header_fields: Option<u8>,
 }

@@ -26,7 +26,7 @@
 //! cross_zone = false                   # spread over all zones from every node
 //! idle_timeout = 60                    # seconds, 1-4000
 //! # Seconds, 0.1-4000, each instead of the idle timeout; what each is: docs/files.md. All of them may be left out.
-//! timeouts = { handshake = 10, head = 10, body = 30, keep_alive = 60, connect = 2, response = 30, tunnel = 300, pool = 50, least_rate = 100, streams = 128 }
+//! timeouts = { handshake = 10, head = 10, body = 30, keep_alive = 60, connect = 2, response = 30, tunnel = 300, pool = 50, least_rate = 100, streams = 128, max_header_bytes = 65535, max_header_fields = 128 }
 //! desync = "defensive"                 # or "monitor", "strictest": requests that others may read in another way
 //! # As AWS's ConfigureHealthCheck: interval 5-300 s, timeout 2-60 s and below it, thresholds 2-10.
 //! # Default: TCP to the first listener's instance port, 30, 5, 2, 10.

@@ -10,7 +10,7 @@ mod outlet;
 mod strand;
 pub mod text;
 mod watch;
-mod websocket;
+pub(crate) mod websocket;
 mod wire;
 
 pub use h2::Reason;

@@ -397,6 +397,12 @@ impl Mux {
         self.strands.get(&id).is_some_and(|strand| strand.is_at_end())
     }
 
+    /// Whether a stream waits for room on the connection, and not for its own window.
+    #[must_use]
+    pub fn is_crowded_out(&self, id: u32) -> bool {
+        self.strands.get(&id).is_some_and(|strand| strand.waiting && strand.crowded_out)
+    }
+
     /// Says on a stream that has switched to another protocol that nothing more will come.
     pub fn finish_stream(&mut self, id: u32) {
         if let Some(strand) = self.strands.get_mut(&id) {
@@ -451,7 +457,8 @@ impl Mux {
         if took < head.len() + tail.len() {
             strand.waiting = true;
             // What waits for its windows alone is woken by them.
-            if spent == room {
+            strand.crowded_out = spent == room;
+            if strand.crowded_out {
                 if strand.wrote.1 < ROUND { self.starved.push(id) } else { self.paused.push(id) }
             }
         }
@@ -531,7 +538,7 @@ impl Mux {
             return;
         };
         let outlet = Outlet::new(Some(answer), head.method == http::Method::HEAD);
-        let outlet = outlet.awaits(key.map(|key| websocket::accept(&key)));
+        let outlet = if key.is_some() { outlet.for_websocket() } else { outlet };
         let strand = Strand::new(id, 0, outlet, &self.news).asked(text, framing, body);
         self.strands.insert(id, Box::new(strand));
         self.opened.push_back(id);

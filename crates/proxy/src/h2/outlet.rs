@@ -10,7 +10,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
 
-use super::{text, websocket};
+use super::text;
 use crate::proto::{BodyReader, Framing, Parsed, Piece, RequestHead, ResponseHead, Scanner};
 
 /// What is said on one stream.
@@ -23,8 +23,8 @@ pub(super) struct Outlet {
     body: Option<SendStream<Bytes>>,
     /// The request is, or was, HEAD.
     pub(super) to_head: bool,
-    /// What an instance has to say for the client to go on as a WebSocket; nothing where it did not ask to.
-    accept: Option<String>,
+    /// The client asked to go on as a WebSocket: a 101 is an answer.
+    websocket: bool,
 }
 
 /// Where the text stands.
@@ -65,12 +65,12 @@ impl Outlet {
     /// Of an answer, or of a request that is yet to begin.
     pub(super) fn new(reply: Option<SendResponse<Bytes>>, to_head: bool) -> Self {
         let stage = Stage::Head { held: Vec::new(), scanner: Scanner::default() };
-        Self { stage, reply, body: None, to_head, accept: None }
+        Self { stage, reply, body: None, to_head, websocket: false }
     }
 
     /// Lets the answer be that the client goes on as a WebSocket.
-    pub(super) fn awaits(self, accept: Option<String>) -> Self {
-        Self { accept, ..self }
+    pub(super) fn for_websocket(self) -> Self {
+        Self { websocket: true, ..self }
     }
 
     /// What is no text has come to its end.
@@ -201,8 +201,7 @@ impl Outlet {
             let read = ResponseHead::read(bytes, scanner, self.to_head).map_err(|_| Stop::BadText)?;
             let Some(head) = read else { return Ok(None) };
             if head.status == 101 {
-                let accept = self.accept.take().ok_or(Stop::BadText)?;
-                if !websocket::is_accepted(bytes, &head, &accept) {
+                if !self.websocket {
                     return Err(Stop::BadText);
                 }
                 let answer = text::switch_to_send(bytes, &head).map_err(|_| Stop::BadText)?;

@@ -58,6 +58,8 @@ pub(super) struct Strand {
     pub(super) outlet: Outlet,
     /// Its owner wants to write and cannot.
     pub(super) waiting: bool,
+    /// It waits for the connection, and not for its own window.
+    pub(super) crowded_out: bool,
     /// Bytes written in which round.
     pub(super) wrote: (u64, usize),
 }
@@ -91,6 +93,7 @@ impl Strand {
             gone: None,
             outlet,
             waiting: false,
+            crowded_out: false,
             wrote: (0, 0),
         }
     }

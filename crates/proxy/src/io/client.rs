@@ -10,9 +10,9 @@ use std::time::Instant;
 use super::choose::key_of;
 use super::counted::Counted;
 use super::origin::{Connecting, Origin};
+use super::pace::{LUMP, Pace};
 use super::queue::{Found, Waiting};
 use super::slots::Slot;
-use super::spans::WATCH_MS;
 use super::stream::{Read, Stream, Write};
 use super::tell::Tale;
 use super::view::{GateView, Lane, Place};
@@ -49,8 +49,7 @@ pub(super) struct Client {
     /// When the head at hand, or lingering, began.
     pub(super) since: u64,
     pub(super) lingering: bool,
-    /// Since when it is watched how fast it is, and what it had moved by then.
-    watched: Option<(u64, u64)>,
+    pace: Pace,
     began: Option<Instant>,
     pub(super) tale: Tale,
     /// Its first bytes, while it is open whether it speaks HTTP/2.
@@ -79,7 +78,7 @@ impl Client {
             last: now,
             since,
             lingering: false,
-            watched: None,
+            pace: Pace::default(),
             began: None,
             tale: Tale::default(),
             first: None,
@@ -98,14 +97,16 @@ impl Client {
         &self.pending[self.flushed..]
     }
 
-    /// Whether nobody but the client is waited for.
+    /// Whether nobody but the client is waited for. Where its stream waits for others of its connection, that lags.
     fn lags(&self) -> bool {
-        !self.pending.is_empty() || !self.stream.is_flushed() || self.session.waits() == Waits::Body
+        (!self.pending.is_empty() && !self.stream.is_crowded_out())
+            || !self.stream.is_flushed()
+            || self.session.waits() == Waits::Body
     }
 
     /// Whether nobody but its instance is waited for.
     fn awaits_instance(&self) -> bool {
-        self.origin.is_some() && !self.lingering && !self.lags() && self.session.waits() == Waits::Instance
+        self.origin.is_some() && !self.lingering && !self.owes_reading() && self.session.waits() == Waits::Instance
     }
 
     /// Bytes that it has moved, in both directions.
@@ -113,21 +114,32 @@ impl Client {
         self.counted.record().map_or(0, |carried| carried.moved().0 + carried.moved().1)
     }
 
-    /// Begins to watch how fast it is when it is waited for, and ends it when it is not.
-    fn watch(&mut self, now: u64) {
-        match (self.lane.spans.least > 0 && self.lags(), self.watched) {
-            (true, None) => self.watched = Some((now, self.moved())),
-            (false, Some(_)) => self.watched = None,
-            _ => {}
-        }
+    /// The same, without what its connection holds for it.
+    fn took(&self) -> u64 {
+        self.moved().saturating_sub(self.stream.holds())
     }
 
-    /// Whether it was watched for long enough, and has moved enough: then it is watched anew.
-    fn keeps_up(&mut self, now: u64) -> bool {
-        let Some((_, before)) = self.watched.filter(|(since, _)| now >= since + WATCH_MS) else { return false };
-        let moved = self.moved();
-        self.watched = Some((now, moved));
-        moved - before >= self.lane.spans.least
+    /// Whether there is something that it has to take before anything else goes on.
+    fn owes_reading(&self) -> bool {
+        !self.pending.is_empty() || !self.stream.is_flushed()
+    }
+
+    /// Whether there is something that its instance has to take.
+    fn is_sending_up(&self) -> bool {
+        let origin = self.origin.as_deref().filter(|origin| origin.connected);
+        origin.is_some_and(|origin| !self.session.unsent().is_empty() || !origin.stream.is_flushed())
+    }
+
+    /// Begins to watch how fast it is when it is waited for, and ends it when it is not.
+    fn watch(&mut self, now: u64) {
+        let lags = self.lane.spans.least > 0 && self.lags();
+        self.pace.watch(lags, now, self.took());
+    }
+
+    /// Whether it moves less than it has to.
+    fn crawls(&mut self, now: u64) -> bool {
+        let spare = if self.owes_reading() { LUMP } else { 0 };
+        self.pace.is_behind(now, self.took(), self.lane.spans.least, spare)
     }
 
     /// When it is to be looked at again, in the worker's milliseconds.
@@ -140,7 +152,7 @@ impl Client {
         }
         let spans = &self.lane.spans;
         let at = match &self.origin {
-            _ if !self.pending.is_empty() || !self.stream.is_flushed() => self.last + spans.body,
+            _ if self.owes_reading() => self.last + spans.body,
             // A handshake is the beginning of a head: what is sent slowly there gets no more time.
             None if self.stream.is_handshaking() => self.since + spans.handshake,
             Some(origin) if !origin.connected => origin.since + spans.connect(connect_ms),
@@ -157,7 +169,7 @@ impl Client {
                 Waits::Instance => self.last + spans.response,
             },
         };
-        self.watched.map_or(at, |(since, _)| at.min(since + WATCH_MS))
+        self.pace.due().map_or(at, |due| at.min(due))
     }
 }
 
@@ -168,17 +180,26 @@ pub(super) fn millis(span: std::time::Duration) -> u64 {
 impl Worker {
     /// Drives a client as far as it goes now, and puts it back or closes it.
     pub(super) fn drive_client(&mut self, key: u64, mut client: Box<Client>) {
+        let goes_on = self.look_and_pump(key, &mut client);
+        self.put_back(key, client, goes_on);
+    }
+
+    fn look_and_pump(&mut self, key: u64, client: &mut Client) -> bool {
         client.stream.look();
         if let Some(origin) = client.origin.as_deref_mut() {
             origin.stream.look();
         }
-        let stays = self.pump(key, &mut client);
-        let switches = !stays && client.session.next() == Next::Tunnel;
+        self.pump(key, client)
+    }
+
+    /// Puts a client back that was driven, or closes it.
+    fn put_back(&mut self, key: u64, mut client: Box<Client>, goes_on: bool) {
+        let switches = !goes_on && client.session.next() == Next::Tunnel;
         // Whose answer comes within a tick or so, and who then is closed, never is registered.
-        let listens = if stays { !client.awaits_instance() } else { client.turned || switches };
+        let listens = if goes_on { !client.awaits_instance() } else { client.turned || switches };
         if listens && self.watch(&mut client.stream, key).is_err() {
             self.end_client(key, client);
-        } else if stays {
+        } else if goes_on {
             if client.lane.spans.vary || self.stopping {
                 client.watch(self.now);
                 self.arm(key, client.deadline(self.connect_ms));
@@ -359,6 +380,7 @@ impl Worker {
         if !Rc::ptr_eq(&lane, &c.lane) {
             c.lane = Rc::clone(&lane);
         }
+        c.session.bound_by(c.lane.spans.bounds);
         c.session.guard_by(c.lane.desync());
         c.session.stick_by(c.lane.listener.stickiness.as_ref());
         c.session.carry_upgrades(!c.lane.by_http2());
@@ -603,10 +625,22 @@ impl Worker {
             self.slots.remove(key);
             return;
         }
-        if c.keeps_up(self.now) {
-            return self.drive_client(key, c);
+        let mut goes_on = true;
+        let (down, up) = (c.owes_reading(), c.is_sending_up());
+        if down || up {
+            // An event tells of room only once a third of what the kernel holds is taken: who reads slowly has long begun.
+            // A stream that waits for its connection is cut with it, if at all.
+            let went = down && (c.stream.press() || c.stream.is_crowded_out());
+            if went || (up && c.origin.as_deref_mut().is_some_and(|origin| origin.stream.press())) {
+                c.last = self.now;
+            }
+            goes_on = self.look_and_pump(key, &mut c);
+            c.watch(self.now);
         }
-        if !c.pending.is_empty() || !c.stream.is_flushed() {
+        if !goes_on || (!c.crawls(self.now) && c.deadline(self.connect_ms) > self.now) {
+            return self.put_back(key, c, goes_on);
+        }
+        if c.owes_reading() {
             c.pending = Vec::new();
             c.flushed = 0;
             c.session.stalled(&mut self.out);

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::client::{Client, LINGER_MS};
 use super::counted::{Carried, Counted, Presence, Streaming};
 use super::origin::{Origin, Past};
+use super::pace::{LUMP, Pace};
 use super::slots::Slot;
 use super::spans::Spans;
 use super::stream::{Read, Stream, Write};
@@ -44,6 +45,7 @@ pub(super) struct Bundle {
     /// When it began, had a stream last, was told to leave, or began to linger.
     since: u64,
     pub(super) lingering: bool,
+    pace: Pace,
     /// It had streams when it was driven last.
     busy: bool,
     /// Its streams are the last ones, whether or not the peer knows.
@@ -83,6 +85,7 @@ impl Bundle {
             last: now,
             since: now,
             lingering: false,
+            pace: Pace::default(),
             busy: false,
             left: false,
         }
@@ -116,6 +119,25 @@ impl Bundle {
         self.sending.is_empty() && self.stream.is_flushed()
     }
 
+    /// The least that a client has to take while it is watched, and what it has taken of everything.
+    fn due_of_client(&self) -> Option<(u64, u64)> {
+        let End::Client { gate, presence, .. } = &self.end else { return None };
+        let sent = presence.carried.moved().1;
+        Some((gate.lane.borrow().spans.least, sent.saturating_sub(self.stream.holds())))
+    }
+
+    /// Begins to watch how fast a client is when it does not take what there is, and ends it when it does.
+    fn watch(&mut self, now: u64) {
+        if let Some((least, took)) = self.due_of_client() {
+            self.pace.watch(least > 0 && !self.is_sent(), now, took);
+        }
+    }
+
+    /// Whether a client takes less than it has to.
+    fn crawls(&mut self, now: u64) -> bool {
+        self.due_of_client().is_some_and(|(least, took)| self.pace.is_behind(now, took, least, LUMP))
+    }
+
     /// When it is to be looked at again, in the worker's milliseconds.
     pub(super) fn deadline(&self, connect_ms: u64) -> u64 {
         let (spans, is_client) = match &self.end {
@@ -126,7 +148,7 @@ impl Bundle {
         let (greeted, leaving, over) = self.trunk.with(|mux| (mux.is_greeted(), mux.is_leaving(), mux.is_over()));
         match () {
             () if self.lingering => self.since + LINGER_MS,
-            () if !self.is_sent() => self.last + stuck,
+            () if !self.is_sent() => self.pace.due().unwrap_or(u64::MAX).min(self.last + stuck),
             () if !greeted && is_client => self.since + spans.handshake,
             () if !greeted => self.since + spans.connect(connect_ms),
             () if leaving && !over && is_client && !self.left => self.since + LEAVE_MS,
@@ -154,6 +176,7 @@ impl Worker {
             if (was_busy || bundle.busy) && !bundle.trunk.with(|mux| mux.is_leaving()) {
                 bundle.since = self.now;
             }
+            bundle.watch(self.now);
             self.arm(key, bundle.deadline(self.connect_ms).min(self.now + 60_000));
             self.slots.put(key, Slot::Bundle(bundle));
         } else {
@@ -375,6 +398,16 @@ impl Worker {
 
     /// A connection's deadline has passed.
     pub(super) fn bundle_late(&mut self, key: u64, mut bundle: Box<Bundle>) {
+        if !bundle.lingering && !bundle.is_sent() {
+            // As with a client: no event tells of little room.
+            if bundle.stream.press() {
+                bundle.last = self.now;
+            }
+            self.send_frames(&mut bundle);
+            if !bundle.crawls(self.now) && (bundle.stream.broken || bundle.deadline(self.connect_ms) > self.now) {
+                return self.drive_bundle(key, bundle);
+            }
+        }
         let greeted = bundle.trunk.with(|mux| mux.is_greeted());
         if bundle.lingering || !bundle.is_sent() || !greeted {
             if let End::Instance { place, .. } = &bundle.end

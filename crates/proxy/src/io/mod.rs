@@ -14,6 +14,7 @@ mod greet;
 mod h2;
 pub(crate) mod listen;
 mod origin;
+mod pace;
 mod pipe;
 mod queue;
 pub(crate) mod shared;

@@ -150,6 +150,19 @@ impl Worker {
         if tunnel.waiting.take().is_some() {
             return self.fail_tunnel(key, *tunnel, Fault::QueueTimeout);
         }
+        if tunnel.opened {
+            // As with a client: no event tells of little room, and whose peer reads slowly does not idle.
+            let went = tunnel.client.press() | tunnel.origin.as_deref_mut().is_some_and(|origin| origin.stream.press());
+            if went {
+                tunnel.last = self.now;
+            }
+            self.drive_tunnel(key, tunnel);
+            match self.slots.take(key) {
+                Some(Slot::Tunnel(driven)) if driven.deadline(self.connect_ms) <= self.now => tunnel = driven,
+                Some(other) => return self.slots.put(key, other),
+                None => return,
+            }
+        }
         self.end_tunnel(key, *tunnel, None);
     }
 

@@ -206,21 +206,51 @@ impl Stream {
         self.ended
     }
 
-    /// Takes note of an event.
-    pub(super) fn mark(&mut self, flags: EventFlags) {
+    /// Takes note of an event. True when something went that had waited here.
+    pub(super) fn mark(&mut self, flags: EventFlags) -> bool {
         let broken = flags.intersects(EventFlags::ERR | EventFlags::HUP);
         self.broken |= broken;
         self.ended |= flags.intersects(EventFlags::RDHUP) || broken;
         self.readable |= flags.intersects(EventFlags::IN) || self.ended;
         self.writable |= flags.intersects(EventFlags::OUT) || broken;
-        if let Transport::Tls(tls) = &mut self.transport
-            && self.writable
-            && !tls.is_flushed()
-        {
-            // What it does to a broken one shows at the next read or write.
-            tls.flush();
-            self.writable = tls.is_flushed();
+        self.writable && self.go_on()
+    }
+
+    /// Asks the socket itself whether it takes more, where the last event said that it does not. True when something went
+    /// that had waited here.
+    pub(super) fn press(&mut self) -> bool {
+        if let Transport::Strand(strand) = &self.transport {
+            strand.press();
+            return false;
         }
+        self.writable = true;
+        self.go_on()
+    }
+
+    /// Sends what waits here.
+    fn go_on(&mut self) -> bool {
+        let Transport::Tls(tls) = &mut self.transport else { return false };
+        if tls.is_flushed() {
+            return false;
+        }
+        let before = tls.holds();
+        // What it does to a broken one shows at the next read or write.
+        tls.flush();
+        self.writable = tls.is_flushed();
+        tls.holds() < before
+    }
+
+    /// Bytes that were taken and wait here for the socket.
+    pub(super) fn holds(&self) -> u64 {
+        match &self.transport {
+            Transport::Plain(_) | Transport::Strand(_) => 0,
+            Transport::Tls(tls) => tls.holds() as u64,
+        }
+    }
+
+    /// Whether it is a stream that waits for its connection, and not for its own peer to take more of it.
+    pub(super) fn is_crowded_out(&self) -> bool {
+        matches!(&self.transport, Transport::Strand(strand) if strand.is_crowded_out())
     }
 
     /// Reads what is there. A short read means that there is no more, unless the peer has ended its side.

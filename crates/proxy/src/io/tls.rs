@@ -196,6 +196,11 @@ impl Tls {
         self.unsent.is_empty()
     }
 
+    /// Bytes that the socket has not taken.
+    pub(super) fn holds(&self) -> usize {
+        self.unsent.len() - self.sent
+    }
+
     /// Whether a read gives something though the socket may have nothing.
     pub(super) fn holds_news(&self) -> bool {
         !self.early.is_empty() || self.peer_finished

@@ -24,6 +24,11 @@ impl Bells {
         self.streams.borrow_mut().push(stream);
     }
 
+    /// Whether nobody has news: then the worker may wait.
+    pub(super) fn are_still(&self) -> bool {
+        self.streams.borrow().is_empty() && self.trunks.borrow().is_empty()
+    }
+
     /// Takes those of streams, or where there is none, those of connections.
     pub(super) fn take(&self) -> Vec<u64> {
         let streams = self.streams.take();
@@ -232,6 +237,16 @@ impl Strand {
     /// Whether the peer has ended what is no message, and all of it was read.
     pub(super) fn is_at_end(&self) -> bool {
         self.id != 0 && self.trunk.mux.borrow().is_at_end(self.id)
+    }
+
+    /// Has its connection driven, in case that it could go on.
+    pub(super) fn press(&self) {
+        self.trunk.wake();
+    }
+
+    /// Whether it waits for room on its connection, and not for its own window.
+    pub(super) fn is_crowded_out(&self) -> bool {
+        self.id != 0 && self.trunk.mux.borrow().is_crowded_out(self.id)
     }
 
     /// Tells the peer that nothing more will come, where what goes is no message, which ends by itself.

@@ -26,6 +26,7 @@ use rustix::io::Errno;
 use super::carry::Channels;
 use super::choose::Chooser;
 use super::client::millis;
+use super::eject::Returns;
 use super::shared::{Arrival, Post, Shared};
 use super::slots::{Slot, Slots};
 use super::stock::Ahead;
@@ -64,6 +65,8 @@ pub(super) struct Worker {
     /// Pipes of the kernel's that tunnels go through while much flows.
     pub(super) channels: Channels,
     pub(super) chooser: Chooser,
+    /// Instances that it had passed over.
+    pub(super) returns: Returns,
     /// How many of its connections wait for an instance.
     pub(super) queued: Rc<Cell<usize>>,
     /// Connections that had more to do than their turn allowed.
@@ -128,6 +131,7 @@ impl Blueprint {
             passed: 0..0,
             channels: Channels::default(),
             chooser: Chooser::new(seed()),
+            returns: Returns::default(),
             queued: Rc::default(),
             again: Vec::new(),
             bells: Rc::default(),
@@ -239,7 +243,9 @@ impl Worker {
                 self.on_clients(&socket, &gate);
             }
             Some(Slot::Client(client)) => {
-                client.stream.mark(flags);
+                if client.stream.mark(flags) {
+                    client.last = self.now;
+                }
                 self.touch(key);
             }
             Some(Slot::Greeter(greeter)) => {
@@ -251,7 +257,9 @@ impl Worker {
                 self.touch(key);
             }
             Some(Slot::Bundle(bundle)) => {
-                bundle.stream.mark(flags);
+                if bundle.stream.mark(flags) {
+                    bundle.last = self.now;
+                }
                 self.touch(key);
             }
             Some(Slot::Idle(_)) => {
@@ -384,6 +392,7 @@ impl Worker {
                 }
             }
         }
+        self.let_back();
         self.resume();
     }
 
@@ -458,8 +467,11 @@ impl Worker {
     /// How long the loop may sleep.
     fn patience(&self) -> Option<Timespec> {
         let stop = self.shared.stopping().map(|at| self.now + millis(at.saturating_duration_since(Instant::now())) + 1);
-        let moments = [self.wheel.next_ms(), self.cuts.next(), self.ahead.next(self.now), self.paused_until, stop];
-        let next = if self.again.is_empty() { moments.into_iter().flatten().min()? } else { self.now };
+        let returns = [self.returns.next(), self.ahead.next(self.now)];
+        let moments = [self.wheel.next_ms(), self.cuts.next(), self.paused_until, stop].into_iter().chain(returns);
+        // What a deadline had somebody say is on its way to its connection.
+        let rests = self.again.is_empty() && self.bells.are_still();
+        let next = if rests { moments.flatten().min()? } else { self.now };
         let wait = next.saturating_sub(self.now);
         Some(Timespec { tv_sec: (wait / 1000) as i64, tv_nsec: (wait % 1000 * 1_000_000) as i64 })
     }

@@ -171,6 +171,11 @@ impl Fields {
         Ok(fields)
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// The fields in order.
     pub fn iter(&self) -> impl Iterator<Item = &Field> {
         self.list.iter()

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 
 use super::stick::Stick;
+use super::switch::Asked;
 use super::{REPLAY_LIMIT, UNSENT_LIMIT};
 use crate::fault::Fault;
 use crate::proto::{BodyReader, Framing, Scanner};
@@ -32,8 +33,8 @@ pub(super) struct Exchange {
     pub(super) persists: bool,
     /// Nothing may follow it on the instance's connection.
     pub(super) alone: bool,
-    /// The protocols that it asks to go on in.
-    pub(super) asks: Option<Box<[u8]>>,
+    /// What it asks to go on in.
+    pub(super) asks: Option<Box<Asked>>,
     pub(super) body: BodyReader,
     pub(super) chunked: bool,
     /// What followed the request's body; `None` where nothing may.

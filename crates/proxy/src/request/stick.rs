@@ -5,6 +5,7 @@
 
 use evenkeel_core::routes::Stickiness;
 
+use super::Session;
 use crate::proto::{RequestHead, ResponseHead, cookie};
 
 /// What clients know an instance by: says nothing of it to who does not know its id, and is the same on every node and
@@ -51,6 +52,34 @@ impl Stick {
                 None if moved && self.shown.is_some() => cookie::for_a_while(tag, None, out),
                 None => {}
             },
+        }
+    }
+}
+
+impl Session {
+    /// Sets what makes requests, from the next one on, go to the same instance.
+    pub fn stick_by(&mut self, stickiness: Option<&Stickiness>) {
+        if self.stickiness.as_ref() != stickiness {
+            self.stickiness = stickiness.cloned();
+        }
+    }
+
+    /// Whether it matters which instance is chosen, beyond this request: then [`Session::held_by`] wants to be told.
+    #[must_use]
+    pub fn sticks(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.stick.is_some())
+    }
+
+    /// What its client shows of the instance that it sticks to.
+    #[must_use]
+    pub fn shown(&self) -> Option<&[u8]> {
+        self.exchange.as_ref()?.stick.as_ref()?.shown()
+    }
+
+    /// The instance that was chosen is known to clients by this tag.
+    pub fn held_by(&mut self, tag: &Tag) {
+        if let Some(stick) = self.exchange.as_mut().and_then(|exchange| exchange.stick.as_mut()) {
+            stick.held_by(tag);
         }
     }
 }

@@ -6,10 +6,20 @@
 use super::exchange::Stage;
 use super::{Next, Session};
 use crate::fault::Fault;
+use crate::h2::websocket;
 use crate::proto::emit::{self, Relay};
 use crate::proto::field::Fields;
 use crate::proto::guard::Tier;
 use crate::proto::{Framing, RequestHead, ResponseHead, upgrade};
+
+/// What a request asks to go on in.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The protocols, as a list.
+    protocols: Vec<u8>,
+    /// What an instance has to make of the road's own key; nothing where the key is the client's, who looks for itself.
+    accept: Option<String>,
+}
 
 /// A client and an instance that are to be left to each other.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,10 +50,11 @@ impl Session {
     }
 
     /// What an instance may grant.
-    pub(super) fn asks(bytes: &[u8], fields: &Fields) -> Box<[u8]> {
-        let mut list = Vec::new();
-        upgrade::write_protocols(bytes, fields, &mut list);
-        list.into()
+    pub(super) fn asks(&self, bytes: &[u8], fields: &Fields) -> Box<Asked> {
+        let mut protocols = Vec::new();
+        upgrade::write_protocols(bytes, fields, &mut protocols);
+        let accept = if self.multiplexed { websocket::wanted(bytes, fields) } else { None };
+        Box::new(Asked { protocols, accept })
     }
 
     /// Whether the client is to be heard though its request is complete: what it says then is held, and no more is read
@@ -68,7 +79,10 @@ impl Session {
     pub(super) fn switch(&mut self, bytes: &[u8], head: &ResponseHead, rest: &[u8], out: &mut Vec<u8>) {
         let Some(exchange) = &mut self.exchange else { return };
         let sent = exchange.body.is_done() && exchange.sent == exchange.up.len() && !exchange.deaf;
-        let granted = exchange.asks.as_ref().is_some_and(|asked| upgrade::is_granted(asked, bytes, head));
+        let granted = exchange.asks.as_ref().is_some_and(|asked| {
+            upgrade::is_granted(&asked.protocols, bytes, head)
+                && asked.accept.as_ref().is_none_or(|accept| websocket::is_accepted(bytes, head, accept))
+        });
         if !sent || !granted {
             return self.fail(Fault::BadAnswer, out);
         }

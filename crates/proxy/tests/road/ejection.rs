@@ -12,6 +12,7 @@ use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::log::{Format, LogConfig};
 use evenkeel_proxy::road::{Failing, RoadConfig};
 
+use crate::queue::Patient;
 use crate::rig::{Rig, address, eventually};
 
 /// An instance that hangs up on requests, or answers 500, for as long as it is ill.
@@ -102,6 +103,48 @@ fn who_fails_in_a_row_is_passed_over_and_comes_back() {
     }
     assert!(sick.asked.load(Ordering::SeqCst) >= asked + 8);
     assert!(ejections.try_recv().is_err());
+}
+
+#[test]
+fn who_waits_is_served_by_one_whose_time_is_over_though_nobody_else_lets_go() {
+    let (sick, busy) = (ill(Some(500)), Patient::start());
+    let mut rig = Rig::with(&[], Protocol::Http, RoadConfig { workers: 2, ..RoadConfig::default() });
+    rig.add_target("a", sick.address);
+    rig.add_target("a", busy.address);
+    rig.routes.balancing.max_in_flight = 1;
+    rig.routes.balancing.queue_wait = Duration::from_secs(60);
+    rig.routes.balancing.ejection.after = 1;
+    rig.routes.balancing.ejection.on_5xx = true;
+    rig.routes.balancing.ejection.base = Duration::from_secs(3);
+    rig.publish();
+    // One is asked for something and keeps at it, the other is out: whichever came first.
+    let mut held = Vec::new();
+    eventually("one is busy and one is out", || {
+        if busy.asked().is_empty() || !is_out(&rig, 0) {
+            held.push(rig.client());
+            held.last_mut().unwrap().send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+            eventually("it is asked, or answered", || {
+                let meters = rig.meters();
+                meters.requests == held.len() as u64
+                    && busy.asked().len() as u64 + meters.from_instance[4] == meters.requests
+            });
+        }
+        !busy.asked().is_empty() && is_out(&rig, 0)
+    });
+    let out_since = Instant::now();
+    sick.ill.store(false, Ordering::SeqCst);
+    let mut waits: Vec<_> = (0..3).map(|_| rig.client()).collect();
+    for client in &mut waits {
+        client.send("GET /waits HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    }
+    eventually("they wait", || rig.meters().surge_queue == 3);
+    assert!(is_out(&rig, 0) && out_since.elapsed() < Duration::from_secs(3));
+    for client in &mut waits {
+        assert_eq!(client.read().unwrap().status, 200);
+    }
+    let took = out_since.elapsed();
+    assert!(took > Duration::from_secs(2) && took < Duration::from_secs(8), "{took:?}");
+    assert_eq!((busy.asked().len(), rig.meters().surge_queue), (1, 0));
 }
 
 #[test]

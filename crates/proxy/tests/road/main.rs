@@ -25,6 +25,7 @@ mod preconnect;
 mod proxy_protocol;
 mod queue;
 mod rig;
+mod slow_readers;
 mod spanned;
 mod sticky;
 mod tcp;

@@ -8,6 +8,7 @@ use evenkeel_core::noun::Protocol;
 use evenkeel_core::routes::{Timeouts, TlsFront, TlsVersion};
 use evenkeel_proxy::road::RoadConfig;
 
+use crate::h2_rig;
 use crate::rig::{Client, Rig, address, eventually};
 use crate::tls_rig::Made;
 
@@ -89,6 +90,26 @@ fn an_instance_answers_in_time() {
     let mut client = rig.client();
     let answer = takes_short("a silent instance", || client.get("/"));
     assert_eq!(answer.status, 504);
+}
+
+#[test]
+fn a_stream_is_told_at_once_that_its_time_is_up() {
+    let mut rig = rig(Protocol::Http, &[], Timeouts { response: Some(SHORT), ..Timeouts::default() });
+    let silent = TcpListener::bind((address(), 0)).unwrap();
+    rig.add_target("a", silent.local_addr().unwrap());
+    rig.routes.listeners[0].http2 = true;
+    rig.publish();
+    h2_rig::run(async {
+        let client = h2_rig::client(rig.address(), None).await;
+        let mut fastest = Duration::MAX;
+        // The worker has nothing else to do that would wake it. Others may keep this one waiting.
+        for _ in 0..5 {
+            let began = Instant::now();
+            assert_eq!(h2_rig::ask(&client, "/", None).await.unwrap().status, 504);
+            fastest = fastest.min(began.elapsed());
+        }
+        assert!(fastest >= SHORT - Duration::from_millis(20) && fastest < 2 * SHORT, "{fastest:?}");
+    });
 }
 
 #[test]

@@ -34,8 +34,14 @@ fn parts(old: &BalancerRoutes, new: &BalancerRoutes) -> Vec<String> {
     let kept = |list: Vec<evenkeel_core::routes::Target>| {
         list.into_iter().filter(|t| is.contains(&t.instance)).collect::<Vec<_>>()
     };
-    if kept(stays(old)) != kept(stays(new)) {
-        parts.push("zones of targets".into());
+    let (before, after) = (kept(stays(old)), kept(stays(new)));
+    for (what, differs) in [
+        ("zones of targets", before.iter().map(|t| &t.zone).ne(after.iter().map(|t| &t.zone))),
+        ("weights of targets", before.iter().map(|t| t.weight).ne(after.iter().map(|t| t.weight))),
+    ] {
+        if differs {
+            parts.push(what.into());
+        }
     }
     let ports = |routes: &BalancerRoutes| routes.listeners.iter().map(|l| l.port).collect::<BTreeSet<_>>();
     let (was, is) = (ports(old), ports(new));
@@ -59,6 +65,11 @@ fn parts(old: &BalancerRoutes, new: &BalancerRoutes) -> Vec<String> {
     differs((old.idle_timeout, old.timeouts) != (new.idle_timeout, new.timeouts), "timeouts");
     differs(old.cross_zone != new.cross_zone, "cross-zone balancing");
     differs(old.desync != new.desync, "desync mode");
+    for ((key, was), (_, is)) in old.balancing.all().into_iter().zip(new.balancing.all()) {
+        if was != is {
+            parts.push(format!("{key} {is} instead of {was}"));
+        }
+    }
     if parts.is_empty() {
         parts.push("settings".into());
     }
@@ -85,6 +96,15 @@ mod tests {
         check("port = 80", "port = 81", &["web: 1 listener more, 1 listener less, health check"]);
         check("port = 80", "port = 80\nstickiness = {}", &["web: settings of port 80"]);
         check("[[balancer.l", "timeouts = { head = 5 }\n[[balancer.l", &["web: timeouts"]);
+        check(
+            "[[balancer.l",
+            "[balancer.balance]\nalgorithm = \"least_latency\"\nqueue_length = 5\nretry_floor = 1\n[[balancer.l",
+            &[
+                "web: algorithm least_latency instead of aws, queue_length 5 instead of 1024, retry_floor 1 instead of 10",
+            ],
+        );
+        check("address = \"10.0.0.1\"", "address = \"10.0.0.1\"\nweight = 2", &["web: weights of targets"]);
+        check("address = \"10.0.0.1\"", "address = \"10.0.0.1\"\nzone = \"b\"", &["web: zones of targets"]);
         check(
             "[\"127.0.0.1\"]",
             "[\"127.0.0.2\"]\ncross_zone = true\ndesync = \"monitor\"",

@@ -12,7 +12,7 @@ name = "web"
 addresses = ["127.0.0.1", "::1"]
 cross_zone = true
 idle_timeout = 30
-timeouts = { head = 5, connect = 0.25, pool = 20.5, least_rate = 100, streams = 16 }
+timeouts = { head = 5, connect = 0.25, pool = 20.5, least_rate = 100, streams = 16, max_header_bytes = 8192, max_header_fields = 50 }
 health_check = { target = "HTTP:8080/ping", interval = 10, timeout = 2, unhealthy = 2, healthy = 2 }
 
 [[balancer.listener]]
@@ -88,6 +88,8 @@ fn a_whole_file_becomes_routes() {
         pool: Some(Duration::from_millis(20_500)),
         least_rate: Some(100),
         streams: Some(16),
+        max_header_bytes: Some(8192),
+        max_header_fields: Some(50),
         ..Timeouts::default()
     };
     assert_eq!(web.timeouts, stated);
@@ -269,6 +271,14 @@ fn mistakes_are_named_with_their_line_and_key() {
     check(&timeouts("head = 0"), "line 3: `timeouts.head` is 0; it must be from 0.1 to 4000 seconds");
     check(&timeouts("tunnel = nan"), "line 3: `timeouts.tunnel` is NaN; it must be from 0.1 to 4000 seconds");
     check(&timeouts("streams = 129"), "line 3: `timeouts.streams` is 129; it must be from 1 to 128");
+    check(
+        &timeouts("max_header_bytes = 255"),
+        "line 3: `timeouts.max_header_bytes` is 255; it must be from 256 to 65535",
+    );
+    check(
+        &timeouts("max_header_fields = 129"),
+        "line 3: `timeouts.max_header_fields` is 129; it must be from 1 to 128",
+    );
     check(&timeouts("least_rate = 0"), "line 3: `timeouts.least_rate` is 0; it must be from 1 to 1073741824");
     check(&format!("max_connections = 0\n{base}"), "line 1: `max_connections` is 0; it must be from 1 to 10000000");
     check(&format!("{base}{base}"), "line 6: balancer `web` listens on 127.0.0.1:80, and so does `web`");

@@ -1,4 +1,4 @@
-//! What the proxy's file says of time limits.
+//! What the proxy's file says of time limits, and of how much there may be at once.
 //!
 //! Owns the key `timeouts` and what may be in it. Must never say what happens when one passes: the road does.
 
@@ -26,6 +26,8 @@ pub(super) struct TimeoutsEntry {
     pool: Option<Spanned<f64>>,
     least_rate: Option<Spanned<i64>>,
     streams: Option<Spanned<i64>>,
+    max_header_bytes: Option<Spanned<i64>>,
+    max_header_fields: Option<Spanned<i64>>,
 }
 
 pub(super) fn timeouts(entry: &TimeoutsEntry) -> Result<Timeouts, Wrong> {
@@ -38,8 +40,10 @@ pub(super) fn timeouts(entry: &TimeoutsEntry) -> Result<Timeouts, Wrong> {
         response: span(entry.response.as_ref(), "response")?,
         tunnel: span(entry.tunnel.as_ref(), "tunnel")?,
         pool: span(entry.pool.as_ref(), "pool")?,
-        least_rate: whole(entry.least_rate.as_ref(), "least_rate", 1 << 30)?,
-        streams: whole(entry.streams.as_ref(), "streams", 128)?,
+        least_rate: whole(entry.least_rate.as_ref(), "least_rate", 1, 1 << 30)?,
+        streams: whole(entry.streams.as_ref(), "streams", 1, 128)?,
+        max_header_bytes: whole(entry.max_header_bytes.as_ref(), "max_header_bytes", 256, 65_535)?,
+        max_header_fields: whole(entry.max_header_fields.as_ref(), "max_header_fields", 1, 128)?,
     })
 }
 
@@ -55,8 +59,8 @@ fn span(said: Option<&Spanned<f64>>, key: &str) -> Result<Option<Duration>, Wron
     }
 }
 
-fn whole<T: TryFrom<i64>>(said: Option<&Spanned<i64>>, key: &str, most: i64) -> Result<Option<T>, Wrong> {
+fn whole<T: TryFrom<i64>>(said: Option<&Spanned<i64>>, key: &str, least: i64, most: i64) -> Result<Option<T>, Wrong> {
     let Some(at) = said else { return Ok(None) };
-    let number = number(at, &format!("timeouts.{key}"), 1, most)?;
+    let number = number(at, &format!("timeouts.{key}"), least, most)?;
     T::try_from(number).map(Some).map_err(|_| wrong(at, key, "is too large"))
 }

@@ -14,7 +14,7 @@ use rustls::Connection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::talk::{Client, Ear, Fields, Head, Mouth, Size, cut};
+use super::talk::{Client, Ear, Fields, Head, Mouth, Size, cut, has_arrived};
 use crate::h2_rig::{Wire, dial_as, until};
 use crate::rig::{Rig, address};
 use crate::tls_rig::{Made, front};
@@ -90,6 +90,8 @@ impl Scene {
 enum After {
     Keep,
     Close,
+    /// The same, once what it has said has arrived: a reset may overtake that, and then nobody could deliver it.
+    Leave,
     Reset,
 }
 
@@ -193,6 +195,10 @@ async fn serve(tcp: TcpStream, tls: Option<Connection>, scene: Arc<Scene>, http2
             match act(&scene, &head, &mut ear, &mut mouth).await {
                 Ok(After::Keep) => {}
                 Ok(After::Close) => return drop(mouth.finish().await),
+                Ok(After::Leave) => {
+                    until("what was said has arrived", || has_arrived(&socket)).await;
+                    return drop(mouth.finish().await);
+                }
                 Ok(After::Reset) => return cut(&socket),
                 Err(error) => return scene.note(format!("broken {}: {error}", head.path)),
             }
@@ -212,7 +218,7 @@ async fn serve(tcp: TcpStream, tls: Option<Connection>, scene: Arc<Scene>, http2
             let (mut ear, mut mouth) = (Ear::request(body), Mouth::Answers { reply, stream: None });
             match act(&scene, &head, &mut ear, &mut mouth).await {
                 Ok(After::Reset) => mouth.reset(Reason::INTERNAL_ERROR),
-                Ok(After::Keep | After::Close) => {}
+                Ok(After::Keep | After::Close | After::Leave) => {}
                 Err(error) => scene.note(format!("broken {}: {error}", head.path)),
             }
         });
@@ -256,7 +262,7 @@ async fn act(scene: &Scene, head: &Head, ear: &mut Ear, mouth: &mut Mouth) -> io
                 "reads" => drop(ear.rest().await),
                 "waits" => scene.cue().await,
                 // What it has not read makes this a reset: of the connection, or of the stream once the answer has gone.
-                _ => {}
+                _ => return Ok(After::Leave),
             }
             return Ok(After::Close);
         }

@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
+use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -441,4 +442,27 @@ impl Drop for Client {
 /// Has closing the socket be a reset.
 pub fn cut(socket: &OwnedFd) {
     rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO)).unwrap();
+}
+
+/// Whether the peer's system has confirmed everything that was sent.
+pub fn has_arrived(socket: &OwnedFd) -> bool {
+    let ends = [rustix::net::getsockname(socket), rustix::net::getpeername(socket).map(Option::unwrap)];
+    let [own, peer] = ends.map(|end| SocketAddrV4::try_from(end.unwrap()).unwrap());
+    let word = |end: SocketAddrV4| format!("{:08X}:{:04X}", u32::from_ne_bytes(end.ip().octets()), end.port());
+    let pair = format!(": {} {} ", word(own), word(peer));
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let line = table.lines().find_map(|line| line.split_once(&pair)).map(|(_, rest)| rest.to_owned());
+    // Behind the state: what is not confirmed, in hexadecimal digits. A connection that is gone has nothing to confirm.
+    line.is_none_or(|line| line.split([' ', ':']).nth(1).unwrap().bytes().all(|digit| digit == b'0'))
+}
+
+#[test]
+fn what_its_peer_has_no_room_for_has_not_arrived() {
+    let listener = std::net::TcpListener::bind((crate::rig::address(), 0)).unwrap();
+    let mut own = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let socket = OwnedFd::from(own.try_clone().unwrap());
+    assert!(has_arrived(&socket));
+    own.set_nonblocking(true).unwrap();
+    while std::io::Write::write(&mut own, &[0; 65536]).is_ok() {}
+    assert!(!has_arrived(&socket));
 }

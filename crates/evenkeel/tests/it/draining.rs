@@ -8,7 +8,7 @@ use evenkeel_aws::elb;
 
 use crate::rig::Rig;
 
-fn set_draining(rig: &Rig, name: &str, timeout: i64) {
+pub fn set_draining(rig: &Rig, name: &str, timeout: i64) {
     let draining = elb::ConnectionDraining { enabled: true, timeout: Some(timeout) };
     let attributes = elb::LoadBalancerAttributes { connection_draining: Some(draining), ..Default::default() };
     let input =
@@ -17,7 +17,7 @@ fn set_draining(rig: &Rig, name: &str, timeout: i64) {
 }
 
 /// A balancer with two instances in service.
-fn pair(rig: &mut Rig, protocol: &str) -> Vec<String> {
+pub fn pair(rig: &mut Rig, protocol: &str) -> Vec<String> {
     let image = rig.image("v1", &[]);
     let ids = rig.run(&image, "us-east-1a", 2);
     if protocol == "http" {
@@ -31,10 +31,10 @@ fn pair(rig: &mut Rig, protocol: &str) -> Vec<String> {
 }
 
 /// A request whose body is not all sent yet, so that it is in flight for exactly as long as the test wants it to be.
-struct Held(TcpStream);
+pub struct Held(TcpStream);
 
 impl Held {
-    fn send(rig: &Rig) -> Self {
+    pub fn send(rig: &Rig) -> Self {
         let mut stream = TcpStream::connect(rig.nodes("test")[0].1).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let head = "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\nConnection: close\r\n\r\n1";
@@ -43,7 +43,7 @@ impl Held {
     }
 
     /// Sends the rest and returns the status.
-    fn release(mut self) -> std::io::Result<u16> {
+    pub fn release(mut self) -> std::io::Result<u16> {
         self.0.write_all(b"2")?;
         self.answer()
     }
@@ -55,7 +55,7 @@ impl Held {
 
 /// One request in flight at each of two instances. The second is sent when the first is seen: two workers that choose at
 /// the same moment may choose the same instance.
-fn held_pair(rig: &mut Rig) -> [Held; 2] {
+pub fn held_pair(rig: &mut Rig) -> [Held; 2] {
     let first = Held::send(rig);
     until_busy(rig, 1);
     let second = Held::send(rig);

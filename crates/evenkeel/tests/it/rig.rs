@@ -48,6 +48,10 @@ pub struct Rig {
     /// The program that `up` runs.
     pub program: PathBuf,
     extra: Vec<String>,
+    /// What it finds in its environment besides.
+    pub environment: Vec<(String, PathBuf)>,
+    /// How far the daemon's clock is from the true time, in hours.
+    pub hours_off: i64,
     pools: [Ipv4Addr; 2],
     _claims: Vec<TcpListener>,
     _place: Place,
@@ -61,15 +65,20 @@ impl Rig {
 
     /// Starts an Evenkeel for a test that measures, when no other test runs.
     pub fn start_alone() -> Self {
-        Self::start_in(Place::Alone(floor()), &[])
+        Self::start_in(Place::Alone(floor()), &[], Vec::new())
     }
 
     /// Starts an Evenkeel with more arguments for `up`.
     pub fn start_with(extra: &[&str]) -> Self {
-        Self::start_in(Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner)), extra)
+        Self::start_in(Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner)), extra, Vec::new())
     }
 
-    fn start_in(place: Place, extra: &[&str]) -> Self {
+    /// Starts an Evenkeel that finds more in its environment.
+    pub fn start_within(environment: Vec<(String, PathBuf)>) -> Self {
+        Self::start_in(Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner)), &[], environment)
+    }
+
+    fn start_in(place: Place, extra: &[&str], environment: Vec<(String, PathBuf)>) -> Self {
         let dir = tempfile::Builder::new().prefix("rig-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let (node, claim) = claim_block();
         let (instance, other) = claim_block();
@@ -84,6 +93,8 @@ impl Rig {
             api: SocketAddr::from(([127, 0, 0, 1], 1)),
             program: PROGRAM.into(),
             extra: extra.iter().map(ToString::to_string).collect(),
+            environment,
+            hours_off: 0,
             pools: [node, instance],
             _claims: vec![claim, other],
             _place: place,
@@ -108,7 +119,7 @@ impl Rig {
         let mut command = Command::new(&self.program);
         command.arg("up").arg("--data-dir").arg(self.data_dir()).args(["--listen", "127.0.0.1:0"]);
         command.args(["--node-pool", &format!("{node}/24"), "--instance-pool", &format!("{instance}/24")]);
-        command.args(["--workers", "2"]).args(&self.extra).stdin(Stdio::null());
+        command.args(["--workers", "2"]).args(&self.extra).envs(self.environment.iter().cloned()).stdin(Stdio::null());
         command
     }
 
@@ -153,7 +164,9 @@ impl Rig {
 
     /// Calls the API and does not look into the answer.
     pub fn ask<A: Action>(&self, input: &A) -> std::io::Result<(u16, Vec<u8>)> {
-        let request = client::encode(input, &self.api.to_string(), &self.credentials, "us-east-1", clock()).unwrap();
+        let request =
+            client::encode(input, &self.api.to_string(), &self.credentials, "us-east-1", clock(self.hours_off))
+                .unwrap();
         post(self.api, &request)
     }
 
@@ -425,9 +438,9 @@ pub fn kill9(pid: i32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
-fn clock() -> Time {
+fn clock(hours_off: i64) -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Time(i64::try_from(since.as_millis()).unwrap())
+    Time(i64::try_from(since.as_millis()).unwrap() + hours_off * 3_600_000)
 }
 
 /// Sends a request of the AWS client and reads the answer.
@@ -467,7 +480,7 @@ pub fn read_answer(stream: &mut TcpStream) -> std::io::Result<(u16, Vec<u8>)> {
 
 /// A /24 of loopback that no other Rig or demo of this machine has: held by a socket on its last address.
 fn claim_block() -> (Ipv4Addr, TcpListener) {
-    let seed = std::process::id() ^ clock().0 as u32;
+    let seed = std::process::id() ^ clock(0).0 as u32;
     for step in 0..4096u32 {
         let n = seed.wrapping_mul(2_654_435_761).wrapping_add(step.wrapping_mul(40_503)) >> 8;
         // 127.100.0.0 to 127.227.255.0: away from the addresses people use.

@@ -447,10 +447,11 @@ fn rebuild(
     let mut before = Vec::with_capacity(routes.targets.len());
     let mut places = Vec::with_capacity(routes.targets.len());
     for (target, state) in routes.targets.iter().zip(&planned.states) {
+        let mut was = None;
         let place = match known.remove(&target.instance) {
             Some((at, place)) if place.is_same(target, state) => {
                 before.push(Some(at));
-                place.phase.set(target.phase);
+                was = Some(place.phase.replace(target.phase));
                 place
             }
             other => {
@@ -478,7 +479,8 @@ fn rebuild(
         if target.phase != Phase::Serving {
             turnover.idle.append(&mut place.clear());
         }
-        if matches!(target.phase, Phase::Draining { .. }) {
+        // Only once for a moment: it is translated by the wall clock, which may have stepped since.
+        if matches!(target.phase, Phase::Draining { .. }) && was != Some(target.phase) {
             turnover.draining.push(Rc::clone(&place));
         }
         places.push(place);

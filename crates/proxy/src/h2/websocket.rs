@@ -5,6 +5,8 @@
 //! `request/switch.rs`.
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::proto::ResponseHead;
 use crate::proto::field::Fields;
@@ -21,7 +23,7 @@ pub(super) fn is_of_http1(name: &[u8]) -> bool {
 pub(super) fn key() -> Option<String> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).ok()?;
-    Some(base64(&bytes))
+    Some(STANDARD.encode(bytes))
 }
 
 /// What `Sec-WebSocket-Accept` has to be for a request that asks with a key.
@@ -34,7 +36,7 @@ fn accept(key: &[u8]) -> String {
     let mut digest = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
     digest.update(key);
     digest.update(GUID);
-    base64(digest.finish().as_ref())
+    STANDARD.encode(digest.finish())
 }
 
 /// Whether an instance's 101 answers the key.
@@ -44,19 +46,6 @@ pub(crate) fn is_accepted(bytes: &[u8], head: &ResponseHead, accept: &str) -> bo
     all.next().is_some_and(|field| field.value.of(bytes) == accept.as_bytes()) && all.next().is_none()
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for part in bytes.chunks(3) {
-        let all = part.iter().fold(0, |all, byte| all << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
-        for digit in 0..4 {
-            let value = (all >> (18 - 6 * digit)) & 63;
-            out.push(if digit <= part.len() { char::from(DIGITS[value as usize]) } else { '=' });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,8 +53,6 @@ mod tests {
     #[test]
     fn a_key_is_answered_as_the_standard_shows() {
         assert_eq!(accept(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-        assert_eq!(base64(b"the sample nonce"), "dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!((base64(b""), base64(b"ab"), base64(b"abc")), ("".into(), "YWI=".into(), "YWJj".into()));
         let (one, other) = (key().unwrap(), key().unwrap());
         assert!(one != other && one.len() == 24 && one.ends_with("=="), "{one} {other}");
     }

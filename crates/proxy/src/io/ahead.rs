@@ -14,7 +14,7 @@ use rustix::event::epoll::EventFlags;
 
 use super::origin::{Connecting, Origin, Past};
 use super::slots::Slot;
-use super::stock::{LASTS_MS, PASS_MS, Pace, Stock};
+use super::stock::{Backoff, LASTS_MS, PASS_MS, Stock};
 use super::view::{Place, Turnover, Via};
 use super::worker::Worker;
 
@@ -165,8 +165,8 @@ impl Worker {
         if missing > 0 && most == 0 {
             return false;
         }
-        let (pace, count) = place.pace.get().next(self.now, missing, making);
-        place.pace.set(pace);
+        let (backoff, count) = place.backoff.get().next(self.now, missing, making);
+        place.backoff.set(backoff);
         for _ in 0..count.min(most) {
             if !self.make_ahead(at) {
                 return true;
@@ -183,7 +183,7 @@ impl Worker {
         let Some(stream) = self.reach_out(&lane, &place, via, key) else {
             self.slots.remove(key);
             lane.meter.connect_errors.add(1);
-            place.pace.set(Pace::Rests(self.now + LASTS_MS));
+            place.backoff.set(Backoff::Rests(self.now + LASTS_MS));
             return false;
         };
         let span = lane.spans.connect(self.connect_ms);
@@ -214,7 +214,7 @@ impl Worker {
         }
         place.meter.connect_errors.add(1);
         place.suspect(&self.shared);
-        place.pace.set(Pace::Rests(self.now + LASTS_MS));
+        place.backoff.set(Backoff::Rests(self.now + LASTS_MS));
         self.over(place, origin.via(), key);
     }
 
@@ -236,7 +236,7 @@ impl Worker {
             return self.discard(*origin);
         };
         if !origin.stream.is_silent() || !place.stock(via, key) {
-            place.pace.set(Pace::Rests(self.now + LASTS_MS));
+            place.backoff.set(Backoff::Rests(self.now + LASTS_MS));
             origin.stream.part();
             return self.discard(*origin);
         }

@@ -19,7 +19,7 @@ pub(super) const LASTS_MS: u64 = 1000;
 
 /// How fast connections to a place are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(super) enum Backoff {
     /// All that are missing at once.
     #[default]
     Free,
@@ -29,7 +29,7 @@ pub(super) enum Pace {
     Proves(u64),
 }
 
-impl Pace {
+impl Backoff {
     /// How many to begin of those that are missing, and how to go on; so many are being made.
     pub(super) fn next(self, now: u64, missing: usize, making: usize) -> (Self, usize) {
         match self {
@@ -113,7 +113,7 @@ impl Ahead {
     pub(super) fn lost(&mut self, origin: &Origin, now: u64) {
         match origin.past {
             Past::New | Past::Served => {}
-            Past::Unused if now < origin.since + LASTS_MS => origin.place.pace.set(Pace::Rests(now + LASTS_MS)),
+            Past::Unused if now < origin.since + LASTS_MS => origin.place.backoff.set(Backoff::Rests(now + LASTS_MS)),
             Past::Unused => self.falls_short(&origin.place, origin.via()),
         }
     }
@@ -188,16 +188,16 @@ mod tests {
 
     #[test]
     fn a_place_that_fails_is_tried_once_a_second_until_one_has_lasted() {
-        let check = |pace: Pace, (now, missing, making), wanted: (Pace, usize)| {
-            assert_eq!(pace.next(now, missing, making), wanted, "{pace:?}");
+        let check = |backoff: Backoff, (now, missing, making), wanted: (Backoff, usize)| {
+            assert_eq!(backoff.next(now, missing, making), wanted, "{backoff:?}");
         };
-        check(Pace::Free, (5000, 3, 1), (Pace::Free, 3));
-        check(Pace::Rests(5000), (4999, 3, 0), (Pace::Rests(5000), 0));
-        check(Pace::Rests(5000), (5000, 0, 0), (Pace::Rests(5000), 0));
-        check(Pace::Rests(5000), (5000, 3, 0), (Pace::Proves(6000), 1));
-        check(Pace::Proves(6000), (5999, 2, 0), (Pace::Proves(6000), 0));
-        check(Pace::Proves(6000), (6000, 2, 1), (Pace::Proves(6000), 0));
-        check(Pace::Proves(6000), (6000, 2, 0), (Pace::Free, 2));
+        check(Backoff::Free, (5000, 3, 1), (Backoff::Free, 3));
+        check(Backoff::Rests(5000), (4999, 3, 0), (Backoff::Rests(5000), 0));
+        check(Backoff::Rests(5000), (5000, 0, 0), (Backoff::Rests(5000), 0));
+        check(Backoff::Rests(5000), (5000, 3, 0), (Backoff::Proves(6000), 1));
+        check(Backoff::Proves(6000), (5999, 2, 0), (Backoff::Proves(6000), 0));
+        check(Backoff::Proves(6000), (6000, 2, 1), (Backoff::Proves(6000), 0));
+        check(Backoff::Proves(6000), (6000, 2, 0), (Backoff::Free, 2));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::choose::Weighed;
 use super::listen::Bound;
 use super::shared::{Gate, Plan, PlannedBalancer, Shared};
 use super::spans::Spans;
-use super::stock::Pace;
+use super::stock::Backoff;
 use super::trunk::Trunk;
 use crate::h2::mux::STREAM_LIMIT;
 use crate::load::Load;
@@ -52,7 +52,7 @@ pub(super) struct Place {
     /// Streams that it allows on a connection, as far as is known.
     pub(super) streams: Cell<usize>,
     /// How fast connections to it are made ahead.
-    pub(super) pace: Cell<Pace>,
+    pub(super) backoff: Cell<Backoff>,
 }
 
 /// How a place is reached: only connections that are reached the same way may stand for each other.
@@ -472,7 +472,7 @@ fn rebuild(
                     shelves: RefCell::default(),
                     trunks: RefCell::default(),
                     streams: Cell::new(STREAM_LIMIT),
-                    pace: Cell::default(),
+                    backoff: Cell::default(),
                 })
             }
         };

@@ -209,18 +209,11 @@ impl Way {
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::net::Shutdown;
     use std::time::{Duration, Instant};
 
     use super::*;
-
-    /// A connection as the road has it, and its peer's side.
-    fn pair() -> (Stream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        ours.set_nonblocking(true).unwrap();
-        (Stream::plain(ours.into()), listener.accept().unwrap().0)
-    }
+    use crate::io::stream::tests::pair;
 
     /// What an edge-triggered loop would be told, told all the time.
     fn drive(

@@ -66,23 +66,12 @@ impl Origin {
         (past, now): (Past, u64),
         engaged: Engaged,
     ) -> Self {
-        Self {
-            key,
-            stream,
-            place: Rc::clone(place),
-            via,
-            reached: true,
-            connected: false,
-            past,
-            since: now,
-            idle_ms: 0,
-            engaged: Some(engaged),
-            asked: None,
-        }
+        let begun = Self::begun(key, stream, place, via, now);
+        Self { reached: true, past, engaged: Some(engaged), ..begun }
     }
 
-    /// One that is being made for nobody yet, and may take so long for it.
-    pub(super) fn ahead(key: u64, stream: Stream, place: &Rc<Place>, via: Via, (now, span): (u64, u64)) -> Self {
+    /// One whose making has begun, for nobody yet.
+    fn begun(key: u64, stream: Stream, place: &Rc<Place>, via: Via, now: u64) -> Self {
         Self {
             key,
             stream,
@@ -90,12 +79,17 @@ impl Origin {
             via,
             reached: false,
             connected: false,
-            past: Past::Unused,
+            past: Past::New,
             since: now,
-            idle_ms: span,
+            idle_ms: 0,
             engaged: None,
             asked: None,
         }
+    }
+
+    /// One that is being made for nobody yet, and may take so long for it.
+    pub(super) fn ahead(key: u64, stream: Stream, place: &Rc<Place>, via: Via, (now, span): (u64, u64)) -> Self {
+        Self { past: Past::Unused, idle_ms: span, ..Self::begun(key, stream, place, via, now) }
     }
 
     /// Whether it was made for the request at hand: one that has waited may just have idled too long, and says nothing of
@@ -201,19 +195,7 @@ impl Worker {
             self.slots.remove(key);
             return None;
         };
-        Some(Box::new(Origin {
-            key,
-            stream,
-            place: Rc::clone(place),
-            via,
-            reached: false,
-            connected: false,
-            past: Past::New,
-            since: self.now,
-            idle_ms: 0,
-            engaged: Some(engaged),
-            asked: None,
-        }))
+        Some(Box::new(Origin { engaged: Some(engaged), ..Origin::begun(key, stream, place, via, self.now) }))
     }
 
     /// Begins a connection to that place for that key. `None` when it failed at once; then it is counted, and the place

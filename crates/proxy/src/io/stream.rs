@@ -411,14 +411,14 @@ impl Stream {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Write;
     use std::net::{Shutdown, TcpListener, TcpStream};
 
     use super::*;
 
     /// A connection as the road has it, and its peer's side.
-    fn pair() -> (Stream, TcpStream) {
+    pub(in crate::io) fn pair() -> (Stream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         ours.set_nonblocking(true).unwrap();

@@ -81,6 +81,7 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
         cross_zone: lb.attributes.cross_zone,
         idle_timeout: lb.attributes.idle_timeout,
         timeouts: super::Timeouts::default(),
+        limits: super::Limits::default(),
         desync: lb.attributes.desync,
         balancing: lb.attributes.balancing.clone(),
         health_check: lb.health_check.clone(),

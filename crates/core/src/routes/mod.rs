@@ -4,12 +4,14 @@
 //! beside it, by name, so that a new snapshot costs no pool, count or verdict. Where it comes from: [`compile()`].
 
 pub mod compile;
+mod limits;
 pub mod range;
 mod sticky;
 mod timeouts;
 mod tls;
 
 pub use compile::{compile, follow};
+pub use limits::Limits;
 pub use range::AddressRange;
 pub use sticky::Stickiness;
 pub use timeouts::Timeouts;
@@ -47,6 +49,9 @@ pub struct BalancerRoutes {
     /// What may take less, or more.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// How much there may be at once.
+    #[serde(default)]
+    pub limits: Limits,
     /// What becomes of requests that others may read in another way.
     #[serde(default)]
     pub desync: DesyncMode,

@@ -1,4 +1,4 @@
-//! How long anything of a load balancer may take, beyond its idle timeout, and how much of it there may be.
+//! How long anything of a load balancer may take, beyond its idle timeout.
 //!
 //! Owns the shape and the defaults: nothing stated means that the idle timeout governs, as AWS has it. Must never hold a
 //! clock: the road has.
@@ -32,10 +32,4 @@ pub struct Timeouts {
     /// Bytes a second that a client must move on average, over each ten seconds in which only it is waited for; none where
     /// nothing is stated. Whoever sends or takes a byte now and then has no other limit.
     pub least_rate: Option<u32>,
-    /// Requests at once on an HTTP/2 connection of a client, 1–128; 128 where nothing is stated.
-    pub streams: Option<u8>,
-    /// Bytes of a request's head, from its line to its empty line, 256–65,535; 65,535 where nothing is stated.
-    pub max_header_bytes: Option<u16>,
-    /// Fields of a request's head, 1–128; 128 where nothing is stated.
-    pub max_header_fields: Option<u8>,
 }

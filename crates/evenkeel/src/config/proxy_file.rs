@@ -26,7 +26,9 @@
 //! cross_zone = false                   # spread over all zones from every node
 //! idle_timeout = 60                    # seconds, 1-4000
 //! # Seconds, 0.1-4000, each instead of the idle timeout; what each is: docs/files.md. All of them may be left out.
-//! timeouts = { handshake = 10, head = 10, body = 30, keep_alive = 60, connect = 2, response = 30, tunnel = 300, pool = 50, least_rate = 100, streams = 128, max_header_bytes = 65535, max_header_fields = 128 }
+//! timeouts = { handshake = 10, head = 10, body = 30, keep_alive = 60, connect = 2, response = 30, tunnel = 300, pool = 50, least_rate = 100 }
+//! # How much there may be at once; default: the most.
+//! limits = { streams = 128, max_header_bytes = 65535, max_header_fields = 128 }
 //! desync = "defensive"                 # or "monitor", "strictest": requests that others may read in another way
 //! # As AWS's ConfigureHealthCheck: interval 5-300 s, timeout 2-60 s and below it, thresholds 2-10.
 //! # Default: TCP to the first listener's instance port, 30, 5, 2, 10.
@@ -90,7 +92,7 @@ use evenkeel_core::name::{InstanceId, LoadBalancerName, Malformed, Port, ZoneNam
 use evenkeel_core::noun::balancing::WEIGHT_LIMIT;
 use evenkeel_core::noun::{DesyncMode, HealthCheck, HealthTarget, Protocol};
 use evenkeel_core::routes::{
-    AddressRange, BalancerRoutes, ListenerRoute, Node, Phase, ProxyProtocol, Routes, Target, Timeouts,
+    AddressRange, BalancerRoutes, Limits, ListenerRoute, Node, Phase, ProxyProtocol, Routes, Target, Timeouts,
 };
 use evenkeel_core::time::Timestamp;
 use evenkeel_proxy::log::{Format, LogConfig};
@@ -102,7 +104,7 @@ use toml::Spanned;
 
 use spans::SpansEntry;
 use sticky::StickinessEntry;
-use timeouts::TimeoutsEntry;
+use timeouts::{LimitsEntry, TimeoutsEntry};
 use tls::{CertificateEntry, Files, InstanceTls};
 
 /// The most worker threads a file may ask for.
@@ -186,6 +188,7 @@ struct Balancer {
     cross_zone: bool,
     idle_timeout: Option<Spanned<i64>>,
     timeouts: Option<TimeoutsEntry>,
+    limits: Option<LimitsEntry>,
     desync: Option<Spanned<String>>,
     health_check: Option<Spanned<Check>>,
     #[serde(default)]
@@ -358,6 +361,7 @@ fn balancer(
         None => Duration::from_secs(60),
     };
     let timeouts = entry.timeouts.as_ref().map_or(Ok(Timeouts::default()), timeouts::timeouts)?;
+    let limits = entry.limits.as_ref().map_or(Ok(Limits::default()), timeouts::limits)?;
     let desync = entry.desync.as_ref().map_or(Ok(DesyncMode::default()), desync)?;
     let balancing = balance::balancing(&entry.balance)?;
     for node in &nodes {
@@ -391,6 +395,7 @@ fn balancer(
         cross_zone,
         idle_timeout,
         timeouts,
+        limits,
         desync,
         balancing,
         health_check,

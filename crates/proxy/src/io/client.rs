@@ -380,7 +380,7 @@ impl Worker {
         if !Rc::ptr_eq(&lane, &c.lane) {
             c.lane = Rc::clone(&lane);
         }
-        c.session.bound_by(c.lane.spans.bounds);
+        c.session.bound_by(c.lane.bounds);
         c.session.guard_by(c.lane.desync());
         c.session.stick_by(c.lane.listener.stickiness.as_ref());
         c.session.carry_upgrades(!c.lane.by_http2());

@@ -68,7 +68,7 @@ impl Bundle {
         bells: &Rc<Bells>,
         (key, now): (u64, u64),
     ) -> Self {
-        let streams = gate.lane.borrow().spans.streams;
+        let streams = gate.lane.borrow().streams;
         let end = End::Client { peer, gate, presence };
         let secured = stream.agreed();
         Self::new(stream, end, Trunk::new(Role::Server, streams, secured, bells), (key, now))

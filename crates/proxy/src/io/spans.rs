@@ -8,8 +8,6 @@ use std::time::Duration;
 use evenkeel_core::routes::BalancerRoutes;
 
 use super::client::{HANDSHAKE_MS, millis};
-use crate::h2::mux::STREAM_LIMIT;
-use crate::request::Bounds;
 
 /// How long a client's pace is watched before it is judged: `pace.rs`.
 pub(super) const WATCH_MS: u64 = 10_000;
@@ -30,10 +28,6 @@ pub(super) struct Spans {
     pub(super) least: u64,
     /// Whether the limit of a state may pass before that of the state before it.
     pub(super) vary: bool,
-    /// Requests at once on an HTTP/2 connection.
-    pub(super) streams: usize,
-    /// How large a request's head may be.
-    pub(super) bounds: Bounds,
 }
 
 impl Spans {
@@ -52,8 +46,6 @@ impl Spans {
             pool: or_idle(said.pool),
             least: u64::from(said.least_rate.unwrap_or(0)) * (WATCH_MS / 1000),
             vary: false,
-            streams: said.streams.map_or(STREAM_LIMIT, usize::from),
-            bounds: Bounds::of(said),
         };
         let states = [spans.head, spans.body, spans.keep_alive, spans.response];
         spans.vary = spans.least > 0 || states.iter().any(|span| *span != idle);

@@ -27,7 +27,7 @@ use crate::log::Side;
 use crate::log::record::Queued;
 use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
 use crate::proto::emit::Forwarded;
-use crate::request::{Reuse, Tag};
+use crate::request::{Bounds, Reuse, Tag};
 use crate::surge::Surge;
 use crate::target::{TargetKey, TargetState};
 use crate::tls::back::Back;
@@ -213,6 +213,10 @@ pub(super) struct Lane {
     pub(super) tags: OnceCell<Vec<Tag>>,
     pub(super) meter: Arc<NodeBlock>,
     pub(super) spans: Spans,
+    /// How large a request's head may be.
+    pub(super) bounds: Bounds,
+    /// Requests at once on an HTTP/2 connection of a client.
+    pub(super) streams: usize,
     /// What the log says of it.
     pub(super) side: Arc<Side>,
     /// How clients are spoken to in TLS.
@@ -240,6 +244,8 @@ impl Lane {
             tags: OnceCell::new(),
             meter: book.node(&routes.name, &node.zone),
             spans: Spans::of(routes),
+            bounds: Bounds::of(&routes.limits),
+            streams: routes.limits.streams.map_or(STREAM_LIMIT, usize::from),
             side: Arc::new(Side {
                 balancer: routes.name.to_string(),
                 zone: node.zone.as_ref().map(ToString::to_string),

@@ -95,6 +95,7 @@ fn balancer(name: &str, check: &str, interval: Duration, timeout: Duration, at: 
         cross_zone: false,
         idle_timeout: Duration::from_secs(60),
         timeouts: evenkeel_core::routes::Timeouts::default(),
+        limits: evenkeel_core::routes::Limits::default(),
         desync: Default::default(),
         balancing: Balancing::default(),
         health_check: HealthCheck {

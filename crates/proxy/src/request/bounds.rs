@@ -2,7 +2,7 @@
 //!
 //! Owns the bound. Must never let it be above what [`crate::proto`] reads: there the list of fields and the width of spans end.
 
-use evenkeel_core::routes::Timeouts;
+use evenkeel_core::routes::Limits;
 
 use super::Session;
 use crate::proto::RequestHead;
@@ -26,7 +26,7 @@ impl Default for Bounds {
 impl Bounds {
     /// What a balancer states, or else the most.
     #[must_use]
-    pub fn of(said: &Timeouts) -> Self {
+    pub fn of(said: &Limits) -> Self {
         let most = Self::default();
         let bytes = said.max_header_bytes.map_or(most.bytes, |bytes| bytes.min(most.bytes));
         let fields = said.max_header_fields.map_or(most.fields, |fields| fields.min(most.fields));
@@ -63,12 +63,12 @@ mod tests {
 
     #[test]
     fn nothing_above_what_can_be_read_is_allowed() {
-        assert_eq!(Bounds::of(&Timeouts::default()), Bounds::default());
+        assert_eq!(Bounds::of(&Limits::default()), Bounds::default());
         assert_eq!(
             (usize::from(Bounds::default().bytes), usize::from(Bounds::default().fields)),
             (HEAD_LIMIT, FIELD_LIMIT)
         );
-        let stated = Timeouts { max_header_bytes: Some(300), max_header_fields: Some(255), ..Timeouts::default() };
+        let stated = Limits { max_header_bytes: Some(300), max_header_fields: Some(255), ..Limits::default() };
         assert_eq!(Bounds::of(&stated), Bounds { bytes: 300, fields: FIELD_LIMIT as u8 });
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_core::noun::Protocol;
-use evenkeel_core::routes::Timeouts;
+use evenkeel_core::routes::Limits;
 use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::road::RoadConfig;
 
@@ -47,7 +47,7 @@ fn a_head_is_as_large_as_its_balancer_allows() {
         client.read().unwrap().status
     };
     assert_eq!(whole(&mut client, 65_535, 128), 200);
-    rig.routes.timeouts = Timeouts { max_header_bytes: Some(1000), max_header_fields: Some(20), ..Timeouts::default() };
+    rig.routes.limits = Limits { max_header_bytes: Some(1000), max_header_fields: Some(20), ..Limits::default() };
     rig.publish();
     assert_eq!(whole(&mut client, 1000, 20), 200);
     // An empty line before a head is not of it.

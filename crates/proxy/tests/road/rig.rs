@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{InstanceId, LoadBalancerName, Port, ZoneName};
 use evenkeel_core::noun::{Balancing, DesyncMode, HealthCheck, Protocol};
-use evenkeel_core::routes::{BalancerRoutes, InstanceHttp, ListenerRoute, Node, Phase, Routes, Target, Timeouts};
+use evenkeel_core::routes::{
+    BalancerRoutes, InstanceHttp, Limits, ListenerRoute, Node, Phase, Routes, Target, Timeouts,
+};
 use evenkeel_proxy::connections::Kind;
 use evenkeel_proxy::meter::NodeMeters;
 use evenkeel_proxy::road::{Road, RoadConfig};
@@ -77,6 +79,7 @@ impl Rig {
             cross_zone: false,
             idle_timeout: Duration::from_secs(20),
             timeouts: Timeouts::default(),
+            limits: Limits::default(),
             desync: DesyncMode::default(),
             balancing: Balancing::default(),
             health_check: HealthCheck::default_for(Port::new(80).unwrap()),

@@ -165,7 +165,8 @@ fn a_handshake_is_over_in_time() {
 
 #[test]
 fn http2_allows_as_many_streams_as_stated() {
-    let mut rig = rig(Protocol::Http, &["a"], Timeouts { streams: Some(7), ..Timeouts::default() });
+    let mut rig = rig(Protocol::Http, &["a"], Timeouts::default());
+    rig.routes.limits.streams = Some(7);
     rig.routes.listeners[0].http2 = true;
     rig.publish();
     let mut client = rig.client();

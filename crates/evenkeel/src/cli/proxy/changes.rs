@@ -63,6 +63,7 @@ fn parts(old: &BalancerRoutes, new: &BalancerRoutes) -> Vec<String> {
     differs(old.nodes != new.nodes, "addresses");
     differs(old.health_check != new.health_check, "health check");
     differs((old.idle_timeout, old.timeouts) != (new.idle_timeout, new.timeouts), "timeouts");
+    differs(old.limits != new.limits, "limits");
     differs(old.cross_zone != new.cross_zone, "cross-zone balancing");
     differs(old.desync != new.desync, "desync mode");
     for ((key, was), (_, is)) in old.balancing.all().into_iter().zip(new.balancing.all()) {
@@ -96,6 +97,7 @@ mod tests {
         check("port = 80", "port = 81", &["web: 1 listener more, 1 listener less, health check"]);
         check("port = 80", "port = 80\nstickiness = {}", &["web: settings of port 80"]);
         check("[[balancer.l", "timeouts = { head = 5 }\n[[balancer.l", &["web: timeouts"]);
+        check("[[balancer.l", "limits = { streams = 5 }\n[[balancer.l", &["web: limits"]);
         check(
             "[[balancer.l",
             "[balancer.balance]\nalgorithm = \"least_latency\"\nqueue_length = 5\nretry_floor = 1\n[[balancer.l",

@@ -12,7 +12,8 @@ name = "web"
 addresses = ["127.0.0.1", "::1"]
 cross_zone = true
 idle_timeout = 30
-timeouts = { head = 5, connect = 0.25, pool = 20.5, least_rate = 100, streams = 16, max_header_bytes = 8192, max_header_fields = 50 }
+timeouts = { head = 5, connect = 0.25, pool = 20.5, least_rate = 100 }
+limits = { streams = 16, max_header_bytes = 8192, max_header_fields = 50 }
 health_check = { target = "HTTP:8080/ping", interval = 10, timeout = 2, unhealthy = 2, healthy = 2 }
 
 [[balancer.listener]]
@@ -87,12 +88,11 @@ fn a_whole_file_becomes_routes() {
         connect: Some(Duration::from_millis(250)),
         pool: Some(Duration::from_millis(20_500)),
         least_rate: Some(100),
-        streams: Some(16),
-        max_header_bytes: Some(8192),
-        max_header_fields: Some(50),
         ..Timeouts::default()
     };
     assert_eq!(web.timeouts, stated);
+    let stated = Limits { streams: Some(16), max_header_bytes: Some(8192), max_header_fields: Some(50) };
+    assert_eq!(web.limits, stated);
     assert_eq!(web.health_check.target.to_string(), "HTTP:8080/ping");
     assert_eq!((web.health_check.interval, web.health_check.healthy_threshold), (Duration::from_secs(10), 2));
     assert_eq!(
@@ -267,18 +267,14 @@ fn mistakes_are_named_with_their_line_and_key() {
         "line 3: `idle_timeout` is 4001; it must be from 1 to 4000",
     );
     let timeouts = |said: &str| change("addresses", &format!("timeouts = {{ {said} }}\naddresses"));
+    let limits = |said: &str| change("addresses", &format!("limits = {{ {said} }}\naddresses"));
+    check(&limits("head = 1"), "line 3: unknown field `head`");
     check(&timeouts("heads = 1"), "line 3: unknown field `heads`");
     check(&timeouts("head = 0"), "line 3: `timeouts.head` is 0; it must be from 0.1 to 4000 seconds");
     check(&timeouts("tunnel = nan"), "line 3: `timeouts.tunnel` is NaN; it must be from 0.1 to 4000 seconds");
-    check(&timeouts("streams = 129"), "line 3: `timeouts.streams` is 129; it must be from 1 to 128");
-    check(
-        &timeouts("max_header_bytes = 255"),
-        "line 3: `timeouts.max_header_bytes` is 255; it must be from 256 to 65535",
-    );
-    check(
-        &timeouts("max_header_fields = 129"),
-        "line 3: `timeouts.max_header_fields` is 129; it must be from 1 to 128",
-    );
+    check(&limits("streams = 129"), "line 3: `limits.streams` is 129; it must be from 1 to 128");
+    check(&limits("max_header_bytes = 255"), "line 3: `limits.max_header_bytes` is 255; it must be from 256 to 65535");
+    check(&limits("max_header_fields = 129"), "line 3: `limits.max_header_fields` is 129; it must be from 1 to 128");
     check(&timeouts("least_rate = 0"), "line 3: `timeouts.least_rate` is 0; it must be from 1 to 1073741824");
     check(&format!("max_connections = 0\n{base}"), "line 1: `max_connections` is 0; it must be from 1 to 10000000");
     check(&format!("{base}{base}"), "line 6: balancer `web` listens on 127.0.0.1:80, and so does `web`");

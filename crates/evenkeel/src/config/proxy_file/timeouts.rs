@@ -1,10 +1,10 @@
 //! What the proxy's file says of time limits, and of how much there may be at once.
 //!
-//! Owns the key `timeouts` and what may be in it. Must never say what happens when one passes: the road does.
+//! Owns the keys `timeouts` and `limits` and what may be in them. Must never say what happens when one passes: the road does.
 
 use std::time::Duration;
 
-use evenkeel_core::routes::Timeouts;
+use evenkeel_core::routes::{Limits, Timeouts};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -25,6 +25,11 @@ pub(super) struct TimeoutsEntry {
     tunnel: Option<Spanned<f64>>,
     pool: Option<Spanned<f64>>,
     least_rate: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsEntry {
     streams: Option<Spanned<i64>>,
     max_header_bytes: Option<Spanned<i64>>,
     max_header_fields: Option<Spanned<i64>>,
@@ -40,10 +45,15 @@ pub(super) fn timeouts(entry: &TimeoutsEntry) -> Result<Timeouts, Wrong> {
         response: span(entry.response.as_ref(), "response")?,
         tunnel: span(entry.tunnel.as_ref(), "tunnel")?,
         pool: span(entry.pool.as_ref(), "pool")?,
-        least_rate: whole(entry.least_rate.as_ref(), "least_rate", 1, 1 << 30)?,
-        streams: whole(entry.streams.as_ref(), "streams", 1, 128)?,
-        max_header_bytes: whole(entry.max_header_bytes.as_ref(), "max_header_bytes", 256, 65_535)?,
-        max_header_fields: whole(entry.max_header_fields.as_ref(), "max_header_fields", 1, 128)?,
+        least_rate: whole(entry.least_rate.as_ref(), "timeouts.least_rate", 1, 1 << 30)?,
+    })
+}
+
+pub(super) fn limits(entry: &LimitsEntry) -> Result<Limits, Wrong> {
+    Ok(Limits {
+        streams: whole(entry.streams.as_ref(), "limits.streams", 1, 128)?,
+        max_header_bytes: whole(entry.max_header_bytes.as_ref(), "limits.max_header_bytes", 256, 65_535)?,
+        max_header_fields: whole(entry.max_header_fields.as_ref(), "limits.max_header_fields", 1, 128)?,
     })
 }
 
@@ -61,6 +71,6 @@ fn span(said: Option<&Spanned<f64>>, key: &str) -> Result<Option<Duration>, Wron
 
 fn whole<T: TryFrom<i64>>(said: Option<&Spanned<i64>>, key: &str, least: i64, most: i64) -> Result<Option<T>, Wrong> {
     let Some(at) = said else { return Ok(None) };
-    let number = number(at, &format!("timeouts.{key}"), least, most)?;
+    let number = number(at, key, least, most)?;
     T::try_from(number).map(Some).map_err(|_| wrong(at, key, "is too large"))
 }

@@ -72,6 +72,7 @@ fn publish(worker: &Worker, instance: SocketAddr) -> (SocketAddr, Arc<TargetStat
         cross_zone: false,
         idle_timeout: Duration::from_secs(60),
         timeouts: evenkeel_core::routes::Timeouts::default(),
+        limits: evenkeel_core::routes::Limits::default(),
         desync: DesyncMode::default(),
         balancing: Balancing::default(),
         health_check: HealthCheck::default_for(port),

@@ -26,6 +26,7 @@ fn balancer(name: &str, targets: impl IntoIterator<Item = u32>, check: &str) -> 
         cross_zone: false,
         idle_timeout: Duration::from_secs(60),
         timeouts: evenkeel_core::routes::Timeouts::default(),
+        limits: evenkeel_core::routes::Limits::default(),
         desync: Default::default(),
         balancing: Balancing::default(),
         health_check: HealthCheck {

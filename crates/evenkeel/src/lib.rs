@@ -17,5 +17,6 @@ pub mod lock;
 pub mod loops;
 pub mod run;
 pub mod sample;
+pub mod seal;
 pub mod sys;
 pub mod traffic;

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{ImageId, InstanceId, LoadBalancerName, Port, ReservationId, ZoneName};
-use crate::noun::{DesyncMode, HealthCheck, InstanceState, Listener, Manifest, Scheme, Setting, ShutdownBehavior};
+use crate::name::{CertificateArn, ImageId, InstanceId, LoadBalancerName, PolicyName, Port, ReservationId, ZoneName};
+use crate::noun::{
+    Certificate, DesyncMode, HealthCheck, InstanceState, Listener, Manifest, Material, PolicyType, Scheme, Setting,
+    ShutdownBehavior,
+};
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,58 @@ pub enum Change {
         name: LoadBalancerName,
         /// Their ports.
         ports: Vec<Port>,
+    },
+    /// Another certificate for an HTTPS or SSL listener.
+    SetListenerCertificate {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// The listener's port.
+        port: Port,
+        /// The certificate it shows from now on.
+        certificate: CertificateArn,
+    },
+    /// A new policy, in no use yet.
+    CreatePolicy {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// Its name, unique there.
+        policy: PolicyName,
+        /// Its type.
+        kind: PolicyType,
+        /// Its attributes as a caller states them.
+        attributes: Vec<(String, String)>,
+    },
+    /// A policy's end; an absent one is a success, one in use is not.
+    DeletePolicy {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// Which.
+        policy: PolicyName,
+    },
+    /// The policies of a listener, in place of those it has.
+    SetListenerPolicies {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// The listener's port.
+        port: Port,
+        /// Which; predefined ones need not have been created.
+        policies: Vec<PolicyName>,
+    },
+    /// The policies for a port of the instances, in place of those there are.
+    SetBackendPolicies {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// The port.
+        instance_port: Port,
+        /// Which.
+        policies: Vec<PolicyName>,
+    },
+    /// The security groups, in place of those there are.
+    SetSecurityGroups {
+        /// Of which balancer.
+        name: LoadBalancerName,
+        /// Their ids, at most 5.
+        groups: Vec<String>,
     },
     /// Instances behind a balancer; all or none of a call.
     RegisterInstances {
@@ -62,6 +117,9 @@ pub enum Change {
         name: LoadBalancerName,
         /// Which.
         zones: Vec<ZoneName>,
+        /// Whether they are those of subnets, for balancers in a VPC.
+        #[serde(default)]
+        by_subnet: bool,
     },
     /// Zones in which it shall have none; one must remain.
     DisableZones {
@@ -69,6 +127,9 @@ pub enum Change {
         name: LoadBalancerName,
         /// Which.
         zones: Vec<ZoneName>,
+        /// Whether they are those of subnets, for balancers in a VPC.
+        #[serde(default)]
+        by_subnet: bool,
     },
     /// The node of a disabled zone stops listening.
     EndLeaving {
@@ -162,6 +223,45 @@ pub enum Change {
         /// Keys, and the value a tag must have to go; `None` for any. Empty: all tags go.
         tags: Vec<(String, Option<String>)>,
     },
+    /// A new certificate.
+    CreateCertificate(Certificate),
+    /// Another certificate and key under the same name: every listener that shows it shows the new one.
+    ReplaceCertificate {
+        /// Which.
+        certificate: CertificateArn,
+        /// What it shows from now on.
+        material: Material,
+    },
+    /// Another name or path for an uploaded certificate; listeners follow.
+    RenameCertificate {
+        /// Which.
+        certificate: CertificateArn,
+        /// Its ARN from now on.
+        to: CertificateArn,
+        /// Its name from now on.
+        name: String,
+        /// Its path from now on.
+        path: String,
+    },
+    /// A certificate's end; one that a listener shows stays.
+    DeleteCertificate {
+        /// Which.
+        certificate: CertificateArn,
+    },
+    /// Tags on a certificate, at most 50.
+    TagCertificate {
+        /// Which.
+        certificate: CertificateArn,
+        /// Keys and values.
+        tags: BTreeMap<String, String>,
+    },
+    /// Tags off a certificate.
+    UntagCertificate {
+        /// Which.
+        certificate: CertificateArn,
+        /// Keys, and the value a tag must have to go; `None` for any.
+        tags: Vec<(String, Option<String>)>,
+    },
 }
 
 /// What [`Change::CreateLoadBalancer`] wants.
@@ -175,7 +275,10 @@ pub struct NewLoadBalancer {
     pub listeners: Vec<Listener>,
     /// At least one.
     pub zones: Vec<ZoneName>,
-    /// Recorded.
+    /// Whether it is made for subnets rather than zones.
+    #[serde(default)]
+    pub in_vpc: bool,
+    /// Ids, at most 5.
     pub security_groups: Vec<String>,
     /// At most 10.
     pub tags: BTreeMap<String, String>,
@@ -199,6 +302,22 @@ pub struct AttributesPatch {
     /// How instances are chosen, in the order in which it is set.
     #[serde(default)]
     pub balancing: Vec<Setting>,
+    /// Where the access log goes.
+    #[serde(default)]
+    pub access_log: Option<LogPatch>,
+}
+
+/// What of a balancer's access log is set; `None` leaves a value as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPatch {
+    /// Whether it is written.
+    pub enabled: bool,
+    /// Where to.
+    pub bucket: Option<String>,
+    /// Under which prefix.
+    pub prefix: Option<String>,
+    /// Minutes that an object covers.
+    pub interval: Option<u16>,
 }
 
 /// What [`Change::RunInstances`] wants.
@@ -306,6 +425,12 @@ impl Change {
             Self::DeleteLoadBalancer { .. } => "DeleteLoadBalancer",
             Self::CreateListeners { .. } => "CreateListeners",
             Self::DeleteListeners { .. } => "DeleteListeners",
+            Self::SetListenerCertificate { .. } => "SetListenerCertificate",
+            Self::CreatePolicy { .. } => "CreatePolicy",
+            Self::DeletePolicy { .. } => "DeletePolicy",
+            Self::SetListenerPolicies { .. } => "SetListenerPolicies",
+            Self::SetBackendPolicies { .. } => "SetBackendPolicies",
+            Self::SetSecurityGroups { .. } => "SetSecurityGroups",
             Self::RegisterInstances { .. } => "RegisterInstances",
             Self::DeregisterInstances { .. } => "DeregisterInstances",
             Self::EndDraining { .. } => "EndDraining",
@@ -327,6 +452,12 @@ impl Change {
             Self::DeregisterImage { .. } => "DeregisterImage",
             Self::CreateTags { .. } => "CreateTags",
             Self::DeleteTags { .. } => "DeleteTags",
+            Self::CreateCertificate(_) => "CreateCertificate",
+            Self::ReplaceCertificate { .. } => "ReplaceCertificate",
+            Self::RenameCertificate { .. } => "RenameCertificate",
+            Self::DeleteCertificate { .. } => "DeleteCertificate",
+            Self::TagCertificate { .. } => "TagCertificate",
+            Self::UntagCertificate { .. } => "UntagCertificate",
         }
     }
 }

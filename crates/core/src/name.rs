@@ -115,6 +115,23 @@ name!(
     ReservationId, "reservation id", |t| prefixed_hex(t, "r-", "must be `r-` and 8 or 17 hexadecimal digits")
 );
 
+name!(
+    /// A policy's name: 1–128 of `[A-Za-z0-9-]`, unique within a load balancer; case is kept.
+    PolicyName, "policy name", |t| {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        if (1..=128).contains(&t.len()) && t.bytes().all(good) { Ok(()) }
+        else { Err("must be 1 to 128 characters of A-Z, a-z, 0-9 and `-`") }
+    }
+);
+
+name!(
+    /// A certificate's Amazon Resource Name: `arn:aws:iam::…:server-certificate/…` or `arn:aws:acm:…:certificate/…`.
+    CertificateArn, "certificate ARN", |t| {
+        let good = t.starts_with("arn:aws:") && t.len() <= 2048 && t.bytes().all(|b| b.is_ascii_graphic());
+        if good { Ok(()) } else { Err("must be an ARN of at most 2048 visible ASCII characters") }
+    }
+);
+
 fn prefixed_hex(text: &str, prefix: &str, rule: &'static str) -> Result<(), &'static str> {
     let hex = text.strip_prefix(prefix).ok_or(rule)?;
     let digits = hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));

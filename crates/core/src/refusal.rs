@@ -5,9 +5,10 @@
 
 use thiserror::Error;
 
-use crate::name::{ImageId, InstanceId, LoadBalancerName, Port, ZoneName};
+use crate::name::{CertificateArn, ImageId, InstanceId, LoadBalancerName, PolicyName, Port, ZoneName};
 use crate::noun::health_check::BadHealthCheck;
 use crate::noun::image::BadManifest;
+use crate::noun::policy::BadPolicy;
 use crate::noun::{InstanceState, Protocol};
 
 /// Why a Change was not made. Nothing of a refused Change has happened.
@@ -70,10 +71,98 @@ pub enum Refusal {
     CertificateNeeded,
     /// A certificate nobody uploaded.
     #[error("Server Certificate not found for the key: {0}")]
-    NoSuchCertificate(String),
-    /// A protocol the road does not speak.
-    #[error("InstanceProtocol {0} is not supported: instances are spoken to in HTTP or TCP")]
-    UnsupportedProtocol(Protocol),
+    NoSuchCertificate(CertificateArn),
+    /// A certificate that was not issued yet.
+    #[error("The certificate '{0}' is not issued yet")]
+    CertificatePending(CertificateArn),
+    /// A certificate for a listener that needs none.
+    #[error("A SSLCertificateId goes with HTTPS and SSL listeners only, and this one is {0}")]
+    CertificateNotWanted(Protocol),
+    /// A listener shows it.
+    #[error("Certificate: {certificate} is currently in use by {user}")]
+    CertificateInUse {
+        /// Which.
+        certificate: String,
+        /// By which balancer.
+        user: LoadBalancerName,
+    },
+    /// A server certificate of that name exists.
+    #[error("The Server Certificate with name {0} already exists.")]
+    CertificateTaken(String),
+    /// More certificates than may be kept.
+    #[error("Cannot exceed quota for ServerCertificatesPerAccount: {limit}")]
+    TooManyCertificates {
+        /// The quota.
+        limit: usize,
+    },
+    /// No listener on that port.
+    #[error("There is no listener on port {port} of load balancer '{name}'")]
+    NoSuchListener {
+        /// The balancer.
+        name: LoadBalancerName,
+        /// The port.
+        port: Port,
+    },
+    /// No policy of that name.
+    #[error("There is no policy with name '{policy}' for load balancer '{name}'")]
+    NoSuchPolicy {
+        /// The balancer.
+        name: LoadBalancerName,
+        /// The policy.
+        policy: PolicyName,
+    },
+    /// The balancer has a policy of that name.
+    #[error("Policy with name '{policy}' already exists for load balancer '{name}'")]
+    PolicyTaken {
+        /// The balancer.
+        name: LoadBalancerName,
+        /// The policy.
+        policy: PolicyName,
+    },
+    /// A name that only predefined policies have.
+    #[error("policy names that begin with ELBSecurityPolicy- or ELBSample- are reserved")]
+    PolicyNameReserved,
+    /// More policies than a balancer may have.
+    #[error("a load balancer may have at most {limit} policies")]
+    TooManyPolicies {
+        /// The quota.
+        limit: usize,
+    },
+    /// What was stated makes no policy.
+    #[error("{0}")]
+    BadPolicy(#[from] BadPolicy),
+    /// Something goes by it.
+    #[error("You cannot delete policy '{policy}' because it is in use by {user}")]
+    PolicyInUse {
+        /// Which.
+        policy: PolicyName,
+        /// By what, in words.
+        user: String,
+    },
+    /// A policy where its type does not belong.
+    #[error("policy '{policy}' cannot be set here: {why}")]
+    PolicyMisplaced {
+        /// Which.
+        policy: PolicyName,
+        /// Why not.
+        why: &'static str,
+    },
+    /// No listener speaks to instances on that port.
+    #[error("no listener of load balancer '{name}' has the instance port {port}")]
+    NoSuchInstancePort {
+        /// The balancer.
+        name: LoadBalancerName,
+        /// The port.
+        port: Port,
+    },
+    /// Zones of a balancer with subnets, or subnets of one with zones.
+    #[error("load balancer '{name}' was made for {}", if *.in_vpc { "subnets: attach and detach those" } else { "availability zones: enable and disable those" })]
+    WrongNetwork {
+        /// The balancer.
+        name: LoadBalancerName,
+        /// Whether it was made for subnets.
+        in_vpc: bool,
+    },
     /// A port below 1024 that this process may not bind.
     #[error(
         "port {port} needs a privilege that this node lacks: grant it with `setcap cap_net_bind_service=+ep` on the binary or `sysctl net.ipv4.ip_unprivileged_port_start=0`, or start with `--port-shift 8000`"

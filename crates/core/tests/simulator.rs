@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_core::change::{AttributesPatch, Change, NewImage, NewInstances, NewLoadBalancer, Seen};
-use evenkeel_core::name::{ImageId, InstanceId, LoadBalancerName, Port, ReservationId, ZoneName};
+use evenkeel_core::name::{
+    CertificateArn, ImageId, InstanceId, LoadBalancerName, PolicyName, Port, ReservationId, ZoneName,
+};
 use evenkeel_core::noun::{
-    DesyncMode, HealthCheck, HealthTarget, InstanceState, Listener, Manifest, Protocol, Scheme, Setting,
-    ShutdownBehavior,
+    Certificate, CertificateOrigin, DesyncMode, Facts, HealthCheck, HealthTarget, InstanceState, Listener, Manifest,
+    Material, PolicyType, Protocol, Scheme, Setting, ShutdownBehavior,
 };
 use evenkeel_core::plan::{Condition, Sight, Step, expiry, instances};
 use evenkeel_core::routes::{Phase, Routes, compile, follow};
@@ -88,11 +90,82 @@ impl Author {
                     protocol,
                     instance_port: port(&mut self.dice),
                     instance_protocol: back,
-                    certificate: None,
+                    certificate: (protocol.is_secure() || self.dice.chance(2))
+                        .then(|| self.certificate())
+                        .filter(|_| self.dice.chance(95)),
+                    policies: vec![],
                 }
             })
             .collect()
     }
+    fn certificate(&mut self) -> CertificateArn {
+        CertificateArn::new(format!("arn:aws:acm:us-east-1:000000000000:certificate/{}", self.dice.below(4))).unwrap()
+    }
+    fn policy(&mut self) -> PolicyName {
+        let names = ["a", "b", "c", "d", "ELBSecurityPolicy-2016-08", "ELBSecurityPolicy-TLS-1-2-2017-01"];
+        PolicyName::new(self.dice.pick(&names)).unwrap()
+    }
+    fn policies(&mut self) -> Vec<PolicyName> {
+        (0..self.dice.below(3)).map(|_| self.policy()).collect()
+    }
+    fn port(&mut self) -> Port {
+        Port::new(80 + self.dice.below(5) as u16).unwrap()
+    }
+    fn material(&mut self) -> Material {
+        let text = |text: String| text.as_str().into();
+        Material {
+            body_pem: text(format!("body {}", self.dice.below(9))),
+            chain_pem: "".into(),
+            sealed_key: text(format!("key {}", self.dice.below(9))),
+            facts: Facts::default(),
+        }
+    }
+
+    /// What is done to listeners, policies and certificates.
+    fn negotiate(&mut self) -> Change {
+        let (name, port, policy, certificate) = (self.name(), self.port(), self.policy(), self.certificate());
+        let kinds: [(PolicyType, &[(&str, &str)]); 6] = [
+            (PolicyType::AppCookieStickiness, &[("CookieName", "S")]),
+            (PolicyType::LbCookieStickiness, &[("CookieExpirationPeriod", "60")]),
+            (PolicyType::ProxyProtocol, &[("ProxyProtocol", "true")]),
+            (PolicyType::PublicKey, &[("PublicKey", "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAAAA")]),
+            (PolicyType::BackendServerAuthentication, &[("PublicKeyPolicyName", "a")]),
+            (PolicyType::SslNegotiation, &[("Protocol-TLSv1.2", "true"), ("ECDHE-RSA-AES128-GCM-SHA256", "true")]),
+        ];
+        match self.dice.below(9) {
+            0 | 1 => {
+                let (kind, stated) = self.dice.pick(&kinds);
+                let attributes = stated.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+                Change::CreatePolicy { name, policy, kind, attributes }
+            }
+            2 => Change::DeletePolicy { name, policy },
+            3 => Change::SetListenerPolicies { name, port, policies: self.policies() },
+            4 => Change::SetBackendPolicies { name, instance_port: port, policies: self.policies() },
+            5 => Change::SetListenerCertificate { name, port, certificate },
+            6 => Change::CreateCertificate(Certificate {
+                arn: certificate,
+                origin: if self.dice.chance(50) {
+                    CertificateOrigin::Imported
+                } else {
+                    let name = self.dice.pick(&["cert", "Cert", "other"]).into();
+                    CertificateOrigin::Uploaded { name, path: "/".into(), id: "ASCA".into() }
+                },
+                material: self.dice.chance(80).then(|| self.material()),
+                created: Timestamp(1),
+                imported: Timestamp(1),
+                tags: self.tags(),
+            }),
+            7 => Change::ReplaceCertificate { certificate, material: self.material() },
+            _ if self.dice.chance(50) => Change::DeleteCertificate { certificate },
+            _ => Change::RenameCertificate {
+                certificate,
+                to: self.certificate(),
+                name: self.dice.pick(&["cert", "new"]).into(),
+                path: "/".into(),
+            },
+        }
+    }
+
     fn known_or_not(&mut self, world: &World) -> Vec<InstanceId> {
         let known: Vec<InstanceId> = world.instances().map(|i| i.id.clone()).collect();
         (0..self.dice.below(4))
@@ -116,12 +189,16 @@ impl Author {
         let name = self.name();
         let ids = self.known_or_not(world);
         let images: Vec<ImageId> = world.images().map(|i| i.id.clone()).collect();
+        if self.dice.chance(25) {
+            return self.negotiate();
+        }
         match self.dice.below(23) {
             0 | 1 => Change::CreateLoadBalancer(NewLoadBalancer {
                 name,
                 scheme: self.dice.pick(&[Scheme::InternetFacing, Scheme::Internal]),
                 listeners: self.listeners(),
                 zones: self.zones(),
+                in_vpc: self.dice.chance(10),
                 security_groups: vec![],
                 tags: self.tags(),
                 dns_number: self.dice.below(1000) as u32,
@@ -131,8 +208,8 @@ impl Author {
             4 => Change::DeleteListeners { name, ports: vec![Port::new(80 + self.dice.below(5) as u16).unwrap()] },
             5..=7 => Change::RegisterInstances { name, instances: ids },
             8 => Change::DeregisterInstances { name, instances: ids },
-            9 => Change::EnableZones { name, zones: self.zones() },
-            10 => Change::DisableZones { name, zones: self.zones() },
+            9 => Change::EnableZones { name, zones: self.zones(), by_subnet: self.dice.chance(10) },
+            10 => Change::DisableZones { name, zones: self.zones(), by_subnet: self.dice.chance(10) },
             11 => Change::ConfigureHealthCheck {
                 name,
                 health_check: HealthCheck {
@@ -152,6 +229,7 @@ impl Author {
                     idle_timeout: None,
                     desync: Some(DesyncMode::Strictest),
                     balancing: vec![Setting::MaxInFlight(self.dice.below(9) as u32), Setting::EjectOn5xx(true)],
+                    access_log: None,
                 },
             },
             13 | 14 => Change::RunInstances(NewInstances {

@@ -18,6 +18,9 @@ use thiserror::Error;
 /// The key file's name in the data directory.
 pub const FILE: &str = "seal.key";
 
+/// What the private keys of certificates are sealed as: the road opens them and knows nothing else of a certificate.
+pub const CERTIFICATE_KEY: &str = "the private key of a certificate";
+
 /// What sealed text begins with: the form, so that another one can follow it.
 const PREFIX: &str = "sealed:1:";
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::Port;
+use crate::name::{CertificateArn, PolicyName, Port};
 
 /// What a listener speaks to clients, or to instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,6 +18,15 @@ pub enum Protocol {
     Tcp,
     /// Bytes inside TLS that the balancer terminates.
     Ssl,
+}
+
+impl Listener {
+    /// Whether another is the same but for its policies, which are set by calls of their own.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let settings = |l: &Self| (l.port, l.protocol, l.instance_port, l.instance_protocol, l.certificate.clone());
+        settings(self) == settings(other)
+    }
 }
 
 impl Protocol {
@@ -76,5 +85,8 @@ pub struct Listener {
     pub instance_protocol: Protocol,
     /// The certificate that an HTTPS or SSL listener shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<String>,
+    pub certificate: Option<CertificateArn>,
+    /// Its policies, in the order in which they were set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyName>,
 }

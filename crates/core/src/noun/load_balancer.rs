@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{InstanceId, LoadBalancerName, ZoneName};
-use crate::noun::{Balancing, HealthCheck, Listener};
+use crate::name::{InstanceId, LoadBalancerName, PolicyName, Port, ZoneName};
+use crate::noun::{Balancing, HealthCheck, Listener, Policy};
 use crate::time::Timestamp;
 
 /// Whether a balancer is meant for everybody or for insiders; it shows in its DNS name.
@@ -50,6 +50,28 @@ pub struct Attributes {
     /// `evenkeel.balance.*`.
     #[serde(default)]
     pub balancing: Balancing,
+    /// Where the access log goes.
+    #[serde(default)]
+    pub access_log: LogTarget,
+}
+
+/// Where a balancer's access log goes, and how often; kept while it is off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTarget {
+    /// Whether it is written.
+    pub enabled: bool,
+    /// The bucket; needed while it is written.
+    pub bucket: Option<String>,
+    /// What stands before `AWSLogs` in each object's key; empty for nothing.
+    pub prefix: String,
+    /// Minutes that an object covers: 5 or 60, 60 by default.
+    pub interval: u16,
+}
+
+impl Default for LogTarget {
+    fn default() -> Self {
+        Self { enabled: false, bucket: None, prefix: String::new(), interval: 60 }
+    }
 }
 
 impl Default for Attributes {
@@ -61,6 +83,7 @@ impl Default for Attributes {
             idle_timeout: Duration::from_secs(60),
             desync: DesyncMode::default(),
             balancing: Balancing::default(),
+            access_log: LogTarget::default(),
         }
     }
 }
@@ -99,8 +122,17 @@ pub struct LoadBalancer {
     pub health_check: HealthCheck,
     /// Attributes.
     pub attributes: Attributes,
-    /// Names of its security groups; recorded.
+    /// Ids of its security groups.
     pub security_groups: Vec<String>,
+    /// Whether it was made for subnets rather than zones; its zones are then those of its subnets.
+    #[serde(default)]
+    pub in_vpc: bool,
+    /// Its policies by name, in use or not.
+    #[serde(default)]
+    pub policies: BTreeMap<PolicyName, Policy>,
+    /// The policies of instance ports; ports without any are not in it.
+    #[serde(default)]
+    pub backend_policies: BTreeMap<Port, Vec<PolicyName>>,
     /// Tags by key, at most 10.
     pub tags: BTreeMap<String, String>,
 }

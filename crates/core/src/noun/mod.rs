@@ -1,18 +1,23 @@
-//! The things people name: load balancers, listeners, health checks, instances, images.
+//! The things people name: load balancers, listeners, policies, certificates, health checks, instances, images.
 //!
 //! Owns their shape and the rules that hold for one thing alone. Must never hold a rule that needs a second thing
 //! (a name already taken, an instance that does not exist): those are in [`crate::world`].
 
 pub mod balancing;
+pub mod certificate;
 pub mod health_check;
 pub mod image;
 pub mod instance;
 pub mod listener;
 pub mod load_balancer;
+pub mod policy;
+pub mod tls_policy;
 
 pub use balancing::{Algorithm, Balancing, Ejection, HashOn, RetryShare, Setting};
+pub use certificate::{Certificate, CertificateOrigin, Facts, Material};
 pub use health_check::{CheckProtocol, HealthCheck, HealthTarget};
 pub use image::{Image, Manifest};
 pub use instance::{Instance, InstanceState, ShutdownBehavior, StateReason};
 pub use listener::{Listener, Protocol};
-pub use load_balancer::{Attributes, DesyncMode, LeavingNode, LoadBalancer, Scheme};
+pub use load_balancer::{Attributes, DesyncMode, LeavingNode, LoadBalancer, LogTarget, Scheme};
+pub use policy::{Policy, PolicyType};

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use super::{BalancerRoutes, ListenerRoute, Node, Phase, Routes, Target};
+use super::{BalancerRoutes, Certificate, ListenerRoute, Node, Phase, Routes, Target, TlsBack, TlsFront};
 use crate::name::{InstanceId, Port};
-use crate::noun::{InstanceState, Listener, LoadBalancer};
-use crate::world::{Settings, World};
+use crate::noun::{InstanceState, Listener, LoadBalancer, Material, Policy};
+use crate::world::World;
 
 /// Compiles the World's Routes.
 #[must_use]
@@ -24,7 +24,8 @@ pub fn follow(world: &World, before: &World, previous: &Routes) -> Routes {
     let balancers = world.load_balancers().map(|lb| {
         let known = previous.balancers.get(&lb.name);
         let untouched = before.load_balancer(&lb.name).is_some_and(|old| Arc::ptr_eq(old, lb))
-            && !altered.iter().any(|id| lb.instances.contains(*id) || lb.draining.contains_key(*id));
+            && !altered.iter().any(|id| lb.instances.contains(*id) || lb.draining.contains_key(*id))
+            && same_certificates(before, world, lb);
         let routes = match known {
             Some(same) if untouched => Arc::clone(same),
             _ => {
@@ -35,6 +36,16 @@ pub fn follow(world: &World, before: &World, previous: &Routes) -> Routes {
         (lb.name.clone(), routes)
     });
     Routes { generation: world.generation(), balancers: balancers.collect() }
+}
+
+/// Whether what a balancer's listeners show is as it was.
+fn same_certificates(before: &World, after: &World, lb: &LoadBalancer) -> bool {
+    lb.listeners.iter().filter_map(|l| l.certificate.as_ref()).all(|arn| {
+        match (before.certificate(arn), after.certificate(arn)) {
+            (Some(was), Some(is)) => Arc::ptr_eq(was, is),
+            (was, is) => was.is_none() && is.is_none(),
+        }
+    })
 }
 
 /// Instances that came, went or changed: both Worlds have them in the same order.
@@ -86,12 +97,13 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
         balancing: lb.attributes.balancing.clone(),
         health_check: lb.health_check.clone(),
         nodes: enabled.chain(leaving).collect(),
-        listeners: lb.listeners.iter().map(|l| listener(world.settings(), l)).collect(),
+        listeners: lb.listeners.iter().map(|l| listener(world, lb, l)).collect(),
         targets: targets.collect(),
     }
 }
 
-fn listener(settings: &Settings, listener: &Listener) -> ListenerRoute {
+fn listener(world: &World, lb: &LoadBalancer, listener: &Listener) -> ListenerRoute {
+    let settings = world.settings();
     let number = listener.port.number();
     let shifted = if number < settings.lowest_port { number.saturating_add(settings.port_shift) } else { number };
     ListenerRoute {
@@ -100,12 +112,41 @@ fn listener(settings: &Settings, listener: &Listener) -> ListenerRoute {
         protocol: listener.protocol,
         instance_port: listener.instance_port,
         instance_protocol: listener.instance_protocol,
-        tls: None,
-        instance_tls: None,
-        proxy_protocol: None,
+        tls: listener.protocol.is_secure().then(|| tls_front(world, lb, listener)),
+        instance_tls: listener.instance_protocol.is_secure().then(|| tls_back(lb, listener)),
+        proxy_protocol: backend(lb, listener)
+            .filter(|_| !listener.protocol.sees_requests())
+            .find_map(Policy::proxy_protocol),
         accept_proxy_from: Vec::new(),
         http2: false,
         instance_http: super::InstanceHttp::One,
-        stickiness: None,
+        stickiness: front(lb, listener).find_map(Policy::stickiness),
     }
+}
+
+/// What clients are shown and offered. A certificate that is gone leaves none to show, which the road says.
+fn tls_front(world: &World, lb: &LoadBalancer, listener: &Listener) -> TlsFront {
+    let material = listener.certificate.as_ref().and_then(|arn| world.certificate(arn)?.material.as_ref());
+    let certificate = |m: &Material| Certificate { chain_pem: m.shown_pem(), key_pem: Arc::clone(&m.sealed_key) };
+    let offer = front(lb, listener).find_map(Policy::offer).unwrap_or_default();
+    TlsFront { certificates: material.map(certificate).into_iter().collect(), oldest: offer.oldest }
+}
+
+/// Whom to believe among instances.
+fn tls_back(lb: &LoadBalancer, listener: &Listener) -> TlsBack {
+    let keys = backend(lb, listener).flat_map(Policy::public_key_policies);
+    let keys = keys.filter_map(|name| lb.policies.get(&name)?.public_key().map(Arc::<str>::from));
+    let _public_keys: Vec<Arc<str>> = keys.collect();
+    TlsBack::default()
+}
+
+/// The policies of a listener.
+fn front<'a>(lb: &'a LoadBalancer, listener: &'a Listener) -> impl Iterator<Item = &'a Policy> {
+    listener.policies.iter().filter_map(|name| lb.policies.get(name))
+}
+
+/// The policies of the port on which a listener speaks to instances.
+fn backend<'a>(lb: &'a LoadBalancer, listener: &Listener) -> impl Iterator<Item = &'a Policy> {
+    let names = lb.backend_policies.get(&listener.instance_port).into_iter().flatten();
+    names.filter_map(|name| lb.policies.get(name))
 }

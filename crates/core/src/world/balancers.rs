@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Decision, Key, Row, World, Write, tags};
-use crate::change::{AttributesPatch, NewLoadBalancer, Reply};
-use crate::name::{InstanceId, LoadBalancerName, Port, ZoneName};
-use crate::noun::{Attributes, HealthCheck, InstanceState, LeavingNode, Listener, LoadBalancer, Scheme};
+use crate::change::{AttributesPatch, LogPatch, NewLoadBalancer, Reply};
+use crate::name::{CertificateArn, InstanceId, LoadBalancerName, PolicyName, Port, ZoneName};
+use crate::noun::{
+    Attributes, HealthCheck, InstanceState, LeavingNode, Listener, LoadBalancer, LogTarget, Policy, Scheme, tls_policy,
+};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -35,7 +37,7 @@ impl World {
         if self.load_balancers.len() >= limit {
             return Err(Refusal::TooManyLoadBalancers { limit });
         }
-        let lb = LoadBalancer {
+        let mut lb = LoadBalancer {
             name: new.name.clone(),
             dns_name: self.dns_name(new)?,
             scheme: new.scheme,
@@ -48,8 +50,12 @@ impl World {
             draining: BTreeMap::new(),
             attributes: Attributes::default(),
             security_groups: new.security_groups.clone(),
+            in_vpc: new.in_vpc,
+            policies: BTreeMap::new(),
+            backend_policies: BTreeMap::new(),
             tags: new.tags.clone(),
         };
+        give_default_policies(&mut lb);
         let reply = Reply::DnsName(lb.dns_name.clone());
         Ok(Decision { reply, writes: vec![Write::Put(Row::LoadBalancer(lb))] })
     }
@@ -67,12 +73,44 @@ impl World {
             return Err(Refusal::NoListeners);
         }
         let listeners = self.merge_listeners(name, &held.listeners, new)?;
-        Ok(rewrite(held, Reply::Done, |lb| lb.listeners = listeners))
+        Ok(rewrite(held, Reply::Done, |lb| {
+            lb.listeners = listeners;
+            give_default_policies(lb);
+        }))
     }
 
     pub(super) fn delete_listeners(&self, name: &LoadBalancerName, ports: &[Port]) -> Result<Decision, Refusal> {
         let held = self.existing(name)?;
-        Ok(rewrite(held, Reply::Done, |lb| lb.listeners.retain(|l| !ports.contains(&l.port))))
+        Ok(rewrite(held, Reply::Done, |lb| {
+            lb.listeners.retain(|l| !ports.contains(&l.port));
+            let spoken_to: BTreeSet<Port> = lb.listeners.iter().map(|l| l.instance_port).collect();
+            lb.backend_policies.retain(|port, _| spoken_to.contains(port));
+        }))
+    }
+
+    pub(super) fn set_listener_certificate(
+        &self,
+        name: &LoadBalancerName,
+        port: Port,
+        certificate: &CertificateArn,
+    ) -> Result<Decision, Refusal> {
+        let held = self.existing(name)?;
+        let listener = held.listeners.iter().find(|l| l.port == port);
+        let listener = listener.ok_or_else(|| Refusal::NoSuchListener { name: name.clone(), port })?;
+        if !listener.protocol.is_secure() {
+            return Err(Refusal::CertificateNotWanted(listener.protocol));
+        }
+        self.usable_certificate(certificate)?;
+        Ok(rewrite(held, Reply::Done, |lb| {
+            for listener in lb.listeners.iter_mut().filter(|l| l.port == port) {
+                listener.certificate = Some(certificate.clone());
+            }
+        }))
+    }
+
+    pub(super) fn set_security_groups(&self, name: &LoadBalancerName, groups: &[String]) -> Result<Decision, Refusal> {
+        let held = self.existing(name)?;
+        Ok(rewrite(held, Reply::Done, |lb| lb.security_groups = groups.to_vec()))
     }
 
     pub(super) fn register_instances(&self, name: &LoadBalancerName, ids: &[InstanceId]) -> Result<Decision, Refusal> {
@@ -128,8 +166,14 @@ impl World {
         Ok(rewrite(held, Reply::Done, |lb| lb.draining.retain(|drained, _| drained != id)))
     }
 
-    pub(super) fn enable_zones(&self, name: &LoadBalancerName, zones: &[ZoneName]) -> Result<Decision, Refusal> {
+    pub(super) fn enable_zones(
+        &self,
+        name: &LoadBalancerName,
+        zones: &[ZoneName],
+        by_subnet: bool,
+    ) -> Result<Decision, Refusal> {
         let held = self.existing(name)?;
+        in_its_network(held, by_subnet)?;
         let mut wanted: BTreeSet<&ZoneName> = zones.iter().collect();
         wanted.extend(held.zones.keys());
         let mut known = held.zones.clone();
@@ -146,9 +190,11 @@ impl World {
         &self,
         name: &LoadBalancerName,
         zones: &[ZoneName],
+        by_subnet: bool,
         now: Timestamp,
     ) -> Result<Decision, Refusal> {
         let held = self.existing(name)?;
+        in_its_network(held, by_subnet)?;
         for zone in zones {
             self.known_zone(zone)?;
         }
@@ -192,8 +238,10 @@ impl World {
         };
         within("ConnectionDraining.Timeout", patch.draining_timeout, 3600)?;
         within("ConnectionSettings.IdleTimeout", patch.idle_timeout, 4000)?;
+        let access_log = patched(&held.attributes.access_log, patch.access_log.as_ref())?;
         Ok(rewrite(held, Reply::Done, |lb| {
             let attributes = &mut lb.attributes;
+            attributes.access_log = access_log;
             attributes.cross_zone = patch.cross_zone.unwrap_or(attributes.cross_zone);
             attributes.draining = patch.draining.unwrap_or(attributes.draining);
             attributes.draining_timeout = patch.draining_timeout.unwrap_or(attributes.draining_timeout);
@@ -224,7 +272,7 @@ impl World {
         for listener in new {
             self.check_listener(listener)?;
             match merged.iter().find(|l| l.port == listener.port) {
-                Some(same) if same == listener => {}
+                Some(same) if same.is_like(listener) => {}
                 Some(_) => return Err(Refusal::ListenerConflict { name: name.clone(), port: listener.port }),
                 None => merged.push(listener.clone()),
             }
@@ -250,11 +298,9 @@ impl World {
         }
         match &listener.certificate {
             None if front.is_secure() => return Err(Refusal::CertificateNeeded),
-            Some(id) => return Err(Refusal::NoSuchCertificate(id.clone())),
+            Some(_) if !front.is_secure() => return Err(Refusal::CertificateNotWanted(front)),
+            Some(arn) => self.usable_certificate(arn)?,
             None => {}
-        }
-        if back.is_secure() {
-            return Err(Refusal::UnsupportedProtocol(back));
         }
         let settings = &self.settings;
         if listener.port.number() < settings.lowest_port && settings.port_shift == 0 {
@@ -308,10 +354,12 @@ fn same_or_taken(
     zones: &BTreeSet<&ZoneName>,
     listeners: &[Listener],
 ) -> Result<Decision, Refusal> {
-    let by_port = |list: &[Listener]| list.iter().map(|l| (l.port, l.clone())).collect::<BTreeMap<_, _>>();
+    let alike = held.listeners.len() == listeners.len()
+        && held.listeners.iter().all(|l| listeners.iter().any(|other| l.is_like(other)));
     let same = held.scheme == new.scheme
+        && held.in_vpc == new.in_vpc
         && held.zones.keys().collect::<BTreeSet<_>>() == *zones
-        && by_port(&held.listeners) == by_port(listeners)
+        && alike
         && held.security_groups == new.security_groups;
     match (same, held.tags == new.tags) {
         (true, true) => Ok(Decision::unchanged(Reply::DnsName(held.dns_name.clone()))),
@@ -319,8 +367,56 @@ fn same_or_taken(
     }
 }
 
+/// Secure listeners without any policy get AWS's default for what they offer.
+fn give_default_policies(lb: &mut LoadBalancer) {
+    let bare = |l: &&mut Listener| l.protocol.is_secure() && l.policies.is_empty();
+    let Some((name, policy)) = PolicyName::new(tls_policy::DEFAULT).ok().zip(Policy::predefined(tls_policy::DEFAULT))
+    else {
+        return;
+    };
+    for listener in lb.listeners.iter_mut().filter(bare) {
+        listener.policies.push(name.clone());
+        lb.policies.entry(name.clone()).or_insert_with(|| policy.clone());
+    }
+}
+
+/// Balancers made for zones are changed by zone, those made for subnets by subnet.
+fn in_its_network(lb: &LoadBalancer, by_subnet: bool) -> Result<(), Refusal> {
+    if lb.in_vpc == by_subnet {
+        Ok(())
+    } else {
+        Err(Refusal::WrongNetwork { name: lb.name.clone(), in_vpc: lb.in_vpc })
+    }
+}
+
+/// The access log's target after a patch, held against AWS's rules.
+fn patched(held: &LogTarget, patch: Option<&LogPatch>) -> Result<LogTarget, Refusal> {
+    let Some(patch) = patch else { return Ok(held.clone()) };
+    let target = LogTarget {
+        enabled: patch.enabled,
+        bucket: patch.bucket.clone().or_else(|| held.bucket.clone()),
+        prefix: patch.prefix.clone().unwrap_or_else(|| held.prefix.clone()),
+        interval: patch.interval.unwrap_or(held.interval),
+    };
+    if target.enabled && target.bucket.is_none() {
+        return Err(Refusal::BadCombination("AccessLog.S3BucketName is needed while AccessLog.Enabled is true"));
+    }
+    if !matches!(target.interval, 5 | 60) {
+        return Err(Refusal::BadCombination("AccessLog.EmitInterval must be 5 or 60 minutes"));
+    }
+    let prefix = &target.prefix;
+    let clean = |part: &str| !part.is_empty() && part != "." && part != "..";
+    let well_formed = prefix.is_empty() || (prefix.len() <= 512 && prefix.trim_end_matches('/').split('/').all(clean));
+    if !well_formed || prefix.contains("AWSLogs") || prefix.chars().any(char::is_control) {
+        return Err(Refusal::BadCombination(
+            "AccessLog.S3BucketPrefix must be at most 512 characters, without `AWSLogs`, a leading slash, or empty, `.` or `..` parts",
+        ));
+    }
+    Ok(target)
+}
+
 /// One balancer rewritten; no write if it comes out the same.
-fn rewrite(held: &Arc<LoadBalancer>, reply: Reply, change: impl FnOnce(&mut LoadBalancer)) -> Decision {
+pub(super) fn rewrite(held: &Arc<LoadBalancer>, reply: Reply, change: impl FnOnce(&mut LoadBalancer)) -> Decision {
     let mut lb = held.as_ref().clone();
     change(&mut lb);
     let writes = if lb == **held { Vec::new() } else { vec![Write::Put(Row::LoadBalancer(lb))] };

@@ -31,6 +31,22 @@ impl World {
             }
             let ports: BTreeSet<_> = lb.listeners.iter().map(|l| l.port).collect();
             demand(ports.len() == lb.listeners.len(), format!("`{name}` listens twice on one port"));
+            let set = lb.listeners.iter().flat_map(|l| &l.policies).chain(lb.backend_policies.values().flatten());
+            for policy in set {
+                demand(
+                    lb.policies.contains_key(policy),
+                    format!("`{name}` goes by `{policy}`, which it does not have"),
+                );
+            }
+            for listener in &lb.listeners {
+                let shown = listener.certificate.as_ref().map(|arn| self.certificate(arn).is_some());
+                let sound = if listener.protocol.is_secure() { shown == Some(true) } else { shown.is_none() };
+                demand(sound, format!("`{name}` has a certificate amiss on port {}", listener.port));
+            }
+            for port in lb.backend_policies.keys() {
+                let spoken_to = lb.listeners.iter().any(|l| l.instance_port == *port);
+                demand(spoken_to, format!("`{name}` has policies for port {port}, which nobody speaks to"));
+            }
             for id in lb.instances.iter().chain(lb.draining.keys()) {
                 demand(self.instance(id).is_some(), format!("`{name}` names {id}, which does not exist"));
             }
@@ -49,6 +65,12 @@ impl World {
                 instance.state != InstanceState::Terminated || instance.changed >= instance.launched,
                 format!("{id} ended before it was launched"),
             );
+        }
+        let mut uploaded = BTreeSet::new();
+        for certificate in self.certificates() {
+            let name = certificate.name().map(str::to_ascii_lowercase);
+            let unique = name.is_none_or(|name| uploaded.insert(name));
+            demand(unique, format!("{} shares its name with another", certificate.arn));
         }
         let mut names = BTreeSet::new();
         for image in self.images() {

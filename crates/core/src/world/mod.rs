@@ -3,12 +3,14 @@
 //! Owns what is intended and the rules between things. [`World::decide`] judges a [`Change`] and says which rows it
 //! would write; [`World::absorb`] takes rows in. They are apart so that the Keeper can commit rows to the Store between
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
-//! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`instances`], [`images`], [`tags`].
+//! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`instances`], [`images`], [`tags`].
 
 mod balancers;
+mod certificates;
 mod images;
 mod instances;
 mod invariants;
+mod policies;
 mod pool;
 mod tags;
 
@@ -20,8 +22,8 @@ use serde::{Deserialize, Serialize};
 pub use pool::Pool;
 
 use crate::change::{Change, Reply};
-use crate::name::{ImageId, InstanceId, LoadBalancerName, ZoneName};
-use crate::noun::{Image, Instance, InstanceState, LoadBalancer};
+use crate::name::{CertificateArn, ImageId, InstanceId, LoadBalancerName, ZoneName};
+use crate::noun::{Certificate, Image, Instance, InstanceState, LoadBalancer};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -75,6 +77,7 @@ pub struct World {
     load_balancers: BTreeMap<LoadBalancerName, Arc<LoadBalancer>>,
     instances: BTreeMap<InstanceId, Arc<Instance>>,
     images: BTreeMap<ImageId, Arc<Image>>,
+    certificates: BTreeMap<CertificateArn, Arc<Certificate>>,
 }
 
 /// One record as the Store keeps it.
@@ -86,6 +89,8 @@ pub enum Row {
     Instance(Instance),
     /// An image.
     Image(Image),
+    /// A certificate.
+    Certificate(Certificate),
 }
 
 /// Which record.
@@ -97,6 +102,8 @@ pub enum Key {
     Instance(InstanceId),
     /// An image by id.
     Image(ImageId),
+    /// A certificate by ARN.
+    Certificate(CertificateArn),
 }
 
 /// One row to write.
@@ -126,6 +133,7 @@ impl Row {
             Self::LoadBalancer(lb) => Key::LoadBalancer(lb.name.clone()),
             Self::Instance(instance) => Key::Instance(instance.id.clone()),
             Self::Image(image) => Key::Image(image.id.clone()),
+            Self::Certificate(certificate) => Key::Certificate(certificate.arn.clone()),
         }
     }
 }
@@ -138,6 +146,7 @@ impl Key {
             Self::LoadBalancer(_) => "load_balancer",
             Self::Instance(_) => "instance",
             Self::Image(_) => "image",
+            Self::Certificate(_) => "certificate",
         }
     }
 
@@ -148,6 +157,7 @@ impl Key {
             Self::LoadBalancer(name) => name.as_str(),
             Self::Instance(id) => id.as_str(),
             Self::Image(id) => id.as_str(),
+            Self::Certificate(arn) => arn.as_str(),
         }
     }
 }
@@ -162,6 +172,7 @@ impl World {
             load_balancers: BTreeMap::new(),
             instances: BTreeMap::new(),
             images: BTreeMap::new(),
+            certificates: BTreeMap::new(),
         }
     }
 
@@ -183,11 +194,23 @@ impl World {
             Change::DeleteLoadBalancer { name } => Ok(self.delete_load_balancer(name)),
             Change::CreateListeners { name, listeners } => self.create_listeners(name, listeners),
             Change::DeleteListeners { name, ports } => self.delete_listeners(name, ports),
+            Change::SetListenerCertificate { name, port, certificate } => {
+                self.set_listener_certificate(name, *port, certificate)
+            }
+            Change::CreatePolicy { name, policy, kind, attributes } => {
+                self.create_policy(name, policy, *kind, attributes)
+            }
+            Change::DeletePolicy { name, policy } => self.delete_policy(name, policy),
+            Change::SetListenerPolicies { name, port, policies } => self.set_listener_policies(name, *port, policies),
+            Change::SetBackendPolicies { name, instance_port, policies } => {
+                self.set_backend_policies(name, *instance_port, policies)
+            }
+            Change::SetSecurityGroups { name, groups } => self.set_security_groups(name, groups),
             Change::RegisterInstances { name, instances } => self.register_instances(name, instances),
             Change::DeregisterInstances { name, instances } => self.deregister_instances(name, instances, now),
             Change::EndDraining { name, instance } => self.end_draining(name, instance),
-            Change::EnableZones { name, zones } => self.enable_zones(name, zones),
-            Change::DisableZones { name, zones } => self.disable_zones(name, zones, now),
+            Change::EnableZones { name, zones, by_subnet } => self.enable_zones(name, zones, *by_subnet),
+            Change::DisableZones { name, zones, by_subnet } => self.disable_zones(name, zones, *by_subnet, now),
             Change::EndLeaving { name, zone } => self.end_leaving(name, zone),
             Change::ConfigureHealthCheck { name, health_check } => self.configure_health_check(name, health_check),
             Change::ModifyAttributes { name, patch } => self.modify_attributes(name, patch),
@@ -204,6 +227,16 @@ impl World {
             Change::DeregisterImage { image } => self.deregister_image(image),
             Change::CreateTags { resources, tags } => self.create_tags(resources, tags),
             Change::DeleteTags { resources, tags } => self.delete_tags(resources, tags),
+            Change::CreateCertificate(new) => self.create_certificate(new),
+            Change::ReplaceCertificate { certificate, material } => {
+                self.replace_certificate(certificate, material, now)
+            }
+            Change::RenameCertificate { certificate, to, name, path } => {
+                self.rename_certificate(certificate, to, name, path)
+            }
+            Change::DeleteCertificate { certificate } => self.delete_certificate(certificate),
+            Change::TagCertificate { certificate, tags } => self.tag_certificate(certificate, tags),
+            Change::UntagCertificate { certificate, tags } => self.untag_certificate(certificate, tags),
         }
     }
 
@@ -219,6 +252,7 @@ impl World {
                 Write::Remove(Key::LoadBalancer(name)) => drop(self.load_balancers.remove(name)),
                 Write::Remove(Key::Instance(id)) => drop(self.instances.remove(id)),
                 Write::Remove(Key::Image(id)) => drop(self.images.remove(id)),
+                Write::Remove(Key::Certificate(arn)) => drop(self.certificates.remove(arn)),
             }
         }
     }
@@ -275,12 +309,24 @@ impl World {
         self.images.values()
     }
 
+    /// A certificate.
+    #[must_use]
+    pub fn certificate(&self, arn: &CertificateArn) -> Option<&Arc<Certificate>> {
+        self.certificates.get(arn)
+    }
+
+    /// All certificates, by ARN.
+    pub fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        self.certificates.values()
+    }
+
     /// Every record as a row: what a Store that lived through the same Changes holds.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let load_balancers = self.load_balancers.values().map(|lb| Row::LoadBalancer(lb.as_ref().clone()));
         let instances = self.instances.values().map(|i| Row::Instance(i.as_ref().clone()));
         let images = self.images.values().map(|i| Row::Image(i.as_ref().clone()));
-        load_balancers.chain(instances).chain(images)
+        let certificates = self.certificates.values().map(|c| Row::Certificate(c.as_ref().clone()));
+        load_balancers.chain(instances).chain(images).chain(certificates)
     }
 
     fn put(&mut self, row: Row) {
@@ -288,6 +334,7 @@ impl World {
             Row::LoadBalancer(lb) => drop(self.load_balancers.insert(lb.name.clone(), Arc::new(lb))),
             Row::Instance(instance) => drop(self.instances.insert(instance.id.clone(), Arc::new(instance))),
             Row::Image(image) => drop(self.images.insert(image.id.clone(), Arc::new(image))),
+            Row::Certificate(c) => drop(self.certificates.insert(c.arn.clone(), Arc::new(c))),
         }
     }
 

@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use evenkeel_aws::xml::Members;
 use evenkeel_aws::{Error, elb};
-use evenkeel_core::change::{AttributesPatch, Change};
+use evenkeel_core::change::{AttributesPatch, Change, LogPatch};
 use evenkeel_core::noun::balancing::{BadSetting, PREFIX};
 use evenkeel_core::noun::{DesyncMode, Setting};
 
 use super::{Asked, balancers, words};
 
 const DESYNC: &str = "elb.http.desyncmitigationmode";
-
-/// AWS's default, in minutes; shown though no log is written.
-const EMIT_INTERVAL: i64 = 60;
 
 pub(super) fn describe(
     asked: &Asked<'_>,
@@ -30,10 +27,10 @@ pub(super) fn describe(
     let load_balancer_attributes = elb::LoadBalancerAttributes {
         cross_zone_load_balancing: Some(elb::CrossZoneLoadBalancing { enabled: held.cross_zone }),
         access_log: Some(elb::AccessLog {
-            enabled: false,
-            s3_bucket_name: None,
-            emit_interval: Some(EMIT_INTERVAL),
-            s3_bucket_prefix: None,
+            enabled: held.access_log.enabled,
+            s3_bucket_name: held.access_log.bucket.clone(),
+            emit_interval: Some(held.access_log.interval.into()),
+            s3_bucket_prefix: held.access_log.bucket.as_ref().map(|_| held.access_log.prefix.clone()),
         }),
         connection_draining: Some(elb::ConnectionDraining {
             enabled: held.draining,
@@ -59,10 +56,6 @@ pub(super) async fn modify(
 }
 
 fn patch(stated: &elb::LoadBalancerAttributes) -> Result<AttributesPatch, Error> {
-    if stated.access_log.as_ref().is_some_and(|log| log.enabled) {
-        let text = "Access logs are not supported here: AccessLog.Enabled must be false";
-        return Err(Error::sender("InvalidConfigurationRequest", text).with_status(409));
-    }
     // Negative numbers are outside the limits as 0 is: the World refuses it.
     let seconds = |number: i64| Duration::from_secs(u64::try_from(number).unwrap_or(0));
     let mut patch = AttributesPatch {
@@ -72,6 +65,7 @@ fn patch(stated: &elb::LoadBalancerAttributes) -> Result<AttributesPatch, Error>
         idle_timeout: stated.connection_settings.as_ref().map(|block| seconds(block.idle_timeout)),
         desync: None,
         balancing: Vec::new(),
+        access_log: stated.access_log.as_ref().map(log_patch),
     };
     for attribute in stated.additional_attributes.iter().flatten() {
         if attribute.key == DESYNC {
@@ -81,6 +75,17 @@ fn patch(stated: &elb::LoadBalancerAttributes) -> Result<AttributesPatch, Error>
         }
     }
     Ok(patch)
+}
+
+fn log_patch(stated: &elb::AccessLog) -> LogPatch {
+    let text = |stated: &Option<String>| stated.clone().filter(|text| !text.is_empty());
+    LogPatch {
+        enabled: stated.enabled,
+        bucket: text(&stated.s3_bucket_name),
+        prefix: stated.s3_bucket_prefix.clone(),
+        // What does not fit its type is no interval, as 0 is: the World refuses it.
+        interval: stated.emit_interval.map(|minutes| u16::try_from(minutes).unwrap_or(0)),
+    }
 }
 
 /// One of ours: `evenkeel.balance.` and a key.

@@ -1,7 +1,7 @@
 //! Load balancers and their zones (AWS, Elastic Load Balancing API 2012-06-01).
 //!
 //! Owns how a balancer is read from a call and shown in an answer. Next: [`super::listeners`], [`super::registration`],
-//! [`super::health`], [`super::attributes`].
+//! [`super::health`], [`super::attributes`], [`super::policies`], [`super::subnets`].
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,13 @@ use evenkeel_core::change::{Change, NewLoadBalancer, Reply};
 use evenkeel_core::name::ZoneName;
 use evenkeel_core::noun::{LoadBalancer, Scheme};
 use evenkeel_core::refusal::Refusal;
+use evenkeel_core::world::Settings;
 
 use super::page::Page;
+use super::shown::DEFAULT_GROUP;
+use super::subnets::{subnet_id, vpc_id};
 use super::words::wire_time;
-use super::{Asked, dice, health, listeners, refusal, tags, words};
+use super::{Asked, dice, health, listeners, policies, refusal, tags, words};
 
 /// Security groups of one balancer (AWS).
 const MOST_GROUPS: usize = 5;
@@ -23,12 +26,14 @@ pub(super) async fn create(
     asked: &Asked<'_>,
     input: elb::CreateLoadBalancer,
 ) -> Result<elb::CreateLoadBalancerOutput, Error> {
+    let in_vpc = input.subnets.as_ref().is_some_and(|subnets| !subnets.is_empty());
     let new = NewLoadBalancer {
         name: words::new_balancer(&input.load_balancer_name)?,
         scheme: scheme(input.scheme.as_deref())?,
         listeners: listeners::read(&input.listeners)?,
-        zones: zones(input.availability_zones, input.subnets)?,
-        security_groups: groups(input.security_groups)?,
+        zones: zones(asked, input.availability_zones, input.subnets)?,
+        in_vpc,
+        security_groups: groups(input.security_groups.unwrap_or_default())?,
         tags: tags::of_balancer(input.tags)?,
         dns_number: 0,
     };
@@ -62,11 +67,22 @@ pub(super) fn describe(
         names.into_iter().map(|name| existing(asked, name)).collect::<Result<_, _>>()?
     };
     let (shown, next_marker) = page.cut(found, |lb| lb.name.to_string());
-    let region = &asked.world.settings().region;
+    let settings = asked.world.settings();
     Ok(elb::DescribeLoadBalancersOutput {
-        load_balancer_descriptions: shown.into_iter().map(|lb| description(lb, region)).collect(),
+        load_balancer_descriptions: shown.into_iter().map(|lb| description(lb, settings)).collect(),
         next_marker,
     })
+}
+
+pub(super) async fn apply_groups(
+    asked: &Asked<'_>,
+    input: elb::ApplySecurityGroupsToLoadBalancer,
+) -> Result<elb::ApplySecurityGroupsToLoadBalancerOutput, Error> {
+    let name = words::balancer(&input.load_balancer_name)?;
+    let groups = groups(input.security_groups)?;
+    let output = elb::ApplySecurityGroupsToLoadBalancerOutput { security_groups: groups.clone().into() };
+    asked.elb(Change::SetSecurityGroups { name, groups }).await?;
+    Ok(output)
 }
 
 pub(super) async fn enable_zones(
@@ -75,7 +91,7 @@ pub(super) async fn enable_zones(
 ) -> Result<elb::EnableAvailabilityZonesForLoadBalancerOutput, Error> {
     let name = words::balancer(&input.load_balancer_name)?;
     let zones = words::balancer_zones(&input.availability_zones)?;
-    let reply = asked.elb(Change::EnableZones { name, zones }).await?;
+    let reply = asked.elb(Change::EnableZones { name, zones, by_subnet: false }).await?;
     Ok(elb::EnableAvailabilityZonesForLoadBalancerOutput { availability_zones: enabled(reply) })
 }
 
@@ -85,7 +101,7 @@ pub(super) async fn disable_zones(
 ) -> Result<elb::DisableAvailabilityZonesForLoadBalancerOutput, Error> {
     let name = words::balancer(&input.load_balancer_name)?;
     let zones = words::balancer_zones(&input.availability_zones)?;
-    let reply = asked.elb(Change::DisableZones { name, zones }).await?;
+    let reply = asked.elb(Change::DisableZones { name, zones, by_subnet: false }).await?;
     Ok(elb::DisableAvailabilityZonesForLoadBalancerOutput { availability_zones: enabled(reply) })
 }
 
@@ -116,24 +132,23 @@ fn scheme(stated: Option<&str>) -> Result<Scheme, Error> {
     }
 }
 
-/// Zones only: there are no subnets here, so none that is named can be found.
-fn zones(zones: Option<Members<String>>, subnets: Option<Members<String>>) -> Result<Vec<ZoneName>, Error> {
+/// Zones, stated as such or by their subnets.
+fn zones(
+    asked: &Asked<'_>,
+    zones: Option<Members<String>>,
+    subnets: Option<Members<String>>,
+) -> Result<Vec<ZoneName>, Error> {
     let (zones, subnets) = (zones.unwrap_or_default(), subnets.unwrap_or_default());
-    match subnets.first() {
-        Some(_) if !zones.is_empty() => {
-            Err(Error::validation("Only one of SubnetIds or AvailabilityZones may be specified"))
-        }
-        Some(subnet) => {
-            let text = format!("The subnet ID '{}' does not exist", words::quoted(subnet));
-            Err(Error::sender("SubnetNotFound", text))
-        }
-        None => words::balancer_zones(&zones),
+    match (zones.is_empty(), subnets.is_empty()) {
+        (false, false) => Err(Error::validation("Only one of SubnetIds or AvailabilityZones may be specified")),
+        (_, true) => words::balancer_zones(&zones),
+        (true, false) => super::subnets::zones(asked.world.settings(), &subnets),
     }
 }
 
-/// Groups are recorded: ids of the right form, at most 5.
-fn groups(stated: Option<Members<String>>) -> Result<Vec<String>, Error> {
-    let groups = stated.unwrap_or_default().0;
+/// Ids of the right form, at most 5.
+fn groups(stated: Members<String>) -> Result<Vec<String>, Error> {
+    let groups = stated.0;
     if groups.len() > MOST_GROUPS {
         let text = format!("A load balancer may have at most {MOST_GROUPS} security groups");
         return Err(Error::sender("InvalidConfigurationRequest", text).with_status(409));
@@ -151,25 +166,25 @@ fn groups(stated: Option<Members<String>>) -> Result<Vec<String>, Error> {
     }
 }
 
-fn description(lb: &LoadBalancer, region: &str) -> elb::LoadBalancerDescription {
+fn description(lb: &LoadBalancer, settings: &Settings) -> elb::LoadBalancerDescription {
     let internal = lb.scheme == Scheme::Internal;
     elb::LoadBalancerDescription {
         load_balancer_name: lb.name.to_string(),
         dns_name: lb.dns_name.clone(),
         canonical_hosted_zone_name: (!internal).then(|| lb.dns_name.clone()),
-        canonical_hosted_zone_name_id: hosted_zone(region).map(str::to_owned),
+        canonical_hosted_zone_name_id: hosted_zone(&settings.region).map(str::to_owned),
         listener_descriptions: lb.listeners.iter().map(listeners::description).collect(),
-        policies: elb::Policies::default(),
-        backend_server_descriptions: Members::default(),
+        policies: policies::sorted(lb),
+        backend_server_descriptions: policies::of_instance_ports(lb),
         availability_zones: lb.zones.keys().map(ToString::to_string).collect(),
-        subnets: Members::default(),
-        // Terraform would look the source group up in that VPC, and there is none.
-        vpc_id: None,
+        subnets: lb.zones.keys().filter(|_| lb.in_vpc).map(|zone| subnet_id(settings, zone)).collect(),
+        // Of balancers for zones there is none to be told: Terraform would look the source group up in it.
+        vpc_id: lb.in_vpc.then(|| vpc_id(settings)),
         instances: lb.instances.iter().map(|id| elb::Instance { instance_id: id.to_string() }).collect(),
         health_check: health::shown(&lb.health_check),
         source_security_group: Some(elb::SourceSecurityGroup {
-            owner_alias: "amazon-elb".into(),
-            group_name: "amazon-elb-sg".into(),
+            owner_alias: if lb.in_vpc { settings.account.clone() } else { "amazon-elb".into() },
+            group_name: if lb.in_vpc { DEFAULT_GROUP } else { "amazon-elb-sg" }.into(),
         }),
         security_groups: lb.security_groups.clone().into(),
         created_time: wire_time(lb.created),

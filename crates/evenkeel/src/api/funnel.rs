@@ -20,8 +20,8 @@ use tokio::time::timeout;
 
 use super::server::Limits;
 use super::{
-    Api, Asked, attributes, balancers, dice, health, identity, images, instances, launch, listeners, network, places,
-    registration, status, tags,
+    Api, Asked, attributes, balancers, dice, health, identity, images, instances, launch, limits, listeners, network,
+    places, policies, registration, status, subnets, tags,
 };
 
 /// The most bytes of a request's body.
@@ -103,24 +103,48 @@ async fn elb_call(asked: &Asked<'_>, call: elb::Call, say: &Say<'_>) -> Response
     use elb::Call as C;
     match call {
         C::AddTags(i) => say.out::<elb::AddTags>(tags::add_to_balancer(asked, i).await),
+        C::ApplySecurityGroupsToLoadBalancer(i) => {
+            say.out::<elb::ApplySecurityGroupsToLoadBalancer>(balancers::apply_groups(asked, i).await)
+        }
+        C::AttachLoadBalancerToSubnets(i) => {
+            say.out::<elb::AttachLoadBalancerToSubnets>(subnets::attach(asked, &i).await)
+        }
         C::ConfigureHealthCheck(i) => say.out::<elb::ConfigureHealthCheck>(health::configure(asked, i).await),
+        C::CreateAppCookieStickinessPolicy(i) => {
+            say.out::<elb::CreateAppCookieStickinessPolicy>(policies::create_app_cookie(asked, i).await)
+        }
+        C::CreateLBCookieStickinessPolicy(i) => {
+            say.out::<elb::CreateLBCookieStickinessPolicy>(policies::create_lb_cookie(asked, i).await)
+        }
         C::CreateLoadBalancer(i) => say.out::<elb::CreateLoadBalancer>(balancers::create(asked, i).await),
         C::CreateLoadBalancerListeners(i) => {
             say.out::<elb::CreateLoadBalancerListeners>(listeners::create(asked, i).await)
         }
+        C::CreateLoadBalancerPolicy(i) => say.out::<elb::CreateLoadBalancerPolicy>(policies::create(asked, i).await),
         C::DeleteLoadBalancer(i) => say.out::<elb::DeleteLoadBalancer>(balancers::delete(asked, &i).await),
         C::DeleteLoadBalancerListeners(i) => {
             say.out::<elb::DeleteLoadBalancerListeners>(listeners::delete(asked, &i).await)
         }
+        C::DeleteLoadBalancerPolicy(i) => say.out::<elb::DeleteLoadBalancerPolicy>(policies::delete(asked, &i).await),
         C::DeregisterInstancesFromLoadBalancer(i) => {
             say.out::<elb::DeregisterInstancesFromLoadBalancer>(registration::deregister(asked, &i).await)
         }
+        C::DescribeAccountLimits(i) => say.out::<elb::DescribeAccountLimits>(limits::describe(asked, &i)),
         C::DescribeInstanceHealth(i) => say.out::<elb::DescribeInstanceHealth>(health::describe(asked, &i)),
         C::DescribeLoadBalancerAttributes(i) => {
             say.out::<elb::DescribeLoadBalancerAttributes>(attributes::describe(asked, &i))
         }
+        C::DescribeLoadBalancerPolicies(i) => {
+            say.out::<elb::DescribeLoadBalancerPolicies>(policies::describe(asked, &i))
+        }
+        C::DescribeLoadBalancerPolicyTypes(i) => {
+            say.out::<elb::DescribeLoadBalancerPolicyTypes>(policies::describe_types(&i))
+        }
         C::DescribeLoadBalancers(i) => say.out::<elb::DescribeLoadBalancers>(balancers::describe(asked, &i)),
         C::DescribeTags(i) => say.out::<elb::DescribeTags>(tags::describe_of_balancers(asked, &i)),
+        C::DetachLoadBalancerFromSubnets(i) => {
+            say.out::<elb::DetachLoadBalancerFromSubnets>(subnets::detach(asked, &i).await)
+        }
         C::DisableAvailabilityZonesForLoadBalancer(i) => {
             say.out::<elb::DisableAvailabilityZonesForLoadBalancer>(balancers::disable_zones(asked, &i).await)
         }
@@ -134,6 +158,15 @@ async fn elb_call(asked: &Asked<'_>, call: elb::Call, say: &Say<'_>) -> Response
             say.out::<elb::RegisterInstancesWithLoadBalancer>(registration::register(asked, &i).await)
         }
         C::RemoveTags(i) => say.out::<elb::RemoveTags>(tags::remove_from_balancer(asked, i).await),
+        C::SetLoadBalancerListenerSSLCertificate(i) => {
+            say.out::<elb::SetLoadBalancerListenerSSLCertificate>(listeners::set_certificate(asked, &i).await)
+        }
+        C::SetLoadBalancerPoliciesForBackendServer(i) => {
+            say.out::<elb::SetLoadBalancerPoliciesForBackendServer>(policies::set_on_instance_port(asked, &i).await)
+        }
+        C::SetLoadBalancerPoliciesOfListener(i) => {
+            say.out::<elb::SetLoadBalancerPoliciesOfListener>(policies::set_on_listener(asked, &i).await)
+        }
     }
 }
 

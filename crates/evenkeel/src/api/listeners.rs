@@ -5,7 +5,7 @@
 use evenkeel_aws::xml::Members;
 use evenkeel_aws::{Error, elb};
 use evenkeel_core::change::Change;
-use evenkeel_core::name::Port;
+use evenkeel_core::name::{CertificateArn, Port};
 use evenkeel_core::noun::{Listener, Protocol};
 
 use super::{Asked, words};
@@ -32,6 +32,17 @@ pub(super) async fn delete(
     Ok(elb::DeleteLoadBalancerListenersOutput {})
 }
 
+pub(super) async fn set_certificate(
+    asked: &Asked<'_>,
+    input: &elb::SetLoadBalancerListenerSSLCertificate,
+) -> Result<elb::SetLoadBalancerListenerSSLCertificateOutput, Error> {
+    let name = words::balancer(&input.load_balancer_name)?;
+    let port = words::port(input.load_balancer_port, "loadBalancerPort")?;
+    let certificate = certificate(&input.ssl_certificate_id)?;
+    asked.elb(Change::SetListenerCertificate { name, port, certificate }).await?;
+    Ok(elb::SetLoadBalancerListenerSSLCertificateOutput {})
+}
+
 /// Listeners as a call states them. Without an instance protocol instances are spoken to plainly.
 pub(super) fn read(stated: &Members<elb::Listener>) -> Result<Vec<Listener>, Error> {
     let one = |(index, listener): (usize, &elb::Listener)| {
@@ -46,7 +57,13 @@ pub(super) fn read(stated: &Members<elb::Listener>) -> Result<Vec<Listener>, Err
                 None => protocol.plain(),
                 Some(text) => self::protocol(text, &place("instanceProtocol"))?,
             },
-            certificate: listener.ssl_certificate_id.clone().filter(|id| !id.is_empty()),
+            certificate: listener
+                .ssl_certificate_id
+                .as_deref()
+                .filter(|id| !id.is_empty())
+                .map(certificate)
+                .transpose()?,
+            policies: Vec::new(),
         })
     };
     stated.iter().enumerate().map(one).collect()
@@ -59,10 +76,18 @@ pub(super) fn description(listener: &Listener) -> elb::ListenerDescription {
             load_balancer_port: listener.port.number().into(),
             instance_protocol: Some(listener.instance_protocol.to_string()),
             instance_port: listener.instance_port.number().into(),
-            ssl_certificate_id: listener.certificate.clone(),
+            ssl_certificate_id: listener.certificate.as_ref().map(ToString::to_string),
         },
-        policy_names: Members::default(),
+        policy_names: listener.policies.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// A certificate that is to exist. What is no ARN names none.
+fn certificate(text: &str) -> Result<CertificateArn, Error> {
+    CertificateArn::new(text).map_err(|_| {
+        let text = format!("Server Certificate not found for the key: {}", words::quoted(text));
+        Error::sender("CertificateNotFound", text)
+    })
 }
 
 fn protocol(text: &str, place: &str) -> Result<Protocol, Error> {

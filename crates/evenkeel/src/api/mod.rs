@@ -16,15 +16,18 @@ mod images;
 mod instances;
 pub mod keys;
 mod launch;
+mod limits;
 mod listeners;
 mod network;
 mod page;
 mod places;
+mod policies;
 mod refusal;
 mod registration;
 mod server;
 mod shown;
 mod status;
+mod subnets;
 mod tags;
 #[cfg(test)]
 mod tests;

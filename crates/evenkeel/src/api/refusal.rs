@@ -71,7 +71,23 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::PoolExhausted { .. } => ("InvalidConfigurationRequest", "InsufficientFreeAddressesInSubnet"),
         Refusal::ListenerConflict { .. } => ("DuplicateListener", "InvalidParameterValue"),
         Refusal::NoSuchCertificate(_) => ("CertificateNotFound", "InvalidParameterValue"),
-        Refusal::UnsupportedProtocol(_) => ("UnsupportedProtocol", "InvalidParameterValue"),
+        Refusal::CertificatePending(_) | Refusal::CertificateNotWanted(_) => {
+            ("InvalidConfigurationRequest", "InvalidParameterValue")
+        }
+        Refusal::CertificateInUse { .. } => ("InvalidConfigurationRequest", "ResourceInUse"),
+        Refusal::CertificateTaken(_) | Refusal::TooManyCertificates { .. } => {
+            ("InvalidConfigurationRequest", "InvalidParameterValue")
+        }
+        Refusal::NoSuchListener { .. } => ("ListenerNotFound", "InvalidParameterValue"),
+        Refusal::NoSuchPolicy { .. } => ("PolicyNotFound", "InvalidParameterValue"),
+        Refusal::PolicyTaken { .. } => ("DuplicatePolicyName", "InvalidParameterValue"),
+        Refusal::TooManyPolicies { .. } => ("TooManyPolicies", "InvalidParameterValue"),
+        Refusal::PolicyNameReserved => ("ValidationError", "InvalidParameterValue"),
+        Refusal::BadPolicy(_)
+        | Refusal::PolicyInUse { .. }
+        | Refusal::PolicyMisplaced { .. }
+        | Refusal::NoSuchInstancePort { .. }
+        | Refusal::WrongNetwork { .. } => ("InvalidConfigurationRequest", "InvalidParameterValue"),
         Refusal::NoSuchInstances(_) => ("InvalidInstance", "InvalidInstanceID.NotFound"),
         Refusal::InstanceTerminated(_) => ("InvalidInstance", "IncorrectInstanceState"),
         Refusal::TooManyTags { .. } => ("TooManyTags", "TagLimitExceeded"),

@@ -1,10 +1,11 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
-//! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`computing`]
-//! (EC2, STS), [`size`].
+//! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`policies`],
+//! [`computing`] (EC2, STS), [`size`].
 
 mod balancing;
 mod computing;
+mod policies;
 mod size;
 mod wire;
 

@@ -9,6 +9,7 @@ pub mod frame;
 pub mod handover;
 pub mod look;
 pub mod road;
+mod secrets;
 pub mod start;
 
 use std::sync::Arc;

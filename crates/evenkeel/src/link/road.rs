@@ -27,6 +27,7 @@ use evenkeel_proxy::target::{TargetKey, TargetState};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::elders::Elders;
+use super::secrets::Secrets;
 use super::{Count, FromRoad, NodeCount, Report, RoadCount, RoadOptions, ToRoad, VERSION, apply, frame};
 use super::{build, elders, handover, look};
 use crate::lock::Lock;
@@ -107,6 +108,7 @@ struct Shared {
     road: Road,
     prober: Prober,
     place: Place,
+    secrets: Secrets,
     options: RoadOptions,
     lock: Mutex<Option<Lock>>,
     elders: Elders,
@@ -206,6 +208,7 @@ fn start(place: &Place, options: RoadOptions) -> anyhow::Result<Arc<Shared>> {
         road,
         prober,
         place: place.clone(),
+        secrets: Secrets::new(place.dir()),
         options,
         lock: Mutex::default(),
         elders: Elders::default(),
@@ -336,8 +339,9 @@ impl Shared {
         desk.departing.retain(|departing| !back.contains(&departing.key));
         let since = routes.generation;
         desk.departing.extend(gone.into_iter().map(|key| Departing { state: board.state(&key), key, since }));
-        desk.bind_faults = self.road.publish(Arc::clone(&routes));
-        self.prober.publish(Arc::clone(&routes));
+        let opened = self.secrets.opened(&routes);
+        desk.bind_faults = self.road.publish(Arc::clone(&opened));
+        self.prober.publish(opened);
         desk.routes = Arc::clone(&routes);
         drop(desk);
         if !self.road.settled(Duration::from_secs(1)) {
@@ -381,7 +385,7 @@ impl Shared {
             }
             desk = self.bell.wait_timeout(desk, TICK).unwrap_or_else(PoisonError::into_inner).0;
             if !desk.bind_faults.is_empty() && desk.leave.is_none() && !desk.handing && !desk.retired {
-                desk.bind_faults = self.road.publish(Arc::clone(&desk.routes));
+                desk.bind_faults = self.road.publish(self.secrets.opened(&desk.routes));
             }
         }
     }

@@ -98,6 +98,7 @@ fn world(balancers: u32, each: u32) -> World {
         instance_port: port,
         instance_protocol: Protocol::Http,
         certificate: None,
+        policies: vec![],
     };
     let image = ImageId::new("ami-00000001").unwrap();
     let manifest = Manifest {
@@ -139,6 +140,7 @@ fn world(balancers: u32, each: u32) -> World {
             scheme: Scheme::InternetFacing,
             listeners: vec![listener],
             zones: vec![zone],
+            in_vpc: false,
             security_groups: vec![],
             tags: BTreeMap::new(),
             dns_number: 1,

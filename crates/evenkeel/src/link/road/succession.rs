@@ -30,8 +30,9 @@ impl Shared {
         verdicts.iter().for_each(|(key, verdict)| board.state(key).set_health(verdict.health));
         let routes = Arc::new(routes);
         let mut desk = self.desk();
-        desk.bind_faults = self.road.publish(Arc::clone(&routes));
-        self.prober.take_over(Arc::clone(&routes), verdicts);
+        let opened = self.secrets.opened(&routes);
+        desk.bind_faults = self.road.publish(Arc::clone(&opened));
+        self.prober.take_over(opened, verdicts);
         desk.routes = routes;
         drop(desk);
         if !self.road.settled(SETTLING) {

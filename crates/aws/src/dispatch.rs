@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Dialect, Error};
 use crate::http::Request;
 use crate::query::{self, Params, Tree};
-use crate::{ec2, elb, sts};
+use crate::{ec2, elb, iam, sts};
 
 /// The APIs served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,19 +18,22 @@ pub enum Api {
     Elb,
     /// EC2.
     Ec2,
+    /// Identity and Access Management.
+    Iam,
     /// Security Token Service.
     Sts,
 }
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Elb, Self::Ec2, Self::Sts];
+    pub const ALL: [Self; 4] = [Self::Elb, Self::Ec2, Self::Iam, Self::Sts];
 
     /// The version our own client states. For EC2 any other is answered as well.
     pub const fn version(self) -> &'static str {
         match self {
             Self::Elb => "2012-06-01",
             Self::Ec2 => "2016-11-15",
+            Self::Iam => "2010-05-08",
             Self::Sts => "2011-06-15",
         }
     }
@@ -40,6 +43,7 @@ impl Api {
         match self {
             Self::Elb => "elasticloadbalancing",
             Self::Ec2 => "ec2",
+            Self::Iam => "iam",
             Self::Sts => "sts",
         }
     }
@@ -48,6 +52,7 @@ impl Api {
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Elb => Dialect::Query { namespace: "http://elasticloadbalancing.amazonaws.com/doc/2012-06-01/" },
+            Self::Iam => Dialect::Query { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" },
             Self::Sts => Dialect::Query { namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
             Self::Ec2 => Dialect::Ec2,
         }
@@ -58,6 +63,7 @@ impl Api {
         match self {
             Self::Elb => elb::ACTIONS,
             Self::Ec2 => ec2::ACTIONS,
+            Self::Iam => iam::ACTIONS,
             Self::Sts => sts::ACTIONS,
         }
     }
@@ -85,8 +91,22 @@ pub enum Call {
     Elb(elb::Call),
     /// A call of EC2.
     Ec2(ec2::Call),
+    /// A call of IAM.
+    Iam(iam::Call),
     /// A call of STS.
     Sts(sts::Call),
+}
+
+impl Call {
+    /// Name of the action.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Elb(call) => call.name(),
+            Self::Ec2(call) => call.name(),
+            Self::Iam(call) => call.name(),
+            Self::Sts(call) => call.name(),
+        }
+    }
 }
 
 /// A call, and what is needed to answer it.
@@ -158,6 +178,7 @@ fn decode_call(api: Api, action: &str, tree: &Tree<'_>) -> Option<Result<(Call, 
     Some(match api {
         Api::Elb => elb::Call::decode(action, tree)?.map(|call| (call.name(), Call::Elb(call))),
         Api::Ec2 => ec2::Call::decode(action, tree)?.map(|call| (call.name(), Call::Ec2(call))),
+        Api::Iam => iam::Call::decode(action, tree)?.map(|call| (call.name(), Call::Iam(call))),
         Api::Sts => sts::Call::decode(action, tree)?.map(|call| (call.name(), Call::Sts(call))),
     })
     .map(|decoded| decoded.map(|(name, call)| (call, name)))
@@ -191,12 +212,15 @@ fn route(request: &Request, params: &Params) -> Option<Api> {
     let named = Api::ALL
         .into_iter()
         .find(|api| stated.is_none() && host.split('.').next().is_some_and(|label| label == api.signing_name()));
-    [exact, named, Some(Api::Ec2), Some(Api::Elb), Some(Api::Sts)].into_iter().flatten().find(|api| api.serves(action))
+    [exact, named, Some(Api::Ec2), Some(Api::Elb), Some(Api::Sts), Some(Api::Iam)]
+        .into_iter()
+        .flatten()
+        .find(|api| api.serves(action))
 }
 
-/// Versions of query APIs that are not served (Auto Scaling, ELBv2, IAM, CloudWatch, SNS): their clients expect the
+/// Versions of query APIs that are not served (Auto Scaling, ELBv2, CloudWatch, SNS): their clients expect the
 /// query form of an error.
-const OTHER_QUERY_VERSIONS: [&str; 5] = ["2011-01-01", "2015-12-01", "2010-05-08", "2010-08-01", "2010-03-31"];
+const OTHER_QUERY_VERSIONS: [&str; 4] = ["2011-01-01", "2015-12-01", "2010-08-01", "2010-03-31"];
 
 fn unrouted_dialect(request: &Request, params: &Params) -> Dialect {
     match params.first("Version") {

@@ -24,6 +24,7 @@ pub mod ec2;
 pub mod elb;
 pub mod error;
 pub mod http;
+pub mod iam;
 pub mod query;
 mod render;
 pub mod sigv4;

@@ -57,7 +57,7 @@ pub fn examine(body: &str, chain: Option<&str>, key: &str, now: Timestamp) -> Re
     if facts.not_before > now {
         return Err(BadCertificate::Body(format!("is not valid before {}", leaf.validity().not_before)));
     }
-    check_chain(&leaf, chain.unwrap_or_default())?;
+    check_chain(&own, &leaf, chain.unwrap_or_default())?;
     Ok(facts)
 }
 
@@ -101,7 +101,7 @@ fn check_key(own: &CertificateDer<'static>, key: &str) -> Result<(), BadCertific
 }
 
 /// Each certificate of a chain must have signed the one before it.
-fn check_chain(leaf: &X509Certificate<'_>, chain: &str) -> Result<(), BadCertificate> {
+fn check_chain(own: &CertificateDer<'static>, leaf: &X509Certificate<'_>, chain: &str) -> Result<(), BadCertificate> {
     let bad = |why: String| Err(BadCertificate::Chain(why));
     if chain.trim().is_empty() {
         return Ok(());
@@ -118,13 +118,13 @@ fn check_chain(leaf: &X509Certificate<'_>, chain: &str) -> Result<(), BadCertifi
     if all.len() > CHAIN_LENGTH {
         return bad(format!("has more than {CHAIN_LENGTH} certificates"));
     }
+    if all.first() == Some(own) {
+        return bad("begins with the certificate itself, which belongs into the certificate alone".into());
+    }
     let mut below = leaf.clone();
     for (at, der) in all.iter().enumerate() {
         let number = at + 1;
         let Some(issuer) = parsed(der) else { return bad(format!("has no X.509 certificate as number {number}")) };
-        if below.subject() == issuer.subject() && below.issuer() == issuer.subject() && at == 0 {
-            return bad("begins with the certificate itself, which belongs into the certificate alone".into());
-        }
         if below.issuer() != issuer.subject() {
             return bad(format!(
                 "is out of order or lacks one: number {number} is `{}`, and what comes before it was issued by `{}`",
@@ -303,6 +303,7 @@ mod tests {
         check(&c.leaf, &c.root, &c.key, NOW, "out of order or lacks one: number 1");
         check(&c.leaf, &format!("{}{}", c.root, c.middle), &c.key, NOW, "out of order");
         check(&c.leaf, &other.middle, &c.key, NOW, "did not sign");
+        check(&c.leaf, &c.leaf, &c.key, NOW, "begins with the certificate itself");
         check(&c.leaf, "nonsense", &c.key, NOW, "there is no `BEGIN CERTIFICATE`");
         check(&c.leaf, &c.root.repeat(CHAIN_LENGTH + 1), &c.key, NOW, "more than 32");
     }

@@ -66,6 +66,7 @@ pub fn coverage() -> String {
         let (name, version) = match api {
             Api::Elb => ("Elastic Load Balancing (Classic)", api.version()),
             Api::Ec2 => ("EC2", "any version"),
+            Api::Iam => ("IAM", api.version()),
             Api::Sts => ("STS", api.version()),
         };
         // Writing to a String cannot fail.

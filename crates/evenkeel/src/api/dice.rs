@@ -20,6 +20,13 @@ pub(super) fn dns_number() -> Result<u32, Error> {
     Ok(if number < LEAST { number + LEAST } else { number })
 }
 
+/// A server certificate's id: `ASCA` and 17 of base 32.
+pub(super) fn certificate_id() -> Result<String, Error> {
+    const BASE_32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let letters: String = bytes::<17>()?.iter().map(|b| char::from(BASE_32[usize::from(b & 31)])).collect();
+    Ok(format!("ASCA{letters}"))
+}
+
 /// A request's id: a version 4 UUID (RFC 9562).
 pub(super) fn request_id() -> String {
     // Without dice a request can still be answered; its id is then the nil UUID.

@@ -10,7 +10,8 @@ use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::{
-    Action, Call, Decoded, Error, Request, Response, Time, decode, dialect, ec2, elb, render, render_error, sigv4, sts,
+    Action, Call, Decoded, Error, Request, Response, Time, decode, dialect, ec2, elb, iam, render, render_error, sigv4,
+    sts,
 };
 use evenkeel_core::time::Timestamp;
 use http_body_util::{BodyExt as _, Full};
@@ -21,7 +22,7 @@ use tokio::time::timeout;
 use super::server::Limits;
 use super::{
     Api, Asked, attributes, balancers, dice, health, identity, images, instances, launch, limits, listeners, network,
-    places, policies, registration, status, subnets, tags,
+    places, policies, registration, server_certificates, status, subnets, tags,
 };
 
 /// The most bytes of a request's body.
@@ -95,6 +96,7 @@ async fn handle(api: &Api, request: &Request, id: &str) -> Response {
     match call {
         Call::Elb(call) => elb_call(&asked, call, &say).await,
         Call::Ec2(call) => ec2_call(&asked, call, &say).await,
+        Call::Iam(call) => iam_call(&asked, call, &say).await,
         Call::Sts(sts::Call::GetCallerIdentity(_)) => say.out::<sts::GetCallerIdentity>(Ok(identity::caller(&asked))),
     }
 }
@@ -192,6 +194,23 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
         C::StartInstances(i) => say.out::<ec2::StartInstances>(instances::start(asked, &i).await),
         C::StopInstances(i) => say.out::<ec2::StopInstances>(instances::stop(asked, &i).await),
         C::TerminateInstances(i) => say.out::<ec2::TerminateInstances>(instances::terminate(asked, &i).await),
+    }
+}
+
+async fn iam_call(asked: &Asked<'_>, call: iam::Call, say: &Say<'_>) -> Response {
+    use iam::Call as C;
+    use server_certificates as certificates;
+    match call {
+        C::DeleteServerCertificate(i) => say.out::<iam::DeleteServerCertificate>(certificates::delete(asked, &i).await),
+        C::GetServerCertificate(i) => say.out::<iam::GetServerCertificate>(certificates::get(asked, &i)),
+        C::ListServerCertificates(i) => say.out::<iam::ListServerCertificates>(certificates::list(asked, &i)),
+        C::ListServerCertificateTags(i) => {
+            say.out::<iam::ListServerCertificateTags>(certificates::list_tags(asked, &i))
+        }
+        C::TagServerCertificate(i) => say.out::<iam::TagServerCertificate>(certificates::tag(asked, &i).await),
+        C::UntagServerCertificate(i) => say.out::<iam::UntagServerCertificate>(certificates::untag(asked, &i).await),
+        C::UpdateServerCertificate(i) => say.out::<iam::UpdateServerCertificate>(certificates::update(asked, &i).await),
+        C::UploadServerCertificate(i) => say.out::<iam::UploadServerCertificate>(certificates::upload(asked, i).await),
     }
 }
 

@@ -25,6 +25,7 @@ mod policies;
 mod refusal;
 mod registration;
 mod server;
+mod server_certificates;
 mod shown;
 mod status;
 mod subnets;
@@ -51,6 +52,7 @@ pub use keys::{Keys, KeysError};
 pub use server::serve;
 
 use crate::keeper::{KeeperHandle, Rejected};
+use crate::seal::Seal;
 
 /// Imports that may run at once: each may copy gigabytes.
 const IMPORTS: usize = 2;
@@ -90,6 +92,7 @@ pub struct Api {
     keeper: KeeperHandle,
     sightings: watch::Receiver<Arc<Sightings>>,
     keys: Arc<Keys>,
+    seal: Arc<Seal>,
     console: Arc<Console>,
     import: Arc<Import>,
     reports: Reports,
@@ -103,11 +106,12 @@ impl Api {
         keeper: KeeperHandle,
         sightings: watch::Receiver<Arc<Sightings>>,
         keys: Arc<Keys>,
+        seal: Arc<Seal>,
         console: Arc<Console>,
         import: Arc<Import>,
         reports: Reports,
     ) -> Self {
-        Self { keeper, sightings, keys, console, import, reports, imports: Arc::new(Semaphore::new(IMPORTS)) }
+        Self { keeper, sightings, keys, seal, console, import, reports, imports: Arc::new(Semaphore::new(IMPORTS)) }
     }
 }
 

@@ -52,6 +52,17 @@ impl Page {
         Self::new(kind, marker, size).ok_or_else(bad)
     }
 
+    /// A page of an IAM call: `MaxItems` 1 to 1000, 100 when not stated.
+    pub(super) fn iam(kind: &'static str, max: Option<i64>, marker: Option<&str>) -> Result<Self, Error> {
+        let max = max.unwrap_or(100);
+        let size = usize::try_from(max).ok().filter(|size| (1..=1000).contains(size)).ok_or_else(|| {
+            let rule = if max < 1 { "greater than or equal to 1" } else { "less than or equal to 1000" };
+            words::out_of_bounds(&max.to_string(), "maxItems", &format!("Member must have value {rule}"))
+        })?;
+        let bad = || Error::validation("Invalid Marker.");
+        Self::new(kind, marker, size).ok_or_else(bad)
+    }
+
     fn new(kind: &'static str, token: Option<&str>, size: usize) -> Option<Self> {
         let after = match token.filter(|token| !token.is_empty()) {
             None => None,

@@ -13,6 +13,7 @@ use evenkeel_core::noun::{LoadBalancer, Policy, PolicyType};
 use evenkeel_core::refusal::Refusal;
 
 use super::{Asked, balancers, refusal, words};
+use crate::certificates::is_public_key;
 
 pub(super) async fn create(
     asked: &Asked<'_>,
@@ -20,7 +21,15 @@ pub(super) async fn create(
 ) -> Result<elb::CreateLoadBalancerPolicyOutput, Error> {
     let kind = policy_type(&input.policy_type_name)?;
     let stated = input.policy_attributes.into_iter().map(|a| (a.attribute_name, a.attribute_value));
-    make(asked, &input.load_balancer_name, &input.policy_name, kind, stated.collect()).await?;
+    let stated: Vec<(String, String)> = stated.collect();
+    if kind == PolicyType::PublicKey
+        && let Ok(policy) = Policy::new(kind, &stated)
+        && !policy.public_key().is_some_and(is_public_key)
+    {
+        let text = "The public key cannot be read: it must be what stands between the lines of a PEM file `PUBLIC KEY`";
+        return Err(Error::sender("InvalidConfigurationRequest", text).with_status(409));
+    }
+    make(asked, &input.load_balancer_name, &input.policy_name, kind, stated).await?;
     Ok(elb::CreateLoadBalancerPolicyOutput {})
 }
 

@@ -27,6 +27,37 @@ pub(super) fn ec2(rejected: Rejected) -> Error {
     }
 }
 
+/// A rejection as IAM words it.
+pub(super) fn iam(rejected: Rejected) -> Error {
+    match rejected {
+        Rejected::Refused(refusal) => {
+            let (code, status) = iam_code(&refusal);
+            let error = Error::told(status, code, refusal.to_string());
+            if code == "NoSuchEntity" { Error { message: no_such_entity(&refusal), ..error } } else { error }
+        }
+        Rejected::NotStored(_) | Rejected::Closed => unavailable("ServiceFailure", &rejected),
+    }
+}
+
+fn iam_code(refusal: &Refusal) -> (&'static str, u16) {
+    match refusal {
+        Refusal::NoSuchCertificate(_) => ("NoSuchEntity", 404),
+        Refusal::CertificateTaken(_) => ("EntityAlreadyExists", 409),
+        Refusal::CertificateInUse { .. } => ("DeleteConflict", 409),
+        Refusal::TooManyCertificates { .. } | Refusal::TooManyTags { .. } => ("LimitExceeded", 409),
+        Refusal::TagLength { .. } | Refusal::TagReserved => ("InvalidInput", 400),
+        Refusal::IdTaken(_) => ("ServiceFailure", 500),
+        _ => ("InvalidInput", 400),
+    }
+}
+
+fn no_such_entity(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NoSuchCertificate(arn) => format!("The Server Certificate {arn} cannot be found."),
+        _ => refusal.to_string(),
+    }
+}
+
 fn refused(refusal: &Refusal, code: &'static str, text: Option<String>) -> Error {
     let text = text.unwrap_or_else(|| refusal.to_string());
     match code {

@@ -1,9 +1,10 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
-//! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`policies`],
+//! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`policies`], [`certificates`],
 //! [`computing`] (EC2, STS), [`size`].
 
 mod balancing;
+mod certificates;
 mod computing;
 mod policies;
 mod size;
@@ -33,6 +34,7 @@ use super::server::{Limits, is_local, serve_within};
 use super::{Api, Imported, Keys, Reports};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
+use crate::seal::Seal;
 
 /// No wait in these tests is longer.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -112,11 +114,13 @@ impl Rig {
         let dir = tempfile::tempdir().unwrap();
         let keys = Keys::open(dir.path()).unwrap();
         let credentials = keys.credentials();
+        let seal = Seal::open(dir.path()).unwrap();
         let (sightings, seen) = watch::channel(Arc::new(Sightings::default()));
         let api = Api::new(
             keeper.clone(),
             seen,
             Arc::new(keys),
+            Arc::new(seal),
             Arc::new(console),
             Arc::new(import),
             Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },

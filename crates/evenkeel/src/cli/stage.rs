@@ -80,12 +80,7 @@ impl Stage {
 
     /// Names of the calls since the last time.
     pub fn names(&self) -> Vec<&'static str> {
-        let name = |call: &Call| match call {
-            Call::Elb(call) => call.name(),
-            Call::Ec2(call) => call.name(),
-            Call::Sts(call) => call.name(),
-        };
-        self.calls().iter().map(name).collect()
+        self.calls().iter().map(Call::name).collect()
     }
 
     /// Runs a command on captured streams.
@@ -173,7 +168,7 @@ impl Canned {
         match call {
             Call::Elb(call) => self.answer_elb(call),
             Call::Ec2(call) => self.answer_ec2(call),
-            Call::Sts(_) => Err(Error::invalid_action("sts")),
+            Call::Iam(_) | Call::Sts(_) => Err(Error::invalid_action(call.name())),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::images::ImageStore;
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::loops::{self, Statuses, expiry, instances, road};
+use crate::seal::Seal;
 use crate::sys;
 
 /// Runs a daemon until `shutdown`; `ready` is told the API's address once it answers.
@@ -42,6 +43,7 @@ pub async fn up(
     let keeper = keeper::start(settings, store, loops::now)
         .with_context(|| format!("failed to load the state from `{}`", database.display()))?;
     let keys = Keys::open(house.dir()).context("failed to open the access keys")?;
+    let seal = Arc::new(Seal::open(house.dir()).context("failed to open what secrets are sealed with")?);
     let images = Arc::new(ImageStore::open(house.dir()).context("failed to open the image store")?);
     sweep_images(&keeper, &images);
     let program = match &options.program {
@@ -100,7 +102,7 @@ pub async fn up(
     let metrics = move || measured.metrics().into_bytes();
     let console = move |id: &_| driver.console(id);
     let reports = Reports { status: Box::new(status), metrics: Box::new(metrics) };
-    let api = Api::new(keeper, sightings, Arc::new(keys), Arc::new(console), Arc::new(import), reports);
+    let api = Api::new(keeper, sightings, Arc::new(keys), seal, Arc::new(console), Arc::new(import), reports);
     house.announce(&format!("http://{address}"))?;
     ready(address);
     api::serve(Arc::new(api), listener, shutdown).await;

@@ -10,7 +10,6 @@ use evenkeel_core::routes::{ListenerRoute, ProxyProtocol, Stickiness, compile};
 use super::*;
 
 const WEB: &str = "web";
-const KEY: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAAAA";
 
 fn names(names: &[&str]) -> Members<String> {
     names.iter().map(ToString::to_string).collect()
@@ -207,7 +206,10 @@ async fn instances_are_told_of_clients_and_authenticated_by_policies() {
     rig.no(on_instances(1, &["proxy"]), 409, "InvalidConfigurationRequest", "instance port 1").await;
     rig.no(on_listener(25, &["proxy"]), 409, "InvalidConfigurationRequest", "for instances").await;
 
-    rig.ok(policy("key", "PublicKeyPolicyType", &[("PublicKey", KEY)])).await;
+    let public_key = rcgen::KeyPair::generate().unwrap().public_key_pem();
+    rig.ok(policy("key", "PublicKeyPolicyType", &[("PublicKey", &public_key)])).await;
+    let junk = policy("junk", "PublicKeyPolicyType", &[("PublicKey", &"A".repeat(40))]);
+    rig.no(junk, 409, "InvalidConfigurationRequest", "cannot be read").await;
     let trusted = "BackendServerAuthenticationPolicyType";
     rig.no(policy("x", trusted, &[("PublicKeyPolicyName", "nope")]), 400, "PolicyNotFound", "nope").await;
     rig.no(policy("x", trusted, &[("PublicKeyPolicyName", "proxy")]), 409, "InvalidConfigurationRequest", "proxy")

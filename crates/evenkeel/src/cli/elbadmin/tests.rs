@@ -47,14 +47,7 @@ fn check(line: &str, first: &[&str]) -> (Ran, Vec<Call>) {
     let host = ran.out.lines().next();
     assert_eq!(host, Some("127.0.0.1"));
     let calls = stage.calls();
-    let names: Vec<_> = calls
-        .iter()
-        .map(|call| match call {
-            Call::Elb(call) => call.name(),
-            Call::Ec2(call) => call.name(),
-            Call::Sts(call) => call.name(),
-        })
-        .collect();
+    let names: Vec<_> = calls.iter().map(Call::name).collect();
     let expected: Vec<_> = first.iter().chain(&GET).copied().collect();
     assert_eq!(names, expected, "{line}");
     (ran, calls)

@@ -25,7 +25,8 @@ pub fn follow(world: &World, before: &World, previous: &Routes) -> Routes {
         let known = previous.balancers.get(&lb.name);
         let untouched = before.load_balancer(&lb.name).is_some_and(|old| Arc::ptr_eq(old, lb))
             && !altered.iter().any(|id| lb.instances.contains(*id) || lb.draining.contains_key(*id))
-            && same_certificates(before, world, lb);
+            && same_certificates(before, world, lb)
+            && (lb.security_groups.is_empty() || (altered.is_empty() && same_groups(before, world)));
         let routes = match known {
             Some(same) if untouched => Arc::clone(same),
             _ => {
@@ -46,6 +47,12 @@ fn same_certificates(before: &World, after: &World, lb: &LoadBalancer) -> bool {
             (was, is) => was.is_none() && is.is_none(),
         }
     })
+}
+
+/// Whether every security group is as it was.
+fn same_groups(before: &World, after: &World) -> bool {
+    before.security_groups().count() == after.security_groups().count()
+        && before.security_groups().zip(after.security_groups()).all(|(was, is)| Arc::ptr_eq(was, is))
 }
 
 /// Instances that came, went or changed: both Worlds have them in the same order.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use rcgen::{CertificateParams, KeyPair};
+
 use crate::rig::{INSTANCE_PORT, PORT, Rig};
 
 fn clients() -> PathBuf {
@@ -30,6 +32,21 @@ fn both(output: &Output) -> String {
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
 
+/// A folder with certificates, their keys and public keys, each signed by itself.
+fn certificates(rig: &Rig) -> PathBuf {
+    let dir = rig.file("certificates");
+    std::fs::create_dir(&dir).unwrap();
+    for name in ["one", "two", "backend"] {
+        let key = KeyPair::generate().unwrap();
+        let body = CertificateParams::new(vec![format!("{name}.example.test")]).unwrap().self_signed(&key).unwrap();
+        let write = |end: &str, text: String| std::fs::write(dir.join(format!("{name}.{end}")), text).unwrap();
+        write("crt", body.pem());
+        write("key", key.serialize_pem());
+        write("pub", key.public_key_pem());
+    }
+    dir
+}
+
 fn judge(scenario: &str) {
     let python = python();
     let rig = Rig::start();
@@ -46,6 +63,7 @@ fn judge(scenario: &str) {
         .env("EVENKEEL_INSTANCE_PORT", INSTANCE_PORT.to_string())
         .env("EVENKEEL_ZONES", "us-east-1a,us-east-1b,us-east-1c")
         .env("EVENKEEL_KEEP_GOING", "1")
+        .env("EVENKEEL_CERTS", certificates(&rig))
         .env("AWS_ACCESS_KEY_ID", &rig.credentials.access_key_id)
         .env("AWS_SECRET_ACCESS_KEY", &rig.credentials.secret_access_key)
         .env("AWS_DEFAULT_REGION", "us-east-1")
@@ -73,6 +91,11 @@ fn boto_direct() {
 #[test]
 fn boto3_walk() {
     judge("boto3_walk");
+}
+
+#[test]
+fn boto3_classic() {
+    judge("boto3_classic");
 }
 
 #[test]

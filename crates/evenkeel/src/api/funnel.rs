@@ -10,8 +10,8 @@ use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::{
-    Action, Call, Decoded, Error, Request, Response, Time, decode, dialect, ec2, elb, iam, render, render_error, sigv4,
-    sts,
+    Action, Call, Decoded, Error, Form, Request, Response, Time, decode, ec2, elb, encoding, form, iam, render,
+    render_error, sigv4, sts,
 };
 use evenkeel_core::time::Timestamp;
 use http_body_util::{BodyExt as _, Full};
@@ -47,10 +47,9 @@ pub(super) async fn answer(
     if is_local && is_metrics(&request) {
         return http(metrics(api, &id), false);
     }
-    let failed = |error: &Error, request: &Request| render_error(error, &id, dialect(request));
+    let failed = |error: &Error, request: &Request| render_error(error, &id, form(request));
     if !matches!(request.method.as_str(), "GET" | "POST") {
-        let error =
-            decode(&request).err().map_or_else(|| Error::internal(dialect(&request)), |rejected| rejected.error);
+        let error = decode(&request).err().map_or_else(|| internal(&request), |rejected| rejected.error);
         return http(failed(&error, &request), true);
     }
     match timeout(limits.body, read(body, &mut request.body)).await {
@@ -58,32 +57,39 @@ pub(super) async fn answer(
         Ok(Err(error)) => return http(failed(&error, &request), true),
         Err(_) => return http(failed(&too_slow(), &request), true),
     }
-    let handled = contained(handle(api, &request, &id));
+    let handled = contained(handle(api, &mut request, &id));
     match timeout(limits.answer, handled).await {
         Ok(Some(response)) => http(response, false),
-        Ok(None) => http(failed(&Error::internal(dialect(&request)), &request), true),
+        Ok(None) => http(failed(&internal(&request), &request), true),
         Err(_) => http(failed(&unfinished(), &request), true),
     }
 }
 
-async fn handle(api: &Api, request: &Request, id: &str) -> Response {
-    let dialect = || dialect(request);
+fn internal(request: &Request) -> Error {
+    Error::internal(form(request).dialect())
+}
+
+async fn handle(api: &Api, request: &mut Request, id: &str) -> Response {
     let now = wall_clock();
     let time = Time(i64::try_from(now.0).unwrap_or(i64::MAX));
     let identity = match sigv4::verify(request, |key| api.keys.lookup(key), time) {
         Ok(identity) => identity,
-        Err(error) => return render_error(&error.to_wire(dialect()), id, dialect()),
+        Err(error) => return render_error(&error.to_wire(form(request).dialect()), id, form(request)),
     };
     if request.method == "GET" && request.path_and_query() == ("/status", "") {
         let body = (api.reports.status)();
-        return Response { status: 200, content_type: "application/json", request_id: id.to_owned(), body };
+        return Response { body, ..page("application/json", id) };
     }
     if is_metrics(request) {
         return metrics(api, id);
     }
-    let Decoded { call, version, .. } = match decode(request) {
+    // Signatures are over the body as sent.
+    if let Err(error) = encoding::inflate(request, BODY_BYTES) {
+        return render_error(&error, id, form(request));
+    }
+    let Decoded { call, form, version, .. } = match decode(request) {
         Ok(decoded) => decoded,
-        Err(rejected) => return render_error(&rejected.error, id, rejected.dialect),
+        Err(rejected) => return render_error(&rejected.error, id, rejected.form),
     };
     let asked = Asked {
         api,
@@ -92,7 +98,7 @@ async fn handle(api: &Api, request: &Request, id: &str) -> Response {
         now,
         host: request.header("host").unwrap_or_default().to_owned(),
     };
-    let say = Say { id, version: &version };
+    let say = Say { id, form, version: &version };
     match call {
         Call::Elb(call) => elb_call(&asked, call, &say).await,
         Call::Ec2(call) => ec2_call(&asked, call, &say).await,
@@ -234,14 +240,15 @@ async fn iam_call(asked: &Asked<'_>, call: iam::Call, say: &Say<'_>) -> Response
 /// What an answer carries besides its output.
 struct Say<'a> {
     id: &'a str,
+    form: Form,
     version: &'a str,
 }
 
 impl Say<'_> {
     fn out<A: Action>(&self, result: Result<A::Output, Error>) -> Response {
         match result {
-            Ok(output) => render::<A>(&output, self.id, self.version),
-            Err(error) => render_error(&error, self.id, A::API.dialect()),
+            Ok(output) => render::<A>(&output, self.id, self.form, self.version),
+            Err(error) => render_error(&error, self.id, self.form),
         }
     }
 }
@@ -313,6 +320,11 @@ fn http(response: Response, last: bool) -> hyper::Response<Full<Bytes>> {
     if let Ok(id) = HeaderValue::from_str(&response.request_id) {
         http.headers_mut().insert("x-amzn-requestid", id);
     }
+    for (name, value) in response.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            http.headers_mut().insert(name, value);
+        }
+    }
     if last {
         http.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -329,20 +341,16 @@ fn is_metrics(request: &Request) -> bool {
 
 fn metrics(api: &Api, id: &str) -> Response {
     let body = (api.reports.metrics)();
-    Response { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", request_id: id.to_owned(), body }
+    Response { body, ..page("text/plain; version=0.0.4; charset=utf-8", id) }
+}
+
+fn page(content_type: &'static str, id: &str) -> Response {
+    Response { status: 200, content_type, headers: Vec::new(), request_id: id.to_owned(), body: Vec::new() }
 }
 
 /// For people and supervisors: this process answers.
 fn plain(id: &str) -> hyper::Response<Full<Bytes>> {
-    http(
-        Response {
-            status: 200,
-            content_type: "text/plain;charset=UTF-8",
-            request_id: id.to_owned(),
-            body: b"ok\n".into(),
-        },
-        false,
-    )
+    http(Response { body: b"ok\n".into(), ..page("text/plain;charset=UTF-8", id) }, false)
 }
 
 fn wall_clock() -> Timestamp {

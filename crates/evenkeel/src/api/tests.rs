@@ -1,13 +1,14 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
 //! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`policies`], [`certificates`],
-//! [`computing`] (EC2, STS), [`groups`], [`size`].
+//! [`computing`] (EC2, STS), [`groups`], [`protocols`] (JSON, CBOR, gzip), [`size`].
 
 mod balancing;
 mod certificates;
 mod computing;
 mod groups;
 mod policies;
+mod protocols;
 mod size;
 mod wire;
 

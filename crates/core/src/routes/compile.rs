@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    BalancerRoutes, Certificate, ListenerRoute, Node, Phase, Routes, SUITES, Target, TlsBack, TlsFront, TlsVersion,
-};
+use super::{BalancerRoutes, Certificate, ListenerRoute, Node, Phase, Routes, Target, TlsBack, TlsFront};
 use crate::name::{InstanceId, Port};
 use crate::noun::{InstanceState, Listener, LoadBalancer, Material, Policy};
 use crate::world::World;
@@ -127,7 +125,7 @@ fn listener(world: &World, lb: &LoadBalancer, listener: &Listener) -> ListenerRo
             .filter(|_| !listener.protocol.sees_requests())
             .find_map(Policy::proxy_protocol),
         accept_proxy_from: Vec::new(),
-        allowed_from: None,
+        allowed_from: world.admitted(&lb.security_groups, listener.port.number()).map(Arc::from),
         http2: false,
         instance_http: super::InstanceHttp::One,
         stickiness: front(lb, listener).find_map(Policy::stickiness),
@@ -139,13 +137,11 @@ fn tls_front(world: &World, lb: &LoadBalancer, listener: &Listener) -> TlsFront 
     let material = listener.certificate.as_ref().and_then(|arn| world.certificate(arn)?.material.as_ref());
     let certificate = |m: &Material| Certificate { chain_pem: m.shown_pem(), key_pem: Arc::clone(&m.sealed_key) };
     let offer = front(lb, listener).find_map(Policy::offer).unwrap_or_default();
-    // Those of TLS 1.3 come with the version: policies do not choose among them.
-    let newest = SUITES.iter().filter(|suite| suite.version == TlsVersion::Tls13).map(|suite| suite.name);
     TlsFront {
         certificates: material.map(certificate).into_iter().collect(),
         oldest: offer.oldest,
         newest: offer.newest,
-        ciphers: Some(newest.chain(offer.ciphers).map(str::to_owned).collect()),
+        ciphers: Some(offer.suites().into_iter().map(str::to_owned).collect()),
         server_order: offer.server_order,
     }
 }

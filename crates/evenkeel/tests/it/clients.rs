@@ -99,6 +99,16 @@ fn boto3_classic() {
 }
 
 #[test]
+fn boto_classic() {
+    judge("boto_classic");
+}
+
+#[test]
+fn terraform_aws_elb() {
+    judge("terraform_aws_elb");
+}
+
+#[test]
 fn boto3_refusals() {
     judge("boto3_refusals");
 }

@@ -18,6 +18,7 @@ pub mod keys;
 mod launch;
 mod limits;
 mod listeners;
+mod managed_certificates;
 mod network;
 mod page;
 mod places;

@@ -12,11 +12,13 @@ use crate::error::{Dialect, Error};
 use crate::form::{self, Form, Named};
 use crate::http::Request;
 use crate::query::{self, Params, Tree};
-use crate::{ec2, elb, iam, sts};
+use crate::{acm, ec2, elb, iam, sts};
 
 /// The APIs served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Api {
+    /// Certificate Manager.
+    Acm,
     /// Elastic Load Balancing, Classic.
     Elb,
     /// EC2.
@@ -29,13 +31,14 @@ pub enum Api {
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Elb, Self::Ec2, Self::Iam, Self::Sts];
+    pub const ALL: [Self; 5] = [Self::Elb, Self::Ec2, Self::Iam, Self::Acm, Self::Sts];
 
     /// The version our own client states. For EC2 any other is answered as well.
     pub const fn version(self) -> &'static str {
         match self {
             Self::Elb => "2012-06-01",
             Self::Ec2 => "2016-11-15",
+            Self::Acm => "2015-12-08",
             Self::Iam => "2010-05-08",
             Self::Sts => "2011-06-15",
         }
@@ -46,6 +49,7 @@ impl Api {
         match self {
             Self::Elb => "elasticloadbalancing",
             Self::Ec2 => "ec2",
+            Self::Acm => "acm",
             Self::Iam => "iam",
             Self::Sts => "sts",
         }
@@ -55,6 +59,7 @@ impl Api {
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Elb => Dialect::Query { namespace: "http://elasticloadbalancing.amazonaws.com/doc/2012-06-01/" },
+            Self::Acm => Dialect::Query { namespace: "https://acm.amazonaws.com/doc/2015-12-08/" },
             Self::Iam => Dialect::Query { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" },
             Self::Sts => Dialect::Query { namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
             Self::Ec2 => Dialect::Ec2,
@@ -66,6 +71,7 @@ impl Api {
     pub const fn shape(self) -> Option<&'static str> {
         match self {
             Self::Elb => Some("ElasticLoadBalancing_v7"),
+            Self::Acm => Some("CertificateManager"),
             Self::Iam => Some("AWSIdentityManagementV20100508"),
             Self::Sts => Some("AWSSecurityTokenServiceV20110615"),
             Self::Ec2 => None,
@@ -76,6 +82,7 @@ impl Api {
     pub const fn namespace(self) -> &'static str {
         match self {
             Self::Elb => "com.amazonaws.elasticloadbalancing",
+            Self::Acm => "com.amazonaws.acm",
             Self::Iam => "com.amazonaws.iam",
             Self::Sts => "com.amazonaws.sts",
             Self::Ec2 => "com.amazonaws.ec2",
@@ -86,6 +93,7 @@ impl Api {
     pub const fn is_query_compatible(self) -> bool {
         match self {
             Self::Elb | Self::Ec2 | Self::Iam | Self::Sts => true,
+            Self::Acm => false,
         }
     }
 
@@ -98,6 +106,7 @@ impl Api {
         match self {
             Self::Elb => elb::ACTIONS,
             Self::Ec2 => ec2::ACTIONS,
+            Self::Acm => acm::ACTIONS,
             Self::Iam => iam::ACTIONS,
             Self::Sts => sts::ACTIONS,
         }
@@ -129,6 +138,7 @@ pub fn each_action(seer: &mut impl EachAction) {
     elb::each_action(seer);
     ec2::each_action(seer);
     iam::each_action(seer);
+    acm::each_action(seer);
     sts::each_action(seer);
 }
 
@@ -136,6 +146,8 @@ pub fn each_action(seer: &mut impl EachAction) {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "made once and moved once per request; a box buys nothing")]
 pub enum Call {
+    /// A call of Certificate Manager.
+    Acm(acm::Call),
     /// A call of Elastic Load Balancing.
     Elb(elb::Call),
     /// A call of EC2.
@@ -152,6 +164,7 @@ impl Call {
         match self {
             Self::Elb(call) => call.name(),
             Self::Ec2(call) => call.name(),
+            Self::Acm(call) => call.name(),
             Self::Iam(call) => call.name(),
             Self::Sts(call) => call.name(),
         }
@@ -285,6 +298,7 @@ fn decode_call(api: Api, action: &str, input: &Input<'_>) -> Option<Result<(Call
     Some(match api {
         Api::Elb => elb::Call::decode(action, input)?.map(|call| (call.name(), Call::Elb(call))),
         Api::Ec2 => ec2::Call::decode(action, input)?.map(|call| (call.name(), Call::Ec2(call))),
+        Api::Acm => acm::Call::decode(action, input)?.map(|call| (call.name(), Call::Acm(call))),
         Api::Iam => iam::Call::decode(action, input)?.map(|call| (call.name(), Call::Iam(call))),
         Api::Sts => sts::Call::decode(action, input)?.map(|call| (call.name(), Call::Sts(call))),
     })
@@ -319,7 +333,7 @@ fn route(request: &Request, params: &Params) -> Option<Api> {
     let named = Api::ALL
         .into_iter()
         .find(|api| stated.is_none() && host.split('.').next().is_some_and(|label| label == api.signing_name()));
-    [exact, named, Some(Api::Ec2), Some(Api::Elb), Some(Api::Sts), Some(Api::Iam)]
+    [exact, named, Some(Api::Ec2), Some(Api::Elb), Some(Api::Sts), Some(Api::Iam), Some(Api::Acm)]
         .into_iter()
         .flatten()
         .find(|api| api.serves(action))

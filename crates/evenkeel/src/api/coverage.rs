@@ -59,6 +59,11 @@ const REMARKS: &[(Api, &str, &str)] = &[
         "RunInstances",
         "No launch templates, chosen addresses, instance profiles or termination protection (refused). Block devices and monitoring are ignored. Any `KeyName` is accepted.",
     ),
+    (
+        Api::Acm,
+        "ListCertificates",
+        "Without `Includes` all key types are shown, where AWS shows RSA of 1024 and 2048 bits; no filter by key usage (refused).",
+    ),
     (Api::Ec2, "StopInstances", "No hibernation."),
 ];
 
@@ -66,12 +71,13 @@ const REMARKS: &[(Api, &str, &str)] = &[
 #[must_use]
 pub fn coverage() -> String {
     let mut text = String::from(
-        "# API coverage\n\nEvery action that is served, by GET and POST; any other answers `InvalidAction`. This page is generated from the\ndispatch tables: `EVENKEEL_UPDATE=1 cargo test -p evenkeel coverage` writes it anew.\n",
+        "# API coverage\n\nEvery action that is served, by GET and POST, and but for EC2's in AWS JSON and Smithy RPC v2 CBOR as well; any other\nanswers `InvalidAction` (`UnknownOperationException`). This page is generated from the\ndispatch tables: `EVENKEEL_UPDATE=1 cargo test -p evenkeel coverage` writes it anew.\n",
     );
     for api in Api::ALL {
         let (name, version) = match api {
             Api::Elb => ("Elastic Load Balancing (Classic)", api.version()),
             Api::Ec2 => ("EC2", "any version"),
+            Api::Acm => ("Certificate Manager", api.version()),
             Api::Iam => ("IAM", api.version()),
             Api::Sts => ("STS", api.version()),
         };

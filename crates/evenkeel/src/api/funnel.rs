@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::{
-    Action, Call, Decoded, Error, Form, Request, Response, Time, decode, ec2, elb, encoding, form, iam, render,
+    Action, Call, Decoded, Error, Form, Request, Response, Time, acm, decode, ec2, elb, encoding, form, iam, render,
     render_error, sigv4, sts,
 };
 use evenkeel_core::time::Timestamp;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::server::Limits;
 use super::{
     Api, Asked, attributes, balancers, dice, groups, health, identity, images, instances, launch, limits, listeners,
-    network, places, policies, registration, server_certificates, status, subnets, tags, vpcs,
+    managed_certificates, network, places, policies, registration, server_certificates, status, subnets, tags, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -102,6 +102,7 @@ async fn handle(api: &Api, request: &mut Request, id: &str) -> Response {
     match call {
         Call::Elb(call) => elb_call(&asked, call, &say).await,
         Call::Ec2(call) => ec2_call(&asked, call, &say).await,
+        Call::Acm(call) => acm_call(&asked, call, &say).await,
         Call::Iam(call) => iam_call(&asked, call, &say).await,
         Call::Sts(sts::Call::GetCallerIdentity(_)) => say.out::<sts::GetCallerIdentity>(Ok(identity::caller(&asked))),
     }
@@ -234,6 +235,23 @@ async fn iam_call(asked: &Asked<'_>, call: iam::Call, say: &Say<'_>) -> Response
         C::UntagServerCertificate(i) => say.out::<iam::UntagServerCertificate>(certificates::untag(asked, &i).await),
         C::UpdateServerCertificate(i) => say.out::<iam::UpdateServerCertificate>(certificates::update(asked, &i).await),
         C::UploadServerCertificate(i) => say.out::<iam::UploadServerCertificate>(certificates::upload(asked, i).await),
+    }
+}
+
+async fn acm_call(asked: &Asked<'_>, call: acm::Call, say: &Say<'_>) -> Response {
+    use acm::Call as C;
+    use managed_certificates as managed;
+    match call {
+        C::AddTagsToCertificate(i) => say.out::<acm::AddTagsToCertificate>(managed::add_tags(asked, &i).await),
+        C::DeleteCertificate(i) => say.out::<acm::DeleteCertificate>(managed::delete(asked, &i).await),
+        C::DescribeCertificate(i) => say.out::<acm::DescribeCertificate>(managed::describe(asked, &i)),
+        C::GetCertificate(i) => say.out::<acm::GetCertificate>(managed::get(asked, &i)),
+        C::ImportCertificate(i) => say.out::<acm::ImportCertificate>(managed::import(asked, i).await),
+        C::ListCertificates(i) => say.out::<acm::ListCertificates>(managed::list(asked, &i)),
+        C::ListTagsForCertificate(i) => say.out::<acm::ListTagsForCertificate>(managed::list_tags(asked, &i)),
+        C::RemoveTagsFromCertificate(i) => {
+            say.out::<acm::RemoveTagsFromCertificate>(managed::remove_tags(asked, &i).await)
+        }
     }
 }
 

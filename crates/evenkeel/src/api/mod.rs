@@ -19,6 +19,7 @@ pub mod keys;
 mod launch;
 mod limits;
 mod listeners;
+mod managed_certificates;
 mod network;
 mod page;
 mod places;

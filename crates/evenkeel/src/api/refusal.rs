@@ -39,6 +39,26 @@ pub(super) fn iam(rejected: Rejected) -> Error {
     }
 }
 
+/// A rejection as Certificate Manager words it.
+pub(super) fn acm(rejected: Rejected) -> Error {
+    let refusal = match rejected {
+        Rejected::Refused(refusal) => refusal,
+        Rejected::NotStored(_) | Rejected::Closed => return unavailable("ServiceUnavailable", &rejected),
+    };
+    let text = refusal.to_string();
+    match &refusal {
+        Refusal::NoSuchCertificate(arn) => {
+            Error::sender("ResourceNotFoundException", format!("Could not find certificate {arn}."))
+        }
+        Refusal::CertificateInUse { .. } => Error::sender("ResourceInUseException", format!("{text}.")),
+        Refusal::TooManyCertificates { .. } => Error::sender("LimitExceededException", text),
+        Refusal::TooManyTags { .. } => Error::sender("TooManyTagsException", text),
+        Refusal::TagLength { .. } | Refusal::TagReserved => Error::sender("InvalidTagException", text),
+        Refusal::IdTaken(_) => Error::receiver("InternalFailure", text),
+        _ => Error::validation(text),
+    }
+}
+
 fn iam_code(refusal: &Refusal) -> (&'static str, u16) {
     match refusal {
         Refusal::NoSuchCertificate(_) => ("NoSuchEntity", 404),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
 use crate::rig::{INSTANCE_PORT, PORT, Rig};
 
@@ -38,7 +38,10 @@ fn certificates(rig: &Rig) -> PathBuf {
     std::fs::create_dir(&dir).unwrap();
     for name in ["one", "two", "backend"] {
         let key = KeyPair::generate().unwrap();
-        let body = CertificateParams::new(vec![format!("{name}.example.test")]).unwrap().self_signed(&key).unwrap();
+        let mut params = CertificateParams::new(vec![format!("{name}.example.test")]).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, format!("{name}.example.test"));
+        let body = params.self_signed(&key).unwrap();
         let write = |end: &str, text: String| std::fs::write(dir.join(format!("{name}.{end}")), text).unwrap();
         write("crt", body.pem());
         write("key", key.serialize_pem());
@@ -111,6 +114,16 @@ fn terraform_aws_elb() {
 #[test]
 fn boto3_refusals() {
     judge("boto3_refusals");
+}
+
+#[test]
+fn boto3_acm() {
+    judge("boto3_acm");
+}
+
+#[test]
+fn boto3_protocols() {
+    judge("boto3_protocols");
 }
 
 #[test]

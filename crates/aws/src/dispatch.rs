@@ -1,4 +1,5 @@
-//! From a request to a typed call: routing by Version and Action, and the tables that name every action served.
+//! From a request to a typed call: routing by Version and Action or by the service's name, and the tables that name every
+//! action served.
 //!
 //! Checks no signature (that is [`crate::sigv4`]'s, and comes first) and no value beyond its shape. Next: the tables
 //! themselves, at the top of [`crate::elb`], [`crate::ec2`] and [`crate::sts`].
@@ -6,14 +7,18 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::document::Document;
 use crate::error::{Dialect, Error};
+use crate::form::{self, Form, Named};
 use crate::http::Request;
 use crate::query::{self, Params, Tree};
-use crate::{ec2, elb, iam, sts};
+use crate::{acm, ec2, elb, iam, sts};
 
 /// The APIs served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Api {
+    /// Certificate Manager.
+    Acm,
     /// Elastic Load Balancing, Classic.
     Elb,
     /// EC2.
@@ -26,13 +31,14 @@ pub enum Api {
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Elb, Self::Ec2, Self::Iam, Self::Sts];
+    pub const ALL: [Self; 5] = [Self::Elb, Self::Ec2, Self::Iam, Self::Acm, Self::Sts];
 
     /// The version our own client states. For EC2 any other is answered as well.
     pub const fn version(self) -> &'static str {
         match self {
             Self::Elb => "2012-06-01",
             Self::Ec2 => "2016-11-15",
+            Self::Acm => "2015-12-08",
             Self::Iam => "2010-05-08",
             Self::Sts => "2011-06-15",
         }
@@ -43,6 +49,7 @@ impl Api {
         match self {
             Self::Elb => "elasticloadbalancing",
             Self::Ec2 => "ec2",
+            Self::Acm => "acm",
             Self::Iam => "iam",
             Self::Sts => "sts",
         }
@@ -52,10 +59,46 @@ impl Api {
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Elb => Dialect::Query { namespace: "http://elasticloadbalancing.amazonaws.com/doc/2012-06-01/" },
+            Self::Acm => Dialect::Query { namespace: "https://acm.amazonaws.com/doc/2015-12-08/" },
             Self::Iam => Dialect::Query { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" },
             Self::Sts => Dialect::Query { namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
             Self::Ec2 => Dialect::Ec2,
         }
+    }
+
+    /// The name of its service in Smithy's model: prefix of `X-Amz-Target`, and in the path of RPC v2 CBOR. EC2 has none:
+    /// its structures bear the names of its own protocol.
+    pub const fn shape(self) -> Option<&'static str> {
+        match self {
+            Self::Elb => Some("ElasticLoadBalancing_v7"),
+            Self::Acm => Some("CertificateManager"),
+            Self::Iam => Some("AWSIdentityManagementV20100508"),
+            Self::Sts => Some("AWSSecurityTokenServiceV20110615"),
+            Self::Ec2 => None,
+        }
+    }
+
+    /// The namespace of its shapes in Smithy's model, where JSON and CBOR name its errors.
+    pub const fn namespace(self) -> &'static str {
+        match self {
+            Self::Elb => "com.amazonaws.elasticloadbalancing",
+            Self::Acm => "com.amazonaws.acm",
+            Self::Iam => "com.amazonaws.iam",
+            Self::Sts => "com.amazonaws.sts",
+            Self::Ec2 => "com.amazonaws.ec2",
+        }
+    }
+
+    /// Whether AWS has it in the query protocol, so that its errors bear that protocol's codes in others as well.
+    pub const fn is_query_compatible(self) -> bool {
+        match self {
+            Self::Elb | Self::Ec2 | Self::Iam | Self::Sts => true,
+            Self::Acm => false,
+        }
+    }
+
+    pub(crate) fn of_shape(shape: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|api| api.shape() == Some(shape))
     }
 
     /// Names of all its actions, sorted.
@@ -63,6 +106,7 @@ impl Api {
         match self {
             Self::Elb => elb::ACTIONS,
             Self::Ec2 => ec2::ACTIONS,
+            Self::Acm => acm::ACTIONS,
             Self::Iam => iam::ACTIONS,
             Self::Sts => sts::ACTIONS,
         }
@@ -83,10 +127,27 @@ pub trait Action: Serialize + DeserializeOwned {
     type Output: Serialize + DeserializeOwned;
 }
 
+/// Who is shown actions, each with its types.
+pub trait EachAction {
+    /// One of them.
+    fn see<A: Action>(&mut self);
+}
+
+/// Shows every action of every API, so that what must hold of all is written once.
+pub fn each_action(seer: &mut impl EachAction) {
+    elb::each_action(seer);
+    ec2::each_action(seer);
+    iam::each_action(seer);
+    acm::each_action(seer);
+    sts::each_action(seer);
+}
+
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "made once and moved once per request; a box buys nothing")]
 pub enum Call {
+    /// A call of Certificate Manager.
+    Acm(acm::Call),
     /// A call of Elastic Load Balancing.
     Elb(elb::Call),
     /// A call of EC2.
@@ -103,6 +164,7 @@ impl Call {
         match self {
             Self::Elb(call) => call.name(),
             Self::Ec2(call) => call.name(),
+            Self::Acm(call) => call.name(),
             Self::Iam(call) => call.name(),
             Self::Sts(call) => call.name(),
         }
@@ -114,8 +176,10 @@ impl Call {
 pub struct Decoded {
     /// The call with its input.
     pub call: Call,
-    /// The API it belongs to; [`Api::dialect`] is how to answer an error.
+    /// The API it belongs to.
     pub api: Api,
+    /// How to answer.
+    pub form: Form,
     /// The version that the client stated; EC2's answers repeat it. Safe to write into XML.
     pub version: String,
     /// Name of the action.
@@ -129,25 +193,51 @@ pub struct Rejected {
     /// What to answer.
     pub error: Error,
     /// In which form.
-    pub dialect: Dialect,
+    pub form: Form,
 }
 
-/// Reads the call out of a request. Parameters of the query string and of a form body count alike, the first of a name
-/// wins, unknown ones are ignored.
+/// Reads the call out of a request. In the query protocol parameters of the query string and of a form body count alike,
+/// the first of a name wins; in every protocol unknown ones are ignored.
 ///
 /// # Errors
 /// `InvalidAction`, `MissingAction`, a missing or malformed parameter in the API's own words, `UnsupportedHttpVerb`, or
-/// `MalformedQueryString` for more than [`query::MAX_PARAMS`] parameters.
+/// `MalformedQueryString` for what cannot be read or is past [`query::MAX_PARAMS`] or [`crate::document`]'s limits.
 pub fn decode(request: &Request) -> Result<Decoded, Rejected> {
+    match form::named(request) {
+        Some(named) => decode_named(request, named),
+        None => decode_query(request),
+    }
+}
+
+/// AWS JSON and CBOR: the call is named in a header or in the path, the body is its input.
+fn decode_named(request: &Request, Named { form, action }: Named<'_>) -> Result<Decoded, Rejected> {
+    let reject = |error| Rejected { error, form };
+    if request.method != "POST" {
+        return Err(reject(unsupported_verb(request)));
+    }
+    let (Form::Json { api, .. } | Form::Cbor { api }) = form else { return Err(reject(Error::missing_action())) };
+    let Some(api) = api.filter(|api| api.serves(action)) else { return Err(reject(Error::invalid_action(action))) };
+    let read = |error: query::Error| reject(error.to_wire(form.dialect()));
+    let document = match form {
+        Form::Json { .. } => Document::from_json(&request.body),
+        _ => Document::from_cbor(&request.body),
+    };
+    let document = document.map_err(read)?;
+    let (call, action) = decode_call(api, action, &Input::Document(&document))
+        .unwrap_or_else(|| Err(query::Error::missing("Action")))
+        .map_err(read)?;
+    Ok(Decoded { call, api, form, version: api.version().to_owned(), action })
+}
+
+fn decode_query(request: &Request) -> Result<Decoded, Rejected> {
     let (params, malformed) = parameters(request);
     let route = route(request, &params);
     let dialect = route.map_or_else(|| unrouted_dialect(request, &params), Api::dialect);
-    let reject = |error| Rejected { error, dialect };
+    let form = Form::Xml(dialect);
+    let reject = |error| Rejected { error, form };
 
     if !matches!(request.method.as_str(), "GET" | "POST") {
-        let method: String = request.method.chars().take(32).collect();
-        let text = format!("The requested HTTP verb is not supported: {method}");
-        return Err(reject(Error::sender("UnsupportedHttpVerb", text)));
+        return Err(reject(unsupported_verb(request)));
     }
     let read = |error: query::Error| reject(error.to_wire(dialect));
     if let Some(error) = malformed {
@@ -158,28 +248,59 @@ pub fn decode(request: &Request) -> Result<Decoded, Rejected> {
     };
     let Some(api) = route else { return Err(reject(Error::invalid_action(action))) };
     let tree = params.tree().map_err(read)?;
-    let (call, action) =
-        decode_call(api, action, &tree).unwrap_or_else(|| Err(query::Error::missing("Action"))).map_err(read)?;
-    Ok(Decoded { call, api, version: version(api, &params), action })
+    let (call, action) = decode_call(api, action, &Input::Parameters(&tree))
+        .unwrap_or_else(|| Err(query::Error::missing("Action")))
+        .map_err(read)?;
+    Ok(Decoded { call, api, form, version: version(api, &params), action })
 }
 
 /// The form in which to answer an error about this request, however broken it is.
-pub fn dialect(request: &Request) -> Dialect {
+pub fn form(request: &Request) -> Form {
+    if let Some(named) = form::named(request) {
+        return named.form;
+    }
     let (params, _) = parameters(request);
-    route(request, &params).map_or_else(|| unrouted_dialect(request, &params), Api::dialect)
+    route(request, &params).map_or_else(|| unrouted_dialect(request, &params), Api::dialect).into()
 }
 
-/// The `Action` that a request names, for logs and audit; unchecked, at most 128 characters.
+/// The action that a request names, for logs and audit; unchecked, at most 128 characters.
 pub fn action_name(request: &Request) -> Option<String> {
-    parameters(request).0.first("Action").map(|action| action.chars().take(128).collect())
+    let short = |action: &str| action.chars().take(128).collect();
+    match form::named(request) {
+        Some(Named { action, .. }) => (!action.is_empty()).then(|| short(action)),
+        None => parameters(request).0.first("Action").map(short),
+    }
 }
 
-fn decode_call(api: Api, action: &str, tree: &Tree<'_>) -> Option<Result<(Call, &'static str), query::Error>> {
+fn unsupported_verb(request: &Request) -> Error {
+    let method: String = request.method.chars().take(32).collect();
+    Error::sender("UnsupportedHttpVerb", format!("The requested HTTP verb is not supported: {method}"))
+}
+
+/// What an input is read from.
+pub(crate) enum Input<'a> {
+    /// Parameters of the query protocol.
+    Parameters(&'a Tree<'a>),
+    /// A body in JSON or CBOR.
+    Document(&'a Document),
+}
+
+impl Input<'_> {
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, query::Error> {
+        match self {
+            Self::Parameters(tree) => tree.to(),
+            Self::Document(document) => document.to(),
+        }
+    }
+}
+
+fn decode_call(api: Api, action: &str, input: &Input<'_>) -> Option<Result<(Call, &'static str), query::Error>> {
     Some(match api {
-        Api::Elb => elb::Call::decode(action, tree)?.map(|call| (call.name(), Call::Elb(call))),
-        Api::Ec2 => ec2::Call::decode(action, tree)?.map(|call| (call.name(), Call::Ec2(call))),
-        Api::Iam => iam::Call::decode(action, tree)?.map(|call| (call.name(), Call::Iam(call))),
-        Api::Sts => sts::Call::decode(action, tree)?.map(|call| (call.name(), Call::Sts(call))),
+        Api::Elb => elb::Call::decode(action, input)?.map(|call| (call.name(), Call::Elb(call))),
+        Api::Ec2 => ec2::Call::decode(action, input)?.map(|call| (call.name(), Call::Ec2(call))),
+        Api::Acm => acm::Call::decode(action, input)?.map(|call| (call.name(), Call::Acm(call))),
+        Api::Iam => iam::Call::decode(action, input)?.map(|call| (call.name(), Call::Iam(call))),
+        Api::Sts => sts::Call::decode(action, input)?.map(|call| (call.name(), Call::Sts(call))),
     })
     .map(|decoded| decoded.map(|(name, call)| (call, name)))
 }
@@ -212,7 +333,7 @@ fn route(request: &Request, params: &Params) -> Option<Api> {
     let named = Api::ALL
         .into_iter()
         .find(|api| stated.is_none() && host.split('.').next().is_some_and(|label| label == api.signing_name()));
-    [exact, named, Some(Api::Ec2), Some(Api::Elb), Some(Api::Sts), Some(Api::Iam)]
+    [exact, named, Some(Api::Ec2), Some(Api::Elb), Some(Api::Sts), Some(Api::Iam), Some(Api::Acm)]
         .into_iter()
         .flatten()
         .find(|api| api.serves(action))
@@ -270,13 +391,17 @@ macro_rules! actions {
 
             pub(crate) fn decode(
                 action: &str,
-                tree: &crate::query::Tree<'_>,
+                input: &crate::dispatch::Input<'_>,
             ) -> Option<Result<Self, crate::query::Error>> {
                 match action {
-                    $(stringify!($action) => Some(tree.to().map(Self::$action)),)*
+                    $(stringify!($action) => Some(input.to().map(Self::$action)),)*
                     _ => None,
                 }
             }
+        }
+
+        pub(crate) fn each_action(seer: &mut impl crate::dispatch::EachAction) {
+            $(seer.see::<$action>();)*
         }
 
         $(
@@ -328,8 +453,8 @@ mod tests {
     fn refusals_keep_their_dialect() {
         let check = |request: Request, code: &str, dialect: Dialect| {
             let rejected = decode(&request).expect_err(&request.target);
-            assert_eq!((rejected.error.code.as_ref(), rejected.dialect), (code, dialect), "{}", request.target);
-            assert_eq!(super::dialect(&request), dialect);
+            assert_eq!((rejected.error.code.as_ref(), rejected.form), (code, dialect.into()), "{}", request.target);
+            assert_eq!(super::form(&request), dialect.into());
         };
         let elb = Api::Elb.dialect();
         check(get("h", ""), "MissingAction", elb);
@@ -343,10 +468,10 @@ mod tests {
         check(get("h", "Version=2012-06-01&Action=DeleteLoadBalancer"), "ValidationError", elb);
         let put = Request { method: "PUT".into(), ..get("h", "Version=2016-11-15&Action=DescribeInstances") };
         check(put, "UnsupportedHttpVerb", Dialect::Ec2);
-        let mut json = get("h", "");
-        json.headers.push(("Content-Type".into(), b"application/x-amz-json-1.0".to_vec()));
-        json.body = b"Action=DescribeInstances".to_vec();
-        check(json, "MissingAction", elb);
+        let mut other = get("h", "");
+        other.headers.push(("Content-Type".into(), b"application/json".to_vec()));
+        other.body = b"Action=DescribeInstances".to_vec();
+        check(other, "MissingAction", elb);
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Response {
     pub status: u16,
     /// Value of `Content-Type`.
     pub content_type: &'static str,
+    /// Further headers that the protocol wants, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
     /// The id that also stands in the body.
     pub request_id: String,
     /// Never empty: clients refuse an empty body.

@@ -3,8 +3,11 @@
 //! Pure: no socket, no task, no clock (now is an argument), and nothing known of Evenkeel itself. Nothing that a peer
 //! sends may panic here or cost more than a small multiple of its own size.
 //!
-//! A server goes [`sigv4::verify`] → [`decode`] → (handler) → [`render()`] or [`render_error`]; a client goes
-//! [`client::encode`] → (network) → [`client::parse`].
+//! A server goes [`sigv4::verify`] → [`encoding::inflate`] → [`decode`] → (handler) → [`render()`] or [`render_error`]; a
+//! client goes [`client::encode`] → (network) → [`client::parse`].
+//!
+//! Every API but EC2 may be called in every protocol (query, AWS JSON 1.0 and 1.1, RPC v2 CBOR); one struct is the input
+//! in all of them. Which it is, and so the form of every answer, is decided once: [`form()`].
 //!
 //! # Adding an action
 //! 1. Its types: a struct called like the action for the input and one for the output, in the API's folder ([`elb`],
@@ -17,12 +20,17 @@
 //!
 //! A new API is a folder with a table, and a variant of [`Api`] and [`Call`].
 
+pub mod acm;
 pub mod blob;
 pub mod client;
 pub mod dispatch;
+pub mod document;
 pub mod ec2;
 pub mod elb;
+pub mod encoding;
 pub mod error;
+mod exception;
+mod form;
 pub mod http;
 pub mod iam;
 pub mod query;
@@ -32,8 +40,9 @@ pub mod sts;
 pub mod time;
 pub mod xml;
 
-pub use dispatch::{Action, Api, Call, Decoded, Rejected, action_name, decode, dialect};
+pub use dispatch::{Action, Api, Call, Decoded, EachAction, Rejected, action_name, decode, each_action, form};
 pub use error::{Dialect, Error, Fault};
+pub use form::{Form, JsonVersion};
 pub use http::{Request, Response};
 pub use render::{render, render_error};
 pub use sigv4::{AuthError, Credentials, Identity};

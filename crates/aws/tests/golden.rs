@@ -45,7 +45,12 @@ fn describe_load_balancers() {
         .into(),
         next_marker: None,
     };
-    let response = render::<elb::DescribeLoadBalancers>(&output, "83c88b9d-12b7-11e3-8b82-87b12EXAMPLE", "2012-06-01");
+    let response = render::<elb::DescribeLoadBalancers>(
+        &output,
+        "83c88b9d-12b7-11e3-8b82-87b12EXAMPLE",
+        Api::Elb.dialect(),
+        "2012-06-01",
+    );
     assert_eq!((response.status, response.content_type), (200, "text/xml;charset=UTF-8"));
     check(
         response.body,
@@ -140,7 +145,8 @@ fn describe_instances() {
         .into(),
         next_token: None,
     };
-    let response = render::<ec2::DescribeInstances>(&output, "fdcdcab1-ae5c-489e-9c33-4637c5dda355", "2014-10-01");
+    let response =
+        render::<ec2::DescribeInstances>(&output, "fdcdcab1-ae5c-489e-9c33-4637c5dda355", Dialect::Ec2, "2014-10-01");
     check(
         response.body,
         r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -209,7 +215,8 @@ fn describe_instances() {
 #[test]
 fn void_answers_still_have_their_result() {
     check(
-        render::<elb::DeleteLoadBalancer>(&elb::DeleteLoadBalancerOutput {}, "r", "2012-06-01").body,
+        render::<elb::DeleteLoadBalancer>(&elb::DeleteLoadBalancerOutput {}, "r", Api::Elb.dialect(), "2012-06-01")
+            .body,
         r#"<?xml version="1.0" encoding="UTF-8"?>
         <DeleteLoadBalancerResponse xmlns="http://elasticloadbalancing.amazonaws.com/doc/2012-06-01/">
           <DeleteLoadBalancerResult/>
@@ -219,7 +226,7 @@ fn void_answers_still_have_their_result() {
         </DeleteLoadBalancerResponse>"#,
     );
     check(
-        render::<ec2::RebootInstances>(&ec2::Done::default(), "r", "2016-11-15").body,
+        render::<ec2::RebootInstances>(&ec2::Done::default(), "r", Dialect::Ec2, "2016-11-15").body,
         r#"<?xml version="1.0" encoding="UTF-8"?>
         <RebootInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
           <requestId>r</requestId>
@@ -228,7 +235,7 @@ fn void_answers_still_have_their_result() {
     );
     let output = sts::GetCallerIdentityOutput { user_id: "A".into(), account: "0".into(), arn: "a".into() };
     check(
-        render::<sts::GetCallerIdentity>(&output, "r", "2011-06-15").body,
+        render::<sts::GetCallerIdentity>(&output, "r", Api::Sts.dialect(), "2011-06-15").body,
         r#"<?xml version="1.0" encoding="UTF-8"?>
         <GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
           <GetCallerIdentityResult>

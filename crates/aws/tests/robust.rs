@@ -1,13 +1,15 @@
 //! Whatever a peer sends: no panic, and no reading of what is not there.
 
+use evenkeel_aws::document::Document;
+use evenkeel_aws::encoding;
 use evenkeel_aws::query::{self, Params};
-use evenkeel_aws::{Api, Dialect, Request, Time, client, decode, dialect, ec2, elb, sigv4, sts, xml};
+use evenkeel_aws::{Api, Dialect, Request, Time, client, decode, ec2, elb, form, sigv4, sts, xml};
 use proptest::prelude::*;
 
 fn request() -> impl Strategy<Value = Request> {
     let header = (
         prop_oneof![
-            "(?i)authorization|host|x-amz-date|date|content-type|x-amz-content-sha256",
+            "(?i)authorization|host|x-amz-date|date|content-type|x-amz-content-sha256|x-amz-target|smithy-protocol",
             "[ -~]{0,12}"
         ],
         prop_oneof![
@@ -16,7 +18,7 @@ fn request() -> impl Strategy<Value = Request> {
                 .prop_map(String::into_bytes),
             "AWS4-HMAC-SHA256 Credential=A/20150830/0/127/aws4_request,SignedHeaders=host,Signature=00"
                 .prop_map(String::into_bytes),
-            "20150830T123600Z|application/x-www-form-urlencoded".prop_map(String::into_bytes),
+            "20150830T123600Z|application/x-www-form-urlencoded|application/x-amz-json-1.[01]|rpc-v2-cbor|\\PC{0,9}(\\.[A-Za-z]{0,9})?".prop_map(String::into_bytes),
         ],
     );
     let text = prop_oneof!["\\PC{0,80}", parameters()];
@@ -42,13 +44,30 @@ fn parameters() -> impl Strategy<Value = String> {
     proptest::collection::vec(pair, 0..12).prop_map(|pairs| pairs.join("&"))
 }
 
+/// Documents of what both codecs carry: JSON has neither bytes nor times of its own.
+fn document() -> impl Strategy<Value = Document> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Document::Bool),
+        any::<i64>().prop_map(Document::Int),
+        (-1e9..1e9).prop_filter("whole numbers are integers", |n: &f64| n.fract() != 0.0).prop_map(Document::Float),
+        any::<String>().prop_map(Document::Text),
+    ];
+    let inside = leaf.prop_recursive(6, 60, 6, |inside| {
+        prop_oneof![
+            proptest::collection::vec(inside.clone(), 0..6).prop_map(Document::List),
+            proptest::collection::btree_map("\\PC{0,6}".prop_map(Into::into), inside, 0..6).prop_map(Document::Map),
+        ]
+    });
+    proptest::collection::btree_map("\\PC{0,6}".prop_map(Into::into), inside, 0..6).prop_map(Document::Map)
+}
+
 proptest! {
     #[test]
     fn any_request_is_decoded_or_refused(request in request()) {
         if let Err(rejected) = decode(&request) {
             prop_assert!(!rejected.error.code.is_empty());
-            prop_assert_eq!(rejected.dialect, dialect(&request));
-            let told = xml::error(&rejected.error, "id", rejected.dialect);
+            prop_assert_eq!(rejected.form, form(&request));
+            let told = xml::error(&rejected.error, "id", rejected.form.dialect());
             let (code, _) = xml::read_error(&told).expect("an error document that can be read");
             prop_assert_eq!(code, rejected.error.code);
         }
@@ -67,6 +86,36 @@ proptest! {
         if params.read(&bytes).is_ok() && let Ok(tree) = params.tree() {
             let _ = tree.to::<elb::CreateLoadBalancer>();
             let _ = tree.to::<ec2::RunInstances>();
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_document_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        for document in [Document::from_json(&bytes), Document::from_cbor(&bytes)].into_iter().flatten() {
+            let _ = document.to::<elb::CreateLoadBalancer>();
+            let _ = document.to::<ec2::RunInstances>();
+        }
+    }
+
+    #[test]
+    fn documents_survive_both_codecs(document in document()) {
+        prop_assert_eq!(&Document::from_json(&document.to_json()), &Ok(document.clone()));
+        prop_assert_eq!(&Document::from_cbor(&document.to_cbor()), &Ok(document));
+    }
+
+    #[test]
+    fn any_body_is_inflated_within_the_limit_or_refused(
+        mut bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        magic in any::<bool>(),
+        limit in 0usize..1000,
+    ) {
+        if magic {
+            bytes.splice(0..0, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+        }
+        let headers = vec![("Content-Encoding".into(), b"gzip".to_vec())];
+        let mut request = Request { headers, body: bytes, ..Request::default() };
+        if encoding::inflate(&mut request, limit).is_ok() {
+            prop_assert!(request.body.len() <= limit);
         }
     }
 
@@ -163,7 +212,7 @@ fn the_bounds_hold() {
     let ids = |count: usize| (1..=count).map(|n| format!("InstanceId.{n}=i-{n}&")).collect::<String>();
     assert!(get(ids(query::MAX_PARAMS - 2)).is_ok());
     let many = get(ids(query::MAX_PARAMS)).expect_err("too many");
-    assert_eq!((many.error.code.as_ref(), many.dialect), ("MalformedQueryString", Dialect::Ec2));
+    assert_eq!((many.error.code.as_ref(), many.form), ("MalformedQueryString", Dialect::Ec2.into()));
 
     let deep = get(format!("A{}=1", ".1".repeat(query::MAX_DEPTH))).expect_err("too deep");
     assert_eq!(deep.error.code, "InvalidParameterValue");

@@ -92,9 +92,12 @@ pub struct AdditionalAttribute {
 fn stated<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: FromStr,
+    T: FromStr + Deserialize<'de>,
     T::Err: Display,
 {
+    if !deserializer.is_human_readable() {
+        return Option::deserialize(deserializer);
+    }
     match Option::<String>::deserialize(deserializer)?.as_deref() {
         None | Some("None") => Ok(None),
         Some(text) => text.parse().map(Some).map_err(de::Error::custom),

@@ -1,4 +1,4 @@
-//! What can be wrong with parameters, and how each dialect words it.
+//! What can be wrong with parameters and documents, and how each dialect words it.
 //!
 //! Repeats no more of what a peer sent than the limits below. Next: [`crate::error`].
 
@@ -37,13 +37,21 @@ impl Error {
         Self { kind: Kind::Malformed(text.into()), parameter: String::new(), full: true }
     }
 
+    /// A value of another type than the parameter's, in a document that has types.
+    pub(crate) fn unfit(parameter: &str, wanted: &str) -> Self {
+        Self::malformed(match parameter {
+            "" => format!("The body {wanted}."),
+            _ => format!("The value at '{}' {wanted}.", cut(&member_path(parameter), MAX_TEXT)),
+        })
+    }
+
     pub(super) fn invalid(parameter: &str, value: Option<&str>, wanted: &str) -> Self {
         let value = value.map(|value| cut(value, MAX_VALUE));
         Self { kind: Kind::Invalid { value, wanted: wanted.into() }, parameter: parameter.into(), full: true }
     }
 
     /// Completes the name of the parameter with where it was found.
-    pub(super) fn below(mut self, path: &str) -> Self {
+    pub(crate) fn below(mut self, path: &str) -> Self {
         if !self.full {
             self.full = true;
             self.parameter = match (path.is_empty(), self.parameter.is_empty()) {
@@ -56,7 +64,7 @@ impl Error {
     }
 
     /// Notes what stood there, for errors that serde raised without it.
-    pub(super) fn with_value(mut self, found: Option<&str>) -> Self {
+    pub(crate) fn with_value(mut self, found: Option<&str>) -> Self {
         if let Kind::Invalid { value: value @ None, .. } = &mut self.kind {
             *value = found.map(|found| cut(found, MAX_VALUE));
         }

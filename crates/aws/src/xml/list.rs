@@ -1,6 +1,6 @@
 //! AWS's two ways to write a list: `<X><member>…</member></X>` and `<X><item>…</item></X>`.
 //!
-//! The same types stand in inputs, where `Members` is `X.member.N` on the wire. Next: [`mod@super::write`].
+//! The same types stand in inputs, where `Members` is `X.member.N` on the wire; in documents both are plain lists. Next: [`mod@super::write`].
 
 use std::ops::{Deref, DerefMut};
 
@@ -68,7 +68,11 @@ macro_rules! list {
                 struct Wire<'a, T> {
                     $element: &'a [T],
                 }
-                Wire { $element: &self.0 }.serialize(serializer)
+                if serializer.is_human_readable() {
+                    Wire { $element: &self.0 }.serialize(serializer)
+                } else {
+                    self.0.serialize(serializer)
+                }
             }
         }
 
@@ -80,7 +84,11 @@ macro_rules! list {
                     #[serde(default = "Vec::new")]
                     $element: Vec<T>,
                 }
-                Ok(Self(Wire::deserialize(deserializer)?.$element))
+                if deserializer.is_human_readable() {
+                    Ok(Self(Wire::deserialize(deserializer)?.$element))
+                } else {
+                    Vec::deserialize(deserializer).map(Self)
+                }
             }
         }
     };

@@ -33,15 +33,21 @@ const REMARKS: &[(Api, &str, &str)] = &[
     ),
     (Api::Elb, "ModifyLoadBalancerAttributes", "Additional attributes of Evenkeel's own begin with `evenkeel.`."),
     (Api::Elb, "DescribeInstanceHealth", "Without instances named: in the order of their ids, draining ones last."),
-    (Api::Ec2, "CreateTags", "Instances and images."),
-    (Api::Ec2, "DeleteTags", "Instances and images."),
+    (Api::Ec2, "CreateTags", "Instances, images and security groups."),
+    (Api::Ec2, "DeleteTags", "Instances, images and security groups."),
     (Api::Ec2, "DescribeImages", "All images are the owner's own."),
-    (Api::Ec2, "DescribeInstances", "The public address is the private one. No VPC, volumes or network interfaces."),
+    (Api::Ec2, "DescribeInstances", "The public address is the private one. No volumes or network interfaces."),
     (Api::Ec2, "DescribeInstanceStatus", "`ok` as soon as the application was started; no scheduled events."),
     (Api::Ec2, "DescribeKeyPairs", "There are none: `KeyName` is only recorded."),
     (Api::Ec2, "DescribeNetworkInterfaces", "One for each load balancer's node, which tells its address in each zone."),
     (Api::Ec2, "DescribeRegions", "One; its endpoint is the `Host` that the caller used."),
-    (Api::Ec2, "DescribeSecurityGroups", "The group `default`, which is described, not enforced."),
+    (
+        Api::Ec2,
+        "AuthorizeSecurityGroupIngress",
+        "Acts on load balancers; instances reach each other on one machine whatever their groups say.",
+    ),
+    (Api::Ec2, "DescribeSubnets", "One for each zone."),
+    (Api::Ec2, "DescribeVpcs", "One, the default."),
     (Api::Ec2, "GetConsoleOutput", "The last 64 KiB, always up to date; the timestamp is that of the call."),
     (
         Api::Ec2,
@@ -51,7 +57,12 @@ const REMARKS: &[(Api, &str, &str)] = &[
     (
         Api::Ec2,
         "RunInstances",
-        "No launch templates, subnets, chosen addresses, instance profiles or termination protection (refused). Block devices and monitoring are ignored. Any `KeyName` is accepted. The security group is `default`.",
+        "No launch templates, chosen addresses, instance profiles or termination protection (refused). Block devices and monitoring are ignored. Any `KeyName` is accepted.",
+    ),
+    (
+        Api::Acm,
+        "ListCertificates",
+        "Without `Includes` all key types are shown, where AWS shows RSA of 1024 and 2048 bits; no filter by key usage (refused).",
     ),
     (Api::Ec2, "StopInstances", "No hibernation."),
 ];
@@ -60,12 +71,13 @@ const REMARKS: &[(Api, &str, &str)] = &[
 #[must_use]
 pub fn coverage() -> String {
     let mut text = String::from(
-        "# API coverage\n\nEvery action that is served, by GET and POST; any other answers `InvalidAction`. This page is generated from the\ndispatch tables: `EVENKEEL_UPDATE=1 cargo test -p evenkeel coverage` writes it anew.\n",
+        "# API coverage\n\nEvery action that is served, by GET and POST, and but for EC2's in AWS JSON and Smithy RPC v2 CBOR as well; any other\nanswers `InvalidAction` (`UnknownOperationException`). This page is generated from the\ndispatch tables: `EVENKEEL_UPDATE=1 cargo test -p evenkeel coverage` writes it anew.\n",
     );
     for api in Api::ALL {
         let (name, version) = match api {
             Api::Elb => ("Elastic Load Balancing (Classic)", api.version()),
             Api::Ec2 => ("EC2", "any version"),
+            Api::Acm => ("Certificate Manager", api.version()),
             Api::Iam => ("IAM", api.version()),
             Api::Sts => ("STS", api.version()),
         };

@@ -10,8 +10,8 @@ use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::{
-    Action, Call, Decoded, Error, Request, Response, Time, decode, dialect, ec2, elb, iam, render, render_error, sigv4,
-    sts,
+    Action, Call, Decoded, Error, Form, Request, Response, Time, acm, decode, ec2, elb, encoding, form, iam, render,
+    render_error, sigv4, sts,
 };
 use evenkeel_core::time::Timestamp;
 use http_body_util::{BodyExt as _, Full};
@@ -21,8 +21,8 @@ use tokio::time::timeout;
 
 use super::server::Limits;
 use super::{
-    Api, Asked, attributes, balancers, dice, health, identity, images, instances, launch, limits, listeners, network,
-    places, policies, registration, server_certificates, status, subnets, tags,
+    Api, Asked, attributes, balancers, dice, groups, health, identity, images, instances, launch, limits, listeners,
+    managed_certificates, network, places, policies, registration, server_certificates, status, subnets, tags, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -47,10 +47,9 @@ pub(super) async fn answer(
     if is_local && is_metrics(&request) {
         return http(metrics(api, &id), false);
     }
-    let failed = |error: &Error, request: &Request| render_error(error, &id, dialect(request));
+    let failed = |error: &Error, request: &Request| render_error(error, &id, form(request));
     if !matches!(request.method.as_str(), "GET" | "POST") {
-        let error =
-            decode(&request).err().map_or_else(|| Error::internal(dialect(&request)), |rejected| rejected.error);
+        let error = decode(&request).err().map_or_else(|| internal(&request), |rejected| rejected.error);
         return http(failed(&error, &request), true);
     }
     match timeout(limits.body, read(body, &mut request.body)).await {
@@ -58,32 +57,39 @@ pub(super) async fn answer(
         Ok(Err(error)) => return http(failed(&error, &request), true),
         Err(_) => return http(failed(&too_slow(), &request), true),
     }
-    let handled = contained(handle(api, &request, &id));
+    let handled = contained(handle(api, &mut request, &id));
     match timeout(limits.answer, handled).await {
         Ok(Some(response)) => http(response, false),
-        Ok(None) => http(failed(&Error::internal(dialect(&request)), &request), true),
+        Ok(None) => http(failed(&internal(&request), &request), true),
         Err(_) => http(failed(&unfinished(), &request), true),
     }
 }
 
-async fn handle(api: &Api, request: &Request, id: &str) -> Response {
-    let dialect = || dialect(request);
+fn internal(request: &Request) -> Error {
+    Error::internal(form(request).dialect())
+}
+
+async fn handle(api: &Api, request: &mut Request, id: &str) -> Response {
     let now = wall_clock();
     let time = Time(i64::try_from(now.0).unwrap_or(i64::MAX));
     let identity = match sigv4::verify(request, |key| api.keys.lookup(key), time) {
         Ok(identity) => identity,
-        Err(error) => return render_error(&error.to_wire(dialect()), id, dialect()),
+        Err(error) => return render_error(&error.to_wire(form(request).dialect()), id, form(request)),
     };
     if request.method == "GET" && request.path_and_query() == ("/status", "") {
         let body = (api.reports.status)();
-        return Response { status: 200, content_type: "application/json", request_id: id.to_owned(), body };
+        return Response { body, ..page("application/json", id) };
     }
     if is_metrics(request) {
         return metrics(api, id);
     }
-    let Decoded { call, version, .. } = match decode(request) {
+    // Signatures are over the body as sent.
+    if let Err(error) = encoding::inflate(request, BODY_BYTES) {
+        return render_error(&error, id, form(request));
+    }
+    let Decoded { call, form, version, .. } = match decode(request) {
         Ok(decoded) => decoded,
-        Err(rejected) => return render_error(&rejected.error, id, rejected.dialect),
+        Err(rejected) => return render_error(&rejected.error, id, rejected.form),
     };
     let asked = Asked {
         api,
@@ -92,10 +98,11 @@ async fn handle(api: &Api, request: &Request, id: &str) -> Response {
         now,
         host: request.header("host").unwrap_or_default().to_owned(),
     };
-    let say = Say { id, version: &version };
+    let say = Say { id, form, version: &version };
     match call {
         Call::Elb(call) => elb_call(&asked, call, &say).await,
         Call::Ec2(call) => ec2_call(&asked, call, &say).await,
+        Call::Acm(call) => acm_call(&asked, call, &say).await,
         Call::Iam(call) => iam_call(&asked, call, &say).await,
         Call::Sts(sts::Call::GetCallerIdentity(_)) => say.out::<sts::GetCallerIdentity>(Ok(identity::caller(&asked))),
     }
@@ -175,9 +182,18 @@ async fn elb_call(asked: &Asked<'_>, call: elb::Call, say: &Say<'_>) -> Response
 async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response {
     use ec2::Call as C;
     match call {
+        C::AuthorizeSecurityGroupEgress(i) => {
+            say.out::<ec2::AuthorizeSecurityGroupEgress>(groups::authorize(asked, i).await)
+        }
+        C::AuthorizeSecurityGroupIngress(i) => {
+            say.out::<ec2::AuthorizeSecurityGroupIngress>(groups::authorize(asked, i).await)
+        }
+        C::CreateSecurityGroup(i) => say.out::<ec2::CreateSecurityGroup>(groups::create(asked, i).await),
         C::CreateTags(i) => say.out::<ec2::CreateTags>(tags::create(asked, i).await),
+        C::DeleteSecurityGroup(i) => say.out::<ec2::DeleteSecurityGroup>(groups::delete(asked, &i).await),
         C::DeleteTags(i) => say.out::<ec2::DeleteTags>(tags::delete(asked, i).await),
         C::DeregisterImage(i) => say.out::<ec2::DeregisterImage>(images::deregister(asked, &i).await),
+        C::DescribeAccountAttributes(i) => say.out::<ec2::DescribeAccountAttributes>(vpcs::account(asked, &i)),
         C::DescribeAvailabilityZones(i) => say.out::<ec2::DescribeAvailabilityZones>(places::zones(asked, &i)),
         C::DescribeImages(i) => say.out::<ec2::DescribeImages>(images::describe(asked, &i)),
         C::DescribeInstances(i) => say.out::<ec2::DescribeInstances>(instances::describe(asked, &i)),
@@ -185,11 +201,19 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
         C::DescribeKeyPairs(i) => say.out::<ec2::DescribeKeyPairs>(network::key_pairs(&i)),
         C::DescribeNetworkInterfaces(i) => say.out::<ec2::DescribeNetworkInterfaces>(network::interfaces(asked, &i)),
         C::DescribeRegions(i) => say.out::<ec2::DescribeRegions>(places::regions(asked, &i)),
-        C::DescribeSecurityGroups(i) => say.out::<ec2::DescribeSecurityGroups>(network::security_groups(asked, &i)),
+        C::DescribeSecurityGroups(i) => say.out::<ec2::DescribeSecurityGroups>(groups::describe(asked, &i)),
+        C::DescribeSecurityGroupRules(i) => {
+            say.out::<ec2::DescribeSecurityGroupRules>(groups::describe_rules(asked, &i))
+        }
+        C::DescribeSubnets(i) => say.out::<ec2::DescribeSubnets>(vpcs::subnets(asked, &i)),
         C::DescribeTags(i) => say.out::<ec2::DescribeTags>(tags::describe(asked, &i)),
+        C::DescribeVpcAttribute(i) => say.out::<ec2::DescribeVpcAttribute>(vpcs::attribute(asked, &i)),
+        C::DescribeVpcs(i) => say.out::<ec2::DescribeVpcs>(vpcs::describe(asked, &i)),
         C::GetConsoleOutput(i) => say.out::<ec2::GetConsoleOutput>(status::console(asked, &i).await),
         C::RebootInstances(i) => say.out::<ec2::RebootInstances>(instances::reboot(asked, &i).await),
         C::RegisterImage(i) => say.out::<ec2::RegisterImage>(images::register(asked, i).await),
+        C::RevokeSecurityGroupEgress(i) => say.out::<ec2::RevokeSecurityGroupEgress>(groups::revoke(asked, i).await),
+        C::RevokeSecurityGroupIngress(i) => say.out::<ec2::RevokeSecurityGroupIngress>(groups::revoke(asked, i).await),
         C::RunInstances(i) => say.out::<ec2::RunInstances>(launch::run(asked, i).await),
         C::StartInstances(i) => say.out::<ec2::StartInstances>(instances::start(asked, &i).await),
         C::StopInstances(i) => say.out::<ec2::StopInstances>(instances::stop(asked, &i).await),
@@ -214,17 +238,35 @@ async fn iam_call(asked: &Asked<'_>, call: iam::Call, say: &Say<'_>) -> Response
     }
 }
 
+async fn acm_call(asked: &Asked<'_>, call: acm::Call, say: &Say<'_>) -> Response {
+    use acm::Call as C;
+    use managed_certificates as managed;
+    match call {
+        C::AddTagsToCertificate(i) => say.out::<acm::AddTagsToCertificate>(managed::add_tags(asked, &i).await),
+        C::DeleteCertificate(i) => say.out::<acm::DeleteCertificate>(managed::delete(asked, &i).await),
+        C::DescribeCertificate(i) => say.out::<acm::DescribeCertificate>(managed::describe(asked, &i)),
+        C::GetCertificate(i) => say.out::<acm::GetCertificate>(managed::get(asked, &i)),
+        C::ImportCertificate(i) => say.out::<acm::ImportCertificate>(managed::import(asked, i).await),
+        C::ListCertificates(i) => say.out::<acm::ListCertificates>(managed::list(asked, &i)),
+        C::ListTagsForCertificate(i) => say.out::<acm::ListTagsForCertificate>(managed::list_tags(asked, &i)),
+        C::RemoveTagsFromCertificate(i) => {
+            say.out::<acm::RemoveTagsFromCertificate>(managed::remove_tags(asked, &i).await)
+        }
+    }
+}
+
 /// What an answer carries besides its output.
 struct Say<'a> {
     id: &'a str,
+    form: Form,
     version: &'a str,
 }
 
 impl Say<'_> {
     fn out<A: Action>(&self, result: Result<A::Output, Error>) -> Response {
         match result {
-            Ok(output) => render::<A>(&output, self.id, self.version),
-            Err(error) => render_error(&error, self.id, A::API.dialect()),
+            Ok(output) => render::<A>(&output, self.id, self.form, self.version),
+            Err(error) => render_error(&error, self.id, self.form),
         }
     }
 }
@@ -296,6 +338,11 @@ fn http(response: Response, last: bool) -> hyper::Response<Full<Bytes>> {
     if let Ok(id) = HeaderValue::from_str(&response.request_id) {
         http.headers_mut().insert("x-amzn-requestid", id);
     }
+    for (name, value) in response.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            http.headers_mut().insert(name, value);
+        }
+    }
     if last {
         http.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -312,20 +359,16 @@ fn is_metrics(request: &Request) -> bool {
 
 fn metrics(api: &Api, id: &str) -> Response {
     let body = (api.reports.metrics)();
-    Response { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", request_id: id.to_owned(), body }
+    Response { body, ..page("text/plain; version=0.0.4; charset=utf-8", id) }
+}
+
+fn page(content_type: &'static str, id: &str) -> Response {
+    Response { status: 200, content_type, headers: Vec::new(), request_id: id.to_owned(), body: Vec::new() }
 }
 
 /// For people and supervisors: this process answers.
 fn plain(id: &str) -> hyper::Response<Full<Bytes>> {
-    http(
-        Response {
-            status: 200,
-            content_type: "text/plain;charset=UTF-8",
-            request_id: id.to_owned(),
-            body: b"ok\n".into(),
-        },
-        false,
-    )
+    http(Response { body: b"ok\n".into(), ..page("text/plain;charset=UTF-8", id) }, false)
 }
 
 fn wall_clock() -> Timestamp {

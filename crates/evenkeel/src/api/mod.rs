@@ -10,6 +10,7 @@ mod coverage;
 mod dice;
 mod filter;
 mod funnel;
+mod groups;
 mod health;
 mod identity;
 mod images;
@@ -18,6 +19,7 @@ pub mod keys;
 mod launch;
 mod limits;
 mod listeners;
+mod managed_certificates;
 mod network;
 mod page;
 mod places;
@@ -32,6 +34,7 @@ mod subnets;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod vpcs;
 mod words;
 
 use std::path::Path;
@@ -48,6 +51,7 @@ use evenkeel_core::world::World;
 use tokio::sync::{Semaphore, watch};
 
 pub use coverage::coverage;
+pub use groups::ensure_default;
 pub use keys::{Keys, KeysError};
 pub use server::serve;
 

@@ -63,6 +63,18 @@ impl Page {
         Self::new(kind, marker, size).ok_or_else(bad)
     }
 
+    /// A page of an ACM call: `MaxItems` 1 to 1000, everything when not stated.
+    pub(super) fn acm(kind: &'static str, max: Option<i64>, token: Option<&str>) -> Result<Self, Error> {
+        let size = match max {
+            None => usize::MAX,
+            Some(max) => usize::try_from(max).ok().filter(|size| (1..=1000).contains(size)).ok_or_else(|| {
+                let rule = if max < 1 { "greater than or equal to 1" } else { "less than or equal to 1000" };
+                words::out_of_bounds(&max.to_string(), "maxItems", &format!("Member must have value {rule}"))
+            })?,
+        };
+        Self::new(kind, token, size).ok_or_else(|| Error::sender("InvalidArgsException", "The NextToken is invalid."))
+    }
+
     fn new(kind: &'static str, token: Option<&str>, size: usize) -> Option<Self> {
         let after = match token.filter(|token| !token.is_empty()) {
             None => None,

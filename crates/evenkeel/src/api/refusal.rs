@@ -39,6 +39,26 @@ pub(super) fn iam(rejected: Rejected) -> Error {
     }
 }
 
+/// A rejection as Certificate Manager words it.
+pub(super) fn acm(rejected: Rejected) -> Error {
+    let refusal = match rejected {
+        Rejected::Refused(refusal) => refusal,
+        Rejected::NotStored(_) | Rejected::Closed => return unavailable("ServiceUnavailable", &rejected),
+    };
+    let text = refusal.to_string();
+    match &refusal {
+        Refusal::NoSuchCertificate(arn) => {
+            Error::sender("ResourceNotFoundException", format!("Could not find certificate {arn}."))
+        }
+        Refusal::CertificateInUse { .. } => Error::sender("ResourceInUseException", format!("{text}.")),
+        Refusal::TooManyCertificates { .. } => Error::sender("LimitExceededException", text),
+        Refusal::TooManyTags { .. } => Error::sender("TooManyTagsException", text),
+        Refusal::TagLength { .. } | Refusal::TagReserved => Error::sender("InvalidTagException", text),
+        Refusal::IdTaken(_) => Error::receiver("InternalFailure", text),
+        _ => Error::validation(text),
+    }
+}
+
 fn iam_code(refusal: &Refusal) -> (&'static str, u16) {
     match refusal {
         Refusal::NoSuchCertificate(_) => ("NoSuchEntity", 404),
@@ -109,6 +129,14 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::CertificateTaken(_) | Refusal::TooManyCertificates { .. } => {
             ("InvalidConfigurationRequest", "InvalidParameterValue")
         }
+        Refusal::NoSuchGroup(_) => ("InvalidSecurityGroup", "InvalidGroup.NotFound"),
+        Refusal::GroupTaken(_) => ("InvalidSecurityGroup", "InvalidGroup.Duplicate"),
+        Refusal::GroupInUse(_) => ("InvalidSecurityGroup", "DependencyViolation"),
+        Refusal::DefaultGroup(_) => ("InvalidSecurityGroup", "CannotDelete"),
+        Refusal::RuleTaken(_) => ("InvalidSecurityGroup", "InvalidPermission.Duplicate"),
+        Refusal::NoSuchRule => ("InvalidSecurityGroup", "InvalidPermission.NotFound"),
+        Refusal::TooManyRules { .. } => ("InvalidSecurityGroup", "RulesPerSecurityGroupLimitExceeded"),
+        Refusal::TooManyGroups { .. } => ("InvalidSecurityGroup", "SecurityGroupLimitExceeded"),
         Refusal::NoSuchListener { .. } => ("ListenerNotFound", "InvalidParameterValue"),
         Refusal::NoSuchPolicy { .. } => ("PolicyNotFound", "InvalidParameterValue"),
         Refusal::PolicyTaken { .. } => ("DuplicatePolicyName", "InvalidParameterValue"),
@@ -124,6 +152,7 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::TooManyTags { .. } => ("TooManyTags", "TagLimitExceeded"),
         Refusal::NoSuchResource(id) if id.starts_with("i-") => ("ValidationError", "InvalidInstanceID.NotFound"),
         Refusal::NoSuchResource(id) if id.starts_with("ami-") => ("ValidationError", "InvalidAMIID.NotFound"),
+        Refusal::NoSuchResource(id) if id.starts_with("sg-") => ("InvalidSecurityGroup", "InvalidGroup.NotFound"),
         Refusal::NoSuchResource(_) => ("ValidationError", "InvalidID"),
         Refusal::NoSuchImage(_) => ("ValidationError", "InvalidAMIID.NotFound"),
         Refusal::ImageNameTaken { .. } => ("ValidationError", "InvalidAMIName.Duplicate"),

@@ -128,21 +128,21 @@ fn respond(
     calls: &Mutex<Vec<Call>>,
     answer: &mut impl FnMut(&Call) -> Result<Response, Error>,
 ) -> Response {
-    let dialect = evenkeel_aws::dialect(request);
+    let form = evenkeel_aws::form(request);
     if let Err(error) = sigv4::verify(request, |key| (key == "AK").then(|| SECRET.to_owned()), now()) {
-        return render_error(&Error::sender("SignatureDoesNotMatch", error.to_string()), "r", dialect);
+        return render_error(&Error::sender("SignatureDoesNotMatch", error.to_string()), "r", form);
     }
     let decoded = match evenkeel_aws::decode(request) {
         Ok(decoded) => decoded,
-        Err(rejected) => return render_error(&rejected.error, "r", rejected.dialect),
+        Err(rejected) => return render_error(&rejected.error, "r", rejected.form),
     };
     calls.lock().unwrap().push(decoded.call.clone());
-    answer(&decoded.call).unwrap_or_else(|error| render_error(&error, "r", dialect))
+    answer(&decoded.call).unwrap_or_else(|error| render_error(&error, "r", form))
 }
 
 /// The answer to an `A`.
 pub fn answered<A: Action>(output: A::Output) -> Result<Response, Error> {
-    Ok(render::<A>(&output, "r", A::API.version()))
+    Ok(render::<A>(&output, "r", A::API.dialect(), A::API.version()))
 }
 
 /// What a server with nothing but a memory would answer.
@@ -168,7 +168,7 @@ impl Canned {
         match call {
             Call::Elb(call) => self.answer_elb(call),
             Call::Ec2(call) => self.answer_ec2(call),
-            Call::Iam(_) | Call::Sts(_) => Err(Error::invalid_action(call.name())),
+            Call::Acm(_) | Call::Iam(_) | Call::Sts(_) => Err(Error::invalid_action(call.name())),
         }
     }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+
 use crate::rig::{INSTANCE_PORT, PORT, Rig};
 
 fn clients() -> PathBuf {
@@ -30,6 +32,24 @@ fn both(output: &Output) -> String {
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
 
+/// A folder with certificates, their keys and public keys, each signed by itself.
+fn certificates(rig: &Rig) -> PathBuf {
+    let dir = rig.file("certificates");
+    std::fs::create_dir(&dir).unwrap();
+    for name in ["one", "two", "backend"] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![format!("{name}.example.test")]).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, format!("{name}.example.test"));
+        let body = params.self_signed(&key).unwrap();
+        let write = |end: &str, text: String| std::fs::write(dir.join(format!("{name}.{end}")), text).unwrap();
+        write("crt", body.pem());
+        write("key", key.serialize_pem());
+        write("pub", key.public_key_pem());
+    }
+    dir
+}
+
 fn judge(scenario: &str) {
     let python = python();
     let rig = Rig::start();
@@ -46,6 +66,7 @@ fn judge(scenario: &str) {
         .env("EVENKEEL_INSTANCE_PORT", INSTANCE_PORT.to_string())
         .env("EVENKEEL_ZONES", "us-east-1a,us-east-1b,us-east-1c")
         .env("EVENKEEL_KEEP_GOING", "1")
+        .env("EVENKEEL_CERTS", certificates(&rig))
         .env("AWS_ACCESS_KEY_ID", &rig.credentials.access_key_id)
         .env("AWS_SECRET_ACCESS_KEY", &rig.credentials.secret_access_key)
         .env("AWS_DEFAULT_REGION", "us-east-1")
@@ -76,8 +97,33 @@ fn boto3_walk() {
 }
 
 #[test]
+fn boto3_classic() {
+    judge("boto3_classic");
+}
+
+#[test]
+fn boto_classic() {
+    judge("boto_classic");
+}
+
+#[test]
+fn terraform_aws_elb() {
+    judge("terraform_aws_elb");
+}
+
+#[test]
 fn boto3_refusals() {
     judge("boto3_refusals");
+}
+
+#[test]
+fn boto3_acm() {
+    judge("boto3_acm");
+}
+
+#[test]
+fn boto3_protocols() {
+    judge("boto3_protocols");
 }
 
 #[test]

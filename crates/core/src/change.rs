@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{CertificateArn, ImageId, InstanceId, LoadBalancerName, PolicyName, Port, ReservationId, ZoneName};
+use crate::name::{
+    CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyName, Port, ReservationId, ZoneName,
+};
+use crate::noun::security_group::{Reach, Rule};
 use crate::noun::{
-    Certificate, DesyncMode, HealthCheck, InstanceState, Listener, Manifest, Material, PolicyType, Scheme, Setting,
-    ShutdownBehavior,
+    Certificate, DesyncMode, HealthCheck, InstanceState, Listener, Manifest, Material, PolicyType, Scheme,
+    SecurityGroup, Setting, ShutdownBehavior,
 };
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
@@ -222,6 +225,31 @@ pub enum Change {
         resources: Vec<String>,
         /// Keys, and the value a tag must have to go; `None` for any. Empty: all tags go.
         tags: Vec<(String, Option<String>)>,
+    },
+    /// A new security group.
+    CreateSecurityGroup(SecurityGroup),
+    /// A security group's end; one in use stays.
+    DeleteSecurityGroup {
+        /// Which.
+        group: GroupId,
+    },
+    /// More rules of a security group; all or none of a call.
+    AuthorizeSecurityGroup {
+        /// Which.
+        group: GroupId,
+        /// Whether they are about connections that its members make, rather than take.
+        egress: bool,
+        /// The rules.
+        rules: Vec<Rule>,
+    },
+    /// Fewer rules of a security group; all or none of a call.
+    RevokeSecurityGroup {
+        /// Which.
+        group: GroupId,
+        /// Whether they are about connections that its members make, rather than take.
+        egress: bool,
+        /// What the rules are about.
+        rules: Vec<Reach>,
     },
     /// A new certificate.
     CreateCertificate(Certificate),
@@ -452,6 +480,10 @@ impl Change {
             Self::DeregisterImage { .. } => "DeregisterImage",
             Self::CreateTags { .. } => "CreateTags",
             Self::DeleteTags { .. } => "DeleteTags",
+            Self::CreateSecurityGroup(_) => "CreateSecurityGroup",
+            Self::DeleteSecurityGroup { .. } => "DeleteSecurityGroup",
+            Self::AuthorizeSecurityGroup { .. } => "AuthorizeSecurityGroup",
+            Self::RevokeSecurityGroup { .. } => "RevokeSecurityGroup",
             Self::CreateCertificate(_) => "CreateCertificate",
             Self::ReplaceCertificate { .. } => "ReplaceCertificate",
             Self::RenameCertificate { .. } => "RenameCertificate",

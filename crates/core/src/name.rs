@@ -111,6 +111,11 @@ name!(
 );
 
 name!(
+    /// A security group's id: `sg-` and 8 or 17 lower-case hexadecimal digits.
+    GroupId, "security group id", |t| prefixed_hex(t, "sg-", "must be `sg-` and 8 or 17 hexadecimal digits")
+);
+
+name!(
     /// A reservation id: `r-` and 8 or 17 lower-case hexadecimal digits. One RunInstances call makes one reservation.
     ReservationId, "reservation id", |t| prefixed_hex(t, "r-", "must be `r-` and 8 or 17 hexadecimal digits")
 );

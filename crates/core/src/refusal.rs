@@ -5,10 +5,11 @@
 
 use thiserror::Error;
 
-use crate::name::{CertificateArn, ImageId, InstanceId, LoadBalancerName, PolicyName, Port, ZoneName};
+use crate::name::{CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyName, Port, ZoneName};
 use crate::noun::health_check::BadHealthCheck;
 use crate::noun::image::BadManifest;
 use crate::noun::policy::BadPolicy;
+use crate::noun::security_group::Reach;
 use crate::noun::{InstanceState, Protocol};
 
 /// Why a Change was not made. Nothing of a refused Change has happened.
@@ -93,6 +94,36 @@ pub enum Refusal {
     #[error("Cannot exceed quota for ServerCertificatesPerAccount: {limit}")]
     TooManyCertificates {
         /// The quota.
+        limit: usize,
+    },
+    /// No such security group.
+    #[error("The security group '{0}' does not exist")]
+    NoSuchGroup(GroupId),
+    /// A security group of that name exists.
+    #[error("The security group '{0}' already exists")]
+    GroupTaken(String),
+    /// Something is in it, or a rule of another names it.
+    #[error("resource {0} has a dependent object")]
+    GroupInUse(GroupId),
+    /// The default group stays.
+    #[error("the specified group: \"{0}\" name: \"default\" cannot be deleted by a user")]
+    DefaultGroup(GroupId),
+    /// The group has that rule.
+    #[error("the specified rule \"{0}\" already exists")]
+    RuleTaken(Reach),
+    /// The group does not have that rule.
+    #[error("The specified rule does not exist in this security group.")]
+    NoSuchRule,
+    /// More rules than a group may have.
+    #[error("The maximum number of rules per security group has been reached: {limit}")]
+    TooManyRules {
+        /// The limit.
+        limit: usize,
+    },
+    /// More groups than there may be.
+    #[error("The maximum number of security groups has been reached: {limit}")]
+    TooManyGroups {
+        /// The limit.
         limit: usize,
     },
     /// No listener on that port.

@@ -26,6 +26,8 @@ pub enum Fault {
     ClientGone,
     /// The client stopped reading its answer.
     ClientStalled,
+    /// The client's TLS handshake failed for want of something that both sides have.
+    HandshakeFailed,
     /// No instance may be sent requests.
     NoTarget,
     /// Every instance has as much in flight as it may, and as many wait as may.
@@ -34,6 +36,8 @@ pub enum Fault {
     QueueTimeout,
     /// A connection to an instance was refused, timed out, or had no route.
     ConnectFailed,
+    /// The instance's certificate or its key is not among those that are to be believed.
+    NotTrusted,
     /// The instance closed or reset the connection before the first byte of an answer.
     ClosedBeforeAnswer,
     /// The instance said nothing for the idle timeout.
@@ -86,7 +90,7 @@ pub struct Verdict {
 
 impl Fault {
     /// All of them, in the order of their index.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::MethodTooLong,
         Self::RequestTimeout,
@@ -97,10 +101,12 @@ impl Fault {
         Self::NoUpgrade,
         Self::ClientGone,
         Self::ClientStalled,
+        Self::HandshakeFailed,
         Self::NoTarget,
         Self::QueueFull,
         Self::QueueTimeout,
         Self::ConnectFailed,
+        Self::NotTrusted,
         Self::ClosedBeforeAnswer,
         Self::SilentInstance,
         Self::BadAnswer,
@@ -130,11 +136,11 @@ impl Fault {
             Self::UnknownCoding => (Client, Never, 501, "NOT_IMPLEMENTED", true),
             Self::UnknownVersion => (Client, Never, 505, "HTTP_VERSION_NOT_SUPPORTED", true),
             Self::NoUpgrade => (Balancer, Never, 501, "NOT_IMPLEMENTED", true),
-            Self::ClientGone | Self::ClientStalled => (Client, Never, 0, "", true),
+            Self::ClientGone | Self::ClientStalled | Self::HandshakeFailed => (Client, Never, 0, "", true),
             Self::NoTarget | Self::QueueFull | Self::QueueTimeout => {
                 (Balancer, Never, 503, "Service Unavailable: Back-end server is at capacity", false)
             }
-            Self::ConnectFailed => {
+            Self::ConnectFailed | Self::NotTrusted => {
                 (Instance, Always, 503, "Service Unavailable: Back-end server is at capacity", false)
             }
             Self::ClosedBeforeAnswer => (Instance, IfHarmless, 504, "GATEWAY_TIMEOUT", false),

@@ -71,6 +71,7 @@ pub(crate) struct NodeBlock {
     pub(crate) open_streams: Counter,
     pub(crate) accepted: Counter,
     pub(crate) handshake_errors: Counter,
+    pub(crate) turned_away: Counter,
     latency: [Counter; LATENCY_STEPS],
     latency_us: Counter,
 }
@@ -298,6 +299,8 @@ pub struct NodeMeters {
     pub latency_sum: Duration,
     /// Client connections that ended before their TLS handshake was complete.
     pub handshake_errors: u64,
+    /// Client connections from addresses that may not connect.
+    pub turned_away: u64,
 }
 
 impl NodeMeters {
@@ -333,6 +336,7 @@ impl NodeMeters {
         let sum = Duration::from_micros(block.latency_us.value());
         self.latency_sum = self.latency_sum.saturating_add(sum);
         self.handshake_errors += block.handshake_errors.value();
+        self.turned_away += block.turned_away.value();
     }
 
     /// Requests and connections for which the surge queue had no room: SpilloverCount.
@@ -370,6 +374,7 @@ impl NodeMeters {
         }
         self.latency_sum = self.latency_sum.saturating_add(other.latency_sum);
         self.handshake_errors += other.handshake_errors;
+        self.turned_away += other.turned_away;
     }
 }
 

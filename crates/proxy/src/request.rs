@@ -612,6 +612,11 @@ impl Session {
         }
     }
 
+    /// As [`Session::not_connected`], because the instance that was chosen is not to be believed.
+    pub fn not_trusted(&mut self, out: &mut Vec<u8>) {
+        self.failed(Fault::NotTrusted, out);
+    }
+
     /// Whoever is there can say that it never looked at a request: so any is kept until it is answered.
     pub fn may_be_refused(&mut self) {
         if let Some(exchange) = &mut self.exchange {

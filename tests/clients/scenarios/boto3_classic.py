@@ -46,7 +46,8 @@ def main():
     idle_timeout(elb, node)
     draining(elb, node, ids)
     zones(ec2, elb, ids)
-    groups_and_subnets(ec2, elb)
+    groups(ec2, elb, node)
+    subnets_and_vpc(ec2, elb)
     tags_and_limits(elb)
     policies(elb)
     delete(elb, iam)
@@ -346,11 +347,25 @@ def outcome(node):
         return error
 
 
-def groups_and_subnets(ec2, elb):
-    group = ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
+def groups(ec2, elb, node):
+    group = ec2.create_security_group(GroupName=NAME, Description="who may connect")["GroupId"]
+    judge.at_end(lambda: ec2.delete_security_group(GroupId=group))
+    rule = {"IpProtocol": "tcp", "FromPort": HTTP, "ToPort": HTTP, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
     got = elb.apply_security_groups_to_load_balancer(LoadBalancerName=NAME, SecurityGroups=[group])
     expect("groups", got["SecurityGroups"], [group])
+    until("whom no rule admits is kept out", lambda: outcome(node), lambda got: isinstance(got, OSError))
+    mine = dict(rule, IpRanges=[{"CidrIp": "127.0.0.0/8"}])
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[mine])
+    until("whom a rule admits is let in", lambda: outcome(node), lambda got: isinstance(got, dict))
+    promise("on that port alone", refused(handshake(node, HTTPS, client_context())), "refused", "served")
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[mine])
+    until("and kept out again without it", lambda: outcome(node), lambda got: isinstance(got, OSError))
     elb.apply_security_groups_to_load_balancer(LoadBalancerName=NAME, SecurityGroups=[])
+    until("without groups everybody is let in", lambda: outcome(node), lambda got: isinstance(got, dict))
+
+
+def subnets_and_vpc(ec2, elb):
     subnets = {s["AvailabilityZone"]: s["SubnetId"] for s in ec2.describe_subnets()["Subnets"]}
     inside = NAME + "-vpc"
     made = [listener(HTTP, "HTTP", "HTTP", BACK)]

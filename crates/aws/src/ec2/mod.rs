@@ -2,9 +2,10 @@
 //! of actions.
 //!
 //! Knows names and shapes, not rules. Next: [`instance`], [`launch`], [`status`], [`image`], [`place`], [`network`],
-//! [`tag`], and [`crate::dispatch`] for what the table makes.
+//! [`group`], [`vpc`], [`tag`], and [`crate::dispatch`] for what the table makes.
 #![allow(missing_docs, reason = "names and meanings of wire fields are AWS's own")]
 
+pub mod group;
 pub mod image;
 pub mod instance;
 pub mod launch;
@@ -12,7 +13,9 @@ pub mod network;
 pub mod place;
 pub mod status;
 pub mod tag;
+pub mod vpc;
 
+pub use group::*;
 pub use image::*;
 pub use instance::*;
 pub use launch::*;
@@ -20,6 +23,7 @@ pub use network::*;
 pub use place::*;
 pub use status::*;
 pub use tag::*;
+pub use vpc::*;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +31,14 @@ use crate::dispatch::{Api, actions};
 
 actions! {
     Api::Ec2;
+    AuthorizeSecurityGroupEgress => AuthorizeOutput,
+    AuthorizeSecurityGroupIngress => AuthorizeOutput,
+    CreateSecurityGroup => CreateSecurityGroupOutput,
     CreateTags => Done,
+    DeleteSecurityGroup => DeleteSecurityGroupOutput,
     DeleteTags => Done,
     DeregisterImage => Done,
+    DescribeAccountAttributes => DescribeAccountAttributesOutput,
     DescribeAvailabilityZones => DescribeAvailabilityZonesOutput,
     DescribeImages => DescribeImagesOutput,
     DescribeInstances => DescribeInstancesOutput,
@@ -37,11 +46,17 @@ actions! {
     DescribeKeyPairs => DescribeKeyPairsOutput,
     DescribeNetworkInterfaces => DescribeNetworkInterfacesOutput,
     DescribeRegions => DescribeRegionsOutput,
+    DescribeSecurityGroupRules => DescribeSecurityGroupRulesOutput,
     DescribeSecurityGroups => DescribeSecurityGroupsOutput,
+    DescribeSubnets => DescribeSubnetsOutput,
     DescribeTags => DescribeTagsOutput,
+    DescribeVpcAttribute => DescribeVpcAttributeOutput,
+    DescribeVpcs => DescribeVpcsOutput,
     GetConsoleOutput => ConsoleOutput,
     RebootInstances => Done,
     RegisterImage => RegisterImageOutput,
+    RevokeSecurityGroupEgress => RevokeOutput,
+    RevokeSecurityGroupIngress => RevokeOutput,
     RunInstances => Reservation,
     StartInstances => StateChanges,
     StopInstances => StateChanges,

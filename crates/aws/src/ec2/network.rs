@@ -1,72 +1,13 @@
-//! Security groups, key pairs and network interfaces: only described, never made, by the actions here.
+//! Key pairs and network interfaces: only described, never made, by the actions here.
 //!
 //! Next: [`super::instance`], which carries them.
 #![allow(missing_docs, reason = "names and meanings of wire fields are AWS's own")]
 
 use serde::{Deserialize, Serialize};
 
-use super::{Filter, Group, TagShown};
+use super::{Filter, Group};
 use crate::time::Time;
 use crate::xml::Items;
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DescribeSecurityGroups {
-    #[serde(default, rename = "GroupId")]
-    pub group_ids: Vec<String>,
-    #[serde(default, rename = "GroupName")]
-    pub group_names: Vec<String>,
-    #[serde(default, rename = "Filter")]
-    pub filters: Vec<Filter>,
-    pub max_results: Option<i64>,
-    pub next_token: Option<String>,
-    pub dry_run: Option<bool>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct DescribeSecurityGroupsOutput {
-    pub security_group_info: Items<SecurityGroup>,
-    pub next_token: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct SecurityGroup {
-    pub owner_id: String,
-    pub group_id: String,
-    pub group_name: String,
-    pub group_description: String,
-    pub vpc_id: Option<String>,
-    pub ip_permissions: Items<IpPermission>,
-    pub ip_permissions_egress: Items<IpPermission>,
-    pub tag_set: Items<TagShown>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct IpPermission {
-    /// `tcp`, `udp`, `icmp`, or `-1` for all.
-    pub ip_protocol: String,
-    pub from_port: Option<i64>,
-    pub to_port: Option<i64>,
-    pub groups: Items<UserIdGroupPair>,
-    pub ip_ranges: Items<IpRange>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct UserIdGroupPair {
-    pub user_id: String,
-    pub group_id: String,
-    pub group_name: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct IpRange {
-    pub cidr_ip: String,
-}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -11,6 +11,7 @@ pub mod instance;
 pub mod listener;
 pub mod load_balancer;
 pub mod policy;
+pub mod security_group;
 pub mod tls_policy;
 
 pub use balancing::{Algorithm, Balancing, Ejection, HashOn, RetryShare, Setting};
@@ -21,3 +22,4 @@ pub use instance::{Instance, InstanceState, ShutdownBehavior, StateReason};
 pub use listener::{Listener, Protocol};
 pub use load_balancer::{Attributes, DesyncMode, LeavingNode, LoadBalancer, LogTarget, Scheme};
 pub use policy::{Policy, PolicyType};
+pub use security_group::SecurityGroup;

@@ -5,6 +5,7 @@
 //! ciphers that keep secrets forward and authenticate (RFC 9325 §4.2). Must never speak TLS: the road does.
 
 use crate::routes::TlsVersion;
+use crate::routes::suites::SUITES;
 
 /// The attribute that names a predefined policy.
 pub const REFERENCE: &str = "Reference-Security-Policy";
@@ -25,19 +26,6 @@ const EFFECTIVE_CIPHERS: &str = "Evenkeel-Effective-Ciphers";
 
 const PROTOCOLS: [&str; 6] =
     ["Protocol-SSLv2", "Protocol-SSLv3", "Protocol-TLSv1", "Protocol-TLSv1.1", TLS_1_2, TLS_1_3];
-
-/// The ciphers for TLS 1.2 that are served, as OpenSSL names them, the one that is preferred first.
-pub const SERVED: [&str; 6] = [
-    "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "ECDHE-RSA-CHACHA20-POLY1305",
-];
-
-/// The ciphers of TLS 1.3 (RFC 8446 §B.4): a policy chooses none of them, all are offered with the version.
-pub const SERVED_1_3: [&str; 3] = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
 
 /// Ciphers that AWS's policies have switches for, and two of ours at the end; separated by blanks.
 const CIPHERS: &str = "\
@@ -167,6 +155,20 @@ pub struct Offer {
     pub server_order: bool,
 }
 
+impl Offer {
+    /// Everything that may be agreed on, by OpenSSL's names: what TLS 1.3 has, where it is offered, then the rest.
+    #[must_use]
+    pub fn suites(&self) -> Vec<&'static str> {
+        let newest = served(TlsVersion::Tls13).filter(|_| self.newest == TlsVersion::Tls13);
+        newest.chain(self.ciphers.iter().copied()).collect()
+    }
+}
+
+/// The suites of a version that the road has, the most wanted first.
+fn served(version: TlsVersion) -> impl Iterator<Item = &'static str> {
+    SUITES.iter().filter(move |suite| suite.version == version).map(|suite| suite.name)
+}
+
 impl Default for Offer {
     /// What listeners without a policy offer: that of [`DEFAULT`].
     fn default() -> Self {
@@ -197,10 +199,10 @@ pub(super) fn check(attributes: &[(String, String)]) -> Result<(), String> {
     if !old && !new {
         return Err(format!("none of the protocols of this policy is served here: state {TLS_1_2} or {TLS_1_3}"));
     }
-    if old && !new && !SERVED.into_iter().any(|cipher| is_on(attributes, cipher)) {
+    if old && !new && !served(TlsVersion::Tls12).any(|cipher| is_on(attributes, cipher)) {
         return Err(format!(
             "none of the ciphers of this policy is served here: state at least one of {}",
-            SERVED.join(", ")
+            served(TlsVersion::Tls12).collect::<Vec<_>>().join(", ")
         ));
     }
     Ok(())
@@ -210,9 +212,10 @@ pub(super) fn check(attributes: &[(String, String)]) -> Result<(), String> {
 pub(super) fn offer(attributes: &[(String, String)]) -> Offer {
     let reference = attributes.iter().find(|(held, _)| held == REFERENCE).and_then(|(_, name)| predefined(name));
     if let Some(known) = reference {
-        let served: Vec<&'static str> = known.ciphers().filter(|c| SERVED.contains(c)).collect();
+        let served: Vec<&'static str> =
+            known.ciphers().filter(|c| served(TlsVersion::Tls12).any(|served| served == *c)).collect();
         // The oldest have none that is safe to serve: their clients get what is.
-        let ciphers = if served.is_empty() { SERVED.to_vec() } else { served };
+        let ciphers = if served.is_empty() { self::served(TlsVersion::Tls12).collect() } else { served };
         return Offer {
             oldest: TlsVersion::Tls12,
             newest: TlsVersion::Tls13,
@@ -220,7 +223,7 @@ pub(super) fn offer(attributes: &[(String, String)]) -> Offer {
             server_order: known.server_order,
         };
     }
-    let ciphers: Vec<&'static str> = SERVED.into_iter().filter(|cipher| is_on(attributes, cipher)).collect();
+    let ciphers: Vec<&'static str> = served(TlsVersion::Tls12).filter(|cipher| is_on(attributes, cipher)).collect();
     let old = is_on(attributes, TLS_1_2) && !ciphers.is_empty();
     Offer {
         oldest: if old { TlsVersion::Tls12 } else { TlsVersion::Tls13 },
@@ -245,9 +248,7 @@ pub(super) fn described(attributes: &[(String, String)]) -> Vec<(String, String)
         (TlsVersion::Tls12, TlsVersion::Tls13) => "TLSv1.2,TLSv1.3",
         (TlsVersion::Tls13, _) => "TLSv1.3",
     };
-    let newest: &[&str] = if offered.newest == TlsVersion::Tls13 { &SERVED_1_3 } else { &[] };
-    let ciphers: Vec<&str> = newest.iter().copied().chain(offered.ciphers.iter().copied()).collect();
-    let effective = [(EFFECTIVE_PROTOCOLS, protocols.to_owned()), (EFFECTIVE_CIPHERS, ciphers.join(","))];
+    let effective = [(EFFECTIVE_PROTOCOLS, protocols.to_owned()), (EFFECTIVE_CIPHERS, offered.suites().join(","))];
     reference
         .cloned()
         .into_iter()
@@ -280,7 +281,7 @@ mod tests {
                 assert!(all.contains(switch), "{}: {switch}", known.name);
             }
         }
-        assert!(SERVED.iter().all(|cipher| all.contains(cipher)));
+        assert!(served(TlsVersion::Tls12).all(|cipher| all.contains(cipher)));
         assert!(predefined(DEFAULT).is_some() && predefined("ELBSecurityPolicy-2099-01").is_none());
     }
 
@@ -298,9 +299,10 @@ mod tests {
             }
         };
         let (old, new) = (TlsVersion::Tls12, TlsVersion::Tls13);
-        check(&[TLS_1_2, SERVED[1], "AES128-SHA"], Ok((old, old, 1)));
-        check(&[TLS_1_2, TLS_1_3, SERVED[1], SERVED[3]], Ok((old, new, 2)));
-        check(&[TLS_1_3, SERVED[1]], Ok((new, new, 0)));
+        let [one, two] = ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"];
+        check(&[TLS_1_2, one, "AES128-SHA"], Ok((old, old, 1)));
+        check(&[TLS_1_2, TLS_1_3, one, two], Ok((old, new, 2)));
+        check(&[TLS_1_3, one], Ok((new, new, 0)));
         // Nothing is left of TLS 1.2 without a cipher.
         check(&[TLS_1_2, TLS_1_3, "AES128-SHA"], Ok((new, new, 0)));
         check(&["AES128-SHA"], Err("at least one protocol"));
@@ -323,7 +325,7 @@ mod tests {
         assert_eq!(value(EFFECTIVE_PROTOCOLS), Some("TLSv1.2,TLSv1.3"));
         assert!(value(EFFECTIVE_CIPHERS).unwrap().ends_with("ECDHE-RSA-AES256-GCM-SHA384"));
         let oldest = [(REFERENCE.to_owned(), "ELBSecurityPolicy-2011-08".to_owned())];
-        assert_eq!(offer(&oldest).ciphers, SERVED);
+        assert_eq!(offer(&oldest).ciphers, served(TlsVersion::Tls12).collect::<Vec<_>>());
         assert!(!offer(&oldest).server_order);
         let both = [attributes[0].clone(), on(&[TLS_1_2])[0].clone()];
         assert!(super::check(&both).unwrap_err().contains("excludes"));

@@ -25,7 +25,8 @@ pub fn follow(world: &World, before: &World, previous: &Routes) -> Routes {
         let known = previous.balancers.get(&lb.name);
         let untouched = before.load_balancer(&lb.name).is_some_and(|old| Arc::ptr_eq(old, lb))
             && !altered.iter().any(|id| lb.instances.contains(*id) || lb.draining.contains_key(*id))
-            && same_certificates(before, world, lb);
+            && same_certificates(before, world, lb)
+            && (lb.security_groups.is_empty() || (altered.is_empty() && same_groups(before, world)));
         let routes = match known {
             Some(same) if untouched => Arc::clone(same),
             _ => {
@@ -46,6 +47,12 @@ fn same_certificates(before: &World, after: &World, lb: &LoadBalancer) -> bool {
             (was, is) => was.is_none() && is.is_none(),
         }
     })
+}
+
+/// Whether every security group is as it was.
+fn same_groups(before: &World, after: &World) -> bool {
+    before.security_groups().count() == after.security_groups().count()
+        && before.security_groups().zip(after.security_groups()).all(|(was, is)| Arc::ptr_eq(was, is))
 }
 
 /// Instances that came, went or changed: both Worlds have them in the same order.
@@ -118,6 +125,7 @@ fn listener(world: &World, lb: &LoadBalancer, listener: &Listener) -> ListenerRo
             .filter(|_| !listener.protocol.sees_requests())
             .find_map(Policy::proxy_protocol),
         accept_proxy_from: Vec::new(),
+        allowed_from: world.admitted(&lb.security_groups, listener.port.number()).map(Arc::from),
         http2: false,
         instance_http: super::InstanceHttp::One,
         stickiness: front(lb, listener).find_map(Policy::stickiness),
@@ -129,15 +137,20 @@ fn tls_front(world: &World, lb: &LoadBalancer, listener: &Listener) -> TlsFront 
     let material = listener.certificate.as_ref().and_then(|arn| world.certificate(arn)?.material.as_ref());
     let certificate = |m: &Material| Certificate { chain_pem: m.shown_pem(), key_pem: Arc::clone(&m.sealed_key) };
     let offer = front(lb, listener).find_map(Policy::offer).unwrap_or_default();
-    TlsFront { certificates: material.map(certificate).into_iter().collect(), oldest: offer.oldest }
+    TlsFront {
+        certificates: material.map(certificate).into_iter().collect(),
+        oldest: offer.oldest,
+        newest: offer.newest,
+        ciphers: Some(offer.suites().into_iter().map(str::to_owned).collect()),
+        server_order: offer.server_order,
+    }
 }
 
 /// Whom to believe among instances.
 fn tls_back(lb: &LoadBalancer, listener: &Listener) -> TlsBack {
     let keys = backend(lb, listener).flat_map(Policy::public_key_policies);
     let keys = keys.filter_map(|name| lb.policies.get(&name)?.public_key().map(Arc::<str>::from));
-    let _public_keys: Vec<Arc<str>> = keys.collect();
-    TlsBack::default()
+    TlsBack { public_keys: keys.collect(), ..TlsBack::default() }
 }
 
 /// The policies of a listener.

@@ -7,13 +7,15 @@ pub mod compile;
 mod limits;
 pub mod range;
 mod sticky;
+pub mod suites;
 mod timeouts;
 mod tls;
 
 pub use compile::{compile, follow};
 pub use limits::Limits;
-pub use range::AddressRange;
+pub use range::{AddressRange, AddressSet};
 pub use sticky::Stickiness;
+pub use suites::{KeyKind, SUITES, Suite};
 pub use timeouts::Timeouts;
 pub use tls::{Certificate, TlsBack, TlsFront, TlsVersion};
 
@@ -104,6 +106,11 @@ pub struct ListenerRoute {
     /// without; from everywhere else it is not understood at all.
     #[serde(default)]
     pub accept_proxy_from: Vec<AddressRange>,
+    /// Who may connect, by the address that the connection comes from (a PROXY header changes nothing); everybody where
+    /// nothing is stated, nobody where none is listed. Others are cut off before a byte of theirs is read. A change is for
+    /// new connections: those that stand go on, as AWS's security groups have it.
+    #[serde(default)]
+    pub allowed_from: Option<Arc<[AddressRange]>>,
     /// Whether clients may speak HTTP/2: by ALPN where they speak HTTPS, with prior knowledge where HTTP.
     #[serde(default)]
     pub http2: bool,

@@ -33,6 +33,7 @@ impl World {
         if let Some(held) = self.load_balancer(&new.name) {
             return same_or_taken(held, new, &zones, &listeners);
         }
+        self.known_groups(&new.security_groups)?;
         let limit = self.settings.limits.load_balancers;
         if self.load_balancers.len() >= limit {
             return Err(Refusal::TooManyLoadBalancers { limit });
@@ -110,6 +111,7 @@ impl World {
 
     pub(super) fn set_security_groups(&self, name: &LoadBalancerName, groups: &[String]) -> Result<Decision, Refusal> {
         let held = self.existing(name)?;
+        self.known_groups(groups)?;
         Ok(rewrite(held, Reply::Done, |lb| lb.security_groups = groups.to_vec()))
     }
 

@@ -3,10 +3,12 @@
 //! Owns what is intended and the rules between things. [`World::decide`] judges a [`Change`] and says which rows it
 //! would write; [`World::absorb`] takes rows in. They are apart so that the Keeper can commit rows to the Store between
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
-//! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`instances`], [`images`], [`tags`].
+//! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`groups`],
+//! [`instances`], [`images`], [`tags`].
 
 mod balancers;
 mod certificates;
+mod groups;
 mod images;
 mod instances;
 mod invariants;
@@ -22,8 +24,8 @@ use serde::{Deserialize, Serialize};
 pub use pool::Pool;
 
 use crate::change::{Change, Reply};
-use crate::name::{CertificateArn, ImageId, InstanceId, LoadBalancerName, ZoneName};
-use crate::noun::{Certificate, Image, Instance, InstanceState, LoadBalancer};
+use crate::name::{CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, ZoneName};
+use crate::noun::{Certificate, Image, Instance, InstanceState, LoadBalancer, SecurityGroup};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -78,6 +80,7 @@ pub struct World {
     instances: BTreeMap<InstanceId, Arc<Instance>>,
     images: BTreeMap<ImageId, Arc<Image>>,
     certificates: BTreeMap<CertificateArn, Arc<Certificate>>,
+    security_groups: BTreeMap<GroupId, Arc<SecurityGroup>>,
 }
 
 /// One record as the Store keeps it.
@@ -91,6 +94,8 @@ pub enum Row {
     Image(Image),
     /// A certificate.
     Certificate(Certificate),
+    /// A security group.
+    SecurityGroup(SecurityGroup),
 }
 
 /// Which record.
@@ -104,6 +109,8 @@ pub enum Key {
     Image(ImageId),
     /// A certificate by ARN.
     Certificate(CertificateArn),
+    /// A security group by id.
+    SecurityGroup(GroupId),
 }
 
 /// One row to write.
@@ -134,6 +141,7 @@ impl Row {
             Self::Instance(instance) => Key::Instance(instance.id.clone()),
             Self::Image(image) => Key::Image(image.id.clone()),
             Self::Certificate(certificate) => Key::Certificate(certificate.arn.clone()),
+            Self::SecurityGroup(group) => Key::SecurityGroup(group.id.clone()),
         }
     }
 }
@@ -147,6 +155,7 @@ impl Key {
             Self::Instance(_) => "instance",
             Self::Image(_) => "image",
             Self::Certificate(_) => "certificate",
+            Self::SecurityGroup(_) => "security_group",
         }
     }
 
@@ -158,6 +167,7 @@ impl Key {
             Self::Instance(id) => id.as_str(),
             Self::Image(id) => id.as_str(),
             Self::Certificate(arn) => arn.as_str(),
+            Self::SecurityGroup(id) => id.as_str(),
         }
     }
 }
@@ -173,6 +183,7 @@ impl World {
             instances: BTreeMap::new(),
             images: BTreeMap::new(),
             certificates: BTreeMap::new(),
+            security_groups: BTreeMap::new(),
         }
     }
 
@@ -227,6 +238,10 @@ impl World {
             Change::DeregisterImage { image } => self.deregister_image(image),
             Change::CreateTags { resources, tags } => self.create_tags(resources, tags),
             Change::DeleteTags { resources, tags } => self.delete_tags(resources, tags),
+            Change::CreateSecurityGroup(new) => self.create_security_group(new),
+            Change::DeleteSecurityGroup { group } => self.delete_security_group(group),
+            Change::AuthorizeSecurityGroup { group, egress, rules } => self.authorize(group, *egress, rules),
+            Change::RevokeSecurityGroup { group, egress, rules } => self.revoke(group, *egress, rules),
             Change::CreateCertificate(new) => self.create_certificate(new),
             Change::ReplaceCertificate { certificate, material } => {
                 self.replace_certificate(certificate, material, now)
@@ -253,6 +268,7 @@ impl World {
                 Write::Remove(Key::Instance(id)) => drop(self.instances.remove(id)),
                 Write::Remove(Key::Image(id)) => drop(self.images.remove(id)),
                 Write::Remove(Key::Certificate(arn)) => drop(self.certificates.remove(arn)),
+                Write::Remove(Key::SecurityGroup(id)) => drop(self.security_groups.remove(id)),
             }
         }
     }
@@ -320,13 +336,25 @@ impl World {
         self.certificates.values()
     }
 
+    /// A security group.
+    #[must_use]
+    pub fn security_group(&self, id: &GroupId) -> Option<&Arc<SecurityGroup>> {
+        self.security_groups.get(id)
+    }
+
+    /// All security groups, by id.
+    pub fn security_groups(&self) -> impl Iterator<Item = &Arc<SecurityGroup>> {
+        self.security_groups.values()
+    }
+
     /// Every record as a row: what a Store that lived through the same Changes holds.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let load_balancers = self.load_balancers.values().map(|lb| Row::LoadBalancer(lb.as_ref().clone()));
         let instances = self.instances.values().map(|i| Row::Instance(i.as_ref().clone()));
         let images = self.images.values().map(|i| Row::Image(i.as_ref().clone()));
         let certificates = self.certificates.values().map(|c| Row::Certificate(c.as_ref().clone()));
-        load_balancers.chain(instances).chain(images).chain(certificates)
+        let groups = self.security_groups.values().map(|g| Row::SecurityGroup(g.as_ref().clone()));
+        load_balancers.chain(instances).chain(images).chain(certificates).chain(groups)
     }
 
     fn put(&mut self, row: Row) {
@@ -335,6 +363,7 @@ impl World {
             Row::Instance(instance) => drop(self.instances.insert(instance.id.clone(), Arc::new(instance))),
             Row::Image(image) => drop(self.images.insert(image.id.clone(), Arc::new(image))),
             Row::Certificate(c) => drop(self.certificates.insert(c.arn.clone(), Arc::new(c))),
+            Row::SecurityGroup(g) => drop(self.security_groups.insert(g.id.clone(), Arc::new(g))),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Decision, Row, World, Write};
 use crate::change::Reply;
-use crate::name::{ImageId, InstanceId, LoadBalancerName};
+use crate::name::{GroupId, ImageId, InstanceId, LoadBalancerName};
 use crate::refusal::Refusal;
 
 /// Tags on a load balancer (AWS: 10).
@@ -97,6 +97,12 @@ impl World {
                 change(&mut instance.tags)?;
                 if instance != **held {
                     writes.push(Write::Put(Row::Instance(instance)));
+                }
+            } else if let Some(held) = GroupId::new(id).ok().and_then(|id| self.security_group(&id)) {
+                let mut group = held.as_ref().clone();
+                change(&mut group.tags)?;
+                if group != **held {
+                    writes.push(Write::Put(Row::SecurityGroup(group)));
                 }
             } else {
                 let held = ImageId::new(id).ok().and_then(|id| self.image(&id)).ok_or_else(unknown)?;

@@ -21,8 +21,8 @@ use tokio::time::timeout;
 
 use super::server::Limits;
 use super::{
-    Api, Asked, attributes, balancers, dice, health, identity, images, instances, launch, limits, listeners,
-    managed_certificates, network, places, policies, registration, server_certificates, status, subnets, tags,
+    Api, Asked, attributes, balancers, dice, groups, health, identity, images, instances, launch, limits, listeners,
+    managed_certificates, network, places, policies, registration, server_certificates, status, subnets, tags, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -182,9 +182,18 @@ async fn elb_call(asked: &Asked<'_>, call: elb::Call, say: &Say<'_>) -> Response
 async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response {
     use ec2::Call as C;
     match call {
+        C::AuthorizeSecurityGroupEgress(i) => {
+            say.out::<ec2::AuthorizeSecurityGroupEgress>(groups::authorize(asked, i).await)
+        }
+        C::AuthorizeSecurityGroupIngress(i) => {
+            say.out::<ec2::AuthorizeSecurityGroupIngress>(groups::authorize(asked, i).await)
+        }
+        C::CreateSecurityGroup(i) => say.out::<ec2::CreateSecurityGroup>(groups::create(asked, i).await),
         C::CreateTags(i) => say.out::<ec2::CreateTags>(tags::create(asked, i).await),
+        C::DeleteSecurityGroup(i) => say.out::<ec2::DeleteSecurityGroup>(groups::delete(asked, &i).await),
         C::DeleteTags(i) => say.out::<ec2::DeleteTags>(tags::delete(asked, i).await),
         C::DeregisterImage(i) => say.out::<ec2::DeregisterImage>(images::deregister(asked, &i).await),
+        C::DescribeAccountAttributes(i) => say.out::<ec2::DescribeAccountAttributes>(vpcs::account(asked, &i)),
         C::DescribeAvailabilityZones(i) => say.out::<ec2::DescribeAvailabilityZones>(places::zones(asked, &i)),
         C::DescribeImages(i) => say.out::<ec2::DescribeImages>(images::describe(asked, &i)),
         C::DescribeInstances(i) => say.out::<ec2::DescribeInstances>(instances::describe(asked, &i)),
@@ -192,11 +201,19 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
         C::DescribeKeyPairs(i) => say.out::<ec2::DescribeKeyPairs>(network::key_pairs(&i)),
         C::DescribeNetworkInterfaces(i) => say.out::<ec2::DescribeNetworkInterfaces>(network::interfaces(asked, &i)),
         C::DescribeRegions(i) => say.out::<ec2::DescribeRegions>(places::regions(asked, &i)),
-        C::DescribeSecurityGroups(i) => say.out::<ec2::DescribeSecurityGroups>(network::security_groups(asked, &i)),
+        C::DescribeSecurityGroups(i) => say.out::<ec2::DescribeSecurityGroups>(groups::describe(asked, &i)),
+        C::DescribeSecurityGroupRules(i) => {
+            say.out::<ec2::DescribeSecurityGroupRules>(groups::describe_rules(asked, &i))
+        }
+        C::DescribeSubnets(i) => say.out::<ec2::DescribeSubnets>(vpcs::subnets(asked, &i)),
         C::DescribeTags(i) => say.out::<ec2::DescribeTags>(tags::describe(asked, &i)),
+        C::DescribeVpcAttribute(i) => say.out::<ec2::DescribeVpcAttribute>(vpcs::attribute(asked, &i)),
+        C::DescribeVpcs(i) => say.out::<ec2::DescribeVpcs>(vpcs::describe(asked, &i)),
         C::GetConsoleOutput(i) => say.out::<ec2::GetConsoleOutput>(status::console(asked, &i).await),
         C::RebootInstances(i) => say.out::<ec2::RebootInstances>(instances::reboot(asked, &i).await),
         C::RegisterImage(i) => say.out::<ec2::RegisterImage>(images::register(asked, i).await),
+        C::RevokeSecurityGroupEgress(i) => say.out::<ec2::RevokeSecurityGroupEgress>(groups::revoke(asked, i).await),
+        C::RevokeSecurityGroupIngress(i) => say.out::<ec2::RevokeSecurityGroupIngress>(groups::revoke(asked, i).await),
         C::RunInstances(i) => say.out::<ec2::RunInstances>(launch::run(asked, i).await),
         C::StartInstances(i) => say.out::<ec2::StartInstances>(instances::start(asked, &i).await),
         C::StopInstances(i) => say.out::<ec2::StopInstances>(instances::stop(asked, &i).await),

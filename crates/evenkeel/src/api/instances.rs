@@ -25,13 +25,15 @@ pub(super) fn describe(
     let filters = Filters::read(&input.filters, shown::FILTERS)?;
     let ids = wanted(asked, &input.instance_ids)?;
     words::unless_dry_run(input.dry_run)?;
-    let settings = asked.world.settings();
     let found = shown::in_launch_order(&asked.world).into_iter().filter(|(_, instance)| {
-        ids.as_ref().is_none_or(|ids| ids.contains(&instance.id)) && shown::fits(&filters, instance, settings)
+        ids.as_ref().is_none_or(|ids| ids.contains(&instance.id)) && shown::fits(&filters, instance, &asked.world)
     });
     let (page, next_token) = page.cut(found, |(place, _)| place.clone());
     let instances: Vec<&Instance> = page.into_iter().map(|(_, instance)| instance).collect();
-    Ok(ec2::DescribeInstancesOutput { reservation_set: shown::reservations(&instances, settings).into(), next_token })
+    Ok(ec2::DescribeInstancesOutput {
+        reservation_set: shown::reservations(&instances, &asked.world).into(),
+        next_token,
+    })
 }
 
 pub(super) async fn terminate(asked: &Asked<'_>, input: &ec2::TerminateInstances) -> Result<ec2::StateChanges, Error> {

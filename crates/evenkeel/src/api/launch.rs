@@ -1,6 +1,6 @@
 //! RunInstances: what a launch may ask for, and what it cannot have here.
 //!
-//! Owns EC2's defaults and the reading of every parameter. What Evenkeel does not have (VPCs, launch templates, instance
+//! Owns EC2's defaults and the reading of every parameter. What Evenkeel does not have (launch templates, instance
 //! profiles, termination protection) is refused rather than ignored; block devices and monitoring are accepted and have no effect. Next:
 //! [`super::instances`].
 
@@ -12,7 +12,8 @@ use evenkeel_core::name::{InstanceId, ReservationId};
 use evenkeel_core::noun::{Instance, InstanceState, ShutdownBehavior};
 use evenkeel_core::refusal::Refusal;
 
-use super::{Asked, dice, network, refusal, shown, tags, words};
+use super::subnets::zone_of;
+use super::{Asked, dice, groups, refusal, shown, tags, vpcs, words};
 
 /// AWS's default, which book-era tools also send unasked.
 const DEFAULT_TYPE: &str = "m1.small";
@@ -31,6 +32,17 @@ pub(super) async fn run(asked: &Asked<'_>, input: ec2::RunInstances) -> Result<e
     let (least, most) = counts(asked, input.min_count, input.max_count)?;
     let text = input.image_id.as_deref().filter(|id| !id.is_empty()).ok_or_else(|| words::missing("ImageId"))?;
     let zone = input.placement.and_then(|p| p.availability_zone).filter(|zone| !zone.is_empty());
+    let zone = match input.subnet_id.filter(|id| !id.is_empty()) {
+        None => zone,
+        Some(subnet) => match zone_of(asked.world.settings(), &subnet) {
+            None => return Err(vpcs::no_subnet(&subnet)),
+            Some(own) if zone.as_ref().is_some_and(|zone| zone != own.as_str()) => {
+                let text = format!("The availability zone of subnet '{subnet}' is {own}");
+                return Err(Error::invalid_parameter(text));
+            }
+            Some(own) => Some(own.to_string()),
+        },
+    };
     let new = NewInstances {
         reservation: reservation()?,
         ids: Vec::new(),
@@ -39,7 +51,7 @@ pub(super) async fn run(asked: &Asked<'_>, input: ec2::RunInstances) -> Result<e
         zone: zone.map(|zone| words::zone(&zone)).transpose()?,
         instance_type: instance_type(input.instance_type)?,
         key_name: key_name(input.key_name)?,
-        groups: network::launch_groups(asked, input.security_groups, input.security_group_ids)?,
+        groups: groups::of_launch(asked, input.security_groups, input.security_group_ids)?,
         user_data: input.user_data.map(|data| user_data(&data.0)).transpose()?.filter(|data| !data.is_empty()),
         client_token: client_token(input.client_token)?,
         shutdown: shutdown(input.instance_initiated_shutdown_behavior.as_deref())?,
@@ -62,7 +74,7 @@ fn made(asked: &Asked<'_>, reply: Reply) -> Result<ec2::Reservation, Error> {
         _ => Vec::new(),
     };
     instances.sort_by_key(|i| i.launch_index);
-    let reservations = shown::reservations(&instances, world.settings());
+    let reservations = shown::reservations(&instances, &world);
     reservations
         .into_iter()
         .next()
@@ -79,10 +91,6 @@ fn refuse_what_is_not_here(input: &ec2::RunInstances) -> Result<(), Error> {
     }
     if input.private_ip_address.as_ref().is_some_and(|address| !address.is_empty()) {
         return unsupported("A private address cannot be chosen here: every instance gets one from the pool.");
-    }
-    if let Some(subnet) = input.subnet_id.as_ref().filter(|id| !id.is_empty()) {
-        let text = format!("The subnet ID '{}' does not exist", words::quoted(subnet));
-        return Err(Error::sender("InvalidSubnetID.NotFound", text));
     }
     let profile = input.iam_instance_profile.as_ref();
     if let Some(name) = profile.and_then(|p| p.name.as_ref().or(p.arn.as_ref())).filter(|name| !name.is_empty()) {

@@ -10,6 +10,7 @@ mod coverage;
 mod dice;
 mod filter;
 mod funnel;
+mod groups;
 mod health;
 mod identity;
 mod images;
@@ -33,6 +34,7 @@ mod subnets;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod vpcs;
 mod words;
 
 use std::path::Path;
@@ -49,6 +51,7 @@ use evenkeel_core::world::World;
 use tokio::sync::{Semaphore, watch};
 
 pub use coverage::coverage;
+pub use groups::ensure_default;
 pub use keys::{Keys, KeysError};
 pub use server::serve;
 

@@ -1,27 +1,21 @@
-//! What stands for a network here: the one security group, no key pairs, and the interfaces of balancers' nodes.
-//!
-//! The group is described, not enforced: processes on one machine reach each other. Interfaces tell which address a
-//! balancer has in which zone. Next: [`super::balancers`].
+//! What stands for a network here: no key pairs, and the interfaces of balancers' nodes, which tell which address a balancer
+//! has in which zone. Next: [`super::balancers`], [`super::groups`], [`super::vpcs`].
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use evenkeel_aws::xml::Items;
 use evenkeel_aws::{Error, ec2};
 use evenkeel_core::name::ZoneName;
 use evenkeel_core::noun::LoadBalancer;
-use evenkeel_core::world::Settings;
 
 use super::filter::Filters;
 use super::page::Page;
-use super::shown::{self, DEFAULT_GROUP};
+use super::shown;
 use super::words::wire_time;
 use super::{Asked, words};
 
 /// Who owns what belongs to balancers (AWS).
 const ELB: &str = "amazon-elb";
-
-const GROUP_DESCRIPTION: &str = "default group";
 
 const INTERFACE_FILTERS: &[&str] = &[
     "addresses.private-ip-address",
@@ -44,29 +38,6 @@ const INTERFACE_FILTERS: &[&str] = &[
     "subnet-id",
     "vpc-id",
 ];
-
-pub(super) fn security_groups(
-    asked: &Asked<'_>,
-    input: &ec2::DescribeSecurityGroups,
-) -> Result<ec2::DescribeSecurityGroupsOutput, Error> {
-    let known = ["description", "group-id", "group-name", "owner-id", "vpc-id"];
-    let filters = Filters::read(&input.filters, &known)?;
-    let page = Page::ec2("groups", input.max_results, 5, input.next_token.as_deref())?;
-    let settings = asked.world.settings();
-    existing_groups(settings, &input.group_names, &input.group_ids)?;
-    words::unless_dry_run(input.dry_run)?;
-    let group_id = shown::default_group_id(settings);
-    let values = |name| match name {
-        "description" => vec![GROUP_DESCRIPTION.to_owned()],
-        "group-id" => vec![group_id.clone()],
-        "group-name" => vec![DEFAULT_GROUP.to_owned()],
-        "owner-id" => vec![settings.account.clone()],
-        _ => Vec::new(),
-    };
-    let group = filters.hold(values, &BTreeMap::new()).then(|| default_group(settings));
-    let (shown, next_token) = page.cut(group, |group| group.group_id.clone());
-    Ok(ec2::DescribeSecurityGroupsOutput { security_group_info: shown.into(), next_token })
-}
 
 /// Key pairs cannot be made here, so there are none; instances record the name they were launched with.
 pub(super) fn key_pairs(input: &ec2::DescribeKeyPairs) -> Result<ec2::DescribeKeyPairsOutput, Error> {
@@ -103,46 +74,6 @@ pub(super) fn interfaces(
         |i: &ec2::NetworkInterface| format!("{} {}", i.description, i.availability_zone.as_deref().unwrap_or(""));
     let (shown, next_token) = page.cut(wanted, place);
     Ok(ec2::DescribeNetworkInterfacesOutput { network_interface_set: shown.into(), next_token })
-}
-
-/// The groups of a launch, by name: the default one, whether it was named, numbered, or not stated.
-pub(super) fn launch_groups(asked: &Asked<'_>, names: Vec<String>, ids: Vec<String>) -> Result<Vec<String>, Error> {
-    let stated = |texts: Vec<String>| texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
-    existing_groups(asked.world.settings(), &stated(names), &stated(ids))?;
-    Ok(vec![DEFAULT_GROUP.to_owned()])
-}
-
-fn existing_groups(settings: &Settings, names: &[String], ids: &[String]) -> Result<(), Error> {
-    let id = shown::default_group_id(settings);
-    let unknown = names.iter().find(|name| *name != DEFAULT_GROUP).or(ids.iter().find(|stated| **stated != id));
-    match unknown {
-        Some(unknown) => {
-            let text = format!("The security group '{}' does not exist", words::quoted(unknown));
-            Err(Error::sender("InvalidGroup.NotFound", text))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Everything from its own members, and everything out: AWS's default group.
-fn default_group(settings: &Settings) -> ec2::SecurityGroup {
-    let all = ec2::IpPermission { ip_protocol: "-1".into(), ..ec2::IpPermission::default() };
-    let members = ec2::UserIdGroupPair {
-        user_id: settings.account.clone(),
-        group_id: shown::default_group_id(settings),
-        group_name: Some(DEFAULT_GROUP.into()),
-    };
-    let everywhere = ec2::IpRange { cidr_ip: "0.0.0.0/0".into() };
-    ec2::SecurityGroup {
-        owner_id: settings.account.clone(),
-        group_id: shown::default_group_id(settings),
-        group_name: DEFAULT_GROUP.into(),
-        group_description: GROUP_DESCRIPTION.into(),
-        vpc_id: None,
-        ip_permissions: Items(vec![ec2::IpPermission { groups: Items(vec![members]), ..all.clone() }]),
-        ip_permissions_egress: Items(vec![ec2::IpPermission { ip_ranges: Items(vec![everywhere]), ..all }]),
-        tag_set: Items::default(),
-    }
 }
 
 fn interface(lb: &LoadBalancer, zone: &ZoneName, address: IpAddr, account: &str) -> ec2::NetworkInterface {

@@ -15,13 +15,12 @@ pub(super) fn zones(
     let known = ["group-name", "opt-in-status", "region-name", "state", "zone-id", "zone-name", "zone-type", "message"];
     let filters = Filters::read(&input.filters, &known)?;
     let settings = asked.world.settings();
-    let short = short(&settings.region);
     let zone = |(index, name): (usize, &evenkeel_core::name::ZoneName)| ec2::AvailabilityZone {
         opt_in_status: Some("opt-in-not-required".into()),
         zone_name: name.to_string(),
         zone_state: "available".into(),
         region_name: settings.region.clone(),
-        zone_id: Some(format!("{short}-az{}", index + 1)),
+        zone_id: Some(zone_id(&settings.region, index)),
         group_name: Some(settings.region.clone()),
         network_border_group: Some(settings.region.clone()),
         zone_type: Some("availability-zone".into()),
@@ -51,6 +50,11 @@ pub(super) fn zones(
     };
     let availability_zone_info = all.iter().filter(|zone| wanted(zone)).cloned().collect();
     Ok(ec2::DescribeAvailabilityZonesOutput { availability_zone_info })
+}
+
+/// A zone's id: `use1-az1` is the first one of `us-east-1`.
+pub(super) fn zone_id(region: &str, index: usize) -> String {
+    format!("{}-az{}", short(region), index + 1)
 }
 
 /// The one region. Its endpoint is where the caller reached us: that works for it, whatever lies between.

@@ -129,6 +129,14 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::CertificateTaken(_) | Refusal::TooManyCertificates { .. } => {
             ("InvalidConfigurationRequest", "InvalidParameterValue")
         }
+        Refusal::NoSuchGroup(_) => ("InvalidSecurityGroup", "InvalidGroup.NotFound"),
+        Refusal::GroupTaken(_) => ("InvalidSecurityGroup", "InvalidGroup.Duplicate"),
+        Refusal::GroupInUse(_) => ("InvalidSecurityGroup", "DependencyViolation"),
+        Refusal::DefaultGroup(_) => ("InvalidSecurityGroup", "CannotDelete"),
+        Refusal::RuleTaken(_) => ("InvalidSecurityGroup", "InvalidPermission.Duplicate"),
+        Refusal::NoSuchRule => ("InvalidSecurityGroup", "InvalidPermission.NotFound"),
+        Refusal::TooManyRules { .. } => ("InvalidSecurityGroup", "RulesPerSecurityGroupLimitExceeded"),
+        Refusal::TooManyGroups { .. } => ("InvalidSecurityGroup", "SecurityGroupLimitExceeded"),
         Refusal::NoSuchListener { .. } => ("ListenerNotFound", "InvalidParameterValue"),
         Refusal::NoSuchPolicy { .. } => ("PolicyNotFound", "InvalidParameterValue"),
         Refusal::PolicyTaken { .. } => ("DuplicatePolicyName", "InvalidParameterValue"),
@@ -144,6 +152,7 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::TooManyTags { .. } => ("TooManyTags", "TagLimitExceeded"),
         Refusal::NoSuchResource(id) if id.starts_with("i-") => ("ValidationError", "InvalidInstanceID.NotFound"),
         Refusal::NoSuchResource(id) if id.starts_with("ami-") => ("ValidationError", "InvalidAMIID.NotFound"),
+        Refusal::NoSuchResource(id) if id.starts_with("sg-") => ("InvalidSecurityGroup", "InvalidGroup.NotFound"),
         Refusal::NoSuchResource(_) => ("ValidationError", "InvalidID"),
         Refusal::NoSuchImage(_) => ("ValidationError", "InvalidAMIID.NotFound"),
         Refusal::ImageNameTaken { .. } => ("ValidationError", "InvalidAMIName.Duplicate"),

@@ -14,11 +14,12 @@ use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Settings, World};
 
 use super::dice::hex;
+use super::subnets::{subnet_id, vpc_id};
 use super::words::wire_time;
-use super::{filter::Filters, tags};
+use super::{filter::Filters, groups, tags};
 
-/// The one security group there is.
-pub(super) const DEFAULT_GROUP: &str = "default";
+/// The group of everything that names none.
+pub(super) use evenkeel_core::noun::security_group::DEFAULT as DEFAULT_GROUP;
 
 pub(super) const ROOT_DEVICE: &str = "/dev/sda1";
 
@@ -77,17 +78,17 @@ pub(super) fn in_launch_order(world: &World) -> Vec<(String, &Instance)> {
 }
 
 /// Instances that stand together in a reservation, as reservations.
-pub(super) fn reservations(instances: &[&Instance], settings: &Settings) -> Vec<ec2::Reservation> {
+pub(super) fn reservations(instances: &[&Instance], world: &World) -> Vec<ec2::Reservation> {
     let groups = instances.chunk_by(|a, b| a.reservation == b.reservation);
     groups
         .filter_map(|chunk| {
             let first = chunk.first()?;
             Some(ec2::Reservation {
                 reservation_id: first.reservation.to_string(),
-                owner_id: settings.account.clone(),
+                owner_id: world.settings().account.clone(),
                 requester_id: None,
-                group_set: groups_of(first, settings).into(),
-                instances_set: chunk.iter().map(|i| instance(i, settings)).collect(),
+                group_set: groups_of(first, world).into(),
+                instances_set: chunk.iter().map(|i| instance(i, world)).collect(),
             })
         })
         .collect()
@@ -122,11 +123,12 @@ pub(super) fn architecture() -> &'static str {
     }
 }
 
-pub(super) fn fits(filters: &Filters, instance: &Instance, settings: &Settings) -> bool {
-    filters.hold(|name| values(instance, settings, name), &instance.tags)
+pub(super) fn fits(filters: &Filters, instance: &Instance, world: &World) -> bool {
+    filters.hold(|name| values(instance, world, name), &instance.tags)
 }
 
-fn instance(i: &Instance, settings: &Settings) -> ec2::Instance {
+fn instance(i: &Instance, world: &World) -> ec2::Instance {
+    let settings = world.settings();
     let (private, public) = addresses(i);
     let name = |address: Option<IpAddr>| address.map(dns_name).unwrap_or_default();
     let text = |address: Option<IpAddr>| address.map(|a| a.to_string()).unwrap_or_default();
@@ -149,7 +151,9 @@ fn instance(i: &Instance, settings: &Settings) -> ec2::Instance {
         monitoring: ec2::Monitoring { state: "disabled".into() },
         private_ip_address: text(private),
         ip_address: text(public),
-        group_set: groups_of(i, settings).into(),
+        group_set: groups_of(i, world).into(),
+        subnet_id: Some(subnet_id(settings, &i.zone)),
+        vpc_id: Some(vpc_id(settings)),
         state_reason: i.reason.as_ref().map(|r| ec2::StateReason { code: r.code.clone(), message: r.message.clone() }),
         architecture: architecture().into(),
         root_device_type: "ebs".into(),
@@ -185,12 +189,16 @@ fn reason(i: &Instance) -> String {
     }
 }
 
-fn groups_of(i: &Instance, settings: &Settings) -> Vec<ec2::Group> {
-    let group = |name: &String| ec2::Group { group_id: default_group_id(settings), group_name: name.clone() };
+fn groups_of(i: &Instance, world: &World) -> Vec<ec2::Group> {
+    let group = |name: &String| ec2::Group {
+        group_id: groups::id_of(world, name).unwrap_or_default(),
+        group_name: name.clone(),
+    };
     i.groups.iter().map(group).collect()
 }
 
-fn values(i: &Instance, settings: &Settings, name: &'static str) -> Vec<String> {
+fn values(i: &Instance, world: &World, name: &'static str) -> Vec<String> {
+    let settings = world.settings();
     let (private, public) = addresses(i);
     let list = |address: Option<IpAddr>| address.map(|a| a.to_string()).into_iter().collect::<Vec<_>>();
     vec![match name {
@@ -198,7 +206,9 @@ fn values(i: &Instance, settings: &Settings, name: &'static str) -> Vec<String> 
         "availability-zone" => i.zone.to_string(),
         "client-token" => i.client_token.clone().unwrap_or_default(),
         "dns-name" => public.map(dns_name).unwrap_or_default(),
-        "group-id" | "instance.group-id" => return i.groups.iter().map(|_| default_group_id(settings)).collect(),
+        "group-id" | "instance.group-id" => {
+            return i.groups.iter().filter_map(|name| groups::id_of(world, name)).collect();
+        }
         "group-name" | "instance.group-name" => return i.groups.clone(),
         "hypervisor" => "xen".into(),
         "image-id" => i.image.to_string(),
@@ -220,9 +230,11 @@ fn values(i: &Instance, settings: &Settings, name: &'static str) -> Vec<String> 
         "root-device-type" => "ebs".into(),
         "state-reason-code" => return i.reason.iter().map(|r| r.code.clone()).collect(),
         "state-reason-message" => return i.reason.iter().map(|r| r.message.clone()).collect(),
+        "subnet-id" => subnet_id(settings, &i.zone),
         "tenancy" => "default".into(),
         "virtualization-type" => "hvm".into(),
-        // No VPCs, and nobody launches for another.
+        "vpc-id" => vpc_id(settings),
+        // Nobody launches for another.
         _ => return Vec::new(),
     }]
 }

@@ -90,7 +90,8 @@ pub(super) fn describe(asked: &Asked<'_>, input: &ec2::DescribeTags) -> Result<e
     words::unless_dry_run(input.dry_run)?;
     let instances = asked.world.instances().map(|i| (i.id.as_str(), "instance", &i.tags));
     let images = asked.world.images().map(|i| (i.id.as_str(), "image", &i.tags));
-    let all = images.chain(instances).flat_map(|(resource_id, resource_type, tags)| {
+    let groups = asked.world.security_groups().map(|g| (g.id.as_str(), "security-group", &g.tags));
+    let all = images.chain(instances).chain(groups).flat_map(|(resource_id, resource_type, tags)| {
         tags.iter().map(move |(key, value)| ec2::TagDescription {
             resource_id: resource_id.into(),
             resource_type: resource_type.into(),
@@ -159,6 +160,8 @@ fn resources(ids: Vec<String>) -> Result<Vec<String>, Error> {
         match id.split_once('-') {
             Some(("i", _)) => drop(words::instance(id)?),
             Some(("ami", _)) => drop(words::image(id)?),
+            // Whether there is such a group is the World's to say.
+            Some(("sg", _)) => {}
             _ => {
                 let text = format!("The ID '{}' is not valid", words::quoted(id));
                 return Err(Error::sender("InvalidID", text));

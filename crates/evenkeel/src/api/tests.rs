@@ -1,11 +1,12 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
 //! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`policies`], [`certificates`],
-//! [`computing`] (EC2, STS), [`protocols`] (JSON, CBOR, gzip), [`size`].
+//! [`computing`] (EC2, STS), [`groups`], [`protocols`] (JSON, CBOR, gzip), [`size`].
 
 mod balancing;
 mod certificates;
 mod computing;
+mod groups;
 mod policies;
 mod protocols;
 mod size;
@@ -32,7 +33,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::server::{Limits, is_local, serve_within};
-use super::{Api, Imported, Keys, Reports};
+use super::{Api, Imported, Keys, Reports, ensure_default};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
 use crate::seal::Seal;
@@ -112,6 +113,7 @@ impl Rig {
     async fn with(limits: Limits, settings: Settings) -> Self {
         let store = MemoryStore::default();
         let keeper = keeper::start(settings, store.clone(), clock).unwrap();
+        ensure_default(&keeper, clock()).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let keys = Keys::open(dir.path()).unwrap();
         let credentials = keys.credentials();

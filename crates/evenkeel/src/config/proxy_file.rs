@@ -56,6 +56,7 @@
 //! http2 = false                        # with prior knowledge; default false, and true where `protocol` is "https" (ALPN)
 //! instance_http = "1.1"                # or "2"; default 1.1
 //! stickiness = { expires = 3600 }      # seconds; {} until the browser closes; or { application_cookie = "SID" }
+//! allow_from = ["10.0.0.0/8", "::1"]   # who may connect, by the address of the connection; default everybody
 //! accept_proxy_from = ["10.0.0.0/8"]   # whose connections begin with a PROXY header, either version; default nobody
 //! send_proxy = "v1"                    # or "v2": sent to targets first; TCP listeners only; default nothing
 //!
@@ -66,10 +67,14 @@
 //! # shown; the first of all where none has it.
 //! certificates = [{ chain = "web.pem", key = "web.key" }]
 //! oldest_tls = "1.2"                   # or "1.3"; default 1.2
+//! newest_tls = "1.3"                   # or "1.2"; default 1.3
+//! ciphers = ["TLS_AES_128_GCM_SHA256"] # by OpenSSL's names, the most wanted first; default: all that there are
+//! cipher_order = "listener"            # or "client": whose order decides; default listener
 //! instance_protocol = "https"          # default: `http` behind https, `tcp` behind ssl
 //! # Default: instances are believed whatever certificate they have. With `verify`, one that `ca` signed for `name`
-//! # (default: for the instance's address); `name` alone is only asked for (SNI).
-//! instance_tls = { verify = true, ca = "ca.pem", name = "app.internal" }
+//! # (default: for the instance's address); `name` alone is only asked for (SNI). With `public_keys` (PEM files), one that
+//! # has one of these keys; both hold where both are stated.
+//! instance_tls = { verify = true, ca = "ca.pem", name = "app.internal", public_keys = ["app.pub"] }
 //!
 //! [[balancer.target]]
 //! address = "127.0.0.1:9001"           # an IP address; its port replaces `instance_port` and the check's port
@@ -112,6 +117,9 @@ pub const THREADS_LIMIT: usize = 256;
 
 /// The most client connections a file may ask for.
 const CONNECTIONS_LIMIT: i64 = 10_000_000;
+
+/// The most ranges of addresses from which one listener may be connected to.
+const ALLOWED_LIMIT: usize = 10_000;
 
 /// The zone of targets that state none.
 const DEFAULT_ZONE: &str = "default";
@@ -225,6 +233,10 @@ struct Listener {
     instance_protocol: Option<Spanned<String>>,
     certificates: Option<Spanned<Vec<Spanned<CertificateEntry>>>>,
     oldest_tls: Option<Spanned<String>>,
+    newest_tls: Option<Spanned<String>>,
+    ciphers: Option<Spanned<Vec<Spanned<String>>>>,
+    cipher_order: Option<Spanned<String>>,
+    allow_from: Option<Spanned<Vec<Spanned<String>>>>,
     instance_tls: Option<Spanned<InstanceTls>>,
     #[serde(default)]
     accept_proxy_from: Vec<Spanned<String>>,
@@ -466,7 +478,9 @@ fn listeners(entries: &[Listener], files: &Files<'_>, warnings: &mut Vec<String>
             Some(text) => Some(proxy_protocol(text)?),
             None => None,
         };
-        let accept_proxy_from = entry.accept_proxy_from.iter().map(range).collect::<Result<_, _>>()?;
+        let accept_proxy_from =
+            entry.accept_proxy_from.iter().map(|text| range(text, "accept_proxy_from")).collect::<Result<_, _>>()?;
+        let allowed_from = entry.allow_from.as_ref().map(allowed).transpose()?;
         let stickiness = entry.stickiness.as_ref().map(|at| sticky::stickiness(at, protocol)).transpose()?;
         listeners.push(ListenerRoute {
             bind_port: port,
@@ -478,6 +492,7 @@ fn listeners(entries: &[Listener], files: &Files<'_>, warnings: &mut Vec<String>
             instance_tls,
             proxy_protocol,
             accept_proxy_from,
+            allowed_from,
             stickiness,
             http2: versions::http2(entry.http2.as_ref(), protocol)?,
             instance_http: versions::instance_http(entry.instance_http.as_ref(), protocol)?,
@@ -498,8 +513,15 @@ fn proxy_protocol(text: &Spanned<String>) -> Result<ProxyProtocol, Wrong> {
     }
 }
 
-fn range(text: &Spanned<String>) -> Result<AddressRange, Wrong> {
-    text.get_ref().parse().map_err(|error| wrong(text, "accept_proxy_from", error))
+fn range(text: &Spanned<String>, key: &str) -> Result<AddressRange, Wrong> {
+    text.get_ref().parse().map_err(|error| wrong(text, key, error))
+}
+
+fn allowed(list: &Spanned<Vec<Spanned<String>>>) -> Result<Arc<[AddressRange]>, Wrong> {
+    if list.get_ref().len() > ALLOWED_LIMIT {
+        return Err(wrong(list, "allow_from", format_args!("has more than {ALLOWED_LIMIT} ranges")));
+    }
+    list.get_ref().iter().map(|text| range(text, "allow_from")).collect()
 }
 
 fn desync(text: &Spanned<String>) -> Result<DesyncMode, Wrong> {

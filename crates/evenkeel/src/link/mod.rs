@@ -138,6 +138,12 @@ pub struct NodeCount {
     pub open_clients: u64,
     /// Client connections accepted.
     pub accepted: u64,
+    /// Client connections from addresses that may not connect.
+    #[serde(default)]
+    pub turned_away: u64,
+    /// Client connections that ended before their TLS handshake was complete.
+    #[serde(default)]
+    pub handshake_errors: u64,
     /// Latencies by step; see [`meter::step_end`].
     pub latency: Vec<u64>,
     /// All of them together, in microseconds.
@@ -201,6 +207,8 @@ impl NodeCount {
             bytes_out: node.bytes_out,
             open_clients: node.open_clients,
             accepted: node.accepted,
+            turned_away: node.turned_away,
+            handshake_errors: node.handshake_errors,
             latency: node.latency.to_vec(),
             latency_us: u64::try_from(node.latency_sum.as_micros()).unwrap_or(u64::MAX),
         }

@@ -130,6 +130,10 @@ fn of_nodes(page: &mut Page, nodes: &[NodeCount]) {
     page.metric("evenkeel_sent_bytes_total", "counter", "Bytes to clients.", each(|n| n.bytes_out));
     page.metric("evenkeel_open_connections", "gauge", "Client connections open now.", each(|n| n.open_clients));
     page.metric("evenkeel_connections_total", "counter", "Client connections accepted.", each(|n| n.accepted));
+    let help = "Connections from addresses that may not connect.";
+    page.metric("evenkeel_turned_away_total", "counter", help, each(|n| n.turned_away));
+    let help = "Client connections that ended before their TLS handshake was complete.";
+    page.metric("evenkeel_tls_handshake_errors_total", "counter", help, each(|n| n.handshake_errors));
 }
 
 fn spillover(node: &NodeCount) -> u64 {

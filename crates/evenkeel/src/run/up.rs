@@ -43,6 +43,7 @@ pub async fn up(
     let keeper = keeper::start(settings, store, loops::now)
         .with_context(|| format!("failed to load the state from `{}`", database.display()))?;
     let keys = Keys::open(house.dir()).context("failed to open the access keys")?;
+    api::ensure_default(&keeper, loops::now()).await.context("failed to make the default security group")?;
     let seal = Arc::new(Seal::open(house.dir()).context("failed to open what secrets are sealed with")?);
     let images = Arc::new(ImageStore::open(house.dir()).context("failed to open the image store")?);
     sweep_images(&keeper, &images);

@@ -222,6 +222,7 @@ impl Worker {
         self.tell_client(&mut client);
         if client.stream.is_handshaking() {
             client.lane.meter.handshake_errors.add(1);
+            self.tell_mismatch(&mut client);
         }
         self.out.clear();
         self.passed = 0..0;
@@ -426,14 +427,19 @@ impl Worker {
     }
 
     fn connect_failed(&mut self, c: &mut Client) {
+        let mut fault = Fault::ConnectFailed;
         if let Some(origin) = &c.origin {
+            fault = origin.why_not();
             c.lane.meter.connect_errors.add(1);
             origin.place.meter.connect_errors.add(1);
             origin.place.suspect(&self.shared);
-            self.blame(&c.lane, &origin.place, Failing::Fault(Fault::ConnectFailed));
+            self.blame(&c.lane, &origin.place, Failing::Fault(fault));
             c.tried.push((Rc::clone(&origin.place), true));
         }
-        c.session.not_connected(&mut self.out);
+        match fault {
+            Fault::NotTrusted => c.session.not_trusted(&mut self.out),
+            _ => c.session.not_connected(&mut self.out),
+        }
     }
 
     fn read_origin(&mut self, c: &mut Client) -> bool {

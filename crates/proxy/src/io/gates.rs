@@ -7,10 +7,12 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use evenkeel_core::routes::Phase;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
+use rustix::net::sockopt;
 
 use super::counted::Presence;
 use super::greet::{self, Greeter};
@@ -47,6 +49,11 @@ impl Worker {
                 Accepted::Exhausted => {
                     self.pause();
                     return false;
+                }
+                Accepted::Client(client, peer) if !gate.lane.borrow().admits(peer.ip()) => {
+                    gate.lane.borrow().meter.turned_away.add(1);
+                    // A reset: who may not come in is kept in no queue of the kernel's.
+                    let _ = sockopt::set_socket_linger(&client, Some(Duration::ZERO));
                 }
                 Accepted::Client(client, peer) => {
                     let chosen = self.fewest();

@@ -235,7 +235,10 @@ impl Worker {
         match b.stream.shake(&mut self.scratch) {
             _ if failed => b.trunk.with(|mux| mux.end()),
             Shaking::Pending => return false,
-            Shaking::Failed => b.trunk.with(|mux| mux.end()),
+            Shaking::Failed => {
+                b.trunk.mismatch.set(b.stream.mismatch());
+                b.trunk.with(|mux| mux.end());
+            }
             // Without having agreed, nobody knows what the instance would take the preface for.
             Shaking::Done if b.stream.is_secure() && b.stream.spoken() != Some(b"h2") => b.trunk.with(|mux| mux.end()),
             Shaking::Done => {

@@ -15,6 +15,8 @@ use super::stream::Stream;
 use super::tls::Shaking;
 use super::view::{Lane, Place, Via};
 use super::worker::Worker;
+use crate::fault::Fault;
+use crate::log::record::Mismatch;
 use crate::request::Reuse;
 use crate::target::Engaged;
 
@@ -96,6 +98,14 @@ impl Origin {
     /// its instance when it breaks.
     pub(super) fn is_new(&self) -> bool {
         self.past == Past::New
+    }
+
+    /// What its failing is to be called when it could not be made.
+    pub(super) fn why_not(&self) -> Fault {
+        match self.stream.mismatch() {
+            Some(Mismatch::Trust) => Fault::NotTrusted,
+            _ => Fault::ConnectFailed,
+        }
     }
 
     /// How it reaches its place.

@@ -40,6 +40,8 @@ pub(super) struct Tunnel {
     up: Way,
     down: Way,
     pub(super) tried: Vec<Rc<Place>>,
+    /// Why the last of them could not be connected to.
+    failed: Fault,
     pub(super) last: u64,
     began: Instant,
     opened: bool,
@@ -60,6 +62,7 @@ impl Tunnel {
             up: Way::default(),
             down: Way::default(),
             tried: Vec::new(),
+            failed: Fault::ConnectFailed,
             last: now,
             began: Instant::now(),
             opened: false,
@@ -175,6 +178,7 @@ impl Worker {
                 // No instance is bothered before somebody is there who speaks TLS.
                 match t.client.shake(&mut self.scratch) {
                     Shaking::Pending => return Ok(true),
+                    Shaking::Failed if t.client.mismatch().is_some() => return Err(Fault::HandshakeFailed),
                     Shaking::Failed => return Err(Fault::ClientGone),
                     Shaking::Done => t.last = self.now,
                 }
@@ -239,7 +243,7 @@ impl Worker {
 
     /// False while it waits for an instance.
     fn open_tunnel(&mut self, key: u64, t: &mut Tunnel) -> Result<bool, Fault> {
-        let fault = if t.tried.is_empty() { Fault::NoTarget } else { Fault::ConnectFailed };
+        let fault = if t.tried.is_empty() { Fault::NoTarget } else { t.failed };
         if t.tried.len() >= usize::from(ATTEMPTS) {
             return Err(fault);
         }
@@ -267,7 +271,8 @@ impl Worker {
         match &mut t.origin {
             None => {
                 lane.meter.connect_errors.add(1);
-                self.blame(&lane, &place, Failing::Fault(Fault::ConnectFailed));
+                t.failed = Fault::ConnectFailed;
+                self.blame(&lane, &place, Failing::Fault(t.failed));
             }
             Some(origin) => {
                 origin.asked = lane.times().then(Instant::now);
@@ -283,7 +288,8 @@ impl Worker {
             t.lane.meter.connect_errors.add(1);
             origin.place.meter.connect_errors.add(1);
             origin.place.suspect(&self.shared);
-            self.blame(&t.lane, &origin.place, Failing::Fault(Fault::ConnectFailed));
+            t.failed = origin.why_not();
+            self.blame(&t.lane, &origin.place, Failing::Fault(t.failed));
             self.discard(*origin);
         }
     }

@@ -18,7 +18,7 @@ use rustls::server::UnbufferedServerConnection;
 
 use super::tls::{Shaking, Tls};
 use super::trunk::Strand;
-use crate::log::record::Secured;
+use crate::log::record::{Mismatch, Secured};
 
 /// What every connection is registered for, once.
 pub(super) const INTEREST: EventFlags =
@@ -189,6 +189,15 @@ impl Stream {
         match &self.transport {
             Transport::Plain(_) | Transport::Strand(_) => true,
             Transport::Tls(tls) => tls.is_flushed(),
+        }
+    }
+
+    /// What the two ends did not have in common, where a handshake failed for that.
+    pub(super) fn mismatch(&self) -> Option<Mismatch> {
+        match &self.transport {
+            Transport::Tls(tls) => tls.mismatch(),
+            Transport::Strand(strand) => strand.mismatch(),
+            Transport::Plain(_) => None,
         }
     }
 

@@ -12,7 +12,7 @@ use super::pipe::Tunnel;
 use super::view::Place;
 use super::worker::Worker;
 use crate::fault::Fault;
-use crate::log::record::{Asked, Secured, Times};
+use crate::log::record::{Asked, Mismatch, Secured, Times};
 use crate::log::{Kind, Record, Said, Side};
 use crate::proto::emit::Forwarded;
 use crate::request::Notes;
@@ -118,7 +118,7 @@ impl Tale {
         kind: Kind,
         side: &Arc<Side>,
         client: SocketAddr,
-        secured: Option<Secured>,
+        (secured, mismatch): (Option<Secured>, Option<Mismatch>),
     ) -> Option<Box<Record>> {
         let draft = self.0.take()?;
         let now = Instant::now();
@@ -163,6 +163,7 @@ impl Tale {
             fault: draft.fault,
             denied: draft.denied,
             secured,
+            mismatch,
         }))
     }
 }
@@ -217,7 +218,22 @@ impl Worker {
         if let Some(draft) = &mut c.tale.0 {
             draft.carried = (carried.up, carried.down);
         }
-        if let Some(record) = c.tale.end(Kind::Http, &c.lane.side, c.peer, c.stream.agreed()) {
+        if let Some(record) = c.tale.end(Kind::Http, &c.lane.side, c.peer, (c.stream.agreed(), None)) {
+            teller.tell(record);
+        }
+    }
+
+    /// Counts a handshake that failed for want of something in common, and hands over the record of its connection: there
+    /// never was a request.
+    pub(super) fn tell_mismatch(&self, c: &mut Client) {
+        let Some(mismatch) = c.stream.mismatch() else { return };
+        c.lane.meter.from_balancer[Fault::HandshakeFailed.index()].add(1);
+        let Some(teller) = &self.teller else { return };
+        c.tale.begin(None);
+        if let Some(draft) = &mut c.tale.0 {
+            draft.fault = Some(Fault::HandshakeFailed);
+        }
+        if let Some(record) = c.tale.end(Kind::Tcp, &c.lane.side, c.peer, (None, Some(mismatch))) {
             teller.tell(record);
         }
     }
@@ -228,7 +244,8 @@ impl Worker {
         if let Some(draft) = &mut t.tale.0 {
             draft.fault = fault;
         }
-        if let Some(record) = t.tale.end(t.kind, &t.lane.side, t.ends.source, t.client.agreed()) {
+        if let Some(record) = t.tale.end(t.kind, &t.lane.side, t.ends.source, (t.client.agreed(), t.client.mismatch()))
+        {
             teller.tell(record);
         }
     }

@@ -16,7 +16,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 
 use super::stream::{Read, Write};
 use crate::log::record::Secured;
-use crate::tls::words::{cipher, protocol};
+use crate::tls::words::{Mismatch, cipher, protocol};
 
 /// Bytes encrypted and written at once: four full records. No more than that is ever held for a peer that reads slowly.
 const BATCH: usize = 64 * 1024;
@@ -77,6 +77,7 @@ pub(super) struct Tls {
     /// The socket takes nothing more. What the peer said before it closed can still be read: it may be an answer.
     deaf: bool,
     failed: bool,
+    why: Option<Mismatch>,
 }
 
 enum Side {
@@ -130,6 +131,7 @@ struct Turn {
     plain: usize,
     peer_finished: bool,
     failed: bool,
+    why: Option<Mismatch>,
     alerts: usize,
 }
 
@@ -163,7 +165,13 @@ impl Tls {
             finished: false,
             deaf: false,
             failed: false,
+            why: None,
         }
+    }
+
+    /// What both sides did not have in common, where that made the handshake fail.
+    pub(super) fn mismatch(&self) -> Option<Mismatch> {
+        self.why
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
@@ -330,6 +338,7 @@ impl Tls {
             self.queue(bench.filled(), 0);
             turn
         });
+        self.why = self.why.or(turn.why);
         // A handshake needs answers. Whoever makes the library answer, and does not read that, is not to fill the memory.
         turn.failed |= (!self.flush() && self.is_handshaking()) || self.unsent.len() > UNSENT_LIMIT;
         turn
@@ -475,8 +484,13 @@ fn decrypt<S: Session>(session: &mut S, bytes: &mut [u8], plain: &mut [u8], out:
                 true
             }
             Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_) | ConnectionState::Closed) => false,
+            Err(error) => {
+                turn.why = Mismatch::of(&error);
+                turn.failed = true;
+                false
+            }
             // Early data is never offered.
-            Ok(_) | Err(_) => {
+            Ok(_) => {
                 turn.failed = true;
                 false
             }

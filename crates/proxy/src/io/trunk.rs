@@ -10,7 +10,7 @@ use super::stream::{Read, Write};
 use super::tls::Shaking;
 use crate::h2::mux::Wrote;
 use crate::h2::{Mux, Reason, Role};
-use crate::log::record::Secured;
+use crate::log::record::{Mismatch, Secured};
 
 /// Keys to be driven before the worker waits again: those of streams first, so that what they write goes out together.
 #[derive(Debug, Default)]
@@ -51,6 +51,8 @@ pub(super) struct Trunk {
     promised: Cell<usize>,
     /// Who waits for the connection to be made, or for room.
     waiting: RefCell<Vec<u64>>,
+    /// Why it could not be made, where that is known.
+    pub(super) mismatch: Cell<Option<Mismatch>>,
     /// It has carried a request to its end.
     pub(super) used: Cell<bool>,
 }
@@ -67,6 +69,7 @@ impl Trunk {
             streams: Cell::new(streams),
             promised: Cell::new(0),
             waiting: RefCell::default(),
+            mismatch: Cell::new(None),
             used: Cell::new(false),
         })
     }
@@ -149,6 +152,11 @@ impl Strand {
     /// What its client agreed on in TLS.
     pub(super) fn agreed(&self) -> Option<Secured> {
         self.trunk.secured.clone()
+    }
+
+    /// What its connection did not have in common with its instance.
+    pub(super) fn mismatch(&self) -> Option<Mismatch> {
+        self.trunk.mismatch.get()
     }
 
     /// Where its connection stands.

@@ -13,7 +13,7 @@ use evenkeel_core::balance::budget::Budget;
 use evenkeel_core::balance::{Candidate, Rota, Scope, Standing};
 use evenkeel_core::name::{LoadBalancerName, ZoneName};
 use evenkeel_core::noun::{Balancing, DesyncMode, Protocol};
-use evenkeel_core::routes::{InstanceHttp, ListenerRoute, Node, Phase, Target};
+use evenkeel_core::routes::{AddressSet, InstanceHttp, ListenerRoute, Node, Phase, Target};
 
 use super::choose::Weighed;
 use super::listen::Bound;
@@ -217,6 +217,8 @@ pub(super) struct Lane {
     pub(super) bounds: Bounds,
     /// Requests at once on an HTTP/2 connection of a client.
     pub(super) streams: usize,
+    /// Who may connect; everybody where there is none.
+    allowed: Option<AddressSet>,
     /// What the log says of it.
     pub(super) side: Arc<Side>,
     /// How clients are spoken to in TLS.
@@ -246,6 +248,7 @@ impl Lane {
             spans: Spans::of(routes),
             bounds: Bounds::of(&routes.limits),
             streams: routes.limits.streams.map_or(STREAM_LIMIT, usize::from),
+            allowed: listener.allowed_from.as_deref().map(AddressSet::new),
             side: Arc::new(Side {
                 balancer: routes.name.to_string(),
                 zone: node.zone.as_ref().map(ToString::to_string),
@@ -266,6 +269,11 @@ impl Lane {
     pub(super) fn forwarded(&self, client: IpAddr) -> Forwarded {
         let proto = if self.listener.protocol == Protocol::Https { "https" } else { "http" };
         Forwarded { client, node: self.address, proto, port: self.listener.port.number(), trace: None }
+    }
+
+    /// Whether a connection may come from that address.
+    pub(super) fn admits(&self, peer: IpAddr) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.contains(peer))
     }
 
     /// What becomes of requests that others may read in another way.

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use super::Record;
 use super::record::Queued;
 use crate::fault::Fault;
+use crate::tls::words::Mismatch;
 
 /// A short name that never changes, for metrics and filters.
 #[must_use]
@@ -22,10 +23,12 @@ pub fn label(fault: Fault) -> &'static str {
         Fault::NoUpgrade => "no_upgrade",
         Fault::ClientGone => "client_gone",
         Fault::ClientStalled => "client_stalled",
+        Fault::HandshakeFailed => "handshake_failed",
         Fault::NoTarget => "no_target",
         Fault::QueueFull => "queue_full",
         Fault::QueueTimeout => "queue_timeout",
         Fault::ConnectFailed => "connect_failed",
+        Fault::NotTrusted => "not_trusted",
         Fault::ClosedBeforeAnswer => "closed_before_answer",
         Fault::SilentInstance => "silent_instance",
         Fault::BadAnswer => "bad_answer",
@@ -66,10 +69,15 @@ pub fn words(record: &Record) -> String {
         Fault::NoUpgrade => "client asks for a websocket, and instances are spoken to in http/2".to_owned(),
         Fault::ClientGone => "client left before it was answered".to_owned(),
         Fault::ClientStalled => "client took nothing of its answer for too long, or less than it has to".to_owned(),
+        Fault::HandshakeFailed => {
+            let why = record.mismatch.map_or("nothing in common", Mismatch::words);
+            format!("client and listener could not agree on tls: {why}")
+        }
         Fault::NoTarget => no_target(record),
         Fault::QueueFull => queued(record, |most, _| format!("queue full: {most} requests wait already")),
         Fault::QueueTimeout => queued(record, |_, wait| format!("waited in the queue for {wait} s")),
         Fault::ConnectFailed => format!("{instance}, could not be connected to{again}"),
+        Fault::NotTrusted => format!("{instance}, showed a certificate that is not to be believed{again}"),
         Fault::ClosedBeforeAnswer => format!("{instance}, closed early, before it answered{again}"),
         Fault::SilentInstance => format!("{instance}, said nothing for {idle} s"),
         Fault::BadAnswer => format!("{instance}, answered what is not valid HTTP"),

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Said;
 use crate::fault::Fault;
+pub use crate::tls::words::Mismatch;
 
 /// What was carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +112,8 @@ pub struct Record {
     pub denied: bool,
     /// TLS on the client's side.
     pub secured: Option<Secured>,
+    /// What it and the listener do not have in common.
+    pub mismatch: Option<Mismatch>,
 }
 
 impl Record {

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, sockopt};
 use rustls::ClientConfig;
 
+use super::pins::Pins;
 use super::rounds::{Published, Rounds};
 use super::talk::{Outcome, Talk};
 use super::{Shared, Verdict};
@@ -50,6 +51,7 @@ pub struct Drive<F> {
     clock: Clock,
     scratch: Vec<u8>,
     serial: u32,
+    pins: Pins,
     /// Nothing is started before then, because the machine ran out of something.
     short_until: Timestamp,
 }
@@ -96,6 +98,7 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
             clock: Clock::new(),
             scratch: vec![0; 16 * 1024],
             serial: 0,
+            pins: Pins::default(),
             short_until: Timestamp(0),
         })
     }
@@ -138,6 +141,7 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
         // Every snapshot in its order: a target that went and came back in between is a new one.
         for routes in inbox.routes {
             let published = self.rounds.publish(&routes, now);
+            self.pins.retain(&routes);
             self.record(published, &mut known);
         }
         for key in inbox.suspects {
@@ -179,8 +183,14 @@ impl<F: FnMut(TargetKey, Transition)> Drive<F> {
             let Some(watch) = self.rounds.watch(slot) else { continue };
             self.serial = self.serial.wrapping_add(1);
             let (serial, address) = (self.serial, watch.address);
-            let opened = Talk::new(&watch.balancer.health_check.target, address, &self.parts.settings)
-                .map_err(Refused::Target)
+            let pinned = self.pins.settings(&watch.balancer, address.port());
+            let settings = pinned.as_ref().map_or(Ok(&self.parts.settings), |pinned| pinned.as_ref());
+            let opened = settings
+                .map_err(|fault| Refused::Target(Cause::Handshake { error: fault.to_string() }))
+                .and_then(|settings| {
+                    let asked = &watch.balancer.health_check.target;
+                    Talk::new(asked, address, settings).map_err(Refused::Target)
+                })
                 .and_then(|talk| self.open(slot, serial, address).map(|socket| (socket, talk)));
             match opened {
                 Ok((socket, talk)) => {

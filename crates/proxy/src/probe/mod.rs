@@ -10,6 +10,7 @@
 
 mod answer;
 mod drive;
+mod pins;
 mod rounds;
 mod talk;
 

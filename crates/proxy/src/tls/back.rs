@@ -14,6 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use super::pinned::Pinned;
 use super::{TlsFault, library, provider};
 
 /// Sessions kept to be resumed, over all instances of a listener.
@@ -33,8 +34,8 @@ pub(crate) struct Back {
 impl Back {
     pub(crate) fn new(back: &TlsBack) -> Result<Self, TlsFault> {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
-        let verifier: Arc<dyn ServerCertVerifier> = match &back.ca_pem {
-            None => Arc::new(TrustEveryone { provider: provider() }),
+        let chain: Option<Arc<dyn ServerCertVerifier>> = match &back.ca_pem {
+            None => None,
             Some(pem) => {
                 let bad = |why: String| TlsFault::Authorities(why);
                 let mut roots = RootCertStore::empty();
@@ -45,10 +46,14 @@ impl Back {
                 if roots.is_empty() {
                     return Err(bad("are none: there is no `BEGIN CERTIFICATE`".into()));
                 }
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
-                    .build()
-                    .map_err(|error| bad(format!("are refused: {error}")))?
+                let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+                Some(chain.map_err(|error| bad(format!("are refused: {error}")))?)
             }
+        };
+        let verifier = match chain {
+            chain if !back.public_keys.is_empty() => Arc::new(Pinned::new(&back.public_keys, chain)?),
+            Some(chain) => chain,
+            None => Arc::new(TrustEveryone { provider: provider() }),
         };
         let name = match &back.name {
             None => None,
@@ -78,7 +83,16 @@ impl Back {
 /// The settings that every SSL and HTTPS check shares. Sessions are never resumed: a check is to see that a full
 /// handshake works, and must keep nothing of a target.
 pub(crate) fn for_checks() -> Result<Arc<ClientConfig>, Error> {
-    let mut config = settings(Arc::new(TrustEveryone { provider: provider() }))?;
+    checking(Arc::new(TrustEveryone { provider: provider() }))
+}
+
+/// The same, for targets that must have one of these public keys.
+pub(crate) fn for_checks_of(public_keys: &[Arc<str>]) -> Result<Arc<ClientConfig>, TlsFault> {
+    checking(Arc::new(Pinned::new(public_keys, None)?)).map_err(library)
+}
+
+fn checking(verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<ClientConfig>, Error> {
+    let mut config = settings(verifier)?;
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
     Ok(Arc::new(config))

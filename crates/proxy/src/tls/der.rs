@@ -16,6 +16,7 @@ pub(super) struct Facts {
 
 const SEQUENCE: u8 = 0x30;
 const OID: u8 = 0x06;
+const BITS: u8 = 0x03;
 const OCTETS: u8 = 0x04;
 const UTC_TIME: u8 = 0x17;
 const GENERAL_TIME: u8 = 0x18;
@@ -30,15 +31,7 @@ const ALT_NAME: [u8; 3] = [0x55, 0x1d, 0x11];
 
 /// `None` when it is no certificate.
 pub(super) fn facts(certificate: &[u8]) -> Option<Facts> {
-    let (mut whole, _) = of(SEQUENCE, certificate)?;
-    let mut body = take(SEQUENCE, &mut whole)?;
-    if body.first() == Some(&VERSION) {
-        take(VERSION, &mut body)?;
-    }
-    // Serial number, signature algorithm, issuer.
-    for _ in 0..3 {
-        any(&mut body)?;
-    }
+    let mut body = after_issuer(certificate)?;
     let mut validity = take(SEQUENCE, &mut body)?;
     let mut facts = Facts { not_before: time(any(&mut validity)?), ..Facts::default() };
     facts.not_after = time(any(&mut validity)?);
@@ -49,6 +42,45 @@ pub(super) fn facts(certificate: &[u8]) -> Option<Facts> {
         }
     }
     Some(facts)
+}
+
+/// A certificate's public key as it stands there: a SubjectPublicKeyInfo, whole. `None` when it is no certificate.
+pub(super) fn public_key(certificate: &[u8]) -> Option<&[u8]> {
+    let mut body = after_issuer(certificate)?;
+    // Validity, subject.
+    for _ in 0..2 {
+        any(&mut body)?;
+    }
+    whole(SEQUENCE, body)
+}
+
+/// The parts of a public key: the identifier of its algorithm, without its own tag, and its bits.
+pub(super) fn key_parts(public_key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (mut parts, rest) = of(SEQUENCE, public_key)?;
+    let algorithm = take(SEQUENCE, &mut parts)?;
+    // No bit of its last byte is unused.
+    let bits = take(BITS, &mut parts)?.strip_prefix(&[0])?;
+    (rest.is_empty() && parts.is_empty()).then_some((algorithm, bits))
+}
+
+/// What follows a certificate's issuer.
+fn after_issuer(certificate: &[u8]) -> Option<&[u8]> {
+    let (mut whole, _) = of(SEQUENCE, certificate)?;
+    let mut body = take(SEQUENCE, &mut whole)?;
+    if body.first() == Some(&VERSION) {
+        take(VERSION, &mut body)?;
+    }
+    // Serial number, signature algorithm, issuer.
+    for _ in 0..3 {
+        any(&mut body)?;
+    }
+    Some(body)
+}
+
+/// The element that begins here, its tag and length included.
+fn whole(wanted: u8, bytes: &[u8]) -> Option<&[u8]> {
+    let (_, rest) = of(wanted, bytes)?;
+    bytes.get(..bytes.len() - rest.len())
 }
 
 fn names(content: &[u8]) -> Option<Vec<String>> {
@@ -152,16 +184,32 @@ mod tests {
         assert!(facts.not_before < facts.not_after && facts.not_before.is_some());
     }
 
+    #[test]
+    fn a_certificate_tells_its_public_key() {
+        use rcgen::PublicKeyData as _;
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        let key = made.signing_key.subject_public_key_info();
+        assert_eq!(public_key(made.cert.der()), Some(key.as_slice()));
+        let (_, bits) = key_parts(&key).unwrap();
+        assert_eq!(bits, made.signing_key.public_key_raw());
+        assert_eq!(key_parts(&[&key[..], b"x"].concat()), None);
+        assert_eq!(key_parts(made.cert.der()), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>, at: u16, byte: u8) {
             facts(&bytes);
+            public_key(&bytes);
+            key_parts(&bytes);
             let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
             let mut spoiled = made.cert.der().to_vec();
             let at = usize::from(at) % spoiled.len();
             spoiled[at] = byte;
             facts(&spoiled);
             facts(&spoiled[..at]);
+            public_key(&spoiled).and_then(key_parts);
+            public_key(&spoiled[..at]);
         }
     }
 }

@@ -6,16 +6,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use evenkeel_core::routes::{Certificate, TlsFront};
+use evenkeel_core::routes::{Certificate, KeyKind, Suite, TlsFront, TlsVersion};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, ServerConfig};
+use rustls::{
+    ConfigBuilder, Error, InconsistentKeys, ServerConfig, SignatureAlgorithm, SupportedProtocolVersion, WantsVerifier,
+};
 
 use super::der::{self, Facts};
 use super::sessions::Sessions;
 use super::tickets::{TicketKey, Ticketer};
+use super::words::cipher;
 use super::{TlsFault, library, provider};
 
 /// How a listener speaks TLS. Connections that live keep the one they began with.
@@ -36,14 +40,11 @@ impl Front {
         before: Option<&Self>,
         inherited: &[TicketKey],
     ) -> Result<Self, TlsFault> {
-        let resolver = Arc::new(Choice::new(identities(front)?)?);
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(super::versions(front.oldest))
-            .map_err(library)?
-            .with_no_client_auth()
-            .with_cert_resolver(resolver);
-        // As the predefined policies of Classic Load Balancers do ("Server order preference").
-        config.ignore_client_order = true;
+        let identities = identities(front)?;
+        let offer = suites(front, &identities)?;
+        let resolver = Arc::new(Choice::new(identities)?);
+        let mut config = offer.builder()?.with_no_client_auth().with_cert_resolver(resolver);
+        config.ignore_client_order = front.server_order;
         let ticketer = match before {
             Some(before) => Arc::clone(&before.ticketer),
             None => Arc::new(Ticketer::new(inherited)?),
@@ -71,6 +72,13 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    fn kind(&self) -> KeyKind {
+        match self.key.key.algorithm() {
+            SignatureAlgorithm::RSA => KeyKind::Rsa,
+            _ => KeyKind::Ecdsa,
+        }
+    }
+
     /// What its user should know, though it is served.
     pub(super) fn warning(&self, number: usize, now: SystemTime) -> Option<String> {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
@@ -82,6 +90,45 @@ impl Identity {
         }
         None
     }
+}
+
+/// What a listener's clients may agree on.
+pub(super) struct Offer {
+    provider: Arc<CryptoProvider>,
+    /// Only those that have a suite: whoever speaks both is not to fail on a version without one.
+    versions: Vec<&'static SupportedProtocolVersion>,
+}
+
+impl Offer {
+    fn builder(self) -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, TlsFault> {
+        ServerConfig::builder_with_provider(self.provider).with_protocol_versions(&self.versions).map_err(library)
+    }
+}
+
+/// What is offered by these settings. At least one suite must fit a certificate.
+pub(super) fn suites(front: &TlsFront, identities: &[Identity]) -> Result<Offer, TlsFault> {
+    let offered: Vec<&Suite> = front.suites().collect();
+    let newest = if front.newest == TlsVersion::Tls12 { "TLS 1.2" } else { "TLS 1.3" };
+    if front.oldest > front.newest {
+        return Err(TlsFault::Suites(format!("the oldest version of TLS is newer than the newest, which is {newest}")));
+    }
+    if offered.is_empty() {
+        let what = "none of the listed ciphers is one that can be served in the versions of TLS that are spoken";
+        return Err(TlsFault::Suites(what.into()));
+    }
+    if !offered.iter().any(|suite| identities.iter().any(|identity| suite.fits(identity.kind()))) {
+        let kind = if offered.iter().all(|suite| suite.key == Some(KeyKind::Rsa)) { "RSA" } else { "ECDSA" };
+        return Err(TlsFault::Suites(format!(
+            "the listed ciphers are for certificates with an {kind} key, and there is none"
+        )));
+    }
+    let all = provider();
+    let found = |suite: &&Suite| all.cipher_suites.iter().find(|known| cipher(known.suite()) == suite.name).copied();
+    let cipher_suites = offered.iter().filter_map(found).collect();
+    let versions = [TlsVersion::Tls13, TlsVersion::Tls12];
+    let spoken = versions.into_iter().filter(|version| offered.iter().any(|suite| suite.version == *version));
+    let versions = spoken.map(super::version).collect();
+    Ok(Offer { provider: Arc::new(CryptoProvider { cipher_suites, ..CryptoProvider::clone(&all) }), versions })
 }
 
 /// Reads all certificates, in their order.

@@ -6,6 +6,7 @@
 pub(crate) mod back;
 mod der;
 pub(crate) mod front;
+mod pinned;
 pub(crate) mod secured;
 mod sessions;
 pub(crate) mod tickets;
@@ -14,9 +15,9 @@ pub(crate) mod words;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use evenkeel_core::routes::{TlsBack, TlsFront, TlsVersion};
-use rustls::CipherSuite;
+use evenkeel_core::routes::{SUITES, TlsBack, TlsFront, TlsVersion};
 use rustls::crypto::CryptoProvider;
+use rustls::{CipherSuite, SupportedProtocolVersion};
 use thiserror::Error;
 
 /// What makes a listener's TLS settings useless. Completes "failed to listen: …".
@@ -41,6 +42,17 @@ pub enum TlsFault {
         /// The rule it breaks.
         why: String,
     },
+    /// Nothing remains that could be agreed on.
+    #[error("{0}")]
+    Suites(String),
+    /// A public key for instances.
+    #[error("public key {number} for instances {why}")]
+    PublicKey {
+        /// Counted from 1.
+        number: usize,
+        /// The rule it breaks.
+        why: &'static str,
+    },
     /// The authorities for instances.
     #[error("the authorities for instances {0}")]
     Authorities(String),
@@ -56,6 +68,7 @@ pub enum TlsFault {
 /// certificate that has expired is still shown, because clients that pin it go on working.
 pub fn check_front(front: &TlsFront, now: SystemTime) -> Result<Vec<String>, TlsFault> {
     let identities = front::identities(front)?;
+    front::suites(front, &identities)?;
     Ok(identities.iter().enumerate().filter_map(|(at, identity)| identity.warning(at + 1, now)).collect())
 }
 
@@ -64,8 +77,8 @@ pub fn check_back(back: &TlsBack) -> Result<(), TlsFault> {
     back::Back::new(back).map(drop)
 }
 
-/// The one crypto library, loaded once. Its suites stand in the order of AWS's predefined policies, the cheapest of equal
-/// worth first ("Predefined SSL security policies for Classic Load Balancers").
+/// The one crypto library, loaded once. Its suites stand in the order of [`SUITES`]: that of AWS's predefined policies, the
+/// cheapest of equal worth first ("Predefined SSL security policies for Classic Load Balancers").
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     let load = || {
@@ -76,23 +89,16 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::clone(PROVIDER.get_or_init(load))
 }
 
-fn rank(suite: CipherSuite) -> u8 {
-    match suite {
-        CipherSuite::TLS13_AES_128_GCM_SHA256
-        | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => 0,
-        CipherSuite::TLS13_AES_256_GCM_SHA384
-        | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
-        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => 1,
-        _ => 2,
-    }
+fn rank(suite: CipherSuite) -> usize {
+    let name = words::cipher(suite);
+    SUITES.iter().position(|known| known.name == name).unwrap_or(SUITES.len())
 }
 
-fn versions(oldest: TlsVersion) -> &'static [&'static rustls::SupportedProtocolVersion] {
-    const NEWEST: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
-    match oldest {
-        TlsVersion::Tls12 => rustls::ALL_VERSIONS,
-        TlsVersion::Tls13 => NEWEST,
+/// The library's name for a version.
+fn version(version: TlsVersion) -> &'static SupportedProtocolVersion {
+    match version {
+        TlsVersion::Tls12 => &rustls::version::TLS12,
+        TlsVersion::Tls13 => &rustls::version::TLS13,
     }
 }
 

@@ -19,7 +19,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 
 fn front(pairs: &[(&str, &str)]) -> TlsFront {
     let certificate = |(chain, key): &(&str, &str)| Certificate { chain_pem: (*chain).into(), key_pem: (*key).into() };
-    TlsFront { certificates: pairs.iter().map(certificate).collect(), oldest: TlsVersion::Tls12 }
+    TlsFront { certificates: pairs.iter().map(certificate).collect(), ..TlsFront::default() }
 }
 
 fn refusal(pairs: &[(&str, &str)]) -> String {
@@ -64,10 +64,47 @@ fn an_expired_certificate_is_a_warning() {
 }
 
 #[test]
+fn what_clients_may_agree_on_is_judged() {
+    let (chain, key) = made(&["a.example"]);
+    let check = |ciphers: &[&str], oldest, newest, wanted: Result<(), &str>| {
+        let ciphers = Some(ciphers.iter().map(|name| (*name).to_owned()).collect());
+        let front = TlsFront { oldest, newest, ciphers, ..front(&[(&chain, &key)]) };
+        let got = check_front(&front, SystemTime::now()).map(drop).map_err(|fault| fault.to_string());
+        assert_eq!(got, wanted.map_err(str::to_owned), "{:?}", front.ciphers);
+    };
+    let (old, new) = (TlsVersion::Tls12, TlsVersion::Tls13);
+    check(&["ECDHE-ECDSA-AES128-GCM-SHA256", "AES128-SHA"], old, new, Ok(()));
+    check(&["TLS_AES_128_GCM_SHA256"], old, new, Ok(()));
+    let none = "none of the listed ciphers is one that can be served in the versions of TLS that are spoken";
+    check(&["AES128-SHA", "x"], old, new, Err(none));
+    check(&["TLS_AES_128_GCM_SHA256"], old, old, Err(none));
+    check(&["ECDHE-ECDSA-AES128-GCM-SHA256"], new, new, Err(none));
+    let kind = "the listed ciphers are for certificates with an RSA key, and there is none";
+    check(&["ECDHE-RSA-AES128-GCM-SHA256"], old, new, Err(kind));
+    let order = "the oldest version of TLS is newer than the newest, which is TLS 1.2";
+    check(&["TLS_AES_128_GCM_SHA256"], new, old, Err(order));
+}
+
+#[test]
+fn public_keys_are_judged() {
+    use rcgen::PublicKeyData as _;
+    let key = KeyPair::generate().unwrap().subject_public_key_info();
+    let text = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let check = |keys: &[String]| {
+        let public_keys = keys.iter().map(|key| key.as_str().into()).collect();
+        check_back(&TlsBack { public_keys, ..TlsBack::default() }).map_err(|fault| fault.to_string())
+    };
+    assert_eq!(check(&[text(&key), text(&key)]), Ok(()));
+    let no = "public key 2 for instances is no public key: base64 of a DER SubjectPublicKeyInfo";
+    assert_eq!(check(&[text(&key), text(&key[1..])]).unwrap_err(), no);
+    assert_eq!(check(&["!".to_owned()]).unwrap_err(), "public key 1 for instances is no base64");
+}
+
+#[test]
 fn authorities_and_names_are_judged() {
     let (chain, key) = made(&["a.example"]);
     let check = |ca: &str, name: Option<&str>| {
-        check_back(&TlsBack { ca_pem: Some(ca.into()), name: name.map(str::to_owned) })
+        check_back(&TlsBack { ca_pem: Some(ca.into()), name: name.map(str::to_owned), ..TlsBack::default() })
             .map_err(|fault| fault.to_string())
     };
     assert_eq!(check(&chain, Some("a.example")), Ok(()));

@@ -1,9 +1,9 @@
-//! What TLS suites and versions are called in logs.
+//! What TLS suites and versions are called in logs, and why a handshake failed.
 //!
 //! Owns the names, which are OpenSSL's, as AWS's access logs have them. Must never be asked while bytes move: it is for
 //! connections that are over.
 
-use rustls::{CipherSuite, ProtocolVersion};
+use rustls::{CipherSuite, Error, PeerIncompatible, ProtocolVersion};
 
 /// The suite's name; `-` for one that the road does not speak.
 pub(crate) fn cipher(suite: CipherSuite) -> &'static str {
@@ -30,8 +30,60 @@ pub(crate) fn protocol(version: ProtocolVersion) -> &'static str {
     }
 }
 
+/// What the two ends of a handshake that failed do not have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// A version.
+    Version,
+    /// A suite, a group or a way to sign.
+    Suite,
+    /// A protocol to speak inside (ALPN).
+    Protocol,
+    /// Belief in the certificate that was shown.
+    Trust,
+}
+
+impl Mismatch {
+    /// Of the library's error; `None` where it is anything else, a connection that broke or junk.
+    pub(crate) fn of(error: &Error) -> Option<Self> {
+        use PeerIncompatible as Why;
+        Some(match error {
+            Error::InvalidCertificate(_) => Self::Trust,
+            Error::NoApplicationProtocol => Self::Protocol,
+            Error::PeerIncompatible(
+                Why::NoCipherSuitesInCommon
+                | Why::NoKxGroupsInCommon
+                | Why::NoSignatureSchemesInCommon
+                | Why::NoEcPointFormatsInCommon,
+            ) => Self::Suite,
+            Error::PeerIncompatible(
+                Why::Tls12NotOffered
+                | Why::Tls12NotOfferedOrEnabled
+                | Why::SupportedVersionsExtensionRequired
+                | Why::ServerDoesNotSupportTls12Or13
+                | Why::ServerTlsVersionIsDisabledByOurConfig,
+            ) => Self::Version,
+            _ => return None,
+        })
+    }
+
+    /// Said of a client; "it" is the listener.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Version => "the client offers no version that it speaks",
+            Self::Suite => "the client offers no cipher, group or signature that it has",
+            Self::Protocol => "the client offers no protocol that it speaks",
+            Self::Trust => "the certificate is not believed",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use evenkeel_core::routes::{KeyKind, SUITES, TlsVersion};
+    use rustls::SignatureAlgorithm;
+
     use super::*;
 
     #[test]
@@ -39,6 +91,16 @@ mod tests {
         let suites = &crate::tls::provider().cipher_suites;
         let names: std::collections::BTreeSet<_> = suites.iter().map(|suite| cipher(suite.suite())).collect();
         assert!(names.len() == suites.len() && !names.contains("-"), "{names:?}");
+        // In the order of the table that everybody else reads, and with what it says of each.
+        assert!(suites.iter().map(|suite| cipher(suite.suite())).eq(SUITES.iter().map(|suite| suite.name)));
+        for (suite, known) in suites.iter().zip(&SUITES) {
+            let of_1_3 = suite.version() == &rustls::version::TLS13;
+            assert_eq!(of_1_3, known.version == TlsVersion::Tls13, "{}", known.name);
+            let fits = |kind, algorithm| known.fits(kind) == suite.usable_for_signature_algorithm(algorithm);
+            assert!(fits(KeyKind::Rsa, SignatureAlgorithm::RSA), "{}", known.name);
+            assert!(fits(KeyKind::Ecdsa, SignatureAlgorithm::ECDSA), "{}", known.name);
+            assert!(fits(KeyKind::Ecdsa, SignatureAlgorithm::ED25519), "{}", known.name);
+        }
         assert!(rustls::ALL_VERSIONS.iter().all(|version| protocol(version.version) != "-"));
     }
 }

@@ -20,6 +20,7 @@ mod limits;
 mod logged;
 mod looked_at;
 mod messages;
+mod offer;
 mod origin;
 mod preconnect;
 mod proxy_protocol;

@@ -70,6 +70,7 @@ impl Rig {
             instance_tls: None,
             proxy_protocol: None,
             accept_proxy_from: Vec::new(),
+            allowed_from: None,
             http2: false,
             instance_http: InstanceHttp::One,
             stickiness: None,

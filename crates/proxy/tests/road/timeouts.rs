@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use evenkeel_core::noun::Protocol;
-use evenkeel_core::routes::{Timeouts, TlsFront, TlsVersion};
+use evenkeel_core::routes::{Timeouts, TlsFront};
 use evenkeel_proxy::road::RoadConfig;
 
 use crate::h2_rig;
@@ -155,7 +155,7 @@ fn a_handshake_is_over_in_time() {
     let mut rig = Rig::with(&["a"], Protocol::Http, RoadConfig { workers: 1, ..RoadConfig::default() });
     let listener = &mut rig.routes.listeners[0];
     listener.protocol = Protocol::Https;
-    listener.tls = Some(TlsFront { certificates: vec![made.certificate()], oldest: TlsVersion::Tls12 });
+    listener.tls = Some(TlsFront { certificates: vec![made.certificate()], ..TlsFront::default() });
     rig.routes.timeouts.handshake = Some(SHORT);
     rig.publish();
     let mut client = rig.client();

@@ -527,7 +527,7 @@ fn two_listeners_to_one_instance_port_do_not_share_connections() {
     let mut second = rig.routes.listeners[0].clone();
     second.bind_port = crate::rig::free_port(rig.routes.nodes[0].address);
     second.port = second.bind_port;
-    second.instance_tls = Some(TlsBack { ca_pem: None, name: Some("second.example".into()) });
+    second.instance_tls = Some(TlsBack { name: Some("second.example".into()), ..TlsBack::default() });
     rig.routes.listeners.push(second.clone());
     rig.publish();
     let config = both(&made);

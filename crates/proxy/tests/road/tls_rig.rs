@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use evenkeel_core::noun::Protocol;
-use evenkeel_core::routes::{Certificate, TlsBack, TlsFront, TlsVersion};
+use evenkeel_core::routes::{Certificate, TlsBack, TlsFront};
 use evenkeel_proxy::road::RoadConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -37,6 +37,26 @@ impl Made {
         pem("CERTIFICATE", &self.der)
     }
 
+    /// Its public key, as Routes have it.
+    pub fn public_key(&self) -> Arc<str> {
+        use rcgen::PublicKeyData as _;
+        let key = rcgen::KeyPair::try_from(self.key.as_slice()).unwrap();
+        base64::engine::general_purpose::STANDARD.encode(key.subject_public_key_info()).into()
+    }
+
+    /// The settings of a server that shows this certificate, and signs with the key of `signer`.
+    pub fn server_with(&self, signer: &Self, version: &'static rustls::SupportedProtocolVersion) -> ServerConfig {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = PrivateKeyDer::try_from(signer.key.clone()).unwrap();
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let shown = rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(vec![self.der.clone()], key));
+        ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(shown))
+    }
+
     /// The settings of a server that shows it.
     pub fn server(&self) -> ServerConfig {
         let key = PrivateKeyDer::try_from(self.key.clone()).unwrap();
@@ -60,7 +80,7 @@ fn pem(label: &str, der: &[u8]) -> Arc<str> {
 
 pub fn front(certificates: &[&Made]) -> Option<TlsFront> {
     let certificates = certificates.iter().map(|made| made.certificate()).collect();
-    Some(TlsFront { certificates, oldest: TlsVersion::Tls12 })
+    Some(TlsFront { certificates, ..TlsFront::default() })
 }
 
 /// A road whose one listener speaks `protocol` with this certificate, and `behind` to instances.
@@ -160,7 +180,11 @@ impl TlsOrigin {
     }
 
     pub fn start_on(ip: IpAddr, made: &Made, mirror: bool) -> Self {
-        let config = Arc::new(made.server());
+        Self::start_with(ip, made.server(), mirror)
+    }
+
+    pub fn start_with(ip: IpAddr, config: ServerConfig, mirror: bool) -> Self {
+        let config = Arc::new(config);
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let origin = Self { at: listener.local_addr().unwrap(), handshakes: Arc::default(), names: Arc::default() };
         let (handshakes, names) = (Arc::clone(&origin.handshakes), Arc::clone(&origin.names));
@@ -238,5 +262,5 @@ fn serve(tls: &mut StreamOwned<ServerConnection, TcpStream>) -> std::io::Result<
 
 /// The instance's settings for verification by this authority.
 pub fn believes(made: &Made, name: Option<&str>) -> Option<TlsBack> {
-    Some(TlsBack { ca_pem: Some(made.chain_pem()), name: name.map(str::to_owned) })
+    Some(TlsBack { ca_pem: Some(made.chain_pem()), name: name.map(str::to_owned), ..TlsBack::default() })
 }

@@ -195,6 +195,22 @@ fn mistakes_are_named_with_their_line_and_key() {
     check(&add("certificates = []"), "line 6: `certificates` is for listeners whose `protocol` is `https` or `ssl`");
     check(&add("oldest_tls = \"1.3\""), "line 6: `oldest_tls` is for listeners whose `protocol`");
     check(&add("protocol = \"ssl\"\noldest_tls = \"1.1\""), "line 7: `oldest_tls` must be `1.2` or `1.3`");
+    check(&add("newest_tls = \"1.3\""), "line 6: `newest_tls` is for listeners whose `protocol`");
+    check(&add("ciphers = []"), "line 6: `ciphers` is for listeners whose `protocol`");
+    check(&add("cipher_order = \"client\""), "line 6: `cipher_order` is for listeners whose `protocol`");
+    let ssl = |more: &str| add(&format!("protocol = \"ssl\"\n{more}"));
+    check(&ssl("newest_tls = \"1.4\""), "line 7: `newest_tls` must be `1.2` or `1.3`");
+    check(&ssl("oldest_tls = \"1.3\"\nnewest_tls = \"1.2\""), "line 8: `newest_tls` is older than `oldest_tls`");
+    check(&ssl("cipher_order = \"server\""), "line 7: `cipher_order` must be `listener` or `client`");
+    check(&ssl("ciphers = [\n\"RC4-MD5\"]"), "line 8: `ciphers` must be some of TLS_AES_128_GCM_SHA256, TLS_AES_256");
+    check(&ssl("ciphers = \"RC4-MD5\""), "line 7: invalid type: string \"RC4-MD5\", expected a sequence");
+    check(
+        &add("allow_from = [\n\"10.0.0.0/8\",\n\"10.0.0.0/33\"]"),
+        "line 8: `allow_from` must be an IP address, or one",
+    );
+    check(&add("allow_from = \"10.0.0.0/8\""), "line 6: invalid type: string");
+    let many = vec!["\"::1\""; 10_001].join(",");
+    check(&add(&format!("allow_from = [{many}]")), "line 6: `allow_from` has more than 10000 ranges");
     check(&add("instance_tls = {}"), "line 6: `instance_tls` is for listeners whose `instance_protocol` is `https`");
     let secure = "instance_protocol = \"https\"\n";
     check(&add(&format!("{secure}instance_tls = {{ verify = true }}")), "line 7: `instance_tls` needs `ca`");
@@ -206,6 +222,10 @@ fn mistakes_are_named_with_their_line_and_key() {
         &add(&format!("{secure}instance_tls = {{ name = \"a b\" }}")),
         "line 7: `instance_tls` is refused: `a b` is no name",
     );
+    let keys = |list: &str| add(&format!("{secure}instance_tls = {{ public_keys = [{list}] }}"));
+    check(&keys("\"/nowhere\""), "line 7: `public_keys` `/nowhere` cannot be read: No such");
+    check(&keys("1"), "line 7: invalid type: integer `1`");
+    check(&keys(&vec!["\"a\""; 101].join(",")), "line 7: `public_keys` are more than 100");
     check(
         &add(&format!("{secure}instance_tls = {{ ca = \"/nowhere\" }}")),
         "line 7: `ca` `/nowhere` cannot be read: No such",
@@ -355,10 +375,38 @@ fn certificates_are_read_beside_the_file_and_judged() {
     assert!(said.starts_with("line 7: `key` `") && said.contains("none.key` cannot be read: No such file"), "{said}");
     let said = refusal("certificates = [{ chain = \".\", key = \"web.key\" }]");
     assert!(said.ends_with("it must be a file of at most 1048576 bytes"), "{said}");
+    let all = file(
+        "certificates = [{ chain = \"web.pem\", key = \"web.key\" }]\nnewest_tls = \"1.2\"\ncipher_order = \"client\"\n\
+         ciphers = [\"ECDHE-ECDSA-AES256-GCM-SHA384\", \"TLS_AES_128_GCM_SHA256\"]\nallow_from = [\"127.0.0.0/8\"]",
+    );
+    let listener = all.unwrap().routes.balancers.values().next().unwrap().listeners[0].clone();
+    let front = listener.tls.unwrap();
+    assert_eq!(front.suites().map(|suite| suite.name).collect::<Vec<_>>(), ["ECDHE-ECDSA-AES256-GCM-SHA384"]);
+    assert!(!front.server_order);
+    assert_eq!(listener.allowed_from.unwrap().iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.0/8"]);
+    let rsa =
+        "certificates = [{ chain = \"web.pem\", key = \"web.key\" }]\nciphers = [\"ECDHE-RSA-AES128-GCM-SHA256\"]";
+    let rule = "`ciphers` is refused: the listed ciphers are for certificates with an RSA key, and there is none";
+    assert_eq!(refusal(rsa), format!("line 8: {rule}"));
     let verified = "certificates = [{ chain = \"web.pem\", key = \"web.key\" }]\ninstance_protocol = \"https\"\n";
     let good = file(&format!("{verified}instance_tls = {{ ca = \"web.pem\", name = \"a.example\" }}")).unwrap();
     let back = good.routes.balancers.values().next().unwrap().listeners[0].instance_tls.clone().unwrap();
     assert_eq!((back.ca_pem.as_deref(), back.name.as_deref()), (Some(chain.as_str()), Some("a.example")));
+    let public = {
+        use rcgen::PublicKeyData as _;
+        rcgen::KeyPair::generate().unwrap().subject_public_key_info()
+    };
+    write("app.pub", &pem("PUBLIC KEY", &public).replace('=', "=\n"));
+    let good = file(&format!("{verified}instance_tls = {{ public_keys = [\"app.pub\"] }}")).unwrap();
+    let back = good.routes.balancers.values().next().unwrap().listeners[0].instance_tls.clone().unwrap();
+    assert!(pem("PUBLIC KEY", &public).contains(&*back.public_keys[0]) && back.ca_pem.is_none(), "{back:?}");
+    let said = refusal(&format!("{verified}instance_tls = {{ public_keys = [\n\"web.pem\"] }}"));
+    assert_eq!(said, "line 10: `public_keys` must be PEM files with a `BEGIN PUBLIC KEY`");
+    write("bad.pub", &pem("PUBLIC KEY", &public[1..]));
+    let said = refusal(&format!("{verified}instance_tls = {{ public_keys = [\"bad.pub\"] }}"));
+    let rule =
+        "`instance_tls` is refused: public key 1 for instances is no public key: base64 of a DER SubjectPublicKeyInfo";
+    assert_eq!(said, format!("line 9: {rule}"));
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

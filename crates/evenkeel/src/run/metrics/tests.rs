@@ -79,6 +79,8 @@ fn node(balancer: &str, zone: &str) -> NodeCount {
             cause("queue_full", 503, 5),
         ],
         denied: 2,
+        turned_away: 12,
+        handshake_errors: 8,
         surge_queue: 3,
         surge_queue_max: 9,
         desync: vec![cause("BothTeClPresent", 0, 6)],
@@ -110,6 +112,8 @@ fn the_page_is_what_prometheus_reads() {
     assert_eq!((value(queue, ""), value(&format!("{queue}_max"), "")), (3.0, 9.0));
     assert_eq!((values["evenkeel_spans_sent_total"], values["evenkeel_spans_dropped_total"]), (9.0, 3.0));
     assert_eq!(value("evenkeel_open_connections", ""), 3.0);
+    let others = (value("evenkeel_turned_away_total", ""), value("evenkeel_tls_handshake_errors_total", ""));
+    assert_eq!(others, (12.0, 8.0));
     assert_eq!(value("aws_elb_latency_seconds_bucket", ",le=\"0.000064\""), 5.0);
     assert_eq!(value("aws_elb_latency_seconds_bucket", ",le=\"0.000512\""), 7.0);
     assert_eq!(value("aws_elb_latency_seconds_bucket", ",le=\"+Inf\""), 8.0);

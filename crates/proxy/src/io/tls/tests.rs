@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
-use evenkeel_core::routes::{Certificate, TlsBack, TlsFront, TlsVersion};
+use evenkeel_core::routes::{Certificate, TlsBack, TlsFront};
 use proptest::prelude::*;
 use rustls::{ClientConnection, ServerConnection};
 
@@ -24,7 +24,7 @@ fn front() -> &'static Front {
         let (chain_pem, key_pem) =
             (pem("CERTIFICATE", made.cert.der()), pem("PRIVATE KEY", &made.signing_key.serialize_der()));
         let certificates = vec![Certificate { chain_pem, key_pem }];
-        Front::new(&TlsFront { certificates, oldest: TlsVersion::Tls12 }, &[b"http/1.1"], None, &[]).unwrap()
+        Front::new(&TlsFront { certificates, ..TlsFront::default() }, &[b"http/1.1"], None, &[]).unwrap()
     })
 }
 

@@ -52,6 +52,7 @@ fn publish(worker: &Worker, instance: SocketAddr) -> (SocketAddr, Arc<TargetStat
         instance_tls: None,
         proxy_protocol: None,
         accept_proxy_from: Vec::new(),
+        allowed_from: None,
         http2: false,
         instance_http: InstanceHttp::One,
         stickiness: None,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::super::record::{Asked, Queued, Secured, Times};
+use super::super::record::{Asked, Mismatch, Queued, Secured, Times};
 use super::super::{Kind, Record, Said, Side, cause, json};
 use crate::fault::Fault;
 use crate::proto::emit::Forwarded;
@@ -52,6 +52,7 @@ fn record() -> Record {
         fault: None,
         denied: false,
         secured: None,
+        mismatch: None,
     }
 }
 
@@ -229,7 +230,9 @@ fn every_fault_has_a_cause_with_its_place() {
             Fault::QueueTimeout,
             "waited in the queue for 10 s, asked from us-east-1a: every instance in service has 5 in flight".to_owned(),
         ),
+        (Fault::HandshakeFailed, "client and listener could not agree on tls: nothing in common".to_owned()),
         (Fault::ConnectFailed, format!("{at} could not be connected to")),
+        (Fault::NotTrusted, format!("{at} showed a certificate that is not to be believed")),
         (Fault::ClosedBeforeAnswer, format!("{at} closed early, before it answered")),
         (Fault::SilentInstance, format!("{at} said nothing for 60 s")),
         (Fault::BadAnswer, format!("{at} answered what is not valid HTTP")),
@@ -262,6 +265,10 @@ fn every_fault_has_a_cause_with_its_place() {
             side(r, &|s| s.zone = None);
         }),
         "instance i-0a at 10.0.0.1:80, could not be connected to, after 4 other tries"
+    );
+    assert_eq!(
+        words(Fault::HandshakeFailed, &|r| r.mismatch = Some(Mismatch::Suite)),
+        "client and listener could not agree on tls: the client offers no cipher, group or signature that it has"
     );
     assert!(words(Fault::Cut, &|r| r.asked = None).starts_with("the instance, asked from"));
     assert_eq!(cause::words(&record()), "");

@@ -32,6 +32,7 @@ fn record(side: &Arc<Side>, port: u16, words: usize) -> Box<Record> {
         fault: None,
         denied: false,
         secured: None,
+        mismatch: None,
     })
 }
 

@@ -5,6 +5,7 @@
 //! ones when nobody publishes new ones. Read [`road`] first, then `request` for the life of one request.
 #![forbid(unsafe_code)]
 
+pub mod challenge;
 pub mod connections;
 mod drain;
 pub mod fault;

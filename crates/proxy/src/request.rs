@@ -9,6 +9,7 @@
 //! [`Session::given_back`]; failures end in `fail`, by the table in [`crate::fault`].
 
 mod bounds;
+mod challenge;
 mod choice;
 mod exchange;
 mod notes;
@@ -17,6 +18,7 @@ mod stick;
 mod switch;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use evenkeel_core::noun::{DesyncMode, HashOn};
 use evenkeel_core::routes::Stickiness;
@@ -25,6 +27,7 @@ pub use bounds::Bounds;
 use exchange::{Answer, Exchange, Stage};
 use stick::Stick;
 
+use crate::challenge::Pending;
 use crate::fault::{Fault, Retry};
 use crate::log::Said;
 use crate::proto::emit::{self, Forwarded, Relay};
@@ -68,6 +71,8 @@ pub struct Session {
     mode: DesyncMode,
     /// What makes its requests go to the same instance.
     stickiness: Option<Stickiness>,
+    /// What ACME servers may ask.
+    pending: Option<Arc<Pending>>,
     /// What its requests are hashed by.
     hash_on: Option<HashOn>,
     notes: Notes,
@@ -111,9 +116,9 @@ pub enum Next {
 }
 
 impl Session {
-    /// From now on, what each request said is kept until [`Session::take_said`].
-    pub fn watch(&mut self) {
-        self.watched = true;
+    /// From now on, what each request said is kept until [`Session::take_said`], or it is not.
+    pub fn watch(&mut self, on: bool) {
+        self.watched = on;
     }
 
     /// What the request that began last said, or the one that was refused.
@@ -232,6 +237,9 @@ impl Session {
         }
         if let Err(fault) = self.weigh_upgrade(bytes, head) {
             return self.refuse(bytes, fault, out);
+        }
+        if self.pending.is_some() && self.is_challenge(bytes, head, front, out) {
+            return 0;
         }
         self.last |= alone;
         self.begin(bytes, head, alone, front);

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -16,6 +17,7 @@ use evenkeel_core::name::{LoadBalancerName, Port};
 use evenkeel_core::routes::{BalancerRoutes, ListenerRoute, Phase, Routes};
 use thiserror::Error;
 
+use crate::challenge::Pending;
 use crate::connections::Connections;
 use crate::fault::Fault;
 use crate::handover::Inherited;
@@ -41,6 +43,8 @@ pub struct RoadConfig {
     pub connect_timeout: Duration,
     /// The access log; none costs nothing.
     pub log: Option<LogConfig>,
+    /// The folder for records of balancers that have a log of their own ([`crate::log::spool`]); without it they have none.
+    pub spool: Option<PathBuf>,
     /// Whether requests get `X-Amzn-Trace-Id` and `traceparent`; AWS's Classic Load Balancers send none.
     pub trace_ids: bool,
     /// Spans of some requests; with them all requests get the two fields, and none costs nothing.
@@ -54,6 +58,7 @@ impl Default for RoadConfig {
             max_connections: 0,
             connect_timeout: Duration::from_secs(2),
             log: None,
+            spool: None,
             trace_ids: false,
             spans: None,
         }
@@ -164,6 +169,9 @@ impl Road {
                         let (balancer, address, port) = (name.clone(), node.address, listener.bind_port);
                         faults.push(BindFault { balancer, address, port, error });
                     };
+                    if (node_index, listener_index) == (0, 0) {
+                        planned.unanswered.iter().for_each(|why| fault(why.clone()));
+                    }
                     if let Some(secured) = planned.secured.get(listener_index) {
                         secured.fault.iter().for_each(|why| fault(why.clone()));
                         if !secured.serves(listener) {
@@ -329,7 +337,12 @@ impl Road {
         };
         let secured = |listener| Secured::new(listener, was(listener), inherited.keys(&routes.name, listener.port));
         let secured = routes.listeners.iter().map(secured).collect();
-        PlannedBalancer { routes: Arc::clone(routes), states, surge, secured }
+        let known = before.filter(|before| before.routes.challenges == routes.challenges);
+        let (pending, unanswered) = match known {
+            Some(before) => (before.pending.clone(), before.unanswered.clone()),
+            None => Pending::new(&routes.challenges),
+        };
+        PlannedBalancer { routes: Arc::clone(routes), states, surge, secured, pending, unanswered }
     }
 
     /// A target that comes back later is a new one, without its old verdict.

@@ -1,24 +1,20 @@
 """Judges with boto3 that every operation of the Classic API is there, answers as modelled, and *acts* on traffic.
 
-Must never test refusals (`boto3_refusals.py`) nor the walk of an instance (`boto3_walk.py`). Needs EVENKEEL_CERTS besides: a folder
-with one, two and backend, each as .crt, .key and .pub in PEM; `backend` is what the instances of this scenario show.
+Must never test refusals (`boto3_refusals.py`) nor the walk of an instance (`boto3_walk.py`). Needs EVENKEEL_CERTS besides
+(`traffic.py`), where the reader goes next.
 """
 
 import http.client
 import json
-import os
-import shutil
 import socket
 import ssl
-import sys
 import time
-from pathlib import Path
 
 import judge
 from judge import expect, expect_in, expect_match, promise, until
 from shapes import Watched
+from traffic import CERTS, client_context, cookie_of, der, first_line, get, handshake, outcome, refused, write_witness
 
-CERTS = Path(os.environ.get("EVENKEEL_CERTS") or "/nowhere")
 AIM = judge.enter()
 judge.aim_modern(AIM)
 
@@ -55,19 +51,11 @@ def main():
     expect("every answer is as modelled", watched.wrong, [])
 
 
-# --- instances and traffic
+# --- instances
 
 
 def register(ec2):
-    folder = AIM.home / "witness"
-    folder.mkdir()
-    shutil.copy(Path(__file__).parent.parent / "witness" / "witness.py", folder)
-    for name in ("backend.crt", "backend.key"):
-        shutil.copy(CERTS / name, folder)
-    (folder / "image.toml").write_text(
-        'name = "witness"\ncommand = [%s, "witness.py"]\nport = %d\n' % (json.dumps(sys.executable), BACK)
-    )
-    image = ec2.register_image(Name=NAME, ImageLocation=str(folder))["ImageId"]
+    image = ec2.register_image(Name=NAME, ImageLocation=write_witness(AIM.home / "witness", BACK))["ImageId"]
     judge.at_end(lambda: ec2.deregister_image(ImageId=image))
     return image
 
@@ -80,49 +68,6 @@ def launch(ec2, image):
     judge.at_end(lambda: ec2.terminate_instances(InstanceIds=ids))
     ec2.get_waiter("instance_running").wait(InstanceIds=ids, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     return ids
-
-
-def get(node, port, path="/", cookie=None, context=None):
-    """One request over a connection of its own: what the witness says, and the cookies that were set."""
-    make = http.client.HTTPSConnection if context else http.client.HTTPConnection
-    options = {"context": context} if context else {}
-    connection = make(node, port, timeout=10, **options)
-    try:
-        connection.request("GET", path, headers={"Cookie": cookie} if cookie else {})
-        answer = connection.getresponse()
-        body = answer.read()
-        cookies = answer.headers.get_all("Set-Cookie") or []
-        return (json.loads(body) if answer.status == 200 else answer.status), cookies
-    finally:
-        connection.close()
-
-
-def client_context(**limits):
-    """A TLS client that believes anybody."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    for name, value in limits.items():
-        context.set_ciphers(value) if name == "ciphers" else setattr(context, name, value)
-    return context
-
-
-def handshake(node, port, context):
-    """The certificate, version and cipher of a handshake; the error where there is none."""
-    try:
-        with socket.create_connection((node, port), timeout=10) as plain:
-            with context.wrap_socket(plain) as secure:
-                return secure.getpeercert(binary_form=True), secure.version(), secure.cipher()[0]
-    except (ssl.SSLError, ConnectionError) as error:
-        return error
-
-
-def refused(outcome):
-    return isinstance(outcome, Exception)
-
-
-def der(name):
-    return ssl.PEM_cert_to_DER_cert((CERTS / (name + ".crt")).read_text())
 
 
 def health(elb):
@@ -180,10 +125,6 @@ def set_policies(elb, port, *names):
 
 def instances_of(node, port, cookie, count=12):
     return {get(node, port, cookie=cookie)[0]["instance"] for _ in range(count)}
-
-
-def cookie_of(cookies, name):
-    return next((c.split(";")[0] for c in cookies if c.startswith(name + "=")), None)
 
 
 def lb_cookie(elb, node):
@@ -244,14 +185,6 @@ def negotiation(elb, node):
     expect("and serves the one of its own", handshake(node, HTTPS, same)[2], "ECDHE-ECDSA-AES256-GCM-SHA384")
     promise("TLS 1.3 was not asked for", refused(handshake(node, HTTPS, client_context(minimum_version=v13))), "refused", "served")
     set_policies(elb, HTTPS, "ELBSecurityPolicy-2016-08")
-
-
-def first_line(node, port, context=None):
-    with socket.create_connection((node, port), timeout=10) as plain:
-        me = plain.getsockname()
-        connection = context.wrap_socket(plain) if context else plain
-        connection.sendall(b"hello\n")
-        return connection.makefile("rb").readline().decode(), me
 
 
 def proxy_protocol(elb, node):
@@ -333,18 +266,11 @@ def zones(ec2, elb, ids):
     expect("zones", sorted(got["AvailabilityZones"]), [A, B])
     interfaces = ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": ["ELB " + NAME]}])["NetworkInterfaces"]
     other = next(i["PrivateIpAddress"] for i in interfaces if i["AvailabilityZone"] == B)
-    until("a zone without instances has nobody", lambda: outcome(other), lambda got: got == 503)
+    until("a zone without instances has nobody", lambda: outcome(other, HTTP), lambda got: got == 503)
     elb.modify_load_balancer_attributes(LoadBalancerName=NAME, LoadBalancerAttributes={"CrossZoneLoadBalancing": {"Enabled": True}})
-    until("with cross-zone balancing it has all", lambda: outcome(other), lambda got: isinstance(got, dict))
+    until("with cross-zone balancing it has all", lambda: outcome(other, HTTP), lambda got: isinstance(got, dict))
     got = elb.disable_availability_zones_for_load_balancer(LoadBalancerName=NAME, AvailabilityZones=[B])
     expect("one zone is left", got["AvailabilityZones"], [A])
-
-
-def outcome(node):
-    try:
-        return get(node, HTTP)[0]
-    except OSError as error:
-        return error
 
 
 def groups(ec2, elb, node):
@@ -354,15 +280,15 @@ def groups(ec2, elb, node):
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
     got = elb.apply_security_groups_to_load_balancer(LoadBalancerName=NAME, SecurityGroups=[group])
     expect("groups", got["SecurityGroups"], [group])
-    until("whom no rule admits is kept out", lambda: outcome(node), lambda got: isinstance(got, OSError))
+    until("whom no rule admits is kept out", lambda: outcome(node, HTTP), lambda got: isinstance(got, OSError))
     mine = dict(rule, IpRanges=[{"CidrIp": "127.0.0.0/8"}])
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[mine])
-    until("whom a rule admits is let in", lambda: outcome(node), lambda got: isinstance(got, dict))
+    until("whom a rule admits is let in", lambda: outcome(node, HTTP), lambda got: isinstance(got, dict))
     promise("on that port alone", refused(handshake(node, HTTPS, client_context())), "refused", "served")
     ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[mine])
-    until("and kept out again without it", lambda: outcome(node), lambda got: isinstance(got, OSError))
+    until("and kept out again without it", lambda: outcome(node, HTTP), lambda got: isinstance(got, OSError))
     elb.apply_security_groups_to_load_balancer(LoadBalancerName=NAME, SecurityGroups=[])
-    until("without groups everybody is let in", lambda: outcome(node), lambda got: isinstance(got, dict))
+    until("without groups everybody is let in", lambda: outcome(node, HTTP), lambda got: isinstance(got, dict))
 
 
 def subnets_and_vpc(ec2, elb):

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
-use super::{BalancerRoutes, Certificate, ListenerRoute, Node, Phase, Routes, Target, TlsBack, TlsFront};
+use super::{
+    AccessLogRoute, BalancerRoutes, Certificate, ListenerRoute, Node, Phase, Routes, Target, TlsBack, TlsFront,
+};
 use crate::name::{InstanceId, Port};
-use crate::noun::{InstanceState, Listener, LoadBalancer, Material, Policy};
-use crate::world::World;
+use crate::noun::{InstanceState, Listener, LoadBalancer, LogTarget, Material, Policy};
+use crate::world::{Settings, World};
 
 /// Compiles the World's Routes.
 #[must_use]
@@ -106,7 +108,19 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
         nodes: enabled.chain(leaving).collect(),
         listeners: lb.listeners.iter().map(|l| listener(world, lb, l)).collect(),
         targets: targets.collect(),
+        challenges: Vec::new(),
+        access_log: access_log(world.settings(), &lb.attributes.access_log),
     }
+}
+
+fn access_log(settings: &Settings, target: &LogTarget) -> Option<AccessLogRoute> {
+    Some(AccessLogRoute {
+        bucket: target.bucket.clone().filter(|_| target.enabled)?,
+        prefix: target.prefix.clone(),
+        minutes: target.interval,
+        account: settings.account.clone(),
+        region: settings.region.clone(),
+    })
 }
 
 fn listener(world: &World, lb: &LoadBalancer, listener: &Listener) -> ListenerRoute {

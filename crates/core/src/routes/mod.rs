@@ -3,6 +3,8 @@
 //! Owns its shape. Must never hold what changes between two Changes (health, open connections): the road keeps that
 //! beside it, by name, so that a new snapshot costs no pool, count or verdict. Where it comes from: [`compile()`].
 
+mod access_log;
+mod challenge;
 pub mod compile;
 mod limits;
 pub mod range;
@@ -11,6 +13,8 @@ pub mod suites;
 mod timeouts;
 mod tls;
 
+pub use access_log::AccessLogRoute;
+pub use challenge::{CHALLENGE_PATH, CHALLENGE_PROTOCOL, Challenge};
 pub use compile::{compile, follow};
 pub use limits::Limits;
 pub use range::{AddressRange, AddressSet};
@@ -68,6 +72,12 @@ pub struct BalancerRoutes {
     pub listeners: Vec<ListenerRoute>,
     /// Every registered instance with an address, whether or not it may be sent requests now.
     pub targets: Vec<Target>,
+    /// What ACME servers may ask it now, with the answers.
+    #[serde(default)]
+    pub challenges: Vec<Challenge>,
+    /// Where its own access log goes, if it has one.
+    #[serde(default)]
+    pub access_log: Option<AccessLogRoute>,
 }
 
 /// One address of a load balancer.

@@ -428,21 +428,18 @@ fn shown_group(group: &SecurityGroup, world: &World) -> ec2::SecurityGroup {
 
 /// Rules of the same protocol and ports together, as EC2 shows them.
 fn permissions(rules: &[Rule], world: &World) -> Items<ec2::IpPermission> {
-    let mut shown: Vec<(&str, Option<(i32, i32)>, ec2::IpPermission)> = Vec::new();
+    let mut shown: Vec<ec2::IpPermission> = Vec::new();
     for rule in rules {
         let reach = &rule.reach;
-        let at = shown.iter().position(|(protocol, ports, _)| *protocol == reach.protocol && *ports == reach.ports);
-        let at = at.unwrap_or_else(|| {
-            let permission = ec2::IpPermission {
-                ip_protocol: reach.protocol.clone(),
-                from_port: reach.ports.map(|(from, _)| from.into()),
-                to_port: reach.ports.map(|(_, to)| to.into()),
-                ..ec2::IpPermission::default()
-            };
-            shown.push((&reach.protocol, reach.ports, permission));
-            shown.len() - 1
-        });
-        let (_, _, permission) = &mut shown[at];
+        let (from_port, to_port) = reach.ports.map(|(from, to)| (i64::from(from), i64::from(to))).unzip();
+        let same =
+            |p: &ec2::IpPermission| p.ip_protocol == reach.protocol && (p.from_port, p.to_port) == (from_port, to_port);
+        let at = shown.iter().position(same).unwrap_or(shown.len());
+        if at == shown.len() {
+            let ip_protocol = reach.protocol.clone();
+            shown.push(ec2::IpPermission { ip_protocol, from_port, to_port, ..ec2::IpPermission::default() });
+        }
+        let permission = &mut shown[at];
         let description = rule.description.clone();
         match &reach.peer {
             Peer::Range(range) if range.to_string().contains(':') => {
@@ -457,7 +454,7 @@ fn permissions(rules: &[Rule], world: &World) -> Items<ec2::IpPermission> {
             }),
         }
     }
-    shown.into_iter().map(|(_, _, permission)| permission).collect()
+    shown.into()
 }
 
 fn shown_rules(group: &SecurityGroup, world: &World) -> Vec<ec2::SecurityGroupRule> {

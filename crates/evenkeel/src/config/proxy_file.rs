@@ -414,6 +414,8 @@ fn balancer(
         nodes,
         listeners,
         targets,
+        challenges: Vec::new(),
+        access_log: None,
     })
 }
 

@@ -91,6 +91,11 @@ impl Place {
     pub fn access_log(&self) -> PathBuf {
         self.0.join("access.log")
     }
+    /// Where access logs of balancers wait for their way to a bucket.
+    #[must_use]
+    pub fn spool(&self) -> PathBuf {
+        self.0.join("spool")
+    }
     /// Held by the running road.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
@@ -194,8 +199,14 @@ fn start(place: &Place, options: RoadOptions) -> anyhow::Result<Arc<Shared>> {
         per_million,
         service: "evenkeel".to_owned(),
     });
-    let config =
-        RoadConfig { workers: options.workers, log, trace_ids: options.trace_ids, spans, ..RoadConfig::default() };
+    let config = RoadConfig {
+        workers: options.workers,
+        log,
+        spool: Some(place.spool()),
+        trace_ids: options.trace_ids,
+        spans,
+        ..RoadConfig::default()
+    };
     let road = Road::start(config).context("failed to start the workers")?;
     let suspicions = road.suspicions();
     let (tell, told) = std::sync::mpsc::channel::<()>();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use evenkeel_core::name::LoadBalancerName;
-use evenkeel_core::routes::{BalancerRoutes, Certificate, Routes};
+use evenkeel_core::routes::{BalancerRoutes, Certificate, Challenge, Routes};
 
 use crate::seal::{self, Seal};
 
@@ -63,12 +63,17 @@ impl Secrets {
 
 fn has_keys(balancer: &BalancerRoutes) -> bool {
     balancer.listeners.iter().any(|l| l.tls.as_ref().is_some_and(|tls| !tls.certificates.is_empty()))
+        || balancer.challenges.iter().any(|challenge| matches!(challenge, Challenge::Tls { .. }))
 }
 
 fn open(balancer: &BalancerRoutes, seal: Option<&Seal>) -> BalancerRoutes {
     let mut balancer = balancer.clone();
     let fronts = balancer.listeners.iter_mut().filter_map(|listener| listener.tls.as_mut());
-    for certificate in fronts.flat_map(|tls| &mut tls.certificates) {
+    let challenges = balancer.challenges.iter_mut().filter_map(|challenge| match challenge {
+        Challenge::Tls { certificate, .. } => Some(certificate),
+        Challenge::Http { .. } => None,
+    });
+    for certificate in fronts.flat_map(|tls| &mut tls.certificates).chain(challenges) {
         if let Some(key) = seal.and_then(|seal| key(certificate, seal)) {
             certificate.key_pem = key;
         }

@@ -102,6 +102,21 @@ fn boto3_classic() {
 }
 
 #[test]
+fn ansible_elb() {
+    judge("ansible_elb");
+}
+
+#[test]
+fn boto_classic() {
+    judge("boto_classic");
+}
+
+#[test]
+fn terraform_aws_elb() {
+    judge("terraform_aws_elb");
+}
+
+#[test]
 fn boto3_refusals() {
     judge("boto3_refusals");
 }

@@ -261,6 +261,10 @@ impl Worker {
             moved |= self.send_up(key, c);
             moved |= self.read_origin(c);
             moved |= self.read_client(c);
+            if c.stream.is_answered() {
+                c.stream.part();
+                return false;
+            }
             self.count(c);
             // Let go before the client is told: whoever acts on the answer finds nothing in flight.
             if let Next::GiveBack { reuse } = c.session.next() {
@@ -382,7 +386,9 @@ impl Worker {
             c.lane = Rc::clone(&lane);
         }
         c.session.bound_by(c.lane.bounds);
+        c.session.watch(self.hears(&c.lane));
         c.session.guard_by(c.lane.desync());
+        c.session.challenge_by(c.lane.pending());
         c.session.stick_by(c.lane.listener.stickiness.as_ref());
         c.session.carry_upgrades(!c.lane.by_http2());
         c.session.hash_by(c.lane.hashes());

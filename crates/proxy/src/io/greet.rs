@@ -104,7 +104,7 @@ impl Worker {
                 self.slots.remove(key);
                 return;
             };
-            stream = stream.secured(session);
+            stream = stream.secured(session, lane.pending().cloned());
         }
         if lane.sees_requests() {
             // Most have sent their request by now, and of those many are gone before they would have to be registered.
@@ -112,9 +112,7 @@ impl Worker {
             self.arm(key, self.now + 1);
             let mut client = Client::new(stream, ends.source, Rc::clone(gate), self.now, Counted::Connection(presence));
             client.first = lane.listener.speaks_http2().then(Vec::new);
-            if self.teller.is_some() {
-                client.session.watch();
-            }
+            client.session.watch(self.hears(&client.lane));
             self.drive_client(key, Box::new(client));
         } else if self.watch(&mut stream, key).is_err() {
             self.slots.remove(key);
@@ -122,7 +120,7 @@ impl Worker {
             let patience = if lane.front.is_some() { lane.spans.handshake } else { lane.spans.head };
             self.arm(key, self.now + patience);
             let mut tunnel = Tunnel::new(stream, ends, lane, self.now, Counted::Connection(presence));
-            if self.teller.is_some() {
+            if self.hears(&tunnel.lane) {
                 tunnel.tale.begin(None);
             }
             self.drive_tunnel(key, Box::new(tunnel));

@@ -343,9 +343,7 @@ impl Worker {
             let mut client = Client::new(stream, *peer, Rc::clone(gate), self.now, counted);
             // A client numbers its streams from 1 on (RFC 9113 §5.1.1).
             client.session.is_one_of_many(id == 1);
-            if self.teller.is_some() {
-                client.session.watch();
-            }
+            client.session.watch(self.hears(&lane));
             // Hardly a stream lives so long: what it files at its real deadline would lie there long after it.
             self.arm(key, client.deadline(self.connect_ms).min(self.now + STREAM_LOOK_MS));
             self.slots.put(key, Slot::Client(Box::new(client)));

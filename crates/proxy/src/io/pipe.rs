@@ -182,6 +182,10 @@ impl Worker {
                     Shaking::Failed => return Err(Fault::ClientGone),
                     Shaking::Done => t.last = self.now,
                 }
+                if t.client.is_answered() {
+                    t.client.part();
+                    return Ok(false);
+                }
                 if self.open_tunnel(key, t)? {
                     continue;
                 }

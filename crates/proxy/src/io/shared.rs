@@ -20,6 +20,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::listen::Bound;
 use super::table::Look;
+use crate::challenge::Pending;
 use crate::log::teller::Teller;
 use crate::log::writer::Log;
 use crate::meter::Book;
@@ -46,6 +47,10 @@ pub(crate) struct PlannedBalancer {
     pub(crate) surge: Arc<Surge>,
     /// In the order of its listeners.
     pub(crate) secured: Vec<Secured>,
+    /// Challenges that it may be asked now.
+    pub(crate) pending: Option<Arc<Pending>>,
+    /// What is wrong with one of them.
+    pub(crate) unanswered: Option<String>,
 }
 
 /// A bound socket and what is served on it.
@@ -159,11 +164,14 @@ impl Shared {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        let (log, lines) = match &config.log {
-            None => (None, Vec::new()),
-            Some(log) => {
-                let told = |e: io::Error| io::Error::new(e.kind(), format!("access log `{}`: {e}", log.path.display()));
-                let (log, lines) = Log::start(log.clone(), workers).map_err(told)?;
+        let (log, lines) = match (&config.log, &config.spool) {
+            (None, None) => (None, Vec::new()),
+            (log, spool) => {
+                let told = |e: io::Error| match log {
+                    Some(log) => io::Error::new(e.kind(), format!("access log `{}`: {e}", log.path.display())),
+                    None => e,
+                };
+                let (log, lines) = Log::start(log.clone(), spool.clone(), workers).map_err(told)?;
                 (Some(log), lines)
             }
         };
@@ -185,7 +193,7 @@ impl Shared {
                 panics: AtomicU64::new(0),
                 accept_pauses: AtomicU64::new(0),
                 left: AtomicBool::new(false),
-                teller: Teller::new(lines.next(), export.clone()),
+                teller: Teller::new(lines.next(), config.log.is_some(), export.clone()),
             });
         }
         let room_ahead = (permitted(6) / workers.max(1)).max(1);

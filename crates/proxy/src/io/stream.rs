@@ -6,6 +6,7 @@
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
@@ -18,6 +19,7 @@ use rustls::server::UnbufferedServerConnection;
 
 use super::tls::{Shaking, Tls};
 use super::trunk::Strand;
+use crate::challenge::Pending;
 use crate::log::record::{Mismatch, Secured};
 
 /// What every connection is registered for, once.
@@ -71,9 +73,10 @@ impl Stream {
     }
 
     /// The same connection, whose client is to speak TLS from here on; reading goes on with the handshake.
-    pub(super) fn secured(self, session: UnbufferedServerConnection) -> Self {
+    /// `pending` are the challenges that its first bytes may ask.
+    pub(super) fn secured(self, session: UnbufferedServerConnection, pending: Option<Arc<Pending>>) -> Self {
         let transport = match self.transport {
-            Transport::Plain(fd) => Transport::Tls(Box::new(Tls::server(fd, session))),
+            Transport::Plain(fd) => Transport::Tls(Box::new(Tls::server(fd, session, pending))),
             other => other,
         };
         Self { transport, ..self }
@@ -190,6 +193,11 @@ impl Stream {
             Transport::Plain(_) | Transport::Strand(_) => true,
             Transport::Tls(tls) => tls.is_flushed(),
         }
+    }
+
+    /// Whether its client was there for a challenge alone (TLS-ALPN-01), and that is answered.
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(&self.transport, Transport::Tls(tls) if tls.is_answered())
     }
 
     /// What the two ends did not have in common, where a handshake failed for that.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::client::Client;
 use super::pipe::Tunnel;
-use super::view::Place;
+use super::view::{Lane, Place};
 use super::worker::Worker;
 use crate::fault::Fault;
 use crate::log::record::{Asked, Mismatch, Secured, Times};
@@ -36,6 +36,8 @@ struct Draft {
     instance_status: u16,
     retries: u32,
     fault: Option<Fault>,
+    /// The status of an answer that the balancer had itself.
+    served: u16,
     denied: bool,
     said: Option<Box<Said>>,
     carried: (u64, u64),
@@ -55,6 +57,7 @@ impl Tale {
             instance_status: 0,
             retries: 0,
             fault: None,
+            served: 0,
             denied: false,
             said,
             carried: (0, 0),
@@ -140,7 +143,7 @@ impl Tale {
                 response: Duration::ZERO,
             }),
         };
-        let own = draft.fault.map_or(0, |fault| fault.verdict().status);
+        let own = draft.fault.map_or(draft.served, |fault| fault.verdict().status);
         let status = match (kind, draft.instance_status) {
             (Kind::Tcp, _) => 0,
             (Kind::Http, 0) => own,
@@ -179,9 +182,14 @@ impl Worker {
         front
     }
 
+    /// Whether anybody keeps a record of what comes that way.
+    pub(super) fn hears(&self, lane: &Lane) -> bool {
+        self.teller.as_ref().is_some_and(|teller| teller.hears(&lane.side))
+    }
+
     /// Takes note of what a session noted.
     pub(super) fn note(&self, c: &mut Client, notes: &Notes) {
-        if self.teller.is_none() {
+        if !self.hears(&c.lane) {
             return;
         }
         if notes.request {
@@ -206,7 +214,8 @@ impl Worker {
         if notes.fault.is_some() {
             draft.fault = notes.fault;
         }
-        if notes.fault.is_some() && !c.session.is_busy() {
+        draft.served = notes.served.unwrap_or(draft.served);
+        if (notes.fault.is_some() || notes.served.is_some()) && !c.session.is_busy() {
             self.tell_client(c);
         }
     }
@@ -228,7 +237,7 @@ impl Worker {
     pub(super) fn tell_mismatch(&self, c: &mut Client) {
         let Some(mismatch) = c.stream.mismatch() else { return };
         c.lane.meter.from_balancer[Fault::HandshakeFailed.index()].add(1);
-        let Some(teller) = &self.teller else { return };
+        let Some(teller) = self.teller.as_ref().filter(|teller| teller.hears(&c.lane.side)) else { return };
         c.tale.begin(None);
         if let Some(draft) = &mut c.tale.0 {
             draft.fault = Some(Fault::HandshakeFailed);

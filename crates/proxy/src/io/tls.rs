@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
@@ -15,6 +16,7 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus};
 
 use super::stream::{Read, Write};
+use crate::challenge::Pending;
 use crate::log::record::Secured;
 use crate::tls::words::{Mismatch, cipher, protocol};
 
@@ -62,6 +64,10 @@ impl Bench {
 pub(super) struct Tls {
     pub(super) fd: OwnedFd,
     side: Side,
+    /// What its first bytes may ask, while that is not known.
+    pending: Option<Arc<Pending>>,
+    /// They asked a challenge: it is over with its handshake.
+    challenged: bool,
     /// Records that are not complete, as the library left them. Empty on a connection that waits.
     held: Vec<u8>,
     /// Plain bytes that came while only the handshake was asked for.
@@ -144,8 +150,8 @@ pub(super) enum Shaking {
 }
 
 impl Tls {
-    pub(super) fn server(fd: OwnedFd, session: UnbufferedServerConnection) -> Self {
-        Self::new(fd, Side::Server(session))
+    pub(super) fn server(fd: OwnedFd, session: UnbufferedServerConnection, pending: Option<Arc<Pending>>) -> Self {
+        Self { pending, ..Self::new(fd, Side::Server(session)) }
     }
 
     pub(super) fn client(fd: OwnedFd, session: UnbufferedClientConnection) -> Self {
@@ -156,6 +162,8 @@ impl Tls {
         Self {
             fd,
             side,
+            pending: None,
+            challenged: false,
             held: Vec::new(),
             early: Vec::new(),
             unsent: Vec::new(),
@@ -167,6 +175,24 @@ impl Tls {
             failed: false,
             why: None,
         }
+    }
+
+    /// Whether it was there for a challenge alone, and that is answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.challenged && !self.is_handshaking()
+    }
+
+    /// Looks whether a client's first bytes ask a challenge, and answers in its way if so. False while that cannot be told.
+    fn heard(&mut self, bytes: &[u8]) -> bool {
+        let Some(pending) = &self.pending else { return true };
+        let Some(asked) = pending.of_hello(bytes) else { return false };
+        // Only without randomness there is no session: then the usual one will fail as well.
+        if let Some(session) = asked.and_then(|config| UnbufferedServerConnection::new(Arc::clone(config)).ok()) {
+            self.side = Side::Server(session);
+            self.challenged = true;
+        }
+        self.pending = None;
+        true
     }
 
     /// What both sides did not have in common, where that made the handshake fail.
@@ -303,7 +329,7 @@ impl Tls {
             let more = got == room || ended;
             cipher[..held].copy_from_slice(&self.held);
             let bytes = &mut cipher[..held + got];
-            let turn = self.turn(bytes, plain);
+            let turn = if self.heard(bytes) { self.turn(bytes, plain) } else { Turn::default() };
             self.failed |= turn.failed;
             self.peer_finished |= turn.peer_finished;
             let rest = &bytes[turn.used.min(bytes.len())..];

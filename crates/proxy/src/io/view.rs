@@ -21,10 +21,12 @@ use super::shared::{Gate, Plan, PlannedBalancer, Shared};
 use super::spans::Spans;
 use super::stock::Backoff;
 use super::trunk::Trunk;
+use crate::challenge::Pending;
 use crate::h2::mux::STREAM_LIMIT;
 use crate::load::Load;
 use crate::log::Side;
 use crate::log::record::Queued;
+use crate::log::spool::Delivery;
 use crate::meter::{Book, LatencyBlock, NodeBlock, TargetBlock};
 use crate::proto::emit::Forwarded;
 use crate::request::{Bounds, Reuse, Tag};
@@ -260,6 +262,11 @@ impl Lane {
                     wait: routes.balancing.queue_wait,
                     limit: routes.balancing.max_in_flight,
                 },
+                delivery: routes.access_log.as_ref().map(|route| Delivery {
+                    balancer: routes.name.clone(),
+                    node: gate.socket.address.ip(),
+                    route: route.clone(),
+                }),
             }),
             front: secured.and_then(|secured| secured.front.clone()),
             back: secured.and_then(|secured| secured.back.clone()),
@@ -269,6 +276,11 @@ impl Lane {
     pub(super) fn forwarded(&self, client: IpAddr) -> Forwarded {
         let proto = if self.listener.protocol == Protocol::Https { "https" } else { "http" };
         Forwarded { client, node: self.address, proto, port: self.listener.port.number(), trace: None }
+    }
+
+    /// Challenges that its balancer may be asked now.
+    pub(super) fn pending(&self) -> Option<&Arc<Pending>> {
+        self.balancer.planned.pending.as_ref()
     }
 
     /// Whether a connection may come from that address.

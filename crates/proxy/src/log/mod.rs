@@ -1,7 +1,7 @@
 //! The access log: one record for each request (HTTP) or connection (TCP).
 //!
 //! Owns what a record holds ([`record`]), why a request failed in words ([`cause`]), how a record is written ([`aws`],
-//! [`json`]), and the way from a worker to the disk ([`queue`], [`writer`]). Must never make a worker wait: a record for
+//! [`json`]), and the way from a worker to the disk ([`queue`], [`writer`]; [`spool`] for balancers that have a log of their own). Must never make a worker wait: a record for
 //! which there is no room is dropped and counted. A road without a log pays one test of a flag for each request.
 //!
 //! Next: `record.rs` for what is known, then `io/tell.rs` for where it is learned.
@@ -13,6 +13,7 @@ pub mod json;
 pub(crate) mod queue;
 pub mod record;
 pub mod said;
+pub mod spool;
 pub(crate) mod teller;
 pub mod text;
 pub(crate) mod writer;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Said;
+use super::spool::Delivery;
 use crate::fault::Fault;
 pub use crate::tls::words::Mismatch;
 
@@ -34,6 +35,8 @@ pub struct Side {
     pub has_instances: bool,
     /// What held where every instance was busy.
     pub queued: Queued,
+    /// Where its records go besides, if its balancer has a log of its own.
+    pub delivery: Option<Delivery>,
 }
 
 /// What holds where every instance is busy.

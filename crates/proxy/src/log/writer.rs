@@ -1,17 +1,21 @@
 //! The one thread that writes the log.
 //!
-//! Owns the files and every wait for the disk. Must never be waited for by a worker. A disk that refuses costs the
+//! Owns the files, the spool and every wait for the disk. Must never be waited for by a worker. A disk that refuses costs the
 //! records that could not be written: they are counted as dropped, and the next ones are tried again.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use evenkeel_core::time::Timestamp;
 
 use super::files::Files;
 use super::queue::{self, Desk, Inbox, Line};
-use super::{Format, LogConfig, aws, json};
+use super::spool::Spool;
+use super::{Format, LogConfig, Record, aws, json};
 
 /// How long records are gathered: the most that one waits for its way to the disk.
 const GATHER: Duration = Duration::from_millis(10);
@@ -30,14 +34,20 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens the file and starts the writer; returns a line for each worker. Errors: a file that cannot be opened, or
-    /// no thread.
-    pub(crate) fn start(config: LogConfig, workers: usize) -> io::Result<(Self, Vec<Line>)> {
-        let format = config.format;
-        let files = Files::open(config)?;
+    /// Opens the file, if there is to be one, and starts the writer; returns a line for each worker. `spool` is the folder
+    /// for records of balancers that have a log of their own. Errors: a file that cannot be opened, or no thread.
+    pub(crate) fn start(
+        config: Option<LogConfig>,
+        spool: Option<PathBuf>,
+        workers: usize,
+    ) -> io::Result<(Self, Vec<Line>)> {
+        let format = config.as_ref().map_or(Format::Aws, |config| config.format);
+        let files = config.map(Files::open).transpose()?;
+        let spool = spool.map(Spool::new);
         let desk = Arc::new(Desk::default());
         let (tellers, inboxes) = (0..workers).map(|_| queue::open(&desk)).unzip();
-        let writer = Writer { desk: Arc::clone(&desk), inboxes, files, format, block: String::new(), told: false };
+        let writer =
+            Writer { desk: Arc::clone(&desk), inboxes, files, spool, format, block: String::new(), told: false };
         let thread = thread::Builder::new().name("access-log".into()).spawn(move || writer.run())?;
         let _ = desk.writer.set(thread.thread().clone());
         Ok((Self { desk, thread: Some(thread) }, tellers))
@@ -68,7 +78,8 @@ impl Drop for Log {
 struct Writer {
     desk: Arc<Desk>,
     inboxes: Vec<Inbox>,
-    files: Files,
+    files: Option<Files>,
+    spool: Option<Spool>,
     format: Format,
     block: String,
     /// The present trouble was told.
@@ -84,12 +95,14 @@ impl Writer {
             let ending = self.desk.ending.load(Ordering::Acquire);
             let wrote = self.drain();
             if ending {
-                return;
+                let (lost, ended) = self.spool.as_mut().map_or((0, Ok(())), Spool::end);
+                return self.trouble(ended, lost);
             }
             if look <= Instant::now() {
                 look = Instant::now() + LOOK;
-                let looked = self.files.reopen_if_gone().map(drop);
+                let looked = self.files.as_mut().map_or(Ok(()), |files| files.reopen_if_gone().map(drop));
                 self.trouble(looked, 0);
+                self.settle();
             }
             if wrote || !idle {
                 idle = !wrote;
@@ -114,6 +127,10 @@ impl Writer {
             // At most one queue's worth, so that a busy worker does not keep the others waiting.
             for record in std::iter::from_fn(|| inbox.next()).take(queue::RECORDS) {
                 any = true;
+                self.deliver(&record);
+                if self.files.is_none() {
+                    continue;
+                }
                 records += 1;
                 match self.format {
                     Format::Aws => aws::write(&record, &mut self.block),
@@ -129,11 +146,25 @@ impl Writer {
         any
     }
 
-    fn flush(&mut self, records: u64) {
-        if self.block.is_empty() {
-            return;
+    /// Puts a record into the log of its balancer's own, where that has one.
+    fn deliver(&mut self, record: &Record) {
+        let (Some(spool), Some(delivery)) = (&mut self.spool, &record.side.delivery) else { return };
+        let (lost, outcome) = spool.put(delivery, wall_clock(), |out| aws::write(record, out));
+        if lost > 0 || outcome.is_err() {
+            self.trouble(outcome, lost);
         }
-        let wrote = self.files.write(self.block.as_bytes());
+    }
+
+    /// Has the spool write what it has gathered, and finish what is whole.
+    fn settle(&mut self) {
+        let Some(spool) = self.spool.as_mut().filter(|spool| !spool.is_idle()) else { return };
+        let (lost, settled) = spool.settle(wall_clock());
+        self.trouble(settled, lost);
+    }
+
+    fn flush(&mut self, records: u64) {
+        let Some(files) = self.files.as_mut().filter(|_| !self.block.is_empty()) else { return };
+        let wrote = files.write(self.block.as_bytes());
         self.block.clear();
         self.trouble(wrote, records);
     }
@@ -151,6 +182,11 @@ impl Writer {
             }
         }
     }
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

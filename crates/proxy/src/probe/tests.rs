@@ -108,6 +108,8 @@ fn balancer(name: &str, check: &str, interval: Duration, timeout: Duration, at: 
         nodes: Vec::new(),
         listeners: Vec::new(),
         targets: at.iter().enumerate().map(target).collect(),
+        challenges: Vec::new(),
+        access_log: None,
     })
 }
 

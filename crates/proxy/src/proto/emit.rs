@@ -136,6 +136,15 @@ pub fn own_answer(status: u16, reason: &str, close: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(if close { b"Close\r\n\r\n" } else { b"keep-alive\r\n\r\n" });
 }
 
+/// Appends the balancer's own answer that something is there, and what; its connection is closed.
+pub fn own_text(text: &str, out: &mut Vec<u8>) {
+    status_line(200, b"OK", out);
+    out.extend_from_slice(b"Content-Type: text/plain\r\nContent-Length: ");
+    decimal(text.len() as u64, out);
+    out.extend_from_slice(b"\r\nConnection: Close\r\n\r\n");
+    out.extend_from_slice(text.as_bytes());
+}
+
 /// Appends data as one chunk; nothing for no data, because an empty chunk is the last one.
 pub fn chunk(data: &[u8], out: &mut Vec<u8>) {
     if data.is_empty() {

@@ -30,6 +30,8 @@ pub struct Notes {
     pub retried: bool,
     /// It is not, because too many are.
     pub denied: bool,
+    /// The balancer itself had what was asked for: the status of its answer.
+    pub served: Option<u16>,
     /// Something failed for good.
     pub fault: Option<Fault>,
     /// A request was not compliant, whatever became of it.

@@ -10,8 +10,8 @@ use evenkeel_core::routes::{Certificate, KeyKind, Suite, TlsFront, TlsVersion};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     ConfigBuilder, Error, InconsistentKeys, ServerConfig, SignatureAlgorithm, SupportedProtocolVersion, WantsVerifier,
 };
@@ -62,6 +62,20 @@ impl Front {
     pub(crate) fn ticket_keys(&self) -> Vec<TicketKey> {
         self.ticketer.keys()
     }
+}
+
+/// Settings that show this certificate to everybody, speak that protocol (ALPN) alone, and keep nothing of a client.
+pub(crate) fn showing(certificate: &Certificate, protocol: &[u8]) -> Result<Arc<ServerConfig>, TlsFault> {
+    let shown = SingleCertAndKey::from((*identity(1, certificate)?.key).clone());
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .map_err(library)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(shown));
+    config.alpn_protocols = vec![protocol.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
 }
 
 /// A certificate with its key, and what it says of itself.

@@ -6,6 +6,7 @@
 pub(crate) mod back;
 mod der;
 pub(crate) mod front;
+pub(crate) mod hello;
 mod pinned;
 pub(crate) mod secured;
 mod sessions;

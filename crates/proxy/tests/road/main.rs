@@ -1,11 +1,13 @@
 //! The road with real sockets: its workers between small real instances and real clients, all on loopback.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod acme;
 mod balance;
 mod bodies;
 mod change;
 mod choice;
 mod churn;
+mod delivered;
 mod ejection;
 mod every_pair;
 mod failure;

@@ -87,6 +87,8 @@ impl Rig {
             nodes: vec![Node { zone: None, address: node }],
             listeners: vec![listener],
             targets: Vec::new(),
+            challenges: Vec::new(),
+            access_log: None,
         };
         let mut rig = Self { road, routes, origins: Vec::new(), generation: 0 };
         for letter in zones {

@@ -140,7 +140,7 @@ fn pair() -> (OwnedFd, UnixStream) {
 fn as_server(version: &'static rustls::SupportedProtocolVersion, way: &Way) -> (Vec<u8>, bool) {
     let (near, far) = pair();
     let session = UnbufferedServerConnection::new(Arc::clone(&front().config)).unwrap();
-    talk(Tls::server(near, session), client(version).into(), far, way)
+    talk(Tls::server(near, session, None), client(version).into(), far, way)
 }
 
 fn as_client(way: &Way) -> (Vec<u8>, bool) {

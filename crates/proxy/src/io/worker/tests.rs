@@ -80,9 +80,12 @@ fn publish(worker: &Worker, instance: SocketAddr) -> (SocketAddr, Arc<TargetStat
         nodes: vec![Node { zone: None, address: bound.ip() }],
         listeners: vec![listener],
         targets: vec![target],
+        challenges: Vec::new(),
+        access_log: None,
     };
     let (states, surge) = (vec![Arc::clone(&state)], worker.shared.board.surge(&name));
-    let planned = Arc::new(PlannedBalancer { routes: Arc::new(routes), states, surge, secured });
+    let planned =
+        Arc::new(PlannedBalancer { routes: Arc::new(routes), states, surge, secured, pending: None, unanswered: None });
     let socket = Arc::new(listen::Bound { fd: socket.fd, address: bound });
     let gate = Gate { balancer: Arc::clone(&planned), node_index: 0, listener_index: 0, socket };
     worker.shared.publish(Plan { generation: 1, balancers: [(name, planned)].into(), gates: vec![gate] });

@@ -39,6 +39,7 @@ fn record() -> Record {
             idle: Duration::from_secs(60),
             has_instances: true,
             queued: Queued { most: 1024, wait: Duration::from_secs(10), limit: 5 },
+            delivery: None,
         }),
         client: ([192, 168, 131, 39], 2817).into(),
         asked: Some(Asked { instance: "i-0a".into(), address: ([10, 0, 0, 1], 80).into() }),

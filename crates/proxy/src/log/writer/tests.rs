@@ -74,7 +74,7 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
 fn every_worker_is_heard_in_order_and_the_end_writes_what_waits() {
     let dir = folder("order");
     let config = LogConfig { path: dir.join("access.log"), format: Format::Aws, rotate_bytes: 0, keep: 0 };
-    let (mut log, tellers) = Log::start(config.clone(), 3).unwrap();
+    let (mut log, tellers) = Log::start(Some(config.clone()), None, 3).unwrap();
     let side = Arc::new(Side { balancer: "b".into(), ..Side::default() });
     // A first record comes through without an end.
     tellers[0].tell(record(&side, 9, 1));
@@ -103,7 +103,7 @@ fn every_worker_is_heard_in_order_and_the_end_writes_what_waits() {
 #[test]
 fn a_disk_that_refuses_costs_records_and_is_counted() {
     let config = LogConfig { path: "/dev/full".into(), format: Format::Json, rotate_bytes: 0, keep: 0 };
-    let (mut log, tellers) = Log::start(config, 1).unwrap();
+    let (mut log, tellers) = Log::start(Some(config), None, 1).unwrap();
     let side = Arc::new(Side::default());
     for n in 0..100 {
         tellers[0].tell(record(&side, n, 1));
@@ -111,5 +111,5 @@ fn a_disk_that_refuses_costs_records_and_is_counted() {
     eventually("all are counted", || log.dropped() == 100);
     log.end();
     let nowhere = LogConfig { path: "/nonexistent/x".into(), format: Format::Json, rotate_bytes: 0, keep: 0 };
-    assert_eq!(Log::start(nowhere, 1).unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(Log::start(Some(nowhere), None, 1).unwrap_err().kind(), io::ErrorKind::NotFound);
 }

@@ -38,6 +38,8 @@ fn balancer(name: &str, targets: impl IntoIterator<Item = u32>, check: &str) -> 
         nodes: Vec::new(),
         listeners: Vec::new(),
         targets: targets.into_iter().map(target).collect(),
+        challenges: Vec::new(),
+        access_log: None,
     })
 }
 

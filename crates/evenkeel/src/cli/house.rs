@@ -131,6 +131,8 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         trace_ids: args.trace_ids,
         spans: args.spans_to.clone().map(|to| (to, args.spans_share)),
         road_drain: Duration::from_secs(args.road_drain),
+        sigv2: !args.no_sigv2,
+        api_rate: (args.api_rate, args.api_burst),
         program: None,
     })
 }

@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod dns;
 pub mod drivers;
 pub mod images;
 pub mod keeper;

@@ -123,6 +123,8 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         zones,
         account: args.account.clone(),
         dns_domain: args.dns_domain.clone(),
+        dns_listen: args.dns_listen.0,
+        own_domain: args.dns_alias.clone(),
         node_pool: pool(&args.node_pool, "--node-pool")?,
         instance_pool: pool(&args.instance_pool, "--instance-pool")?,
         port_shift: args.port_shift,

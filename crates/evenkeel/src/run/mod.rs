@@ -33,6 +33,10 @@ pub struct Options {
     pub account: String,
     /// What balancers' DNS names end in.
     pub dns_domain: String,
+    /// Where the name server listens, if it is to.
+    pub dns_listen: Option<SocketAddr>,
+    /// A domain of the user's own, under which each balancer answers to its name besides.
+    pub own_domain: Option<String>,
     /// Where balancers' node addresses come from.
     pub node_pool: Pool,
     /// Where instances' addresses come from.

@@ -17,6 +17,7 @@ use super::house::{House, lowest_port};
 use super::{Options, status};
 use crate::api::keys::Keys;
 use crate::api::{self, Api, Guard, Imported, Reports};
+use crate::dns;
 use crate::drivers::Driver;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
 use crate::images::ImageStore;
@@ -91,10 +92,26 @@ pub async fn up(
         sightings: sightings.clone(),
     };
     tasks.spawn(instances::run(crew, statuses.clone()));
+    let names = Arc::new(dns::server::Counts::default());
+    if let Some(listen) = options.dns_listen {
+        let crew = dns::Crew {
+            keeper: keeper.clone(),
+            sightings: sightings.clone(),
+            listen,
+            own_domain: options.own_domain.clone(),
+            counts: Arc::clone(&names),
+        };
+        tasks.spawn(dns::run(crew, statuses.clone()));
+    }
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
 
-    let reporter =
-        Arc::new(status::Reporter { keeper: keeper.clone(), sightings: sightings.clone(), statuses, counts });
+    let reporter = Arc::new(status::Reporter {
+        keeper: keeper.clone(),
+        sightings: sightings.clone(),
+        statuses,
+        counts,
+        dns: names,
+    });
     let import = move |path: &Path| match images.import(path) {
         Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest }),
         Err(error) => Err(error.to_string()),

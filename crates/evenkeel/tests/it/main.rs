@@ -9,6 +9,7 @@ mod clients;
 mod clock;
 mod crash;
 mod demo;
+mod dns;
 mod draining;
 mod faults;
 mod handover;

@@ -16,12 +16,14 @@ use super::house::{House, lowest_port};
 use super::{Options, status};
 use crate::api::keys::Keys;
 use crate::api::{self, Api, Imported, Reports};
+use crate::buckets::Buckets;
 use crate::drivers::Driver;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
 use crate::images::ImageStore;
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
-use crate::loops::{self, Statuses, expiry, instances, road};
+use crate::link::road::Place;
+use crate::loops::{self, Statuses, delivery, expiry, instances, road};
 use crate::seal::Seal;
 use crate::sys;
 
@@ -91,6 +93,8 @@ pub async fn up(
     };
     tasks.spawn(instances::run(crew, statuses.clone()));
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
+    let buckets = Arc::new(Buckets::new(house.dir(), &options.log_buckets, options.bucket_keys.clone()));
+    tasks.spawn(delivery::run(Place::new(house.dir()).spool(), buckets, statuses.clone()));
 
     let reporter =
         Arc::new(status::Reporter { keeper: keeper.clone(), sightings: sightings.clone(), statuses, counts });

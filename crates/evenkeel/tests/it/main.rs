@@ -7,6 +7,7 @@
 mod clients;
 mod clock;
 mod crash;
+mod delivery;
 mod demo;
 mod draining;
 mod faults;

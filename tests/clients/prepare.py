@@ -16,6 +16,8 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -24,6 +26,11 @@ OLDEST = (3, 9)
 # These two are Python 2 sources even in boto 2.49; the other scripts run on Python 3 as they are.
 PYTHON2_SCRIPTS = ("elbadmin", "asadmin")
 CONVERTED = "converted"
+# Ansible's package holds every collection there is; one of them is wanted. ansible-core of the same age is in the requirements.
+ANSIBLE = "ansible==11.13.0"
+COLLECTION = "ansible_collections/amazon/aws/"
+COLLECTIONS = "collections"
+OLDEST_FOR_ANSIBLE = (3, 11)
 READY = "ready"
 
 # A .pth file, not sitecustomize: Debian's own sitecustomize comes first on the path and would hide ours.
@@ -157,6 +164,8 @@ def make(venv, lock):
     run(lock, "install `%s` from PyPI" % REQUIREMENTS.name, *pip, "--requirement", REQUIREMENTS)
     add_shim(lock, python)
     convert_scripts(lock, venv)
+    if sys.version_info >= OLDEST_FOR_ANSIBLE:
+        add_collection(lock, venv)
     run(lock, "import boto", python, "-W", "ignore", "-c", "import boto.ec2.elb; from boto.compat.six import iteritems")
     mark = venv / (READY + ".new")
     mark.write_text("made by %s\n" % Path(__file__).name)
@@ -176,6 +185,16 @@ def convert_scripts(lock, venv):
     for script in PYTHON2_SCRIPTS:
         pairs += [venv / "bin" / script, target / script]
     run(lock, "convert boto's scripts", venv_python(venv), "-W", "ignore", "-c", CONVERT, *pairs)
+
+
+def add_collection(lock, venv):
+    with tempfile.TemporaryDirectory(dir=venv) as folder:
+        pip = (venv_python(venv), "-m", "pip", "--disable-pip-version-check", "download", "--no-input", "--quiet")
+        run(lock, "download `%s` from PyPI" % ANSIBLE, *pip, "--no-deps", "--only-binary", ":all:", "--dest", folder, ANSIBLE)
+        (wheel,) = Path(folder).glob("*.whl")
+        with zipfile.ZipFile(wheel) as package:
+            wanted = [name for name in package.namelist() if name.startswith(COLLECTION)]
+            package.extractall(venv / COLLECTIONS, wanted)
 
 
 def run(lock, purpose, *command):

@@ -306,7 +306,7 @@ fn decode_call(api: Api, action: &str, input: &Input<'_>) -> Option<Result<(Call
 }
 
 /// Everything that could be read, and the first thing that could not.
-fn parameters(request: &Request) -> (Params, Option<query::Error>) {
+pub(crate) fn parameters(request: &Request) -> (Params, Option<query::Error>) {
     let mut params = Params::default();
     let (_, query) = request.path_and_query();
     let mut malformed = params.read(query.as_bytes()).err();

@@ -8,7 +8,7 @@ use crate::dispatch::Api;
 use crate::error::{Error, Fault};
 
 /// Code in the query protocol, shape and status in JSON and CBOR.
-const EXCEPTIONS: [(&str, &str, u16); 11] = [
+const EXCEPTIONS: [(&str, &str, u16); 12] = [
     ("AccessDenied", "AccessDeniedException", 400),
     ("ExpiredToken", "ExpiredTokenException", 400),
     ("IncompleteSignature", "IncompleteSignatureException", 400),
@@ -17,6 +17,7 @@ const EXCEPTIONS: [(&str, &str, u16); 11] = [
     ("MalformedQueryString", "SerializationException", 400),
     ("MissingAction", "UnknownOperationException", 400),
     ("MissingAuthenticationToken", "MissingAuthenticationTokenException", 400),
+    ("RequestExpired", "RequestExpiredException", 400),
     ("SignatureDoesNotMatch", "InvalidSignatureException", 400),
     ("Throttling", "ThrottlingException", 400),
     ("ValidationError", "ValidationException", 400),

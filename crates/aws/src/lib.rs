@@ -3,7 +3,7 @@
 //! Pure: no socket, no task, no clock (now is an argument), and nothing known of Evenkeel itself. Nothing that a peer
 //! sends may panic here or cost more than a small multiple of its own size.
 //!
-//! A server goes [`sigv4::verify`] → [`encoding::inflate`] → [`decode`] → (handler) → [`render()`] or [`render_error`]; a
+//! A server goes [`verify`] → [`encoding::inflate`] → [`decode`] → (handler) → [`render()`] or [`render_error`]; a
 //! client goes [`client::encode`] → (network) → [`client::parse`].
 //!
 //! Every API but EC2 may be called in every protocol (query, AWS JSON 1.0 and 1.1, RPC v2 CBOR); one struct is the input
@@ -35,6 +35,8 @@ pub mod http;
 pub mod iam;
 pub mod query;
 mod render;
+pub mod signature;
+pub mod sigv2;
 pub mod sigv4;
 pub mod sts;
 pub mod time;
@@ -45,5 +47,6 @@ pub use error::{Dialect, Error, Fault};
 pub use form::{Form, JsonVersion};
 pub use http::{Request, Response};
 pub use render::{render, render_error};
+pub use signature::{Versions, verify};
 pub use sigv4::{AuthError, Credentials, Identity};
 pub use time::Time;

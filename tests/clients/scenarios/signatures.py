@@ -4,6 +4,7 @@ Must never import an AWS library: a signer that shares the clients' code would s
 `awscli_walk.py`.
 """
 
+import base64
 import datetime
 import hashlib
 import hmac
@@ -27,6 +28,9 @@ def main():
     granted()
     scopes_and_hosts()
     refused_signatures()
+    injected()
+    presigned()
+    version_2()
     clocks()
     unknown_actions()
     envelopes()
@@ -171,6 +175,87 @@ def refused_signatures():
     )
     answer = send(method, target, {name: value for name, value in headers.items() if name != "x-amz-date"}, body)
     expect_in("no date", (answer.status, answer.code), [(400, "IncompleteSignature"), (403, "SignatureDoesNotMatch")])
+
+
+def injected():
+    """Headers that decide what a request means, put there by somebody on the way: not signed, so not believed."""
+    for name, value in (
+        ("X-Amz-Target", "ElasticLoadBalancing_v7.DeleteLoadBalancer"), ("x-amz-anything", "1"),
+        ("Content-Encoding", "gzip"), ("smithy-protocol", "rpc-v2-cbor"),
+    ):  # fmt: skip
+        method, target, headers, body = signed("POST", LIST)
+        answer = send(method, target, headers | {name: value}, body)
+        told = answer.code or re.search(r"#(\w+)", answer.text).group(1)
+        expect_in("%s, not signed" % name, (answer.status, told), [(403, "SignatureDoesNotMatch"), (400, "InvalidSignatureException")])
+    method, target, headers, body = signed("GET", LIST)
+    good = headers["Authorization"]
+    for what, value in (
+        ("two keys", good.replace("Credential=", "Credential=AKIANOBODY/20260101/a/b/aws4_request, Credential=")),
+        ("two signatures", good + ", Signature=" + "0" * 64),
+    ):
+        answer = send(method, target, headers | {"Authorization": value}, body)
+        expect_refused("an Authorization with %s" % what, answer, 400, "IncompleteSignature")
+    answer = send(method, target + "&X-Amz-Algorithm=AWS4-HMAC-SHA256", headers, body)
+    expect_refused("a signature in the header and one in the query", answer, 400, "IncompleteSignature")
+    foreign = good.replace("/aws4_request", "/aws5_request")
+    expect_refused("a foreign terminator", send(method, target, headers | {"Authorization": foreign}, body), 403, "SignatureDoesNotMatch")
+
+
+def presign(parameters, seconds, late=datetime.timedelta(0)):
+    """The target of a presigned GET."""
+    stamp = (datetime.datetime.now(datetime.timezone.utc) - late).strftime("%Y%m%dT%H%M%SZ")
+    scope = "/".join([stamp[:8], AIM.region, "elasticloadbalancing", "aws4_request"])
+    query = encode(parameters | {
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": "%s/%s" % (AIM.key, scope), "X-Amz-Date": stamp,
+        "X-Amz-Expires": seconds, "X-Amz-SignedHeaders": "host",
+    })  # fmt: skip
+    host = "%s:%d" % (AIM.host, AIM.api_port)
+    canonical = "\n".join(["GET", "/", query, "host:" + host, "", "host", hashlib.sha256(b"").hexdigest()])
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = chain(AIM.secret, stamp[:8], AIM.region, "elasticloadbalancing", "aws4_request")
+    return "/?%s&X-Amz-Signature=%s" % (query, hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()), {"host": host}
+
+
+def presigned():
+    target, headers = presign(LIST, 600)
+    get = lambda target: send("GET", target, headers, "")
+    expect_granted("a presigned URL", get(target))
+    expect_granted("and once more within its life, as in AWS", get(target))
+    expect_refused("with a parameter added", get(target + "&PageSize=1"), 403, "SignatureDoesNotMatch")
+    expect_refused("with another action", get(target.replace("DescribeLoad", "DeleteLoad")), 403, "SignatureDoesNotMatch")
+    expect_refused("with a longer life", get(target.replace("Expires=600", "Expires=601")), 403, "SignatureDoesNotMatch")
+    expect_refused("with two signatures", get(target + "&X-Amz-Signature=" + "0" * 64), 400, "IncompleteSignature")
+    expect_refused("for longer than a week", get(presign(LIST, 604801)[0]), 400, "IncompleteSignature")
+    late = datetime.timedelta(seconds=120)
+    expect_granted("two minutes into ten", get(presign(LIST, 600, late)[0]))
+    expect_refused("replayed after its life", get(presign(LIST, 100, late)[0]), 403, "SignatureDoesNotMatch")
+
+
+def version_2():
+    """As boto signed before 2014: over the parameters, the host without its port."""
+
+    def old(method, parameters, *, digest="sha256", secret=None, late=datetime.timedelta(0), host=AIM.host):
+        stamp = (datetime.datetime.now(datetime.timezone.utc) - late).strftime("%Y-%m-%dT%H:%M:%S")
+        stated = {"AWSAccessKeyId": AIM.key, "SignatureVersion": "2", "SignatureMethod": "Hmac" + digest.upper(), "Timestamp": stamp}
+        query = encode(parameters | stated)
+        text = "\n".join([method, host, "/", query])
+        tag = base64.b64encode(hmac.new((secret or AIM.secret).encode(), text.encode(), digest).digest()).decode()
+        whole = "%s&Signature=%s" % (query, quote(tag, safe=""))
+        headers = {"host": "%s:%d" % (AIM.host, AIM.api_port)}
+        return (method, "/?" + whole, headers, "") if method == "GET" else (method, "/", headers | {"content-type": FORM}, whole)
+
+    for method in ("GET", "POST"):
+        for digest in ("sha1", "sha256"):
+            expect_granted("version 2: %s with %s" % (method, digest), send(*old(method, LIST, digest=digest)))
+        expect_granted("version 2: %s over the port as well" % method, send(*old(method, LIST, host="%s:%d" % (AIM.host, AIM.api_port))))
+        expect_refused("version 2: %s with a wrong secret" % method, send(*old(method, LIST, secret="x")), 403, "SignatureDoesNotMatch")
+        hour = datetime.timedelta(hours=1)
+        expect_refused("version 2: %s of an hour ago" % method, send(*old(method, LIST, late=hour)), 400, "RequestExpired")
+    describe = {"Action": "DescribeInstances", "Version": "2011-01-01"}
+    expect_granted("version 2: EC2", send(*old("GET", describe)), "DescribeInstancesResponse")
+    method, target, headers, body = old("GET", LIST)
+    expect_refused("version 2: a parameter added", send(method, target + "&PageSize=1", headers, body), 403, "SignatureDoesNotMatch")
+    expect_refused("version 2: a parameter twice", send(method, target + "&Action=x", headers, body), 400, "IncompleteSignature")
 
 
 def clocks():

@@ -22,6 +22,9 @@ pub enum AuthError {
     /// Signed more than 5 minutes ago, or past the time that a presigned URL states. The text gives the times.
     #[error("verify the signature: {0}")]
     Expired(String),
+    /// Past the time that a signature of version 2 states. The text gives it.
+    #[error("verify the signature: {0}")]
+    Stale(String),
     /// The scope or payload contradicts the request. The text says how.
     #[error("verify the signature: {0}")]
     Contradiction(String),
@@ -41,6 +44,7 @@ impl AuthError {
             )
             .with_status(403),
             (Self::Incomplete(text), _) => Error::sender("IncompleteSignature", text.as_str()),
+            (Self::Stale(text), _) => Error::sender("RequestExpired", text.as_str()),
             (Self::Expired(_), Dialect::Ec2) => Error::sender("RequestExpired", "Request has expired."),
             (_, Dialect::Ec2) => {
                 Error::sender("AuthFailure", "AWS was not able to validate the provided access credentials")

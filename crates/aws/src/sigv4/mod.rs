@@ -1,5 +1,7 @@
 //! Signature version 4: who sent a request, and proof that nobody changed it.
 //!
+//! A presigned URL may be used again and again until it expires, as in AWS: its signature is over all that it asks for.
+//!
 //! Insists on no region or service: a scope is taken as the client states it, because boto 2 derives both from the host
 //! name (`0/127` for 127.0.0.1). Reads no clock and knows no keys: both are arguments. Source: "AWS Signature Version 4"
 //! in the IAM User Guide. Next: `canonical` (what is signed), `stated` (what a request claims), `error`.
@@ -22,7 +24,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far a client's clock may be off, in seconds: 5 minutes, either way.
 pub const MAX_SKEW: i64 = 300;
 
-/// Who sent a request, and the scope that it was signed for.
+/// Who sent a request, and the scope that it was signed for (version 2 has no scope: both are empty).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The access key that signed.
@@ -31,6 +33,8 @@ pub struct Identity {
     pub region: String,
     /// Service in the scope, as stated: not to be trusted to be one.
     pub service: String,
+    /// The token of temporary keys, as stated: whoever issued the key says whether it is its own.
+    pub session_token: Option<String>,
 }
 
 /// What a client signs with.
@@ -68,7 +72,12 @@ pub fn verify(request: &Request, lookup: impl Fn(&str) -> Option<String>, now: T
     let expected = signature(&secret, stated.time, &stated.date, &stated.region, &stated.service, &canonical);
     constant_time::verify_slices_are_equal(expected.as_bytes(), stated.signature.as_bytes())
         .map_err(|_| AuthError::Mismatch)?;
-    Ok(Identity { access_key_id: stated.access_key_id, region: stated.region, service: stated.service })
+    Ok(Identity {
+        access_key_id: stated.access_key_id,
+        region: stated.region,
+        service: stated.service,
+        session_token: stated.session_token,
+    })
 }
 
 /// Signs a request in place: adds `X-Amz-Date`, `X-Amz-Security-Token` for temporary keys, and `Authorization`. Every

@@ -14,6 +14,17 @@ pub(super) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 /// Longest life of a presigned URL, in seconds: a week.
 const MAX_EXPIRES: i64 = 604_800;
 
+/// What a presigned URL states about itself: each once.
+const IN_QUERY: [&str; 7] = [
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+];
+
 pub(super) struct Stated {
     pub access_key_id: String,
     pub date: String,
@@ -24,6 +35,7 @@ pub(super) struct Stated {
     pub signed_headers: Vec<String>,
     pub signature: String,
     pub presigned: bool,
+    pub session_token: Option<String>,
     /// Seconds; only in presigned URLs.
     expires: Option<i64>,
 }
@@ -42,6 +54,7 @@ impl Stated {
             (None, _) => Self::from_query(request)?,
         };
         stated.check_scope()?;
+        stated.check_headers(request)?;
         Ok(stated)
     }
 
@@ -53,12 +66,14 @@ impl Stated {
             let algorithm: String = algorithm.chars().take(64).collect();
             return Err(AuthError::Incomplete(format!("Unsupported AWS 'algorithm': '{algorithm}'")));
         }
-        let field = |wanted: &str| {
-            fields
-                .split(',')
-                .filter_map(|field| field.trim().split_once('='))
-                .find_map(|(name, value)| (name == wanted && !value.is_empty()).then_some(value))
-        };
+        let given = || fields.split(',').filter_map(|field| field.trim().split_once('='));
+        for wanted in ["Credential", "SignedHeaders", "Signature"] {
+            if given().filter(|(name, _)| *name == wanted).count() > 1 {
+                return Err(AuthError::Incomplete(format!("Authorization header has '{wanted}' more than once.")));
+            }
+        }
+        let field =
+            |wanted: &str| given().find_map(|(name, value)| (name == wanted && !value.is_empty()).then_some(value));
         let (credential, signed, signature) = (field("Credential"), field("SignedHeaders"), field("Signature"));
         let absent: Vec<String> = [("Credential", credential), ("Signature", signature), ("SignedHeaders", signed)]
             .iter()
@@ -80,21 +95,19 @@ impl Stated {
                 ));
             }
         };
-        Self::new(credential, signed, signature, time, None)
+        let token = request.header("x-amz-security-token").map(str::to_owned);
+        Self::new(credential, signed, signature, time, None, token)
     }
 
     fn from_query(request: &Request) -> Result<Self, AuthError> {
         let mut params = Params::default();
         // What could not be read is not there; a signature over it cannot match.
         let _ = params.read(request.path_and_query().1.as_bytes());
-        let Some(algorithm) = params.first("X-Amz-Algorithm") else {
-            let other = params.first("Signature").is_some() || params.first("AWSAccessKeyId").is_some();
-            return Err(if other {
-                AuthError::Incomplete("Signature version 2 is not supported; sign with version 4.".into())
-            } else {
-                AuthError::Missing
-            });
-        };
+        let Some(algorithm) = params.first("X-Amz-Algorithm") else { return Err(AuthError::Missing) };
+        if let Some(twice) = IN_QUERY.iter().find(|name| params.iter().filter(|(given, _)| given == *name).count() > 1)
+        {
+            return Err(AuthError::Incomplete(format!("The parameter '{twice}' comes twice.")));
+        }
         if algorithm != ALGORITHM {
             let algorithm: String = algorithm.chars().take(64).collect();
             return Err(AuthError::Incomplete(format!("Unsupported AWS 'algorithm': '{algorithm}'")));
@@ -121,6 +134,7 @@ impl Stated {
             required("X-Amz-Signature")?,
             time,
             Some(expires.unwrap_or(MAX_SKEW)),
+            params.first("X-Amz-Security-Token").map(str::to_owned),
         )
     }
 
@@ -130,6 +144,7 @@ impl Stated {
         signature: &str,
         time: Time,
         expires: Option<i64>,
+        session_token: Option<String>,
     ) -> Result<Self, AuthError> {
         let parts: Vec<&str> = credential.rsplitn(5, '/').collect();
         let [terminator, service, region, date, access_key_id] = parts[..] else {
@@ -159,6 +174,7 @@ impl Stated {
             signed_headers,
             signature: signature.to_owned(),
             presigned: expires.is_some(),
+            session_token,
             expires,
         })
     }
@@ -174,6 +190,30 @@ impl Stated {
              '{}', from '{time}'.",
             &time[..8]
         )))
+    }
+
+    /// What decides the meaning of a request must be signed, or somebody on the way could have put it there.
+    fn check_headers(&self, request: &Request) -> Result<(), AuthError> {
+        // The hash of the body is compared with the body, and a token with the key that it belongs to.
+        const EXEMPT: [&str; 2] = ["x-amz-content-sha256", "x-amz-security-token"];
+        const DECISIVE: [&str; 2] = ["content-encoding", "smithy-protocol"];
+        let mut stated = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
+        let unsigned = stated.find(|name| {
+            let matters =
+                (name.starts_with("x-amz-") && !EXEMPT.contains(&name.as_str())) || DECISIVE.contains(&name.as_str());
+            matters && !self.signed_headers.contains(name)
+        });
+        if let Some(name) = unsigned {
+            let name: String = name.chars().take(64).collect();
+            return Err(AuthError::Contradiction(format!(
+                "There were headers present in the request which were not signed: {name}"
+            )));
+        }
+        let dates = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-amz-date")).count();
+        if dates > 1 {
+            return Err(AuthError::Incomplete("More than one X-Amz-Date header.".into()));
+        }
+        Ok(())
     }
 
     /// Not signed in the future, and not too long ago: 5 minutes, or what a presigned URL states.

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::{
     Action, Call, Decoded, Error, Form, Request, Response, Time, acm, decode, ec2, elb, encoding, form, iam, render,
-    render_error, sigv4, sts,
+    render_error, sts, verify,
 };
 use evenkeel_core::time::Timestamp;
 use http_body_util::{BodyExt as _, Full};
@@ -72,7 +72,7 @@ fn internal(request: &Request) -> Error {
 async fn handle(api: &Api, request: &mut Request, id: &str) -> Response {
     let now = wall_clock();
     let time = Time(i64::try_from(now.0).unwrap_or(i64::MAX));
-    let identity = match sigv4::verify(request, |key| api.keys.lookup(key), time) {
+    let identity = match verify(request, api.guard.versions, |key| api.keys.lookup(key), time) {
         Ok(identity) => identity,
         Err(error) => return render_error(&error.to_wire(form(request).dialect()), id, form(request)),
     };
@@ -82,6 +82,9 @@ async fn handle(api: &Api, request: &mut Request, id: &str) -> Response {
     }
     if is_metrics(request) {
         return metrics(api, id);
+    }
+    if let Err(error) = api.guard.admit(&identity.access_key_id, form(request).dialect()) {
+        return render_error(&error, id, form(request));
     }
     // Signatures are over the body as sent.
     if let Err(error) = encoding::inflate(request, BODY_BYTES) {

@@ -11,6 +11,7 @@ mod dice;
 mod filter;
 mod funnel;
 mod groups;
+pub mod guard;
 mod health;
 mod identity;
 mod images;
@@ -52,6 +53,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use coverage::coverage;
 pub use groups::ensure_default;
+pub use guard::Guard;
 pub use keys::{Keys, KeysError};
 pub use server::serve;
 
@@ -100,6 +102,7 @@ pub struct Api {
     console: Arc<Console>,
     import: Arc<Import>,
     reports: Reports,
+    guard: Guard,
     imports: Arc<Semaphore>,
 }
 
@@ -115,7 +118,14 @@ impl Api {
         import: Arc<Import>,
         reports: Reports,
     ) -> Self {
-        Self { keeper, sightings, keys, seal, console, import, reports, imports: Arc::new(Semaphore::new(IMPORTS)) }
+        let (guard, imports) = (Guard::default(), Arc::new(Semaphore::new(IMPORTS)));
+        Self { keeper, sightings, keys, seal, console, import, reports, guard, imports }
+    }
+
+    /// The same API behind another guard than the default one.
+    #[must_use]
+    pub fn behind(self, guard: Guard) -> Self {
+        Self { guard, ..self }
     }
 }
 

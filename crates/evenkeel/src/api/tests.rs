@@ -1,12 +1,13 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
 //! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`policies`], [`certificates`],
-//! [`computing`] (EC2, STS), [`groups`], [`protocols`] (JSON, CBOR, gzip), [`size`].
+//! [`computing`] (EC2, STS), [`groups`], [`protocols`] (JSON, CBOR, gzip), [`guarded`] (signatures of version 2, throttling), [`size`].
 
 mod balancing;
 mod certificates;
 mod computing;
 mod groups;
+mod guarded;
 mod policies;
 mod protocols;
 mod size;
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use evenkeel_aws::{Action, Credentials, Error, Request, Time, client, ec2, elb, sigv4};
+use evenkeel_aws::{Action, Credentials, Error, Request, Time, Versions, client, ec2, elb, sigv4};
 use evenkeel_core::change::{Change, Seen};
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
 use evenkeel_core::noun::Manifest;
@@ -33,7 +34,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::server::{Limits, is_local, serve_within};
-use super::{Api, Imported, Keys, Reports, ensure_default};
+use super::{Api, Guard, Imported, Keys, Reports, ensure_default};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
 use crate::seal::Seal;
@@ -110,7 +111,15 @@ impl Rig {
         Self::with(Limits::default(), settings()).await
     }
 
+    async fn guarded(guard: Guard) -> Self {
+        Self::whole(Limits::default(), settings(), guard).await
+    }
+
     async fn with(limits: Limits, settings: Settings) -> Self {
+        Self::whole(limits, settings, Guard::new(Versions::TwoAndFour, 0, 0)).await
+    }
+
+    async fn whole(limits: Limits, settings: Settings, guard: Guard) -> Self {
         let store = MemoryStore::default();
         let keeper = keeper::start(settings, store.clone(), clock).unwrap();
         ensure_default(&keeper, clock()).await.unwrap();
@@ -131,7 +140,7 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(serve_within(Arc::new(api), listener, stopped, limits));
+        let served = tokio::spawn(serve_within(Arc::new(api.behind(guard)), listener, stopped, limits));
         Self { host, credentials, keeper, store, sightings, stop: Some(stop), served }
     }
 

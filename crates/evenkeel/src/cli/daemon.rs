@@ -80,6 +80,16 @@ pub struct Up {
     #[arg(long, value_name = "SECONDS", env = "EVENKEEL_ROAD_DRAIN", default_value_t = crate::link::DRAIN.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub road_drain: u64,
+    /// Refuse signatures of version 2, which clients of before 2014 make
+    #[arg(long, env = "EVENKEEL_NO_SIGV2")]
+    pub no_sigv2: bool,
+    /// Calls that an access key may make in a second, in the long run; 0 does not limit them
+    #[arg(long, value_name = "N", env = "EVENKEEL_API_RATE", default_value_t = crate::run::API_RATE)]
+    pub api_rate: u32,
+    /// Calls that an access key may make at once
+    #[arg(long, value_name = "N", env = "EVENKEEL_API_BURST", default_value_t = crate::run::API_BURST,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub api_burst: u32,
     /// Domain under which load balancers have their names
     #[arg(long, value_name = "DOMAIN", env = "EVENKEEL_DNS_DOMAIN", default_value = "elb.evenkeel.test")]
     pub dns_domain: String,
@@ -186,7 +196,9 @@ mod tests {
         assert_eq!(up.access_log.format(), Some(Format::Json));
         let Ok(Daemon::Up(up)) = Daemon::try_parse_from(["x", "up", "--access-log", "off"]) else { panic!("no up") };
         assert_eq!((up.access_log.format(), up.trace_ids, up.spans_to, up.spans_share), (None, false, None, 10_000));
+        assert_eq!((up.no_sigv2, up.api_rate, up.api_burst), (false, 200, 2000));
         for bad in [
+            ["--api-burst", "0"],
             ["--account", "1"],
             ["--port-shift", "70000"],
             ["--workers", "0"],

@@ -135,6 +135,8 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         bucket_keys: BucketKeys::find(args.log_bucket_keys.as_deref(), &args.region, |name| std::env::var(name).ok())
             .context("failed to read the keys for buckets")?,
         road_drain: Duration::from_secs(args.road_drain),
+        sigv2: !args.no_sigv2,
+        api_rate: (args.api_rate, args.api_burst),
         program: None,
     })
 }

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::api::guard::{BURST as API_BURST, RATE as API_RATE};
 use evenkeel_core::name::ZoneName;
 use evenkeel_core::world::{Limits, Pool, Settings};
 use evenkeel_proxy::log::Format;
@@ -54,6 +55,10 @@ pub struct Options {
     pub bucket_keys: Option<BucketKeys>,
     /// How long a road that was replaced may finish what it has in flight.
     pub road_drain: Duration,
+    /// Whether signatures of version 2 are believed, besides those of version 4.
+    pub sigv2: bool,
+    /// Calls of the API that an access key may make in a second, and at once; a rate of 0 does not limit them.
+    pub api_rate: (u32, u32),
     /// The program whose `road` and `agent` sub-commands are started; the running one by default.
     pub program: Option<PathBuf>,
 }

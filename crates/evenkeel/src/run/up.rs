@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use evenkeel_aws::Versions;
 use evenkeel_core::sightings::Sightings;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use super::house::{House, lowest_port};
 use super::{Options, status};
 use crate::api::keys::Keys;
-use crate::api::{self, Api, Imported, Reports};
+use crate::api::{self, Api, Guard, Imported, Reports};
 use crate::buckets::Buckets;
 use crate::drivers::Driver;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
@@ -108,6 +109,8 @@ pub async fn up(
     let console = move |id: &_| driver.console(id);
     let reports = Reports { status: Box::new(status), metrics: Box::new(metrics) };
     let api = Api::new(keeper, sightings, Arc::new(keys), seal, Arc::new(console), Arc::new(import), reports);
+    let versions = if options.sigv2 { Versions::TwoAndFour } else { Versions::Four };
+    let api = api.behind(Guard::new(versions, options.api_rate.0, options.api_rate.1));
     house.announce(&format!("http://{address}"))?;
     ready(address);
     api::serve(Arc::new(api), listener, shutdown).await;

@@ -102,6 +102,11 @@ fn boto3_classic() {
 }
 
 #[test]
+fn ansible_elb() {
+    judge("ansible_elb");
+}
+
+#[test]
 fn boto_classic() {
     judge("boto_classic");
 }

@@ -33,10 +33,10 @@ fn keys() -> BucketKeys {
 
 /// A store that answers with what is next in `answers`, and with 200 once there is nothing left. What it took lies in the
 /// second.
-pub(crate) fn store(answers: &[&'static str]) -> (SocketAddr, Arc<Mutex<Vec<Request>>>) {
+pub(crate) fn store(answers: Vec<&'static str>) -> (SocketAddr, Arc<Mutex<Vec<Request>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (at, taken) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
-    let (mut answers, seen) = (answers.to_vec().into_iter(), Arc::clone(&taken));
+    let (mut answers, seen) = (answers.into_iter(), Arc::clone(&taken));
     // Ends with the test's process; nothing waits for it.
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -165,7 +165,7 @@ fn a_bucket_without_a_mapping_is_a_folder_of_the_data_directory() {
 
 #[test]
 fn a_store_is_sent_what_it_can_verify() {
-    let (at, taken) = store(&[]);
+    let (at, taken) = store(vec![]);
     let dir = tempfile::tempdir().unwrap();
     let mapping = format!("logs=http://{at}/real-bucket").parse().unwrap();
     let buckets = Buckets::new(dir.path(), &[mapping], Some(keys()));
@@ -174,8 +174,12 @@ fn a_store_is_sent_what_it_can_verify() {
     let taken = taken.lock().unwrap();
     assert_eq!(taken[0].target, "/real-bucket/p%27%281%29/AWSLogs/x_y.log");
     assert_eq!((taken[0].method.as_str(), taken[0].body.as_slice()), ("PUT", &b"line\n"[..]));
-    let wanted =
-        sigv4::Identity { access_key_id: "AKIDEXAMPLE".into(), region: "eu-central-1".into(), service: "s3".into() };
+    let wanted = sigv4::Identity {
+        access_key_id: "AKIDEXAMPLE".into(),
+        region: "eu-central-1".into(),
+        service: "s3".into(),
+        session_token: None,
+    };
     assert_eq!(verified(&taken[0]).unwrap(), wanted);
     assert!(verified(&taken[1]).is_ok());
     assert_eq!(taken[1].target, "/real-bucket/p/AWSLogs/123456789012/ELBAccessLogTestFile");
@@ -192,7 +196,7 @@ fn a_store_is_sent_what_it_can_verify() {
 #[test]
 fn what_a_store_says_is_told_without_the_keys() {
     let denied = "HTTP/1.1 403 Forbidden\r\nContent-Length: 59\r\n\r\n<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
-    let (at, taken) = store(&[denied, "SSH-2.0-x\r\n", "", "HTTP/1.1 301 Moved\r\nLocation: http://x/\r\n\r\n"]);
+    let (at, taken) = store(vec![denied, "SSH-2.0-x\r\n", "", "HTTP/1.1 301 Moved\r\nLocation: http://x/\r\n\r\n"]);
     let dir = tempfile::tempdir().unwrap();
     let mapping = format!("logs=http://{at}/real").parse().unwrap();
     let buckets = Buckets::new(dir.path(), &[mapping], Some(keys()));

@@ -180,7 +180,7 @@ mod tests {
 
     #[derive(Debug, Parser)]
     enum Daemon {
-        Up(Up),
+        Up(Box<Up>),
         Down(Down),
         Status(Status),
     }

@@ -150,7 +150,7 @@ mod tests {
     fn a_bucket_that_fails_rests_and_gets_everything_later_and_others_do_not_wait() {
         let dir = tempfile::tempdir().unwrap();
         let busy = "HTTP/1.1 503 Slow Down\r\nContent-Length: 32\r\n\r\n<Error><Code>SlowDown</Code></Er";
-        let (at, taken) = store(&[busy, busy]);
+        let (at, taken) = store(vec![busy, busy]);
         let mut courier = courier(dir.path(), &[format!("far=http://{at}/real")]);
         assert_eq!(courier.go(Instant::now()), Ok(vec![]));
         file(dir.path(), "1", "far", "one\n");

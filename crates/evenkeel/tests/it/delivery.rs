@@ -133,6 +133,8 @@ fn access_logs_reach_their_store_over_its_refusals_and_over_deaths_of_road_and_o
     let mut rig = Rig::start_with(&["--log-bucket", &mapping, "--log-bucket-keys", path.to_str().unwrap()]);
     rig.balancer("test", &["us-east-1a"]);
     log_to(&rig, "logs");
+    let tests = |store: &Store| store.logs("Enable AccessLog for ELB: test at 20").0;
+    assert_eq!(tests(&store)[0].0, "web/AWSLogs/000000000000/ELBAccessLogTestFile");
     let first = ask(&mut rig, "/first", 3);
     // What was not finished is, by the next road; the store turns it away once.
     kill_road(&rig);

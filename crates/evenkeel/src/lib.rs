@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod buckets;
 pub mod certificates;
 pub mod cli;
 pub mod config;

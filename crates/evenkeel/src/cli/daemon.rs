@@ -10,6 +10,8 @@ use clap::Args;
 use evenkeel_proxy::log::Format;
 use evenkeel_proxy::spans::Endpoint;
 
+use crate::buckets::Mapping;
+
 use super::settings::{DEFAULT_REGION, Reach, data_dir, process_environment};
 
 const UP_EXAMPLES: &str = "\
@@ -54,6 +56,14 @@ pub struct Up {
     /// Record of each request, in `access.log` of the data directory; taken up when the load balancers' process starts
     #[arg(long, value_name = "FORMAT", env = "EVENKEEL_ACCESS_LOG", value_enum, default_value_t = AccessLog::Json)]
     pub access_log: AccessLog,
+    /// What a bucket for load balancers' access logs is, where it is no folder of the data directory; may be repeated.
+    /// NAME=http(s)://HOST[:PORT]/BUCKET is a store that speaks S3's protocol
+    #[arg(long, value_name = "NAME=DIR|URL")]
+    pub log_bucket: Vec<Mapping>,
+    /// Keys that requests to such stores are signed with: TOML with `access_key_id`, `secret_access_key` and perhaps
+    /// `region`, mode 0600 [default: $EVENKEEL_BUCKET_ACCESS_KEY_ID and $EVENKEEL_BUCKET_SECRET_ACCESS_KEY]
+    #[arg(long, value_name = "FILE", env = "EVENKEEL_LOG_BUCKET_KEYS")]
+    pub log_bucket_keys: Option<PathBuf>,
     /// Give each request to an instance an X-Amzn-Trace-Id, and a traceparent where it has none; taken up when the load
     /// balancers' process starts
     #[arg(long, env = "EVENKEEL_TRACE_IDS")]
@@ -207,7 +217,7 @@ mod tests {
 
     #[derive(Debug, Parser)]
     enum Daemon {
-        Up(Up),
+        Up(Box<Up>),
         Down(Down),
         Status(Status),
     }
@@ -235,6 +245,8 @@ mod tests {
             ["--dns-listen", "5354"],
             ["--dns-domain", "a..b"],
             ["--dns-alias", "-a.test"],
+            ["--log-bucket", "logs"],
+            ["--log-bucket", "logs=http://host"],
         ] {
             assert!(Daemon::try_parse_from(["x", "up", bad[0], bad[1]]).is_err(), "{bad:?}");
         }

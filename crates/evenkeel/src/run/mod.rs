@@ -18,6 +18,8 @@ use evenkeel_core::world::{Limits, Pool, Settings};
 use evenkeel_proxy::log::Format;
 use evenkeel_proxy::spans::Endpoint;
 
+use crate::buckets::{BucketKeys, Mapping};
+
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -51,6 +53,10 @@ pub struct Options {
     pub trace_ids: bool,
     /// Where spans go, and how many of a million requests have one.
     pub spans: Option<(Endpoint, u32)>,
+    /// Buckets that are not folders of the data directory.
+    pub log_buckets: Vec<Mapping>,
+    /// What requests to stores are signed with.
+    pub bucket_keys: Option<BucketKeys>,
     /// How long a road that was replaced may finish what it has in flight.
     pub road_drain: Duration,
     /// Whether signatures of version 2 are believed, besides those of version 4.

@@ -8,6 +8,7 @@ mod certificates;
 mod clients;
 mod clock;
 mod crash;
+mod delivery;
 mod demo;
 mod dns;
 mod draining;

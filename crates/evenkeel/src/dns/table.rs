@@ -56,7 +56,7 @@ impl Table {
         let serial = u32::try_from(world.generation() & u64::from(u32::MAX)).unwrap_or(0).max(1);
         let mut table = Self { serial, ..Self::default() };
         let apexes = [Some(settings.dns_domain.as_str()), Some(INSTANCES), own_domain];
-        for apex in apexes.into_iter().flatten().filter_map(|text| absolute(text)) {
+        for apex in apexes.into_iter().flatten().filter_map(absolute) {
             if !table.zones.contains(&apex) {
                 if let Ok(name) = apex.prepend_label("ns") {
                     // An address that stands for all of them cannot be told to anybody.

@@ -24,7 +24,8 @@ fn tool(name: &str) -> Option<&'static str> {
 fn ask(program: &str, server: SocketAddr, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(program)
         .arg(format!("@{}", server.ip()))
-        .args(["-p", &server.port().to_string(), "+tries=1", "+time=5"])
+        .args(["-p", &server.port().to_string()])
+        .args(if program == "kdig" { ["+retry=0", "+timeout=5"] } else { ["+tries=1", "+time=5"] })
         .args(arguments)
         .output()
         .unwrap();
@@ -39,12 +40,17 @@ fn dns_name(rig: &Rig, name: &str) -> String {
 
 /// The addresses that the name server gives now, in order of their value.
 fn addresses(server: SocketAddr, name: &str) -> Vec<String> {
+    heard(server, name).expect("an answer")
+}
+
+/// The same, or `None` where no answer comes.
+fn heard(server: SocketAddr, name: &str) -> Option<Vec<String>> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     socket.connect(server).unwrap();
     socket.send(&question(name)).unwrap();
     let mut answer = [0; 1500];
-    let length = socket.recv(&mut answer).unwrap();
+    let length = socket.recv(&mut answer).ok()?;
     let answer = &answer[..length];
     // Each answer points back at the question's name, has type, class, time to live and four octets.
     let count = usize::from(u16::from_be_bytes([answer[6], answer[7]]));
@@ -56,7 +62,7 @@ fn addresses(server: SocketAddr, name: &str) -> Vec<String> {
         at += 16;
     }
     found.sort();
-    found
+    Some(found)
 }
 
 fn question(name: &str) -> Vec<u8> {
@@ -154,12 +160,13 @@ fn a_name_of_ones_own_leads_here_through_a_real_resolver() {
         .stderr(log)
         .spawn()
         .unwrap();
-    let _resolver = Resolver(child);
+    let resolver = Resolver(child);
     let seen = rig.wait("the resolver to follow the CNAME", Duration::from_secs(20), |_| {
         let lines = ask(dig, at, &["+short", "www.shop.test", "A"]);
         (lines.len() == 2).then_some(lines)
     });
     assert_eq!(seen, [format!("{name}."), node]);
+    drop(resolver);
     rig.finish();
 }
 
@@ -269,8 +276,9 @@ fn nonsense_on_the_socket_is_survived() {
         packet.truncate(packet.len() - n as usize % 9);
         socket.send_to(&packet, server).unwrap();
     }
-    rig.wait("a sound question to be answered", Duration::from_secs(5), |_| {
-        (addresses(server, &name).len() == 1).then_some(())
+    // What came before may fill the socket's queue; whoever hears nothing asks again.
+    rig.wait("a sound question to be answered", Duration::from_secs(30), |_| {
+        heard(server, &name).filter(|addresses| addresses.len() == 1)
     });
     rig.finish();
 }

@@ -4,10 +4,13 @@
 //! they share nothing, bind what is free, and wait for levels with deadlines.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod certificates;
 mod clients;
 mod clock;
 mod crash;
+mod delivery;
 mod demo;
+mod dns;
 mod draining;
 mod faults;
 mod handover;

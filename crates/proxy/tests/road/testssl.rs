@@ -1,10 +1,11 @@
-//! What `testssl.sh` says of a TLS listener: nothing of severity MEDIUM or above.
+//! What `testssl.sh` says of a TLS listener with the default policy: nothing of severity MEDIUM or above.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use evenkeel_core::noun::Protocol;
+use evenkeel_core::noun::tls_policy::Offer;
 use serde_json::Value;
 
 use crate::origin::Origin;
@@ -21,7 +22,11 @@ fn a_scanner_finds_nothing_of_medium_or_above() {
         return;
     };
     let origin = Origin::start(address(), 0);
-    let rig = rig(Protocol::Https, Protocol::Http, &Made::new(&["localhost"]), &[origin.address]);
+    let mut rig = rig(Protocol::Https, Protocol::Http, &Made::new(&["localhost"]), &[origin.address]);
+    let (offer, tls) = (Offer::default(), rig.routes.listeners[0].tls.as_mut().unwrap());
+    (tls.oldest, tls.newest, tls.server_order) = (offer.oldest, offer.newest, offer.server_order);
+    tls.ciphers = Some(offer.suites().into_iter().map(str::to_owned).collect());
+    rig.publish();
     let report = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("testssl-{}.json", std::process::id()));
     let at = rig.address();
     // Protocols, ciphers, their order, forward secrecy, what the server says of itself, known vulnerabilities.

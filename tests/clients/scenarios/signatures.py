@@ -81,7 +81,7 @@ def send(method, target, headers, body):
         connection.putheader("Content-Length", str(len(body.encode())))
         connection.endheaders(body.encode())
         answer = connection.getresponse()
-        text = answer.read().decode()
+        text = answer.read().decode(errors="replace")
     finally:
         connection.close()
     code = re.search(r"<Code>([^<]*)</Code>", text)
@@ -185,7 +185,7 @@ def injected():
     ):  # fmt: skip
         method, target, headers, body = signed("POST", LIST)
         answer = send(method, target, headers | {name: value}, body)
-        told = answer.code or re.search(r"#(\w+)", answer.text).group(1)
+        told = answer.code or re.search(r"#(\w+?Exception)", answer.text).group(1)
         expect_in("%s, not signed" % name, (answer.status, told), [(403, "SignatureDoesNotMatch"), (400, "InvalidSignatureException")])
     method, target, headers, body = signed("GET", LIST)
     good = headers["Authorization"]

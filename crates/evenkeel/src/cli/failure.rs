@@ -75,6 +75,10 @@ fn of_code(code: &str) -> Option<&'static str> {
         "DuplicateLoadBalancerName" => "delete that one first (`elbadmin delete NAME`), or take another name",
         "DuplicateListener" => "remove the other listener first: `elbadmin rml NAME PORT`",
         "CertificateNotFound" => "the certificate is the fourth field of the listener: `-l 443,80,https,ARN`",
+        "DeleteConflict" | "ResourceInUseException" => {
+            "`evenkeel cert list` names the listeners that show it: give them another one first"
+        }
+        "NoSuchEntity" | "ResourceNotFoundException" => "`evenkeel cert list` shows all certificates",
         "InvalidInstance" | "InvalidInstanceID.NotFound" | "InvalidInstanceID.Malformed" => {
             "`list_instances` shows all instances"
         }

@@ -5,6 +5,7 @@
 //! with. Next: [`client`] and [`settings`] for how the daemon is reached, [`failure`] for exit codes, then a command.
 
 pub mod balancer;
+pub mod cert;
 pub mod client;
 pub mod connections;
 pub mod daemon;
@@ -97,6 +98,8 @@ pub enum Command {
     Env(env::Env),
     /// Register, list and deregister images
     Image(image::ImageCommand),
+    /// Make, upload, list, show and delete certificates
+    Cert(cert::Cert),
     /// Launch instances of an image
     Run(launch::Run),
     /// Print what an instance wrote to its console
@@ -214,6 +217,11 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         }
         Command::Env(args) => env::run(args, streams),
         Command::Image(args) => image::run(args, &connect(args.reach(), None)?, streams),
+        Command::Cert(args) => match (args.reach(), &args.action) {
+            (Some(reach), _) => cert::run(args, &connect(reach, None)?, streams),
+            (None, cert::Action::SelfSigned(args)) => cert::made::write(args, streams),
+            (None, _) => Ok(Outcome::Usage),
+        },
         Command::Run(args) => launch::run(args, &connect(&args.reach, None)?, streams),
         Command::Console(args) => instance::console(args, &connect(&args.reach, None)?, streams),
         Command::Stop(args) => instance::stop(args, &connect(&args.on.reach, None)?, streams),

@@ -1,0 +1,137 @@
+//! The certificates that are there, IAM's and Certificate Manager's: their names, until when they hold, who shows them.
+//!
+//! Next: [`super`].
+
+use anyhow::Context;
+use evenkeel_aws::{Time, acm, elb, iam};
+use serde_json::{Value, json};
+
+use super::{List, Show, is_managed, own_name};
+use crate::cli::client::{Client, now};
+use crate::cli::streams::Streams;
+
+const MILLIS_A_DAY: i64 = 86_400_000;
+
+/// One certificate, of either API.
+struct Found {
+    name: String,
+    arn: String,
+    expires: Time,
+}
+
+/// Prints all, by name.
+pub(super) fn list(args: &List, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+    let balancers = client.load_balancers(&[]).context("failed to list load balancers")?;
+    let mut found = all(client).context("failed to list certificates")?;
+    found.sort_by(|a, b| (&a.name, &a.arn).cmp(&(&b.name, &b.arn)));
+    if args.json {
+        let shown: Vec<Value> = found.iter().map(|one| as_json(one, &users(&balancers, &one.arn))).collect();
+        return Ok(writeln!(streams.out, "{}", serde_json::to_string_pretty(&shown)?)?);
+    }
+    let mut rows = vec![["NAME", "EXPIRES", "SHOWN BY", "ARN"].map(str::to_owned)];
+    rows.extend(found.into_iter().map(|one| {
+        let users = users(&balancers, &one.arn);
+        let users = if users.is_empty() { "-".to_owned() } else { users.join(",") };
+        [one.name, expiry(one.expires, now()), users, one.arn]
+    }));
+    let widths: Vec<usize> =
+        (0..3).map(|n| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or_default()).collect();
+    for [name, expires, users, arn] in rows {
+        let (a, b, c) = (widths[0], widths[1], widths[2]);
+        writeln!(streams.out, "{name:<a$}  {expires:<b$}  {users:<c$}  {arn}")?;
+    }
+    Ok(())
+}
+
+/// Prints one.
+pub(super) fn show(args: &Show, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+    let failed = || format!("failed to show the certificate `{}`", args.name);
+    let (one, body, chain) = one(client, &args.name).with_context(failed)?;
+    if args.pem {
+        write!(streams.out, "{body}{}", chain.unwrap_or_default())?;
+        return Ok(());
+    }
+    let users = users(&client.load_balancers(&[]).with_context(failed)?, &one.arn);
+    if args.json {
+        writeln!(streams.out, "{}", serde_json::to_string_pretty(&as_json(&one, &users))?)?;
+        return Ok(());
+    }
+    let shown = if users.is_empty() { "nobody".to_owned() } else { users.join(", ") };
+    writeln!(streams.out, "name:      {}\narn:       {}", one.name, one.arn)?;
+    writeln!(streams.out, "expires:   {}\nshown by:  {shown}", expiry(one.expires, now()))?;
+    Ok(())
+}
+
+fn all(client: &Client) -> anyhow::Result<Vec<Found>> {
+    let uploaded = client.call(&iam::ListServerCertificates { max_items: Some(1000), ..Default::default() })?;
+    let managed = client.call(&acm::ListCertificates::default())?;
+    let uploaded = uploaded.server_certificate_metadata_list.into_iter().map(of_iam);
+    let managed = managed.certificate_summary_list.into_iter().map(|summary| Found {
+        name: summary.domain_name.unwrap_or_default(),
+        arn: summary.certificate_arn,
+        expires: summary.not_after.unwrap_or_default(),
+    });
+    Ok(uploaded.chain(managed).collect())
+}
+
+/// A certificate, its PEM and its chain's.
+fn one(client: &Client, name: &str) -> anyhow::Result<(Found, String, Option<String>)> {
+    if is_managed(name) {
+        let certificate_arn = name.to_owned();
+        let detail = client.call(&acm::DescribeCertificate { certificate_arn: certificate_arn.clone() })?.certificate;
+        let held = client.call(&acm::GetCertificate { certificate_arn })?;
+        let found = Found {
+            name: detail.domain_name.unwrap_or_default(),
+            arn: detail.certificate_arn,
+            expires: detail.not_after.unwrap_or_default(),
+        };
+        return Ok((found, held.certificate, held.certificate_chain));
+    }
+    let server_certificate_name = own_name(name).to_owned();
+    let held = client.call(&iam::GetServerCertificate { server_certificate_name })?.server_certificate;
+    Ok((of_iam(held.server_certificate_metadata), held.certificate_body, held.certificate_chain))
+}
+
+fn of_iam(metadata: iam::ServerCertificateMetadata) -> Found {
+    Found { name: metadata.server_certificate_name, arn: metadata.arn, expires: metadata.expiration }
+}
+
+/// `web:443`: the listeners that show a certificate.
+fn users(balancers: &[elb::LoadBalancerDescription], arn: &str) -> Vec<String> {
+    let listeners = balancers.iter().flat_map(|balancer| {
+        let listeners = balancer.listener_descriptions.iter().map(|described| &described.listener);
+        listeners.map(move |listener| (&balancer.load_balancer_name, listener))
+    });
+    let showing = listeners.filter(|(_, listener)| listener.ssl_certificate_id.as_deref() == Some(arn));
+    showing.map(|(name, listener)| format!("{name}:{}", listener.load_balancer_port)).collect()
+}
+
+/// `2027-01-01 (36 days)`, `2026-01-01 (expired)`.
+fn expiry(at: Time, now: Time) -> String {
+    let date: String = at.to_string().chars().take(10).collect();
+    match (at.0 - now.0).div_euclid(MILLIS_A_DAY) {
+        ..=-1 => format!("{date} (expired)"),
+        1 => format!("{date} (1 day)"),
+        days => format!("{date} ({days} days)"),
+    }
+}
+
+fn as_json(one: &Found, users: &[String]) -> Value {
+    json!({ "name": one.name, "arn": one.arn, "expires": one.expires.to_string(), "shown_by": users })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_a_date_and_days_from_now() {
+        let check = |millis: i64, expected: &str| {
+            assert_eq!(expiry(Time(1_704_067_200_000 + millis), Time(1_704_067_200_000)), expected);
+        };
+        check(0, "2024-01-01 (0 days)");
+        check(-1, "2023-12-31 (expired)");
+        check(MILLIS_A_DAY, "2024-01-02 (1 day)");
+        check(36 * MILLIS_A_DAY + 5, "2024-02-06 (36 days)");
+    }
+}

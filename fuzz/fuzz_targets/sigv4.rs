@@ -1,0 +1,8 @@
+//! See `checks/codec.rs`.
+#![no_main]
+
+#[path = "../checks/codec.rs"]
+#[allow(dead_code)]
+mod codec;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| codec::sigv4(data));

@@ -22,7 +22,7 @@ use crate::drivers::process::{ProcessConfig, ProcessDriver};
 use crate::images::ImageStore;
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
-use crate::loops::{self, Statuses, expiry, instances, road};
+use crate::loops::{self, Statuses, certificates, expiry, instances, road};
 use crate::seal::Seal;
 use crate::sys;
 
@@ -91,6 +91,7 @@ pub async fn up(
         sightings: sightings.clone(),
     };
     tasks.spawn(instances::run(crew, statuses.clone()));
+    tasks.spawn(certificates::run(keeper.clone(), sightings.clone(), statuses.clone()));
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
 
     let reporter =

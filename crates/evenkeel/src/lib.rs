@@ -6,10 +6,12 @@
 
 pub mod agent;
 pub mod api;
+pub mod buckets;
 pub mod certificates;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod dns;
 pub mod drivers;
 pub mod images;
 pub mod keeper;

@@ -116,7 +116,7 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
 fn access_log(settings: &Settings, target: &LogTarget) -> Option<AccessLogRoute> {
     Some(AccessLogRoute {
         bucket: target.bucket.clone().filter(|_| target.enabled)?,
-        prefix: target.prefix.clone(),
+        prefix: target.prefix.trim_end_matches('/').to_owned(),
         minutes: target.interval,
         account: settings.account.clone(),
         region: settings.region.clone(),

@@ -7,8 +7,10 @@ use std::time::Duration;
 use evenkeel_aws::xml::Members;
 use evenkeel_aws::{Error, elb};
 use evenkeel_core::change::{AttributesPatch, Change, LogPatch};
+use evenkeel_core::name::LoadBalancerName;
 use evenkeel_core::noun::balancing::{BadSetting, PREFIX};
 use evenkeel_core::noun::{DesyncMode, Setting};
+use evenkeel_core::routes::AccessLogRoute;
 
 use super::{Asked, balancers, words};
 
@@ -48,6 +50,9 @@ pub(super) async fn modify(
 ) -> Result<elb::ModifyLoadBalancerAttributesOutput, Error> {
     let name = words::balancer(&input.load_balancer_name)?;
     let patch = patch(&input.load_balancer_attributes)?;
+    if let Some(log) = patch.access_log.as_ref().filter(|log| log.enabled) {
+        check_log(asked, &name, log).await?;
+    }
     asked.elb(Change::ModifyAttributes { name, patch }).await?;
     Ok(elb::ModifyLoadBalancerAttributesOutput {
         load_balancer_name: input.load_balancer_name,
@@ -75,6 +80,31 @@ fn patch(stated: &elb::LoadBalancerAttributes) -> Result<AttributesPatch, Error>
         }
     }
     Ok(patch)
+}
+
+/// A log is switched on only where it can be written. What is no bucket or prefix at all is the World's to refuse.
+async fn check_log(asked: &Asked<'_>, name: &LoadBalancerName, log: &LogPatch) -> Result<(), Error> {
+    let (Some(check), Some(lb)) = (asked.api.log_check.clone(), asked.world.load_balancer(name)) else { return Ok(()) };
+    let held = &lb.attributes.access_log;
+    let Some(bucket) = log.bucket.clone().or_else(|| held.bucket.clone()) else { return Ok(()) };
+    let settings = asked.world.settings();
+    let route = AccessLogRoute {
+        bucket: bucket.clone(),
+        prefix: log.prefix.as_ref().unwrap_or(&held.prefix).trim_end_matches('/').to_owned(),
+        minutes: log.interval.unwrap_or(held.interval),
+        account: settings.account.clone(),
+        region: settings.region.clone(),
+    };
+    let name = name.clone();
+    let checked = tokio::task::spawn_blocking(move || check(&route, &name)).await;
+    let why = match checked {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(why)) => why,
+        Err(error) => error.to_string(),
+    };
+    let bucket = words::quoted(&bucket);
+    let text = format!("Access Denied for bucket: {bucket}. Please check S3bucket permission: failed to {why}");
+    Err(Error::sender("InvalidConfigurationRequest", text).with_status(409))
 }
 
 fn log_patch(stated: &elb::AccessLog) -> LogPatch {

@@ -43,9 +43,10 @@ use std::sync::Arc;
 
 use evenkeel_aws::Error;
 use evenkeel_core::change::{Change, Reply};
-use evenkeel_core::name::InstanceId;
+use evenkeel_core::name::{InstanceId, LoadBalancerName};
 use evenkeel_core::noun::Manifest;
 use evenkeel_core::refusal::Refusal;
+use evenkeel_core::routes::AccessLogRoute;
 use evenkeel_core::sightings::Sightings;
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::World;
@@ -72,6 +73,9 @@ pub type Console = dyn Fn(&InstanceId) -> std::io::Result<Vec<u8>> + Send + Sync
 /// Takes an image's files in from a folder or tar on this node; blocking. The error completes "failed to import
 /// image: …".
 pub type Import = dyn Fn(&Path) -> Result<Imported, String> + Send + Sync;
+
+/// Puts AWS's test object where a balancer's access log is to go; blocking. The error says why it cannot be put there.
+pub type LogCheck = dyn Fn(&AccessLogRoute, &LoadBalancerName) -> Result<(), String> + Send + Sync;
 
 /// Makes the daemon's page on itself.
 pub type Page = dyn Fn() -> Vec<u8> + Send + Sync;
@@ -104,6 +108,7 @@ pub struct Api {
     reports: Reports,
     guard: Guard,
     imports: Arc<Semaphore>,
+    log_check: Option<Arc<LogCheck>>,
 }
 
 impl Api {
@@ -119,7 +124,13 @@ impl Api {
         reports: Reports,
     ) -> Self {
         let (guard, imports) = (Guard::default(), Arc::new(Semaphore::new(IMPORTS)));
-        Self { keeper, sightings, keys, seal, console, import, reports, guard, imports }
+        Self { keeper, sightings, keys, seal, console, import, reports, guard, imports, log_check: None }
+    }
+
+    /// The same API, which lets an access log be switched on only where this succeeds.
+    #[must_use]
+    pub fn logging_where(self, check: Arc<LogCheck>) -> Self {
+        Self { log_check: Some(check), ..self }
     }
 
     /// The same API behind another guard than the default one.

@@ -137,6 +137,10 @@ impl Rig {
             Arc::new(import),
             Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },
         );
+        let api = api.logging_where(Arc::new(|route, balancer| match route.bucket.as_str() {
+            "denied" => Err(format!("write `{}` for {balancer}: no", route.test_key())),
+            _ => Ok(()),
+        }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();

@@ -10,6 +10,8 @@ use clap::Args;
 use evenkeel_proxy::log::Format;
 use evenkeel_proxy::spans::Endpoint;
 
+use crate::buckets::Mapping;
+
 use super::settings::{DEFAULT_REGION, Reach, data_dir, process_environment};
 
 const UP_EXAMPLES: &str = "\
@@ -54,6 +56,14 @@ pub struct Up {
     /// Record of each request, in `access.log` of the data directory; taken up when the load balancers' process starts
     #[arg(long, value_name = "FORMAT", env = "EVENKEEL_ACCESS_LOG", value_enum, default_value_t = AccessLog::Json)]
     pub access_log: AccessLog,
+    /// What a bucket for load balancers' access logs is, where it is no folder of the data directory; may be repeated.
+    /// NAME=http(s)://HOST[:PORT]/BUCKET is a store that speaks S3's protocol
+    #[arg(long, value_name = "NAME=DIR|URL")]
+    pub log_bucket: Vec<Mapping>,
+    /// Keys that requests to such stores are signed with: TOML with `access_key_id`, `secret_access_key` and perhaps
+    /// `region`, mode 0600 [default: $EVENKEEL_BUCKET_ACCESS_KEY_ID and $EVENKEEL_BUCKET_SECRET_ACCESS_KEY]
+    #[arg(long, value_name = "FILE", env = "EVENKEEL_LOG_BUCKET_KEYS")]
+    pub log_bucket_keys: Option<PathBuf>,
     /// Give each request to an instance an X-Amzn-Trace-Id, and a traceparent where it has none; taken up when the load
     /// balancers' process starts
     #[arg(long, env = "EVENKEEL_TRACE_IDS")]
@@ -81,8 +91,45 @@ pub struct Up {
         value_parser = clap::value_parser!(u32).range(1..))]
     pub api_burst: u32,
     /// Domain under which load balancers have their names
-    #[arg(long, value_name = "DOMAIN", env = "EVENKEEL_DNS_DOMAIN", default_value = "elb.evenkeel.test")]
+    #[arg(long, value_name = "DOMAIN", env = "EVENKEEL_DNS_DOMAIN", default_value = "elb.evenkeel.test",
+        value_parser = domain)]
     pub dns_domain: String,
+    /// Address of the name server that answers for them, on UDP and TCP; `off` for none
+    #[arg(long, value_name = "ADDRESS", env = "EVENKEEL_DNS_LISTEN", default_value = "127.0.0.1:5354")]
+    pub dns_listen: DnsListen,
+    /// Domain of your own under which each load balancer is found by its name as well: `web` as web.DOMAIN
+    #[arg(long, value_name = "DOMAIN", env = "EVENKEEL_DNS_ALIAS", value_parser = domain)]
+    pub dns_alias: Option<String>,
+}
+
+/// Where the name server listens; nowhere for `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DnsListen(pub Option<SocketAddr>);
+
+impl std::str::FromStr for DnsListen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self(None)),
+            address => address.parse().map(|at| Self(Some(at))).map_err(|_| "it must be ADDRESS:PORT, or `off`".into()),
+        }
+    }
+}
+
+/// A domain name: labels of 1 to 63 letters, digits and hyphens (RFC 1123 §2.1), at most 200 characters.
+fn domain(text: &str) -> Result<String, String> {
+    let good = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let name = text.strip_suffix('.').unwrap_or(text);
+    if name.len() <= 200 && name.split('.').all(good) {
+        return Ok(name.to_ascii_lowercase());
+    }
+    Err("it must be a domain name, such as example.com".into())
 }
 
 /// A share of requests, in a million.
@@ -170,7 +217,7 @@ mod tests {
 
     #[derive(Debug, Parser)]
     enum Daemon {
-        Up(Up),
+        Up(Box<Up>),
         Down(Down),
         Status(Status),
     }
@@ -184,6 +231,7 @@ mod tests {
         let Ok(Daemon::Up(up)) = Daemon::try_parse_from(["x", "up", "--zones", "a,b"]) else { panic!("no up") };
         assert_eq!(up.zones(), ["a", "b"]);
         assert_eq!(up.access_log.format(), Some(Format::Json));
+        assert_eq!(up.dns_listen.0, Some("127.0.0.1:5354".parse().unwrap()));
         let Ok(Daemon::Up(up)) = Daemon::try_parse_from(["x", "up", "--access-log", "off"]) else { panic!("no up") };
         assert_eq!((up.access_log.format(), up.trace_ids, up.spans_to, up.spans_share), (None, false, None, 10_000));
         assert_eq!((up.no_sigv2, up.api_rate, up.api_burst), (false, 200, 2000));
@@ -194,6 +242,11 @@ mod tests {
             ["--workers", "0"],
             ["--listen", "7480"],
             ["--access-log", "yes"],
+            ["--dns-listen", "5354"],
+            ["--dns-domain", "a..b"],
+            ["--dns-alias", "-a.test"],
+            ["--log-bucket", "logs"],
+            ["--log-bucket", "logs=http://host"],
         ] {
             assert!(Daemon::try_parse_from(["x", "up", bad[0], bad[1]]).is_err(), "{bad:?}");
         }

@@ -18,6 +18,7 @@ use super::failure::{Outcome, hinted};
 use super::settings::{Reach, Settings, data_dir, process_environment};
 use super::streams::Streams;
 use super::wait;
+use crate::buckets::BucketKeys;
 use crate::keeper::store::sqlite::SqliteStore;
 use crate::link::RoadOptions;
 use crate::link::road::Place;
@@ -123,6 +124,8 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         zones,
         account: args.account.clone(),
         dns_domain: args.dns_domain.clone(),
+        dns_listen: args.dns_listen.0,
+        own_domain: args.dns_alias.clone(),
         node_pool: pool(&args.node_pool, "--node-pool")?,
         instance_pool: pool(&args.instance_pool, "--instance-pool")?,
         port_shift: args.port_shift,
@@ -130,6 +133,9 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         access_log: args.access_log.format(),
         trace_ids: args.trace_ids,
         spans: args.spans_to.clone().map(|to| (to, args.spans_share)),
+        log_buckets: args.log_bucket.clone(),
+        bucket_keys: BucketKeys::find(args.log_bucket_keys.as_deref(), &args.region, |name| std::env::var(name).ok())
+            .context("failed to read the keys for buckets")?,
         road_drain: Duration::from_secs(args.road_drain),
         sigv2: !args.no_sigv2,
         api_rate: (args.api_rate, args.api_burst),

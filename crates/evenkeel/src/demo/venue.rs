@@ -101,6 +101,7 @@ impl Venue {
         let log_path = self.data_dir.join("daemon.log");
         let log = File::options().create(true).append(true).open(&log_path).context("failed to open `daemon.log`")?;
         let mut command = self.command("up");
+        command.args(["--dns-listen", "off"]);
         command.args(["--listen", &self.listen.to_string()]);
         command.args(["--region", REGION, "--node-pool", &self.nodes.to_string()]);
         command.args(["--instance-pool", &self.instances.to_string()]).stdin(Stdio::null());

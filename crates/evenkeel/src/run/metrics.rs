@@ -64,6 +64,8 @@ impl Reporter {
         let applied = seen.road.as_ref().map(|road| road.applied);
         page.single("evenkeel_road_up", "gauge", "Whether the road answers.", u64::from(applied.is_some()));
         page.single("evenkeel_road_generation", "gauge", "The Routes that the road drives by.", applied.unwrap_or(0));
+        let queries = self.dns.all().map(|(outcome, count)| (format!("outcome=\"{outcome}\""), count));
+        page.metric("evenkeel_dns_total", "counter", "What the name server counted.", queries);
         page.single("evenkeel_generation", "gauge", "The newest state.", self.keeper.world().generation());
         page.0
     }

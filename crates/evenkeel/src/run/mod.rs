@@ -18,6 +18,8 @@ use evenkeel_core::world::{Limits, Pool, Settings};
 use evenkeel_proxy::log::Format;
 use evenkeel_proxy::spans::Endpoint;
 
+use crate::buckets::{BucketKeys, Mapping};
+
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -33,6 +35,10 @@ pub struct Options {
     pub account: String,
     /// What balancers' DNS names end in.
     pub dns_domain: String,
+    /// Where the name server listens, if it is to.
+    pub dns_listen: Option<SocketAddr>,
+    /// A domain of the user's own, under which each balancer answers to its name besides.
+    pub own_domain: Option<String>,
     /// Where balancers' node addresses come from.
     pub node_pool: Pool,
     /// Where instances' addresses come from.
@@ -47,6 +53,10 @@ pub struct Options {
     pub trace_ids: bool,
     /// Where spans go, and how many of a million requests have one.
     pub spans: Option<(Endpoint, u32)>,
+    /// Buckets that are not folders of the data directory.
+    pub log_buckets: Vec<Mapping>,
+    /// What requests to stores are signed with.
+    pub bucket_keys: Option<BucketKeys>,
     /// How long a road that was replaced may finish what it has in flight.
     pub road_drain: Duration,
     /// Whether signatures of version 2 are believed, besides those of version 4.

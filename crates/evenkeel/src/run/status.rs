@@ -6,6 +6,7 @@ use std::sync::Arc;
 use evenkeel_core::sightings::instance_health;
 use serde::{Deserialize, Serialize};
 
+use crate::dns;
 use crate::keeper::KeeperHandle;
 use crate::link::Count;
 use crate::loops::road::Counts;
@@ -46,6 +47,8 @@ pub struct Reporter {
     pub statuses: Statuses,
     /// The road's counts.
     pub counts: Counts,
+    /// The name server's.
+    pub dns: Arc<dns::server::Counts>,
 }
 
 impl Reporter {

@@ -8,7 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use evenkeel_aws::Time;
 use evenkeel_aws::Versions;
+use evenkeel_core::name::LoadBalancerName;
+use evenkeel_core::routes::AccessLogRoute;
 use evenkeel_core::sightings::Sightings;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,12 +20,15 @@ use super::house::{House, lowest_port};
 use super::{Options, status};
 use crate::api::keys::Keys;
 use crate::api::{self, Api, Guard, Imported, Reports};
+use crate::buckets::{BucketError, Buckets};
+use crate::dns;
 use crate::drivers::Driver;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
 use crate::images::ImageStore;
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
-use crate::loops::{self, Statuses, certificates, expiry, instances, road};
+use crate::link::road::Place;
+use crate::loops::{self, Statuses, certificates, delivery, expiry, instances, road};
 use crate::seal::Seal;
 use crate::sys;
 
@@ -91,11 +97,29 @@ pub async fn up(
         sightings: sightings.clone(),
     };
     tasks.spawn(instances::run(crew, statuses.clone()));
+    let names = Arc::new(dns::server::Counts::default());
+    if let Some(listen) = options.dns_listen {
+        let crew = dns::Crew {
+            keeper: keeper.clone(),
+            sightings: sightings.clone(),
+            listen,
+            own_domain: options.own_domain.clone(),
+            counts: Arc::clone(&names),
+        };
+        tasks.spawn(dns::run(crew, statuses.clone()));
+    }
     tasks.spawn(certificates::run(keeper.clone(), sightings.clone(), statuses.clone()));
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
+    let buckets = Arc::new(Buckets::new(house.dir(), &options.log_buckets, options.bucket_keys.clone()));
+    tasks.spawn(delivery::run(Place::new(house.dir()).spool(), Arc::clone(&buckets), statuses.clone()));
 
-    let reporter =
-        Arc::new(status::Reporter { keeper: keeper.clone(), sightings: sightings.clone(), statuses, counts });
+    let reporter = Arc::new(status::Reporter {
+        keeper: keeper.clone(),
+        sightings: sightings.clone(),
+        statuses,
+        counts,
+        dns: names,
+    });
     let import = move |path: &Path| match images.import(path) {
         Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest }),
         Err(error) => Err(error.to_string()),
@@ -108,12 +132,21 @@ pub async fn up(
     let api = Api::new(keeper, sightings, Arc::new(keys), seal, Arc::new(console), Arc::new(import), reports);
     let versions = if options.sigv2 { Versions::TwoAndFour } else { Versions::Four };
     let api = api.behind(Guard::new(versions, options.api_rate.0, options.api_rate.1));
+    let api = api.logging_where(Arc::new(move |route, balancer| may_log(&buckets, route, balancer)));
     house.announce(&format!("http://{address}"))?;
     ready(address);
     api::serve(Arc::new(api), listener, shutdown).await;
     tasks.shutdown().await;
     drop(house);
     Ok(())
+}
+
+/// Whether a balancer's access log can be written there; the World judges prefixes by itself.
+fn may_log(buckets: &Buckets, route: &AccessLogRoute, balancer: &LoadBalancerName) -> Result<(), String> {
+    match buckets.check(route, balancer, Time(loops::now().0.try_into().unwrap_or(i64::MAX))) {
+        Ok(()) | Err(BucketError::Prefix(_)) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Image files that nobody names any more go when nobody can be using them: before the API answers.

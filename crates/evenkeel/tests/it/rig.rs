@@ -103,6 +103,12 @@ impl Rig {
         rig
     }
 
+    /// Where its name server listens: an address of the nodes' block that no node gets so soon.
+    pub fn dns(&self) -> SocketAddr {
+        let [a, b, c, _] = self.pools[0].octets();
+        SocketAddr::from(([a, b, c, 254], 5354))
+    }
+
     /// The data directory.
     pub fn data_dir(&self) -> &Path {
         self.dir.path()
@@ -119,6 +125,7 @@ impl Rig {
         let mut command = Command::new(&self.program);
         command.arg("up").arg("--data-dir").arg(self.data_dir()).args(["--listen", "127.0.0.1:0"]);
         command.args(["--node-pool", &format!("{node}/24"), "--instance-pool", &format!("{instance}/24")]);
+        command.args(["--dns-listen", &self.dns().to_string()]);
         command.args(["--workers", "2"]).args(&self.extra).envs(self.environment.iter().cloned()).stdin(Stdio::null());
         command
     }
@@ -247,6 +254,12 @@ impl Rig {
         let instance = &described.reservation_set[0].instances_set[0];
         let reason = instance.state_reason.as_ref().map(|r| r.message.clone()).unwrap_or_default();
         (instance.instance_state.name.clone(), reason)
+    }
+
+    /// An instance's private name.
+    pub fn private_name(&self, id: &str) -> String {
+        let input = ec2::DescribeInstances { instance_ids: vec![id.into()], ..Default::default() };
+        self.call(&input).unwrap().reservation_set[0].instances_set[0].private_dns_name.clone()
     }
 
     /// Waits until an instance is in a state; returns why it is.

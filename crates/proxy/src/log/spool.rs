@@ -27,6 +27,8 @@ pub const OBJECT_LIMIT: u64 = 16 << 20;
 const BLOCK: usize = 64 * 1024;
 /// Bytes of a file's first line.
 const LABEL_LIMIT: u64 = 4096;
+/// How often it is looked what roads that are gone left.
+const ADOPT: Duration = Duration::from_secs(60);
 /// How often it is measured what lies there: somebody else takes files away.
 const MEASURE: Duration = Duration::from_secs(5);
 
@@ -64,6 +66,7 @@ pub(crate) struct Spool {
     /// Bytes there, as measured last and with what was written since.
     held: u64,
     measured: Option<Instant>,
+    adopted: Option<Instant>,
     dice: RandomState,
     made: u64,
 }
@@ -81,21 +84,32 @@ struct Object {
 }
 
 impl Spool {
-    /// Finishes what roads left that are gone: whoever still writes holds a lock.
+    /// Finishes what roads left that are gone.
     pub(crate) fn new(dir: PathBuf) -> Self {
-        let spool = Self { dir, open: BTreeMap::new(), held: 0, measured: None, dice: RandomState::new(), made: 0 };
-        for entry in fs::read_dir(spool.dir.join("open")).into_iter().flatten().flatten() {
+        let dice = RandomState::new();
+        let mut spool = Self { dir, open: BTreeMap::new(), held: 0, measured: None, adopted: None, dice, made: 0 };
+        spool.adopt();
+        spool
+    }
+
+    /// Finishes what roads left that are gone, now and then: a road that was replaced may die long after the next one
+    /// began. Whoever still writes holds a lock.
+    pub(crate) fn adopt(&mut self) {
+        if self.adopted.is_some_and(|at| at.elapsed() < ADOPT) {
+            return;
+        }
+        self.adopted = Some(Instant::now());
+        for entry in fs::read_dir(self.dir.join("open")).into_iter().flatten().flatten() {
             let locked = File::open(entry.path()).and_then(|file| {
                 flock(&file, FlockOperation::NonBlockingLockExclusive)?;
                 Ok(file)
             });
             if locked.is_ok()
-                && let Err(error) = spool.hand_over(&entry.file_name().to_string_lossy())
+                && let Err(error) = self.hand_over(&entry.file_name().to_string_lossy())
             {
                 eprintln!("road: failed to finish an access log: {error}");
             }
         }
-        spool
     }
 
     /// Whether nothing is being written.

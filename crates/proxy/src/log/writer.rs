@@ -157,7 +157,11 @@ impl Writer {
 
     /// Has the spool write what it has gathered, and finish what is whole.
     fn settle(&mut self) {
-        let Some(spool) = self.spool.as_mut().filter(|spool| !spool.is_idle()) else { return };
+        let Some(spool) = &mut self.spool else { return };
+        spool.adopt();
+        if spool.is_idle() {
+            return;
+        }
         let (lost, settled) = spool.settle(wall_clock());
         self.trouble(settled, lost);
     }

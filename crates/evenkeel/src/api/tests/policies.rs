@@ -377,6 +377,9 @@ async fn access_logs_are_set_in_part() {
         rig.no(log(true, Some("logs"), Some(bad), None), 409, "InvalidConfigurationRequest", "S3BucketPrefix").await;
     }
     rig.ok(log(true, Some("logs"), Some("web/"), Some(5))).await;
+    let denied = "Access Denied for bucket: denied. Please check S3bucket permission: failed to write \
+                  `web/AWSLogs/000000000000/ELBAccessLogTestFile` for web: no";
+    rig.no(log(true, Some("denied"), None, None), 409, "InvalidConfigurationRequest", denied).await;
     rig.ok(log(false, None, None, None)).await;
     let held = elb::DescribeLoadBalancerAttributes { load_balancer_name: WEB.into() };
     let held = rig.ok(held).await.load_balancer_attributes.access_log.unwrap();

@@ -286,8 +286,9 @@ async fn slow_calls_are_answered_in_time_and_finished_at_shutdown() {
     rig.no(slow_image(), 503, "ServiceUnavailable", "It may still take effect.").await;
     assert!(rig.ok(ec2::DescribeImages::default()).await.images_set.is_empty());
     let mut generations = rig.keeper.generations();
+    let before = *generations.borrow_and_update();
     drop(gate);
-    timeout(DEADLINE, generations.wait_for(|generation| *generation > 0)).await.unwrap().unwrap();
+    timeout(DEADLINE, generations.wait_for(|generation| *generation > before)).await.unwrap().unwrap();
     assert_eq!(rig.ok(ec2::DescribeImages::default()).await.images_set[0].name, "slow");
 
     let gate = GATE.lock().unwrap();

@@ -1,8 +1,9 @@
 //! Plans: what is to be done next, from what is intended and what is seen.
 //!
-//! Owns the pure deciders of the house's loops: [`instances`] (what a driver shall do) and [`expiry`] (what intent
-//! lets go of with time). Must never carry anything out.
+//! Owns the pure deciders of the house's loops: [`instances`] (what a driver shall do), [`expiry`] (what intent
+//! lets go of with time) and [`certificates`] (what is to be warned of). Must never carry anything out.
 
+pub mod certificates;
 pub mod expiry;
 pub mod instances;
 

@@ -4,6 +4,7 @@
 //! reports. Must never take input: whatever woke it, it looks at everything. A panic in a run is counted, shows in the
 //! status, and the loop goes on. Next: [`instances`], [`road`], [`expiry`], [`delivery`].
 
+pub mod certificates;
 pub mod delivery;
 pub mod expiry;
 pub mod instances;

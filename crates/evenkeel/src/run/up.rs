@@ -28,7 +28,7 @@ use crate::images::ImageStore;
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::link::road::Place;
-use crate::loops::{self, Statuses, delivery, expiry, instances, road};
+use crate::loops::{self, Statuses, certificates, delivery, expiry, instances, road};
 use crate::seal::Seal;
 use crate::sys;
 
@@ -108,6 +108,7 @@ pub async fn up(
         };
         tasks.spawn(dns::run(crew, statuses.clone()));
     }
+    tasks.spawn(certificates::run(keeper.clone(), sightings.clone(), statuses.clone()));
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
     let buckets = Arc::new(Buckets::new(house.dir(), &options.log_buckets, options.bucket_keys.clone()));
     tasks.spawn(delivery::run(Place::new(house.dir()).spool(), Arc::clone(&buckets), statuses.clone()));

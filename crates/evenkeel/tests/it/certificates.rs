@@ -217,3 +217,32 @@ fn private_keys_rest_sealed_and_serve_again_after_a_crash() {
     assert_eq!(files_with(rig.data_dir(), secret), Vec::<std::path::PathBuf>::new(), "a private key is on disk");
     rig.finish();
 }
+
+#[test]
+fn a_certificate_in_use_that_ends_soon_is_warned_of_until_it_is_renewed() {
+    let mut rig = Rig::start();
+    let ending = |days: i64| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["soon.example.test".to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+        params.not_after =
+            rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(now + days * 86_400).unwrap());
+        Pair { body: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+    };
+    let said = |rig: &Rig| {
+        let mut told = std::process::Command::new(crate::rig::PROGRAM);
+        told.args(["status", "--data-dir"]).arg(rig.data_dir()).env_remove("AWS_ENDPOINT_URL");
+        String::from_utf8_lossy(&told.output().unwrap().stdout).into_owned()
+    };
+    let arn = import(&rig, None, &ending(6));
+    let unused = import(&rig, None, &ending(1));
+    secure(&mut rig, &arn);
+    let warning = format!("the certificate for `soon.example.test` on test:{PORT} expires within 7 days, at ");
+    rig.wait("the warning", Duration::from_secs(10), |rig| said(rig).contains(&warning).then_some(()));
+    assert!(rig.log().contains(&warning) && !said(&rig).contains(&unused), "{}", said(&rig));
+    import(&rig, Some(&arn), &ending(90));
+    rig.wait("no warning", Duration::from_secs(10), |rig| (!said(rig).contains("soon.example.test")).then_some(()));
+    assert_eq!(rig.log().matches(&warning).count(), 1, "{}", rig.log());
+    rig.finish();
+}

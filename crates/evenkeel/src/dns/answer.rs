@@ -16,7 +16,7 @@ pub const NEGATIVE_TTL: u32 = 5;
 /// The most bytes of an answer over UDP to whoever does not state another size (RFC 1035 §4.2.1).
 const PLAIN_PAYLOAD: u16 = 512;
 /// The most to whoever does: what passes every network without fragments (DNS flag day 2020).
-const EDNS_PAYLOAD: u16 = 1232;
+pub const EDNS_PAYLOAD: u16 = 1232;
 
 /// How a question came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Questions and answers: every kind of name, every kind of refusal, and a flood of nonsense.
+//! Questions and answers: every kind of name, and every kind of refusal. Nonsense by the million is `tests/dns_corpus.rs`'s.
 
 use hickory_proto::op::Query;
 
@@ -128,53 +128,4 @@ fn what_does_not_fit_sends_its_asker_to_tcp() {
     assert!(!roomy.truncated && roomy.bytes.len() > 512 && roomy.bytes.len() <= 1232);
     let slipped = Message::from_vec(&come_by_tcp(&asked).unwrap()).unwrap();
     assert!(slipped.metadata.truncation && slipped.answers.is_empty());
-}
-
-/// Every answer is a message that reads back, whatever was asked; nothing panics. `EVENKEEL_DNS_PACKETS` sets how many.
-#[test]
-fn mutated_packets_are_answered_or_passed_over() {
-    let packets: u64 = std::env::var("EVENKEEL_DNS_PACKETS").ok().map_or(100_000, |n| n.parse().unwrap());
-    let table = table();
-    let seeds: Vec<Vec<u8>> = [
-        ("web-1.us-east-1.elb.evenkeel.test", RecordType::A),
-        ("elb.evenkeel.test", RecordType::NS),
-        ("ip-127-81-0-1.internal", RecordType::ANY),
-        ("example.com", RecordType::TXT),
-    ]
-    .iter()
-    .map(|(name, kind)| {
-        let mut message = question(name, *kind);
-        message.set_edns(Edns::new());
-        message.to_vec().unwrap()
-    })
-    .collect();
-    let mut dice = 0x5eed_u64;
-    let mut roll = |below: usize| {
-        dice ^= dice << 13;
-        dice ^= dice >> 7;
-        dice ^= dice << 17;
-        usize::try_from(dice >> 33).unwrap() % below
-    };
-    let mut answered = 0u64;
-    for _ in 0..packets {
-        let mut packet = seeds[roll(seeds.len())].clone();
-        for _ in 0..=roll(6) {
-            match roll(4) {
-                0 => packet.truncate(roll(packet.len() + 1)),
-                1 => packet.push(u8::try_from(roll(256)).unwrap()),
-                _ if packet.is_empty() => {}
-                _ => {
-                    let at = roll(packet.len());
-                    packet[at] = u8::try_from(roll(256)).unwrap();
-                }
-            }
-        }
-        if let Some(answer) = answer(&table, &packet, Transport::Udp, 0) {
-            let reply = Message::from_vec(&answer.bytes).expect("an answer that does not read back");
-            assert_eq!(reply.metadata.message_type, MessageType::Response);
-            assert!(answer.bytes.len() <= 1232);
-            answered += 1;
-        }
-    }
-    assert!(answered > packets / 4, "only {answered} of {packets} were answered");
 }

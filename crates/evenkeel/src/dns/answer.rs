@@ -3,7 +3,7 @@
 //! Owns what is answered, refused, and passed over in silence. Nothing that a peer sends may panic here or cost more than a
 //! small multiple of its size. Next: [`super::table`] for what there is.
 
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, NS, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
@@ -47,6 +47,9 @@ pub fn answer(table: &Table, asked: &[u8], transport: Transport, turn: usize) ->
         return None;
     }
     let op_code = OpCode::from_u8(flags >> 3 & 0x0f);
+    if op_code != OpCode::Query {
+        return encoded(Message::error_msg(id, op_code, ResponseCode::NotImp), transport, None);
+    }
     let Ok(question) = Message::from_vec(asked) else {
         return encoded(Message::error_msg(id, op_code, ResponseCode::FormErr), transport, None);
     };
@@ -65,15 +68,12 @@ pub fn answer(table: &Table, asked: &[u8], transport: Transport, turn: usize) ->
         }
         reply.set_edns(edns);
     }
-    let code = match (op_code, &question.queries[..]) {
-        (OpCode::Query, [query]) if question.metadata.message_type == MessageType::Query => {
-            match (query.query_class(), query.query_type()) {
-                (DNSClass::IN | DNSClass::ANY, kind) => look_up(table, query.name(), kind, turn, &mut reply),
-                _ => ResponseCode::Refused,
-            }
+    let code = match &question.queries[..] {
+        [query] if query.query_class() == DNSClass::IN => {
+            look_up(table, query.name(), query.query_type(), turn, &mut reply)
         }
-        (OpCode::Query, _) => ResponseCode::FormErr,
-        _ => ResponseCode::NotImp,
+        [_] => ResponseCode::Refused,
+        _ => ResponseCode::FormErr,
     };
     reply.metadata.response_code = code;
     encoded(reply, transport, question.edns.as_ref())

@@ -1,6 +1,6 @@
 //! Questions and answers: every kind of name, and every kind of refusal. Nonsense by the million is `tests/dns_corpus.rs`'s.
 
-use hickory_proto::op::Query;
+use hickory_proto::op::{MessageType, Query};
 
 use super::*;
 use crate::dns::table::tests::table;

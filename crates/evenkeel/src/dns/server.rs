@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ use super::table::Table;
 const CONNECTIONS: usize = 256;
 /// How long a connection may bring nothing (RFC 7766 §6.2.3), or take nothing of an answer.
 const IDLE: Duration = Duration::from_secs(10);
+/// How long a connection lasts at most, so that places are never held for ever.
+const LIFE: Duration = Duration::from_secs(120);
 /// How long accepting rests after it failed, for example for want of file descriptors.
 const REST: Duration = Duration::from_millis(50);
 /// The most bytes of a question in a datagram: more is cut off, and then malformed.
@@ -128,21 +131,33 @@ async fn datagrams(socket: UdpSocket, table: Arc<ArcSwap<Table>>, counts: Arc<Co
             }
         };
         let asked = &question[..length];
-        let turn = turns.fetch_add(1, Ordering::Relaxed);
-        let Some(found) = answer(&table.load(), asked, Transport::Udp, turn) else { continue };
+        // Before anything is read: what is not answered shall cost nothing.
         let bytes = match limiter.judge(from.ip(), began.elapsed().as_secs_f64()) {
             Verdict::Go => {
-                counts.count(&found);
-                Some(found.bytes)
+                let turn = turns.fetch_add(1, Ordering::Relaxed);
+                let found = contained(&counts, || answer(&table.load(), asked, Transport::Udp, turn));
+                found.map(|found| found.bytes)
             }
             verdict => {
                 counts.limited.fetch_add(1, Ordering::Relaxed);
-                (verdict == Verdict::Slip).then(|| come_by_tcp(asked)).flatten()
+                let sent_away = || come_by_tcp(asked);
+                (verdict == Verdict::Slip).then(|| catch_unwind(sent_away).ok().flatten()).flatten()
             }
         };
         if let Some(bytes) = bytes {
             // Whoever cannot be reached asks again.
             let _ = socket.send_to(&bytes, from).await;
+        }
+    }
+}
+
+/// One answer, counted. A panic costs that one, and is counted as what could not be read.
+fn contained(counts: &Counts, work: impl FnOnce() -> Option<Answer>) -> Option<Answer> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(found) => found.inspect(|found| counts.count(found)),
+        Err(_) => {
+            counts.malformed.fetch_add(1, Ordering::Relaxed);
+            None
         }
     }
 }
@@ -158,7 +173,7 @@ async fn accept(listener: TcpListener, table: Arc<ArcSwap<Table>>, counts: Arc<C
                 let (table, counts, turns) = (Arc::clone(&table), Arc::clone(&counts), Arc::clone(&turns));
                 taken.spawn(async move {
                     // How a connection ends is the peer's business.
-                    let _ = converse(stream, &table, &counts, &turns).await;
+                    let _ = timeout(LIFE, converse(stream, &table, &counts, &turns)).await;
                     drop(place);
                 });
             }
@@ -185,8 +200,8 @@ async fn converse(
         timeout(IDLE, stream.read_exact(&mut question)).await??;
         counts.tcp.fetch_add(1, Ordering::Relaxed);
         let turn = turns.fetch_add(1, Ordering::Relaxed);
-        let Some(found) = answer(&table.load(), &question, Transport::Tcp, turn) else { return Ok(()) };
-        counts.count(&found);
+        let found = contained(counts, || answer(&table.load(), &question, Transport::Tcp, turn));
+        let Some(found) = found else { return Ok(()) };
         let length = u16::try_from(found.bytes.len()).map_err(io::Error::other)?;
         let framed = [&length.to_be_bytes()[..], &found.bytes].concat();
         timeout(IDLE, stream.write_all(&framed)).await??;

@@ -57,7 +57,7 @@ pub struct Up {
     #[arg(long, value_name = "FORMAT", env = "EVENKEEL_ACCESS_LOG", value_enum, default_value_t = AccessLog::Json)]
     pub access_log: AccessLog,
     /// What a bucket for load balancers' access logs is, where it is no folder of the data directory; may be repeated.
-    /// NAME=http(s)://HOST[:PORT]/BUCKET is a store that speaks S3's protocol
+    /// `NAME=http(s)://HOST[:PORT]/BUCKET` is a store that speaks S3's protocol
     #[arg(long, value_name = "NAME=DIR|URL")]
     pub log_bucket: Vec<Mapping>,
     /// Keys that requests to such stores are signed with: TOML with `access_key_id`, `secret_access_key` and perhaps

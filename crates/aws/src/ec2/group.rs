@@ -119,45 +119,15 @@ pub struct DeleteSecurityGroupOutput {
     pub group_id: String,
 }
 
-/// Rules as a call states them, in either form.
+/// Rules as the four calls state them, in either form. A call takes no notice of what only the others have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct AuthorizeSecurityGroupIngress {
+pub struct RulesStated {
     pub group_id: Option<String>,
     pub group_name: Option<String>,
     #[serde(default)]
     pub ip_permissions: Vec<PermissionStated>,
-    pub ip_protocol: Option<String>,
-    pub from_port: Option<i64>,
-    pub to_port: Option<i64>,
-    pub cidr_ip: Option<String>,
-    pub source_security_group_name: Option<String>,
-    pub source_security_group_owner_id: Option<String>,
-    pub dry_run: Option<bool>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct AuthorizeSecurityGroupEgress {
-    pub group_id: Option<String>,
-    #[serde(default)]
-    pub ip_permissions: Vec<PermissionStated>,
-    pub ip_protocol: Option<String>,
-    pub from_port: Option<i64>,
-    pub to_port: Option<i64>,
-    pub cidr_ip: Option<String>,
-    pub source_security_group_name: Option<String>,
-    pub source_security_group_owner_id: Option<String>,
-    pub dry_run: Option<bool>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct RevokeSecurityGroupIngress {
-    pub group_id: Option<String>,
-    pub group_name: Option<String>,
-    #[serde(default)]
-    pub ip_permissions: Vec<PermissionStated>,
+    /// Where rules are revoked.
     #[serde(default, rename = "SecurityGroupRuleId")]
     pub security_group_rule_ids: Vec<String>,
     pub ip_protocol: Option<String>,
@@ -170,21 +140,20 @@ pub struct RevokeSecurityGroupIngress {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct RevokeSecurityGroupEgress {
-    pub group_id: Option<String>,
-    #[serde(default)]
-    pub ip_permissions: Vec<PermissionStated>,
-    #[serde(default, rename = "SecurityGroupRuleId")]
-    pub security_group_rule_ids: Vec<String>,
-    pub ip_protocol: Option<String>,
-    pub from_port: Option<i64>,
-    pub to_port: Option<i64>,
-    pub cidr_ip: Option<String>,
-    pub source_security_group_name: Option<String>,
-    pub source_security_group_owner_id: Option<String>,
-    pub dry_run: Option<bool>,
-}
+#[serde(transparent)]
+pub struct AuthorizeSecurityGroupIngress(pub RulesStated);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AuthorizeSecurityGroupEgress(pub RulesStated);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RevokeSecurityGroupIngress(pub RulesStated);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RevokeSecurityGroupEgress(pub RulesStated);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -186,10 +186,10 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
     use ec2::Call as C;
     match call {
         C::AuthorizeSecurityGroupEgress(i) => {
-            say.out::<ec2::AuthorizeSecurityGroupEgress>(groups::authorize(asked, i).await)
+            say.out::<ec2::AuthorizeSecurityGroupEgress>(groups::authorize(asked, i.0, true).await)
         }
         C::AuthorizeSecurityGroupIngress(i) => {
-            say.out::<ec2::AuthorizeSecurityGroupIngress>(groups::authorize(asked, i).await)
+            say.out::<ec2::AuthorizeSecurityGroupIngress>(groups::authorize(asked, i.0, false).await)
         }
         C::CreateSecurityGroup(i) => say.out::<ec2::CreateSecurityGroup>(groups::create(asked, i).await),
         C::CreateTags(i) => say.out::<ec2::CreateTags>(tags::create(asked, i).await),
@@ -215,8 +215,12 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
         C::GetConsoleOutput(i) => say.out::<ec2::GetConsoleOutput>(status::console(asked, &i).await),
         C::RebootInstances(i) => say.out::<ec2::RebootInstances>(instances::reboot(asked, &i).await),
         C::RegisterImage(i) => say.out::<ec2::RegisterImage>(images::register(asked, i).await),
-        C::RevokeSecurityGroupEgress(i) => say.out::<ec2::RevokeSecurityGroupEgress>(groups::revoke(asked, i).await),
-        C::RevokeSecurityGroupIngress(i) => say.out::<ec2::RevokeSecurityGroupIngress>(groups::revoke(asked, i).await),
+        C::RevokeSecurityGroupEgress(i) => {
+            say.out::<ec2::RevokeSecurityGroupEgress>(groups::revoke(asked, i.0, true).await)
+        }
+        C::RevokeSecurityGroupIngress(i) => {
+            say.out::<ec2::RevokeSecurityGroupIngress>(groups::revoke(asked, i.0, false).await)
+        }
         C::RunInstances(i) => say.out::<ec2::RunInstances>(launch::run(asked, i).await),
         C::StartInstances(i) => say.out::<ec2::StartInstances>(instances::start(asked, &i).await),
         C::StopInstances(i) => say.out::<ec2::StopInstances>(instances::stop(asked, &i).await),

@@ -159,54 +159,14 @@ pub(super) fn describe_rules(
     Ok(ec2::DescribeSecurityGroupRulesOutput { security_group_rule_set: found.into(), next_token })
 }
 
-/// Rules as a call states them, whichever of the four calls it is.
-pub(super) struct Stated {
-    pub group_id: Option<String>,
-    pub group_name: Option<String>,
-    pub permissions: Vec<ec2::PermissionStated>,
-    pub protocol: Option<String>,
-    pub ports: (Option<i64>, Option<i64>),
-    pub cidr: Option<String>,
-    pub source: Option<String>,
-    pub rule_ids: Vec<String>,
-    pub egress: bool,
-    pub dry_run: Option<bool>,
-}
-
-macro_rules! stated {
-    ($($input:ident: $egress:literal, $name:expr, $ids:expr;)*) => {
-        $(impl From<ec2::$input> for Stated {
-            fn from(input: ec2::$input) -> Self {
-                #[allow(clippy::redundant_closure_call, reason = "one field is there in some of the four only")]
-                let (group_name, rule_ids) = (($name)(&input), ($ids)(&input));
-                Self {
-                    group_id: input.group_id,
-                    group_name,
-                    permissions: input.ip_permissions,
-                    protocol: input.ip_protocol,
-                    ports: (input.from_port, input.to_port),
-                    cidr: input.cidr_ip,
-                    source: input.source_security_group_name,
-                    rule_ids,
-                    egress: $egress,
-                    dry_run: input.dry_run,
-                }
-            }
-        })*
-    };
-}
-stated! {
-    AuthorizeSecurityGroupIngress: false, |i: &ec2::AuthorizeSecurityGroupIngress| i.group_name.clone(), |_: &_| Vec::new();
-    AuthorizeSecurityGroupEgress: true, |_: &_| None, |_: &_| Vec::new();
-    RevokeSecurityGroupIngress: false, |i: &ec2::RevokeSecurityGroupIngress| i.group_name.clone(),
-        |i: &ec2::RevokeSecurityGroupIngress| i.security_group_rule_ids.clone();
-    RevokeSecurityGroupEgress: true, |_: &_| None, |i: &ec2::RevokeSecurityGroupEgress| i.security_group_rule_ids.clone();
-}
-
-pub(super) async fn authorize(asked: &Asked<'_>, input: impl Into<Stated>) -> Result<ec2::AuthorizeOutput, Error> {
-    let input = input.into();
+/// `egress`: about connections that the group's members make, rather than take.
+pub(super) async fn authorize(
+    asked: &Asked<'_>,
+    input: ec2::RulesStated,
+    egress: bool,
+) -> Result<ec2::AuthorizeOutput, Error> {
     let group = stated(asked, input.group_id.as_deref(), input.group_name.as_deref())?;
-    let (egress, dry_run) = (input.egress, input.dry_run);
+    let dry_run = input.dry_run;
     let rules = rules(asked, input)?;
     let change = Change::AuthorizeSecurityGroup { group: group.clone(), egress, rules: rules.clone() };
     asked.ec2(change, dry_run).await?;
@@ -215,10 +175,14 @@ pub(super) async fn authorize(asked: &Asked<'_>, input: impl Into<Stated>) -> Re
     Ok(ec2::AuthorizeOutput { done: true, security_group_rule_set: shown.collect() })
 }
 
-pub(super) async fn revoke(asked: &Asked<'_>, input: impl Into<Stated>) -> Result<ec2::RevokeOutput, Error> {
-    let mut input = input.into();
+/// As [`authorize`], the other way.
+pub(super) async fn revoke(
+    asked: &Asked<'_>,
+    mut input: ec2::RulesStated,
+    egress: bool,
+) -> Result<ec2::RevokeOutput, Error> {
     let group = stated(asked, input.group_id.as_deref(), input.group_name.as_deref())?;
-    let (egress, dry_run, ids) = (input.egress, input.dry_run, std::mem::take(&mut input.rule_ids));
+    let (dry_run, ids) = (input.dry_run, std::mem::take(&mut input.security_group_rule_ids));
     let gone: Vec<Reach> = if ids.is_empty() {
         rules(asked, input)?.into_iter().map(|rule| rule.reach).collect()
     } else {
@@ -318,24 +282,24 @@ fn description(stated: Option<String>, parameter: &str) -> Result<Option<String>
 }
 
 /// Each range and group of each permission as a rule of its own.
-fn rules(asked: &Asked<'_>, input: Stated) -> Result<Vec<Rule>, Error> {
-    let mut permissions = input.permissions;
+fn rules(asked: &Asked<'_>, input: ec2::RulesStated) -> Result<Vec<Rule>, Error> {
+    let mut permissions = input.ip_permissions;
     if permissions.is_empty() {
         let groups = input
-            .source
+            .source_security_group_name
             .filter(|name| !name.is_empty())
             .map(|name| ec2::GroupStated { group_name: Some(name), ..ec2::GroupStated::default() });
-        let cidr = input.cidr.filter(|cidr| !cidr.is_empty());
+        let cidr = input.cidr_ip.filter(|cidr| !cidr.is_empty());
         if groups.is_none() && cidr.is_none() {
             return Err(words::missing("ipPermissions"));
         }
         let ranges = cidr.map(|cidr_ip| ec2::RangeStated { cidr_ip, description: None });
         // By a group alone the first API meant everything that its members send.
-        let protocol = input.protocol.or_else(|| groups.as_ref().map(|_| "-1".to_owned()));
+        let protocol = input.ip_protocol.or_else(|| groups.as_ref().map(|_| "-1".to_owned()));
         permissions.push(ec2::PermissionStated {
             ip_protocol: protocol,
-            from_port: input.ports.0,
-            to_port: input.ports.1,
+            from_port: input.from_port,
+            to_port: input.to_port,
             groups: groups.into_iter().collect(),
             ip_ranges: ranges.into_iter().collect(),
             ipv6_ranges: Vec::new(),

@@ -21,12 +21,16 @@ fn ranges(protocol: &str, ports: (i64, i64), cidrs: &[&str]) -> ec2::PermissionS
     }
 }
 
+fn stated(id: &str, ip_permissions: Vec<ec2::PermissionStated>) -> ec2::RulesStated {
+    ec2::RulesStated { group_id: Some(id.into()), ip_permissions, ..Default::default() }
+}
+
 fn authorize(id: &str, permissions: Vec<ec2::PermissionStated>) -> ec2::AuthorizeSecurityGroupIngress {
-    ec2::AuthorizeSecurityGroupIngress { group_id: Some(id.into()), ip_permissions: permissions, ..Default::default() }
+    ec2::AuthorizeSecurityGroupIngress(stated(id, permissions))
 }
 
 fn revoke(id: &str, permissions: Vec<ec2::PermissionStated>) -> ec2::RevokeSecurityGroupIngress {
-    ec2::RevokeSecurityGroupIngress { group_id: Some(id.into()), ip_permissions: permissions, ..Default::default() }
+    ec2::RevokeSecurityGroupIngress(stated(id, permissions))
 }
 
 fn by_id(id: &str) -> ec2::DescribeSecurityGroups {
@@ -49,7 +53,7 @@ async fn a_group_is_made_ruled_shown_and_deleted() {
     let again = authorize(id, vec![ranges("TCP", (80, 80), &["10.0.0.0/8"])]);
     rig.no(again, 400, "InvalidPermission.Duplicate", "peer: 10.0.0.0/8, TCP, from port: 80").await;
     // The flat form of boto 2, by name.
-    let flat = ec2::AuthorizeSecurityGroupIngress {
+    let flat = ec2::RulesStated {
         group_name: Some("web".into()),
         ip_protocol: Some("tcp".into()),
         from_port: Some(443),
@@ -57,7 +61,7 @@ async fn a_group_is_made_ruled_shown_and_deleted() {
         cidr_ip: Some("0.0.0.0/0".into()),
         ..Default::default()
     };
-    rig.ok(flat).await;
+    rig.ok(ec2::AuthorizeSecurityGroupIngress(flat)).await;
     let v6 = ec2::PermissionStated {
         ipv6_ranges: vec![ec2::Range6Stated { cidr_ipv6: "2001:db8::/32".into(), description: Some("docs".into()) }],
         ..ranges("tcp", (80, 80), &[])
@@ -79,9 +83,9 @@ async fn a_group_is_made_ruled_shown_and_deleted() {
     let gone = revoke(id, vec![ranges("tcp", (80, 80), &["10.0.0.0/8"])]);
     rig.no(gone, 400, "InvalidPermission.NotFound", "does not exist in this security group").await;
     let one = rules.iter().find(|rule| rule.cidr_ipv6.is_some()).unwrap().security_group_rule_id.clone();
-    let by_rule = |id: &str, rule: &str| ec2::RevokeSecurityGroupIngress {
-        security_group_rule_ids: vec![rule.into()],
-        ..revoke(id, vec![])
+    let by_rule = |id: &str, rule: &str| {
+        let security_group_rule_ids = vec![rule.into()];
+        ec2::RevokeSecurityGroupIngress(ec2::RulesStated { security_group_rule_ids, ..stated(id, vec![]) })
     };
     rig.ok(by_rule(id, &one)).await;
     rig.no(by_rule(id, &one), 400, "InvalidSecurityGroupRuleId.NotFound", &one).await;

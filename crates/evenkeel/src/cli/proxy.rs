@@ -7,7 +7,6 @@
 //! stop that was asked for or a good `--check`; 1 when it could not start.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::proxy_file::{self, ProxyFile};
 use crate::link::handover::Legacy;
+use crate::sys::say;
 
 mod changes;
 mod successor;
@@ -499,9 +499,4 @@ fn now() -> Timestamp {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A closed stderr must not end a proxy, as `eprintln!` would.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

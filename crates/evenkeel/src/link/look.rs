@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame;
 use super::road::Place;
+use crate::sys::say;
 
 /// Rows of one worker at most, whatever is asked for.
 pub const ROWS_LIMIT: usize = 10_000;
@@ -42,7 +43,7 @@ pub(super) fn answer_all(listener: &UnixListener, road: &impl AsRef<Road>, optio
                 io::ErrorKind::WouldBlock | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof
             )
         {
-            eprintln!("road: failed to answer a look: {error}");
+            say(&format!("road: failed to answer a look: {error}"));
             // Without descriptors the next one would fail at once, too.
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -31,6 +31,7 @@ use super::secrets::Secrets;
 use super::{Count, FromRoad, NodeCount, Report, RoadCount, RoadOptions, ToRoad, VERSION, apply, frame};
 use super::{build, elders, handover, look};
 use crate::lock::Lock;
+use crate::sys::say;
 
 mod succession;
 
@@ -182,7 +183,7 @@ pub fn replace(data_dir: &Path, options: RoadOptions) -> anyhow::Result<()> {
     let lock = shared.begin(legacy)?;
     claim.ready().context("failed to take over")?;
     *shared.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(Lock::take_over(lock)?);
-    eprintln!("road: process {} with build {} has taken over", std::process::id(), build::id());
+    say(&format!("road: process {} with build {} has taken over", std::process::id(), build::id()));
     shared.serve()
 }
 
@@ -315,7 +316,7 @@ impl Shared {
     fn pass_over(&self, ejection: &Ejection) {
         let Ejection { target, failures, why, lasts } = ejection;
         let how = format!("{failures} failures in a row, the last: {why}");
-        eprintln!("road: {} {} is passed over for {} s: {how}", target.0, target.1, lasts.as_secs());
+        say(&format!("road: {} {} is passed over for {} s: {how}", target.0, target.1, lasts.as_secs()));
         let mut desk = self.desk();
         desk.passed_over.retain(|(key, _, _)| key != target);
         desk.passed_over.push((target.clone(), Instant::now() + *lasts, how));
@@ -356,7 +357,7 @@ impl Shared {
         desk.routes = Arc::clone(&routes);
         drop(desk);
         if !self.road.settled(Duration::from_secs(1)) {
-            eprintln!("road: a worker is late to drive by generation {}", routes.generation);
+            say(&format!("road: a worker is late to drive by generation {}", routes.generation));
         }
         self.ring();
     }
@@ -377,7 +378,7 @@ impl Shared {
             let routes = Arc::clone(&desk.routes);
             drop(desk);
             if let Err(error) = keep(&self.place, &routes) {
-                eprintln!("road: failed to keep the routes on disk: {error}");
+                say(&format!("road: failed to keep the routes on disk: {error}"));
             }
             kept = routes;
         }
@@ -424,7 +425,7 @@ impl Shared {
                 Ok(())
             });
             if let Err(error) = served {
-                eprintln!("road: failed to take in an office: {error}");
+                say(&format!("road: failed to take in an office: {error}"));
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
@@ -436,7 +437,7 @@ impl Shared {
                 Ok(message) => message,
                 Err(error) => {
                     if error.kind() != io::ErrorKind::UnexpectedEof {
-                        eprintln!("road: failed to understand the office: {error}");
+                        say(&format!("road: failed to understand the office: {error}"));
                     }
                     drop(stream.shutdown(std::net::Shutdown::Both));
                     return;
@@ -600,7 +601,7 @@ fn last_good(place: &Place) -> Option<Routes> {
         Ok(text) => text,
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
-                eprintln!("road: failed to read `{}`: {error}", place.routes().display());
+                say(&format!("road: failed to read `{}`: {error}", place.routes().display()));
             }
             return None;
         }
@@ -608,7 +609,7 @@ fn last_good(place: &Place) -> Option<Routes> {
     match serde_json::from_slice::<Routes>(&text) {
         Ok(routes) => Some(routes),
         Err(error) => {
-            eprintln!("road: `{}` cannot be read and is passed over: {error}", place.routes().display());
+            say(&format!("road: `{}` cannot be read and is passed over: {error}", place.routes().display()));
             None
         }
     }

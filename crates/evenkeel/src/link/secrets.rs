@@ -11,6 +11,7 @@ use evenkeel_core::name::LoadBalancerName;
 use evenkeel_core::routes::{BalancerRoutes, Certificate, Challenge, Routes};
 
 use crate::seal::{self, Seal};
+use crate::sys::say;
 
 /// Opens the keys of Routes with the seal of a data directory.
 pub(super) struct Secrets {
@@ -39,7 +40,7 @@ impl Secrets {
         if held.seal.is_none() {
             match Seal::read(&self.data_dir) {
                 Ok(seal) => held.seal = Some(seal),
-                Err(error) => eprintln!("road: certificates cannot be used: failed to {error}"),
+                Err(error) => say(&format!("road: certificates cannot be used: failed to {error}")),
             }
         }
         let mut before = std::mem::take(&mut held.opened);
@@ -83,6 +84,7 @@ fn open(balancer: &BalancerRoutes, seal: Option<&Seal>) -> BalancerRoutes {
 
 fn key(certificate: &Certificate, seal: &Seal) -> Option<Arc<str>> {
     let opened = seal.unseal(seal::CERTIFICATE_KEY, &certificate.key_pem);
-    let opened = opened.inspect_err(|error| eprintln!("road: a certificate cannot be used: failed to {error}")).ok()?;
+    let opened =
+        opened.inspect_err(|error| say(&format!("road: a certificate cannot be used: failed to {error}"))).ok()?;
     String::from_utf8(opened).ok().map(Arc::from)
 }

@@ -1,4 +1,4 @@
-//! What the operating system must be asked for below std: sessions, process identities, control groups, limits.
+//! What the operating system must be asked for below std: sessions, process identities, control groups, limits, whole lines.
 //!
 //! The only room where `unsafe` may stand, each with a plea; must never know instances, images or states, only
 //! processes, marks and folders. Read [`process`] first.
@@ -6,4 +6,7 @@
 pub mod cgroup;
 pub mod files;
 pub mod process;
+mod say;
 pub mod spawn;
+
+pub use say::say;

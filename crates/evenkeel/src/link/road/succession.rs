@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use super::{Shared, TICK, spawn};
 use crate::link::handover::{self, Legacy, Successor};
 use crate::link::{FromRoad, ToRoad, difference, elders, frame};
+use crate::sys::say;
 
 /// How long the workers of a new road may take to drive by what they were given.
 const SETTLING: Duration = Duration::from_secs(10);
@@ -47,7 +48,7 @@ impl Shared {
             let stream = match stream {
                 Ok(stream) => stream,
                 Err(error) => {
-                    eprintln!("road: failed to hear who would replace it: {error}");
+                    say(&format!("road: failed to hear who would replace it: {error}"));
                     std::thread::sleep(Duration::from_millis(100));
                     continue;
                 }
@@ -58,7 +59,7 @@ impl Shared {
                     return;
                 }
                 Err(kept) => {
-                    eprintln!("road: process {} goes on: {kept}", std::process::id());
+                    say(&format!("road: process {} goes on: {kept}", std::process::id()));
                     self.desk().handing = false;
                     self.bell.notify_all();
                 }
@@ -72,7 +73,7 @@ impl Shared {
         if desk.leave.is_some() {
             return Err("it is told to end".into());
         }
-        eprintln!("road: process {} with build {} wants to take over", heir.pid, heir.build);
+        say(&format!("road: process {} with build {} wants to take over", heir.pid, heir.build));
         desk.handing = true;
         let routes = (*desk.routes).clone();
         drop(desk);
@@ -110,14 +111,14 @@ impl Shared {
         }
         self.bell.notify_all();
         let drain = self.options.drain.as_secs();
-        eprintln!("road: process {} took over; what is in flight has {drain} s", heir.pid);
+        say(&format!("road: process {} took over; what is in flight has {drain} s", heir.pid));
     }
 
     /// Looks for roads that were replaced and have not ended.
     pub(super) fn find_elders(self: &Arc<Self>) {
         match elders::find(&self.place) {
             Ok(names) => names.into_iter().for_each(|name| self.attend(name)),
-            Err(error) => eprintln!("road: failed to look for roads that were replaced: {error}"),
+            Err(error) => say(&format!("road: failed to look for roads that were replaced: {error}")),
         }
     }
 
@@ -140,7 +141,7 @@ impl Shared {
             shared.nudge();
         });
         if let Err(error) = started {
-            eprintln!("road: {error:#}");
+            say(&format!("road: {error:#}"));
         }
     }
 

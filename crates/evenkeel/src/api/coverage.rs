@@ -64,6 +64,16 @@ const REMARKS: &[(Api, &str, &str)] = &[
         "ListCertificates",
         "Without `Includes` all key types are shown, where AWS shows RSA of 1024 and 2048 bits; no filter by key usage (refused).",
     ),
+    (
+        Api::Acm,
+        "RequestCertificate",
+        "Certificates come from the daemon's ACME server. `ValidationMethod` is HTTP (HTTP-01, the default) or Evenkeel's own TLS_ALPN; names are proved by the load balancers themselves, so not through DNS or mail, and without an asterisk. `KeyAlgorithm` is EC_prime256v1 (the default) or RSA_2048.",
+    ),
+    (
+        Api::Acm,
+        "RenewCertificate",
+        "Acts at once, on any requested certificate: one that failed or timed out is tried again.",
+    ),
     (Api::Ec2, "StopInstances", "No hibernation."),
 ];
 

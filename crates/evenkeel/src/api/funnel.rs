@@ -22,7 +22,8 @@ use tokio::time::timeout;
 use super::server::Limits;
 use super::{
     Api, Asked, attributes, balancers, dice, groups, health, identity, images, instances, launch, limits, listeners,
-    managed_certificates, network, places, policies, registration, server_certificates, status, subnets, tags, vpcs,
+    managed_certificates, network, places, policies, registration, requested_certificates, server_certificates, status,
+    subnets, tags, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -248,6 +249,7 @@ async fn iam_call(asked: &Asked<'_>, call: iam::Call, say: &Say<'_>) -> Response
 async fn acm_call(asked: &Asked<'_>, call: acm::Call, say: &Say<'_>) -> Response {
     use acm::Call as C;
     use managed_certificates as managed;
+    use requested_certificates as requested;
     match call {
         C::AddTagsToCertificate(i) => say.out::<acm::AddTagsToCertificate>(managed::add_tags(asked, &i).await),
         C::DeleteCertificate(i) => say.out::<acm::DeleteCertificate>(managed::delete(asked, &i).await),
@@ -259,6 +261,8 @@ async fn acm_call(asked: &Asked<'_>, call: acm::Call, say: &Say<'_>) -> Response
         C::RemoveTagsFromCertificate(i) => {
             say.out::<acm::RemoveTagsFromCertificate>(managed::remove_tags(asked, &i).await)
         }
+        C::RenewCertificate(i) => say.out::<acm::RenewCertificate>(requested::renew(asked, &i).await),
+        C::RequestCertificate(i) => say.out::<acm::RequestCertificate>(requested::request(asked, i).await),
     }
 }
 

@@ -27,6 +27,7 @@ mod places;
 mod policies;
 mod refusal;
 mod registration;
+mod requested_certificates;
 mod server;
 mod server_certificates;
 mod shown;
@@ -109,6 +110,7 @@ pub struct Api {
     guard: Guard,
     imports: Arc<Semaphore>,
     log_check: Option<Arc<LogCheck>>,
+    requests: bool,
 }
 
 impl Api {
@@ -124,13 +126,31 @@ impl Api {
         reports: Reports,
     ) -> Self {
         let (guard, imports) = (Guard::default(), Arc::new(Semaphore::new(IMPORTS)));
-        Self { keeper, sightings, keys, seal, console, import, reports, guard, imports, log_check: None }
+        Self {
+            keeper,
+            sightings,
+            keys,
+            seal,
+            console,
+            import,
+            reports,
+            guard,
+            imports,
+            log_check: None,
+            requests: false,
+        }
     }
 
     /// The same API, which lets an access log be switched on only where this succeeds.
     #[must_use]
     pub fn logging_where(self, check: Arc<LogCheck>) -> Self {
         Self { log_check: Some(check), ..self }
+    }
+
+    /// The same API, of which certificates can be requested, or cannot because there is no server to ask.
+    #[must_use]
+    pub fn requesting(self, requests: bool) -> Self {
+        Self { requests, ..self }
     }
 
     /// The same API behind another guard than the default one.

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
+use crate::pebble;
 use crate::rig::{INSTANCE_PORT, PORT, Rig};
 
 fn clients() -> PathBuf {
@@ -51,8 +52,12 @@ fn certificates(rig: &Rig) -> PathBuf {
 }
 
 fn judge(scenario: &str) {
+    judge_with(scenario, Rig::start(), &[]);
+}
+
+/// The same of a daemon that stands already, with more in the scenario's surroundings.
+fn judge_with(scenario: &str, rig: Rig, surroundings: &[(&str, &str)]) {
     let python = python();
-    let rig = Rig::start();
     let image = rig.image("v1", &[]);
     let output = Command::new(python)
         .arg(clients().join("scenarios").join(format!("{scenario}.py")))
@@ -70,6 +75,7 @@ fn judge(scenario: &str) {
         .env("AWS_ACCESS_KEY_ID", &rig.credentials.access_key_id)
         .env("AWS_SECRET_ACCESS_KEY", &rig.credentials.secret_access_key)
         .env("AWS_DEFAULT_REGION", "us-east-1")
+        .envs(surroundings.iter().copied())
         .output()
         .unwrap();
     assert!(output.status.success(), "`{scenario}` is not content:\n{}\n{}", both(&output), rig.log());
@@ -123,7 +129,12 @@ fn boto3_refusals() {
 
 #[test]
 fn boto3_acm() {
-    judge("boto3_acm");
+    if !pebble::is_there() {
+        return judge("boto3_acm");
+    }
+    let (rig, server) = pebble::start(&pebble::Settings::default());
+    judge_with("boto3_acm", rig, &[("EVENKEEL_ACME_DOMAIN", pebble::DOMAIN)]);
+    drop(server);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! they share nothing, bind what is free, and wait for levels with deadlines.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod acme;
 mod certificates;
 mod clients;
 mod clock;
@@ -15,6 +16,7 @@ mod draining;
 mod faults;
 mod handover;
 mod life;
+mod pebble;
 mod rig;
 mod seen;
 mod size;

@@ -25,6 +25,12 @@ const REMARKS: &[(Api, &str, &str)] = &[
         "Waits up to 5 s for requests in flight through load balancers before the instance is told to end.",
     ),
     (Api::Elb, "AddTags", "At most 10 tags a load balancer."),
+    (Api::Iam, "CreateUser", "No permissions boundary (refused)."),
+    (Api::Iam, "GetAccessKeyLastUsed", "Since the daemon's start."),
+    (Api::Iam, "ListGroupsForUser", "There are no groups: always empty."),
+    (Api::Iam, "ListPolicies", "Of AWS's own policies eight are there, cut to the services that are served."),
+    (Api::Iam, "SimulateCustomPolicy", "No boundaries, resource policies or other callers (refused)."),
+    (Api::Iam, "SimulatePrincipalPolicy", "Of users. No boundaries, resource policies or other callers (refused)."),
     (Api::Elb, "CreateLoadBalancer", "Each zone has one subnet."),
     (
         Api::Elb,

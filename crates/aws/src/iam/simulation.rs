@@ -15,6 +15,8 @@ pub struct SimulatePrincipalPolicy {
     pub policy_input_list: Members<String>,
     #[serde(default)]
     pub permissions_boundary_policy_input_list: Members<String>,
+    #[serde(default)]
+    pub policy_exclusion_list: Members<PolicyIdentifier>,
     pub action_names: Members<String>,
     #[serde(default)]
     pub resource_arns: Members<String>,
@@ -25,6 +27,22 @@ pub struct SimulatePrincipalPolicy {
     /// 1 to 1000; 100 when not stated.
     pub max_items: Option<i64>,
     pub marker: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PolicyIdentifier {
+    pub policy_type: Option<String>,
+    pub policy_arn: Option<String>,
+    pub inline_policy_identifier: Option<InlinePolicyIdentifier>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct InlinePolicyIdentifier {
+    pub policy_name: String,
+    pub attachment_type: String,
+    pub attachment_name: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +87,8 @@ pub struct SimulateCustomPolicy {
     pub policy_input_list: Members<String>,
     #[serde(default)]
     pub permissions_boundary_policy_input_list: Members<String>,
+    #[serde(default)]
+    pub ordered_organization_policy_input_list: Members<OrganizationPolicies>,
     pub action_names: Members<String>,
     #[serde(default)]
     pub resource_arns: Members<String>,
@@ -79,6 +99,12 @@ pub struct SimulateCustomPolicy {
     /// 1 to 1000; 100 when not stated.
     pub max_items: Option<i64>,
     pub marker: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct OrganizationPolicies {
+    pub service_control_policy_input_list: Members<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

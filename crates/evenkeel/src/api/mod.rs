@@ -1,6 +1,6 @@
 //! The API: AWS's calls in, Changes out, answers back, over one HTTP port.
 //!
-//! Owns what every handler is given ([`Api`], `Asked`) and the doors to it ([`serve`], [`keys`], [`coverage()`]). A handler
+//! Owns what every handler is given ([`Api`], `Asked`) and the doors to it ([`serve`], [`keys`]). A handler
 //! reads its input, makes a [`Change`] or reads the World, and answers; it must never do I/O itself, nor know a driver or
 //! the Store. A request goes `server` → `funnel` → one handler file a noun → `refusal` when the World says no.
 
@@ -8,7 +8,6 @@ mod access_keys;
 mod attributes;
 mod balancers;
 pub mod caller;
-mod coverage;
 mod dice;
 mod filter;
 mod funnel;
@@ -39,8 +38,6 @@ mod simulation;
 mod status;
 mod subnets;
 mod tags;
-#[cfg(test)]
-mod tests;
 mod user_policies;
 mod users;
 mod vpcs;
@@ -61,7 +58,6 @@ use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::World;
 use tokio::sync::{Semaphore, watch};
 
-pub use coverage::coverage;
 pub use groups::ensure_default;
 pub use guard::Guard;
 pub use keys::{Keys, KeysError};
@@ -217,3 +213,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         .await
         .map_err(|_| Error::receiver("InternalError", "An internal error has occurred"))
 }
+
+#[cfg(test)]
+mod coverage;
+#[cfg(test)]
+mod tests;

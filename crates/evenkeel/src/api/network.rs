@@ -18,7 +18,9 @@ use super::{Asked, words};
 /// Who owns what belongs to balancers (AWS).
 const ELB: &str = "amazon-elb";
 
-const INTERFACE_FILTERS: &[&str] = &[
+pub(super) const KEY_FILTERS: &[&str] = &["fingerprint", "key-name", "key-pair-id"];
+
+pub(super) const INTERFACE_FILTERS: &[&str] = &[
     "addresses.private-ip-address",
     "attachment.device-index",
     "attachment.instance-id",
@@ -42,7 +44,7 @@ const INTERFACE_FILTERS: &[&str] = &[
 
 /// Key pairs cannot be made here, so there are none; instances record the name they were launched with.
 pub(super) fn key_pairs(input: &ec2::DescribeKeyPairs) -> Result<ec2::DescribeKeyPairsOutput, Error> {
-    Filters::read(&input.filters, &["fingerprint", "key-name", "key-pair-id"])?;
+    Filters::read(&input.filters, KEY_FILTERS)?;
     if let Some(name) = input.key_names.first().or(input.key_pair_ids.first()) {
         let text = format!("The key pair '{}' does not exist", words::quoted(name));
         return Err(Error::sender("InvalidKeyPair.NotFound", text));

@@ -11,6 +11,10 @@ use evenkeel_core::rights::{Context, Decider, Document, Request, Verdict, judge}
 use super::page::Page;
 use super::{Asked, rights, words};
 
+const BOUNDARIES: &str = "Permissions boundaries";
+const RESOURCE_POLICIES: &str = "Policies of resources";
+const OTHER_CALLERS: &str = "Other callers than the user itself";
+
 /// What is judged, and by what.
 struct Trial<'a> {
     /// The policies, and where each is from.
@@ -24,11 +28,12 @@ pub(super) fn of_principal(
     asked: &Asked<'_>,
     input: &iam::SimulatePrincipalPolicy,
 ) -> Result<iam::SimulatePrincipalPolicyOutput, Error> {
-    unsupported(
-        &input.permissions_boundary_policy_input_list,
-        input.resource_policy.as_ref(),
-        input.caller_arn.as_ref(),
-    )?;
+    unsupported([
+        (!input.permissions_boundary_policy_input_list.is_empty(), BOUNDARIES),
+        (!input.policy_exclusion_list.is_empty(), "Exclusions of policies"),
+        (input.resource_policy.is_some(), RESOURCE_POLICIES),
+        (input.caller_arn.is_some(), OTHER_CALLERS),
+    ])?;
     let page = Page::iam("simulation", input.max_items, input.marker.as_deref())?;
     let source = &input.policy_source_arn;
     let account = &asked.world.settings().account;
@@ -59,11 +64,12 @@ pub(super) fn of_principal(
 }
 
 pub(super) fn of_text(input: &iam::SimulateCustomPolicy) -> Result<iam::SimulateCustomPolicyOutput, Error> {
-    unsupported(
-        &input.permissions_boundary_policy_input_list,
-        input.resource_policy.as_ref(),
-        input.caller_arn.as_ref(),
-    )?;
+    unsupported([
+        (!input.permissions_boundary_policy_input_list.is_empty(), BOUNDARIES),
+        (!input.ordered_organization_policy_input_list.is_empty(), "Policies of organizations"),
+        (input.resource_policy.is_some(), RESOURCE_POLICIES),
+        (input.caller_arn.is_some(), OTHER_CALLERS),
+    ])?;
     let page = Page::iam("simulation", input.max_items, input.marker.as_deref())?;
     let policies = stated(&input.policy_input_list)?;
     let trial = Trial {
@@ -76,19 +82,12 @@ pub(super) fn of_text(input: &iam::SimulateCustomPolicy) -> Result<iam::Simulate
     Ok(iam::SimulateCustomPolicyOutput { evaluation_results, is_truncated, marker })
 }
 
-/// What would make another verdict, and is not here.
-fn unsupported(
-    boundaries: &Members<String>,
-    resource_policy: Option<&String>,
-    caller: Option<&String>,
-) -> Result<(), Error> {
-    let what = match (boundaries.is_empty(), resource_policy, caller) {
-        (false, ..) => "Permissions boundaries",
-        (_, Some(_), _) => "Policies of resources",
-        (.., Some(_)) => "Other callers than the user itself",
-        _ => return Ok(()),
-    };
-    Err(Error::sender("InvalidInput", format!("{what} are not supported.")))
+/// Refuses what would make another verdict and is not here, by whether it is stated.
+fn unsupported(stated: [(bool, &str); 4]) -> Result<(), Error> {
+    match stated.iter().find(|(is_stated, _)| *is_stated) {
+        Some((_, what)) => Err(Error::sender("InvalidInput", format!("{what} are not supported."))),
+        None => Ok(()),
+    }
 }
 
 fn stated(texts: &Members<String>) -> Result<Vec<(Document, iam::Statement)>, Error> {

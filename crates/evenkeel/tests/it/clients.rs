@@ -50,6 +50,16 @@ fn certificates(rig: &Rig) -> PathBuf {
     dir
 }
 
+/// The lists that `docs/coverage.md` is held against are what botocore's models say.
+#[test]
+fn models() {
+    let checked = Command::new(python()).arg(clients().join("models.py")).arg("--check").output().unwrap();
+    assert!(checked.status.success(), "run tests/clients/models.py with {}:\n{}", python(), both(&checked));
+    let skipped = String::from_utf8_lossy(&checked.stdout);
+    assert!(skipped.is_empty() || skipped.starts_with("SKIPPED"), "{skipped}");
+    eprint!("{skipped}");
+}
+
 fn judge(scenario: &str) {
     let rig = Rig::start();
     let image = rig.image("v1", &[]);

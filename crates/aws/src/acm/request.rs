@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CertificateOptions, Tag};
+use super::Tag;
 use crate::time::Time;
 use crate::xml::Members;
 
@@ -22,7 +22,6 @@ pub struct RequestCertificate {
     /// For validation by mail.
     #[serde(default)]
     pub domain_validation_options: Members<DomainValidationOption>,
-    pub options: Option<CertificateOptions>,
     /// For a private authority of AWS's.
     pub certificate_authority_arn: Option<String>,
     #[serde(default)]

@@ -1,5 +1,5 @@
 //! The things people name: load balancers, listeners, policies, certificates and how they are asked for, health checks,
-//! instances, images.
+//! instances, images, users.
 //!
 //! Owns their shape and the rules that hold for one thing alone. Must never hold a rule that needs a second thing
 //! (a name already taken, an instance that does not exist): those are in [`crate::world`].
@@ -8,6 +8,7 @@ pub mod acme_account;
 pub mod balancing;
 pub mod certificate;
 pub mod health_check;
+pub mod identity;
 pub mod image;
 pub mod instance;
 pub mod listener;
@@ -21,6 +22,7 @@ pub use acme_account::AcmeAccount;
 pub use balancing::{Algorithm, Balancing, Ejection, HashOn, RetryShare, Setting};
 pub use certificate::{Certificate, CertificateOrigin, Facts, Material};
 pub use health_check::{CheckProtocol, HealthCheck, HealthTarget};
+pub use identity::{AccessKey, ManagedPolicy, PolicyVersion, User};
 pub use image::{Image, Manifest};
 pub use instance::{Instance, InstanceState, ShutdownBehavior, StateReason};
 pub use listener::{Listener, Protocol};

@@ -72,7 +72,7 @@ fn read(filter: &ec2::Filter, known: &[&'static str]) -> Result<(Field, Vec<Patt
 }
 
 /// A value with wildcards.
-struct Pattern(Vec<Part>);
+pub(super) struct Pattern(Vec<Part>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -83,7 +83,7 @@ enum Part {
 
 impl Pattern {
     /// A backslash takes the meaning off what follows it.
-    fn read(text: &str) -> Self {
+    pub(super) fn read(text: &str) -> Self {
         let mut chars = text.chars();
         let mut parts = Vec::new();
         while let Some(c) = chars.next() {
@@ -101,7 +101,7 @@ impl Pattern {
     }
 
     /// At most pattern length × text length steps: after a mismatch only the last `*` is tried again.
-    fn fits(&self, text: &str) -> bool {
+    pub(super) fn fits(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
         let (mut part, mut at) = (0, 0);
         let mut retry: Option<(usize, usize)> = None;

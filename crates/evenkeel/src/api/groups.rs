@@ -23,7 +23,7 @@ use super::subnets::vpc_id;
 use super::{Asked, dice, shown, tags, words};
 use crate::keeper::{KeeperHandle, Rejected};
 
-const FILTERS: &[&str] = &[
+pub(super) const FILTERS: &[&str] = &[
     "description",
     "group-id",
     "group-name",
@@ -35,6 +35,8 @@ const FILTERS: &[&str] = &[
     "owner-id",
     "vpc-id",
 ];
+
+pub(super) const RULE_FILTERS: &[&str] = &["group-id", "security-group-rule-id"];
 
 /// Makes AWS's default group where there is none yet: everything from its own members, and everything out.
 ///
@@ -139,7 +141,7 @@ pub(super) fn describe_rules(
     asked: &Asked<'_>,
     input: &ec2::DescribeSecurityGroupRules,
 ) -> Result<ec2::DescribeSecurityGroupRulesOutput, Error> {
-    let filters = Filters::read(&input.filters, &["group-id", "security-group-rule-id"])?;
+    let filters = Filters::read(&input.filters, RULE_FILTERS)?;
     let page = Page::ec2("rules", input.max_results, 5, input.next_token.as_deref())?;
     let ids = &input.security_group_rule_ids;
     let groups = asked.world.security_groups();

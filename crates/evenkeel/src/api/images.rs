@@ -22,7 +22,7 @@ use crate::keeper::{KeeperHandle, Rejected};
 /// Characters of a description (AWS).
 const MOST_DESCRIPTION: usize = 255;
 
-const FILTERS: &[&str] = &[
+pub(super) const FILTERS: &[&str] = &[
     "architecture",
     "creation-date",
     "description",

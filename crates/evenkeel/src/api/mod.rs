@@ -1,12 +1,13 @@
 //! The API: AWS's calls in, Changes out, answers back, over one HTTP port.
 //!
-//! Owns what every handler is given ([`Api`], `Asked`) and the doors to it ([`serve`], [`keys`], [`coverage()`]). A handler
+//! Owns what every handler is given ([`Api`], `Asked`) and the doors to it ([`serve`], [`keys`]). A handler
 //! reads its input, makes a [`Change`] or reads the World, and answers; it must never do I/O itself, nor know a driver or
 //! the Store. A request goes `server` → `funnel` → one handler file a noun → `refusal` when the World says no.
 
+mod access_keys;
 mod attributes;
 mod balancers;
-mod coverage;
+pub mod caller;
 mod dice;
 mod filter;
 mod funnel;
@@ -21,6 +22,8 @@ mod launch;
 mod limits;
 mod listeners;
 mod managed_certificates;
+mod managed_policies;
+pub mod metadata;
 mod network;
 mod page;
 mod places;
@@ -28,15 +31,18 @@ mod policies;
 mod refusal;
 mod registration;
 mod requested_certificates;
+mod rights;
 mod server;
 mod server_certificates;
 mod shown;
+mod simulation;
 mod status;
 mod subnets;
 mod tags;
-#[cfg(test)]
-mod tests;
+mod user_policies;
+mod users;
 mod vpcs;
+mod wants;
 mod words;
 
 use std::path::Path;
@@ -53,11 +59,12 @@ use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::World;
 use tokio::sync::{Semaphore, watch};
 
-pub use coverage::coverage;
 pub use groups::ensure_default;
 pub use guard::Guard;
 pub use keys::{Keys, KeysError};
 pub use server::serve;
+
+use caller::Caller;
 
 use crate::keeper::{KeeperHandle, Rejected};
 use crate::seal::Seal;
@@ -165,7 +172,9 @@ struct Asked<'a> {
     api: &'a Api,
     /// The World as it was when the call came in.
     world: Arc<World>,
-    /// Who asks: the access key, for the audit record.
+    /// Who asks.
+    caller: Caller,
+    /// Who asks, for the audit record: the access key, and whose it is.
     actor: String,
     /// When the call came in.
     now: Timestamp,
@@ -181,6 +190,11 @@ impl Asked<'_> {
     /// Submits for an ELB call.
     async fn elb(&self, change: Change) -> Result<Reply, Error> {
         self.submit(change).await.map_err(refusal::elb)
+    }
+
+    /// Submits for an IAM call.
+    async fn iam(&self, change: Change) -> Result<Reply, Error> {
+        self.submit(change).await.map_err(refusal::iam)
     }
 
     /// Submits for an EC2 call; with `DryRun` only says what would have come of it.
@@ -219,3 +233,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         .await
         .map_err(|_| Error::receiver("InternalError", "An internal error has occurred"))
 }
+
+#[cfg(test)]
+mod coverage;
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use evenkeel_aws::{Error, ec2};
 use evenkeel_core::name::ZoneName;
 use evenkeel_core::noun::LoadBalancer;
+use evenkeel_core::noun::instance::host_name;
 
 use super::filter::Filters;
 use super::page::Page;
@@ -17,7 +18,9 @@ use super::{Asked, words};
 /// Who owns what belongs to balancers (AWS).
 const ELB: &str = "amazon-elb";
 
-const INTERFACE_FILTERS: &[&str] = &[
+pub(super) const KEY_FILTERS: &[&str] = &["fingerprint", "key-name", "key-pair-id"];
+
+pub(super) const INTERFACE_FILTERS: &[&str] = &[
     "addresses.private-ip-address",
     "attachment.device-index",
     "attachment.instance-id",
@@ -41,7 +44,7 @@ const INTERFACE_FILTERS: &[&str] = &[
 
 /// Key pairs cannot be made here, so there are none; instances record the name they were launched with.
 pub(super) fn key_pairs(input: &ec2::DescribeKeyPairs) -> Result<ec2::DescribeKeyPairsOutput, Error> {
-    Filters::read(&input.filters, &["fingerprint", "key-name", "key-pair-id"])?;
+    Filters::read(&input.filters, KEY_FILTERS)?;
     if let Some(name) = input.key_names.first().or(input.key_pair_ids.first()) {
         let text = format!("The key pair '{}' does not exist", words::quoted(name));
         return Err(Error::sender("InvalidKeyPair.NotFound", text));
@@ -86,7 +89,7 @@ fn interface(lb: &LoadBalancer, zone: &ZoneName, address: IpAddr, account: &str)
         requester_managed: Some(true),
         status: "in-use".into(),
         private_ip_address: address.to_string(),
-        private_dns_name: Some(shown::dns_name(address)),
+        private_dns_name: Some(host_name(address)),
         source_dest_check: Some(true),
         attachment: Some(ec2::Attachment {
             attachment_id: Some(shown::derived("eni-attach-", &format!("{} {zone}", lb.dns_name))),

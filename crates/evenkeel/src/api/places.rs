@@ -8,12 +8,16 @@ use evenkeel_aws::{Error, ec2};
 use super::filter::Filters;
 use super::{Asked, words};
 
+pub(super) const ZONE_FILTERS: &[&str] =
+    &["group-name", "message", "opt-in-status", "region-name", "state", "zone-id", "zone-name", "zone-type"];
+
+pub(super) const REGION_FILTERS: &[&str] = &["endpoint", "opt-in-status", "region-name"];
+
 pub(super) fn zones(
     asked: &Asked<'_>,
     input: &ec2::DescribeAvailabilityZones,
 ) -> Result<ec2::DescribeAvailabilityZonesOutput, Error> {
-    let known = ["group-name", "opt-in-status", "region-name", "state", "zone-id", "zone-name", "zone-type", "message"];
-    let filters = Filters::read(&input.filters, &known)?;
+    let filters = Filters::read(&input.filters, ZONE_FILTERS)?;
     let settings = asked.world.settings();
     let zone = |(index, name): (usize, &evenkeel_core::name::ZoneName)| ec2::AvailabilityZone {
         opt_in_status: Some("opt-in-not-required".into()),
@@ -59,7 +63,7 @@ pub(super) fn zone_id(region: &str, index: usize) -> String {
 
 /// The one region. Its endpoint is where the caller reached us: that works for it, whatever lies between.
 pub(super) fn regions(asked: &Asked<'_>, input: &ec2::DescribeRegions) -> Result<ec2::DescribeRegionsOutput, Error> {
-    let filters = Filters::read(&input.filters, &["endpoint", "opt-in-status", "region-name"])?;
+    let filters = Filters::read(&input.filters, REGION_FILTERS)?;
     let region = &asked.world.settings().region;
     if let Some(unknown) = input.region_names.iter().find(|name| *name != region) {
         return Err(Error::invalid_parameter(format!("Invalid region names provided: {}", words::quoted(unknown))));

@@ -20,7 +20,7 @@ use super::{Asked, instances, shown, words};
 /// How much of a console log is shown: its end (AWS).
 const CONSOLE_BYTES: usize = 64 * 1024;
 
-const FILTERS: &[&str] = &[
+pub(super) const FILTERS: &[&str] = &[
     "availability-zone",
     "event.code",
     "instance-state-code",

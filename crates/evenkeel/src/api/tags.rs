@@ -19,6 +19,8 @@ const MOST_DESCRIBED: usize = 20;
 /// Things one EC2 call may tag (AWS).
 const MOST_TAGGED: usize = 1000;
 
+pub(super) const FILTERS: &[&str] = &["key", "resource-id", "resource-type", "value"];
+
 pub(super) async fn add_to_balancer(asked: &Asked<'_>, input: elb::AddTags) -> Result<elb::AddTagsOutput, Error> {
     let names = vec![words::balancer(one(&input.load_balancer_names)?)?];
     if input.tags.is_empty() {
@@ -85,7 +87,7 @@ pub(super) async fn delete(asked: &Asked<'_>, input: ec2::DeleteTags) -> Result<
 }
 
 pub(super) fn describe(asked: &Asked<'_>, input: &ec2::DescribeTags) -> Result<ec2::DescribeTagsOutput, Error> {
-    let filters = Filters::read(&input.filters, &["key", "resource-id", "resource-type", "value"])?;
+    let filters = Filters::read(&input.filters, FILTERS)?;
     let page = Page::ec2("tags", input.max_results, 5, input.next_token.as_deref())?;
     words::unless_dry_run(input.dry_run)?;
     let instances = asked.world.instances().map(|i| (i.id.as_str(), "instance", &i.tags));

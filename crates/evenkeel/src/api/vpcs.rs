@@ -14,18 +14,37 @@ use super::places::zone_id;
 use super::subnets::{subnet_id, vpc_id, zone_of};
 use super::{Asked, words};
 
+pub(super) const FILTERS: &[&str] = &[
+    "cidr",
+    "cidr-block-association.cidr-block",
+    "dhcp-options-id",
+    "is-default",
+    "isDefault",
+    "owner-id",
+    "state",
+    "vpc-id",
+];
+
+pub(super) const SUBNET_FILTERS: &[&str] = &[
+    "availability-zone",
+    "availabilityZone",
+    "availability-zone-id",
+    "available-ip-address-count",
+    "cidr-block",
+    "cidr",
+    "cidrBlock",
+    "default-for-az",
+    "defaultForAz",
+    "map-public-ip-on-launch",
+    "owner-id",
+    "state",
+    "subnet-arn",
+    "subnet-id",
+    "vpc-id",
+];
+
 pub(super) fn describe(asked: &Asked<'_>, input: &ec2::DescribeVpcs) -> Result<ec2::DescribeVpcsOutput, Error> {
-    let known = [
-        "cidr",
-        "cidr-block-association.cidr-block",
-        "dhcp-options-id",
-        "is-default",
-        "isDefault",
-        "owner-id",
-        "state",
-        "vpc-id",
-    ];
-    let filters = Filters::read(&input.filters, &known)?;
+    let filters = Filters::read(&input.filters, FILTERS)?;
     let page = Page::ec2("vpcs", input.max_results, 5, input.next_token.as_deref())?;
     let settings = asked.world.settings();
     let vpc = ec2::Vpc {
@@ -58,24 +77,7 @@ pub(super) fn describe(asked: &Asked<'_>, input: &ec2::DescribeVpcs) -> Result<e
 }
 
 pub(super) fn subnets(asked: &Asked<'_>, input: &ec2::DescribeSubnets) -> Result<ec2::DescribeSubnetsOutput, Error> {
-    let known = [
-        "availability-zone",
-        "availabilityZone",
-        "availability-zone-id",
-        "available-ip-address-count",
-        "cidr-block",
-        "cidr",
-        "cidrBlock",
-        "default-for-az",
-        "defaultForAz",
-        "map-public-ip-on-launch",
-        "owner-id",
-        "state",
-        "subnet-arn",
-        "subnet-id",
-        "vpc-id",
-    ];
-    let filters = Filters::read(&input.filters, &known)?;
+    let filters = Filters::read(&input.filters, SUBNET_FILTERS)?;
     let page = Page::ec2("subnets", input.max_results, 5, input.next_token.as_deref())?;
     let settings = asked.world.settings();
     if let Some(unknown) = input.subnet_ids.iter().find(|id| zone_of(settings, id).is_none()) {

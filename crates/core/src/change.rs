@@ -4,17 +4,19 @@
 //! [`crate::world`]'s, a file a noun. Ids and numbers that need dice are given by whoever makes the Change.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::name::{
-    CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyName, Port, ReservationId, ZoneName,
+    AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
+    PolicyName, Port, ReservationId, UserName, ZoneName,
 };
 use crate::noun::security_group::{Reach, Rule};
 use crate::noun::{
-    Certificate, DesyncMode, HealthCheck, InstanceState, Listener, Manifest, Material, PolicyType, Scheme,
-    SecurityGroup, Setting, ShutdownBehavior,
+    AccessKey, Certificate, DesyncMode, HealthCheck, InstanceState, Listener, ManagedPolicy, Manifest, Material,
+    PolicyType, Scheme, SecurityGroup, Setting, ShutdownBehavior, User,
 };
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
@@ -290,6 +292,128 @@ pub enum Change {
         /// Keys, and the value a tag must have to go; `None` for any.
         tags: Vec<(String, Option<String>)>,
     },
+    /// A new user.
+    CreateUser(User),
+    /// Another name or path for a user; its keys follow.
+    RenameUser {
+        /// Who.
+        user: UserName,
+        /// The name from now on.
+        to: UserName,
+        /// The path from now on.
+        path: String,
+    },
+    /// A user's end; one that still has keys or policies stays.
+    DeleteUser {
+        /// Who.
+        user: UserName,
+    },
+    /// Tags on a user, at most 50.
+    TagUser {
+        /// Who.
+        user: UserName,
+        /// Keys and values.
+        tags: BTreeMap<String, String>,
+    },
+    /// Tags off a user.
+    UntagUser {
+        /// Who.
+        user: UserName,
+        /// Keys.
+        keys: Vec<String>,
+    },
+    /// A policy of a user's own, in place of one of that name.
+    PutUserPolicy {
+        /// Whose.
+        user: UserName,
+        /// Its name.
+        policy: IdentityPolicyName,
+        /// JSON, checked by the caller.
+        document: Arc<str>,
+    },
+    /// The end of a user's own policy.
+    DeleteUserPolicy {
+        /// Whose.
+        user: UserName,
+        /// Which.
+        policy: IdentityPolicyName,
+    },
+    /// A user goes by a policy from now on.
+    AttachUserPolicy {
+        /// Who.
+        user: UserName,
+        /// By which.
+        policy: PolicyArn,
+    },
+    /// A user goes by a policy no more.
+    DetachUserPolicy {
+        /// Who.
+        user: UserName,
+        /// By which.
+        policy: PolicyArn,
+    },
+    /// A new access key of a user.
+    CreateAccessKey(AccessKey),
+    /// Whether an access key counts.
+    SetAccessKeyActive {
+        /// Whose.
+        user: UserName,
+        /// Which.
+        key: AccessKeyId,
+        /// Whether it counts from now on.
+        active: bool,
+    },
+    /// An access key's end.
+    DeleteAccessKey {
+        /// Whose.
+        user: UserName,
+        /// Which.
+        key: AccessKeyId,
+    },
+    /// A new policy that can be attached to users.
+    CreateManagedPolicy(ManagedPolicy),
+    /// Another version of a policy.
+    CreatePolicyVersion {
+        /// Of which.
+        policy: PolicyArn,
+        /// JSON, checked by the caller.
+        document: Arc<str>,
+        /// Whether it is the one that counts.
+        as_default: bool,
+    },
+    /// Another version of a policy counts.
+    SetDefaultPolicyVersion {
+        /// Of which.
+        policy: PolicyArn,
+        /// Which.
+        version: u32,
+    },
+    /// The end of a version; the one that counts stays.
+    DeletePolicyVersion {
+        /// Of which policy.
+        policy: PolicyArn,
+        /// Which.
+        version: u32,
+    },
+    /// A policy's end; one that is attached or has more versions than one stays.
+    DeleteManagedPolicy {
+        /// Which.
+        policy: PolicyArn,
+    },
+    /// Tags on a policy, at most 50.
+    TagManagedPolicy {
+        /// Which.
+        policy: PolicyArn,
+        /// Keys and values.
+        tags: BTreeMap<String, String>,
+    },
+    /// Tags off a policy.
+    UntagManagedPolicy {
+        /// Which.
+        policy: PolicyArn,
+        /// Keys.
+        keys: Vec<String>,
+    },
 }
 
 /// What [`Change::CreateLoadBalancer`] wants.
@@ -431,6 +555,8 @@ pub enum Reply {
     Reservation(ReservationId),
     /// Instances' states before and after.
     Transitions(Vec<Transition>),
+    /// The number of a new version of a policy.
+    PolicyVersion(u32),
 }
 
 /// One instance's state before and after a Change.
@@ -490,6 +616,25 @@ impl Change {
             Self::DeleteCertificate { .. } => "DeleteCertificate",
             Self::TagCertificate { .. } => "TagCertificate",
             Self::UntagCertificate { .. } => "UntagCertificate",
+            Self::CreateUser(_) => "CreateUser",
+            Self::RenameUser { .. } => "RenameUser",
+            Self::DeleteUser { .. } => "DeleteUser",
+            Self::TagUser { .. } => "TagUser",
+            Self::UntagUser { .. } => "UntagUser",
+            Self::PutUserPolicy { .. } => "PutUserPolicy",
+            Self::DeleteUserPolicy { .. } => "DeleteUserPolicy",
+            Self::AttachUserPolicy { .. } => "AttachUserPolicy",
+            Self::DetachUserPolicy { .. } => "DetachUserPolicy",
+            Self::CreateAccessKey(_) => "CreateAccessKey",
+            Self::SetAccessKeyActive { .. } => "SetAccessKeyActive",
+            Self::DeleteAccessKey { .. } => "DeleteAccessKey",
+            Self::CreateManagedPolicy(_) => "CreateManagedPolicy",
+            Self::CreatePolicyVersion { .. } => "CreatePolicyVersion",
+            Self::SetDefaultPolicyVersion { .. } => "SetDefaultPolicyVersion",
+            Self::DeletePolicyVersion { .. } => "DeletePolicyVersion",
+            Self::DeleteManagedPolicy { .. } => "DeleteManagedPolicy",
+            Self::TagManagedPolicy { .. } => "TagManagedPolicy",
+            Self::UntagManagedPolicy { .. } => "UntagManagedPolicy",
         }
     }
 }

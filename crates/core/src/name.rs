@@ -137,6 +137,44 @@ name!(
     }
 );
 
+name!(
+    /// A user's name: 1–64 of `[A-Za-z0-9+=,.@_-]`; case is kept.
+    UserName, "user name", |t| {
+        if (1..=64).contains(&t.len()) && t.bytes().all(is_of_identity) { Ok(()) }
+        else { Err("must contain only alphanumeric characters and/or the following: +=,.@_-, 1 to 64 of them") }
+    }
+);
+
+name!(
+    /// The name of a policy of users: 1–128 of `[A-Za-z0-9+=,.@_-]`; case is kept.
+    IdentityPolicyName, "policy name", |t| {
+        if (1..=128).contains(&t.len()) && t.bytes().all(is_of_identity) { Ok(()) }
+        else { Err("must contain only alphanumeric characters and/or the following: +=,.@_-, 1 to 128 of them") }
+    }
+);
+
+name!(
+    /// An access key's id: 16–128 letters and digits.
+    AccessKeyId, "access key id", |t| {
+        if (16..=128).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_alphanumeric()) { Ok(()) }
+        else { Err("must be 16 to 128 letters and digits") }
+    }
+);
+
+name!(
+    /// The ARN of a policy that can be attached to users: `arn:aws:iam::…:policy/…`.
+    PolicyArn, "policy ARN", |t| {
+        let rest = t.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":policy/"));
+        let good = rest.is_some_and(|(account, name)| !account.contains(':') && !name.is_empty());
+        if good && t.len() <= 2048 && t.bytes().all(|b| b.is_ascii_graphic()) { Ok(()) }
+        else { Err("must be an ARN of a policy, such as arn:aws:iam::aws:policy/ReadOnlyAccess") }
+    }
+);
+
+fn is_of_identity(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b)
+}
+
 fn prefixed_hex(text: &str, prefix: &str, rule: &'static str) -> Result<(), &'static str> {
     let hex = text.strip_prefix(prefix).ok_or(rule)?;
     let digits = hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));

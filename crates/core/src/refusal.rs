@@ -5,7 +5,10 @@
 
 use thiserror::Error;
 
-use crate::name::{CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyName, Port, ZoneName};
+use crate::name::{
+    AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
+    PolicyName, Port, UserName, ZoneName,
+};
 use crate::noun::health_check::BadHealthCheck;
 use crate::noun::image::BadManifest;
 use crate::noun::policy::BadPolicy;
@@ -311,6 +314,65 @@ pub enum Refusal {
     /// A token used before with other parameters.
     #[error("The client token '{0}' was used before with different parameters")]
     TokenReused(String),
+    /// No such user.
+    #[error("The user with name {0} cannot be found.")]
+    NoSuchUser(UserName),
+    /// A user of that name exists.
+    #[error("User with name {0} already exists.")]
+    UserTaken(UserName),
+    /// The user has no such access key.
+    #[error("The Access Key with id {0} cannot be found.")]
+    NoSuchAccessKey(AccessKeyId),
+    /// The user has no such policy of its own.
+    #[error("The user policy with name {0} cannot be found.")]
+    NoSuchUserPolicy(IdentityPolicyName),
+    /// No such policy, or it is not attached.
+    #[error("Policy {0} was not found.")]
+    NoSuchManagedPolicy(PolicyArn),
+    /// A policy of that name exists.
+    #[error("A policy called {0} already exists. Duplicate names are not allowed.")]
+    ManagedPolicyTaken(IdentityPolicyName),
+    /// The policy has no such version.
+    #[error("Policy {policy} version v{version} does not exist or is not attachable.")]
+    NoSuchPolicyVersion {
+        /// Which.
+        policy: PolicyArn,
+        /// Its version.
+        version: u32,
+    },
+    /// The version that counts stays.
+    #[error("Cannot delete the default version of a policy.")]
+    DefaultVersion,
+    /// Somebody goes by it.
+    #[error("Cannot delete a policy attached to entities.")]
+    PolicyAttached,
+    /// It has more than one version.
+    #[error(
+        "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy."
+    )]
+    StillVersions,
+    /// A predefined policy stays as it is.
+    #[error("Policy {0} is predefined and cannot be changed.")]
+    PolicyPredefined(PolicyArn),
+    /// A user who still has something.
+    #[error("Cannot delete entity, must {0} first.")]
+    StillNeeded(&'static str),
+    /// Policies longer than they may be.
+    #[error("Maximum policy size of {limit} bytes exceeded for {what}")]
+    PolicyTooLong {
+        /// `user` or `policy`.
+        what: &'static str,
+        /// In characters, white space not counted.
+        limit: usize,
+    },
+    /// More users, keys or policies than there may be.
+    #[error("Cannot exceed quota for {what}: {limit}")]
+    Quota {
+        /// AWS's name of the quota.
+        what: &'static str,
+        /// The quota.
+        limit: usize,
+    },
     /// An id that exists already: whoever threw the dice shall throw again.
     #[error("the id `{0}` is taken")]
     IdTaken(String),

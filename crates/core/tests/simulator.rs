@@ -4,16 +4,18 @@
 //! refused Change that changes nothing, a plan carried out that leaves an empty plan. A failure prints its seed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::change::{AttributesPatch, Change, NewImage, NewInstances, NewLoadBalancer, Seen};
 use evenkeel_core::name::{
-    CertificateArn, ImageId, InstanceId, LoadBalancerName, PolicyName, Port, ReservationId, ZoneName,
+    AccessKeyId, CertificateArn, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn, PolicyName,
+    Port, ReservationId, UserName, ZoneName,
 };
 use evenkeel_core::noun::{
-    Certificate, CertificateOrigin, DesyncMode, Facts, HealthCheck, HealthTarget, InstanceState, Listener, Manifest,
-    Material, PolicyType, Protocol, Scheme, Setting, ShutdownBehavior,
+    AccessKey, Certificate, CertificateOrigin, DesyncMode, Facts, HealthCheck, HealthTarget, InstanceState, Listener,
+    ManagedPolicy, Manifest, Material, PolicyType, PolicyVersion, Protocol, Scheme, Setting, ShutdownBehavior, User,
 };
 use evenkeel_core::plan::{Condition, Sight, Step, expiry, instances};
 use evenkeel_core::routes::{Phase, Routes, compile, follow};
@@ -166,6 +168,66 @@ impl Author {
         }
     }
 
+    fn user(&mut self) -> UserName {
+        UserName::new(self.dice.pick(&["ann", "Ann", "bob"])).unwrap()
+    }
+    fn managed(&mut self) -> PolicyArn {
+        let name = self.dice.pick(&["aws:policy/ReadOnlyAccess", "1:policy/a", "1:policy/b", "1:policy/c"]);
+        PolicyArn::new(format!("arn:aws:iam::{name}")).unwrap()
+    }
+
+    /// What is done to users, access keys and their policies.
+    fn identify(&mut self) -> Change {
+        let (user, policy) = (self.user(), self.managed());
+        let key = AccessKeyId::new(format!("AKIA000000000000{:04}", self.dice.below(6))).unwrap();
+        let own = IdentityPolicyName::new(self.dice.pick(&["own", "other"])).unwrap();
+        let document: Arc<str> = "{}".repeat(1 + self.dice.below(600)).into();
+        let version = 1 + self.dice.below(7) as u32;
+        match self.dice.below(17) {
+            0 | 1 => Change::CreateUser(User {
+                name: user,
+                path: "/".into(),
+                id: "AIDA".into(),
+                created: Timestamp(1),
+                tags: self.tags(),
+                inline: BTreeMap::new(),
+                attached: BTreeSet::new(),
+            }),
+            2 => Change::RenameUser { user, to: self.user(), path: "/ops/".into() },
+            3 => Change::DeleteUser { user },
+            4 => Change::PutUserPolicy { user, policy: own, document },
+            5 | 6 => Change::DeleteUserPolicy { user, policy: own },
+            7 => Change::AttachUserPolicy { user, policy },
+            8 => Change::DetachUserPolicy { user, policy },
+            9 => Change::CreateAccessKey(AccessKey {
+                id: key,
+                user,
+                sealed_secret: "sealed".into(),
+                active: true,
+                created: Timestamp(1),
+            }),
+            10 => Change::SetAccessKeyActive { user, key, active: self.dice.chance(50) },
+            11 => Change::DeleteAccessKey { user, key },
+            12 => Change::CreateManagedPolicy(ManagedPolicy {
+                name: IdentityPolicyName::new(policy.as_str().rsplit('/').next().unwrap()).unwrap(),
+                arn: policy,
+                path: "/".into(),
+                id: "ANPA".into(),
+                description: String::new(),
+                created: Timestamp(1),
+                updated: Timestamp(1),
+                versions: BTreeMap::from([(1, PolicyVersion { document, created: Timestamp(1) })]),
+                default: 1,
+                latest: 1,
+                tags: self.tags(),
+            }),
+            13 => Change::CreatePolicyVersion { policy, document, as_default: self.dice.chance(50) },
+            14 => Change::SetDefaultPolicyVersion { policy, version },
+            15 => Change::DeletePolicyVersion { policy, version },
+            _ => Change::DeleteManagedPolicy { policy },
+        }
+    }
+
     fn known_or_not(&mut self, world: &World) -> Vec<InstanceId> {
         let known: Vec<InstanceId> = world.instances().map(|i| i.id.clone()).collect();
         (0..self.dice.below(4))
@@ -191,6 +253,9 @@ impl Author {
         let images: Vec<ImageId> = world.images().map(|i| i.id.clone()).collect();
         if self.dice.chance(25) {
             return self.negotiate();
+        }
+        if self.dice.chance(20) {
+            return self.identify();
         }
         match self.dice.below(23) {
             0 | 1 => Change::CreateLoadBalancer(NewLoadBalancer {

@@ -21,6 +21,18 @@ pub const FILE: &str = "seal.key";
 /// What the private keys of certificates are sealed as: the road opens them and knows nothing else of a certificate.
 pub const CERTIFICATE_KEY: &str = "the private key of a certificate";
 
+/// What the secrets of users' access keys are sealed as.
+pub const ACCESS_KEY: &str = "the secret of an access key";
+
+/// What the session tokens of instances are sealed as.
+pub const SESSION: &str = "the session of an instance";
+
+/// What the places of instances' metadata are sealed as.
+pub const METADATA: &str = "the metadata of an instance";
+
+/// What the session tokens of the metadata service are sealed as.
+pub const METADATA_SESSION: &str = "a session of the metadata service";
+
 /// What sealed text begins with: the form, so that another one can follow it.
 const PREFIX: &str = "sealed:1:";
 

@@ -62,6 +62,15 @@ impl InstanceState {
     }
 }
 
+/// The domain of instances' own names.
+pub const HOST_DOMAIN: &str = "internal";
+
+/// The name of an address, as EC2 makes it: `ip-127-81-0-5.internal`.
+#[must_use]
+pub fn host_name(address: IpAddr) -> String {
+    format!("ip-{}.{HOST_DOMAIN}", address.to_string().replace(['.', ':'], "-"))
+}
+
 /// Why an instance is in its state: EC2's `StateReason`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateReason {
@@ -129,4 +138,12 @@ pub struct Instance {
     pub boots: u32,
     /// Tags by key.
     pub tags: BTreeMap<String, String>,
+}
+
+impl Instance {
+    /// Its own name.
+    #[must_use]
+    pub fn host_name(&self) -> String {
+        host_name(self.address)
+    }
 }

@@ -1,4 +1,4 @@
-//! The things people name: load balancers, listeners, policies, certificates, health checks, instances, images.
+//! The things people name: load balancers, listeners, policies, certificates, health checks, instances, images, users.
 //!
 //! Owns their shape and the rules that hold for one thing alone. Must never hold a rule that needs a second thing
 //! (a name already taken, an instance that does not exist): those are in [`crate::world`].
@@ -6,6 +6,7 @@
 pub mod balancing;
 pub mod certificate;
 pub mod health_check;
+pub mod identity;
 pub mod image;
 pub mod instance;
 pub mod listener;
@@ -17,6 +18,7 @@ pub mod tls_policy;
 pub use balancing::{Algorithm, Balancing, Ejection, HashOn, RetryShare, Setting};
 pub use certificate::{Certificate, CertificateOrigin, Facts, Material};
 pub use health_check::{CheckProtocol, HealthCheck, HealthTarget};
+pub use identity::{AccessKey, ManagedPolicy, PolicyVersion, User};
 pub use image::{Image, Manifest};
 pub use instance::{Instance, InstanceState, ShutdownBehavior, StateReason};
 pub use listener::{Listener, Protocol};

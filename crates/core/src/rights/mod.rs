@@ -9,12 +9,14 @@ pub mod condition;
 pub mod document;
 pub mod moment;
 pub mod pattern;
+pub mod predefined;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
 pub use document::{BadPolicy, Document, Effect, Written};
+pub use predefined::{PREDEFINED, Predefined, predefined};
 
 /// The most characters of a managed policy, white space not counted (AWS: 6,144).
 pub const MANAGED_CHARACTERS: usize = 6_144;

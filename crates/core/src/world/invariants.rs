@@ -77,6 +77,7 @@ impl World {
             demand(names.insert(&image.name), format!("two images are called `{}`", image.name));
             demand(image.manifest.validate().is_ok(), format!("{} has a bad manifest", image.id));
         }
+        broken.extend(self.broken_identities());
         broken
     }
 }

@@ -3,12 +3,13 @@
 //! Owns what is intended and the rules between things. [`World::decide`] judges a [`Change`] and says which rows it
 //! would write; [`World::absorb`] takes rows in. They are apart so that the Keeper can commit rows to the Store between
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
-//! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`groups`],
+//! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`groups`], [`identities`],
 //! [`instances`], [`images`], [`tags`].
 
 mod balancers;
 mod certificates;
 mod groups;
+pub mod identities;
 mod images;
 mod instances;
 mod invariants;
@@ -24,8 +25,12 @@ use serde::{Deserialize, Serialize};
 pub use pool::Pool;
 
 use crate::change::{Change, Reply};
-use crate::name::{CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, ZoneName};
-use crate::noun::{Certificate, Image, Instance, InstanceState, LoadBalancer, SecurityGroup};
+use crate::name::{
+    AccessKeyId, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, UserName, ZoneName,
+};
+use crate::noun::{
+    AccessKey, Certificate, Image, Instance, InstanceState, LoadBalancer, ManagedPolicy, SecurityGroup, User,
+};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -81,6 +86,9 @@ pub struct World {
     images: BTreeMap<ImageId, Arc<Image>>,
     certificates: BTreeMap<CertificateArn, Arc<Certificate>>,
     security_groups: BTreeMap<GroupId, Arc<SecurityGroup>>,
+    users: BTreeMap<UserName, Arc<User>>,
+    access_keys: BTreeMap<AccessKeyId, Arc<AccessKey>>,
+    managed_policies: BTreeMap<PolicyArn, Arc<ManagedPolicy>>,
 }
 
 /// One record as the Store keeps it.
@@ -96,6 +104,12 @@ pub enum Row {
     Certificate(Certificate),
     /// A security group.
     SecurityGroup(SecurityGroup),
+    /// A user.
+    User(User),
+    /// A user's access key.
+    AccessKey(AccessKey),
+    /// A policy that can be attached to users.
+    ManagedPolicy(ManagedPolicy),
 }
 
 /// Which record.
@@ -111,6 +125,12 @@ pub enum Key {
     Certificate(CertificateArn),
     /// A security group by id.
     SecurityGroup(GroupId),
+    /// A user by name.
+    User(UserName),
+    /// An access key by id.
+    AccessKey(AccessKeyId),
+    /// A policy by ARN.
+    ManagedPolicy(PolicyArn),
 }
 
 /// One row to write.
@@ -142,6 +162,9 @@ impl Row {
             Self::Image(image) => Key::Image(image.id.clone()),
             Self::Certificate(certificate) => Key::Certificate(certificate.arn.clone()),
             Self::SecurityGroup(group) => Key::SecurityGroup(group.id.clone()),
+            Self::User(user) => Key::User(user.name.clone()),
+            Self::AccessKey(key) => Key::AccessKey(key.id.clone()),
+            Self::ManagedPolicy(policy) => Key::ManagedPolicy(policy.arn.clone()),
         }
     }
 }
@@ -156,6 +179,9 @@ impl Key {
             Self::Image(_) => "image",
             Self::Certificate(_) => "certificate",
             Self::SecurityGroup(_) => "security_group",
+            Self::User(_) => "user",
+            Self::AccessKey(_) => "access_key",
+            Self::ManagedPolicy(_) => "managed_policy",
         }
     }
 
@@ -168,6 +194,9 @@ impl Key {
             Self::Image(id) => id.as_str(),
             Self::Certificate(arn) => arn.as_str(),
             Self::SecurityGroup(id) => id.as_str(),
+            Self::User(name) => name.as_str(),
+            Self::AccessKey(id) => id.as_str(),
+            Self::ManagedPolicy(arn) => arn.as_str(),
         }
     }
 }
@@ -184,6 +213,9 @@ impl World {
             images: BTreeMap::new(),
             certificates: BTreeMap::new(),
             security_groups: BTreeMap::new(),
+            users: BTreeMap::new(),
+            access_keys: BTreeMap::new(),
+            managed_policies: BTreeMap::new(),
         }
     }
 
@@ -252,6 +284,29 @@ impl World {
             Change::DeleteCertificate { certificate } => self.delete_certificate(certificate),
             Change::TagCertificate { certificate, tags } => self.tag_certificate(certificate, tags),
             Change::UntagCertificate { certificate, tags } => self.untag_certificate(certificate, tags),
+            Change::CreateUser(new) => self.create_user(new),
+            Change::RenameUser { user, to, path } => self.rename_user(user, to, path),
+            Change::DeleteUser { user } => self.delete_user(user),
+            Change::TagUser { user, tags } => self.tag_user(user, tags),
+            Change::UntagUser { user, keys } => self.untag_user(user, keys),
+            Change::PutUserPolicy { user, policy, document } => self.put_user_policy(user, policy, document),
+            Change::DeleteUserPolicy { user, policy } => self.delete_user_policy(user, policy),
+            Change::AttachUserPolicy { user, policy } => self.attach_user_policy(user, policy),
+            Change::DetachUserPolicy { user, policy } => self.detach_user_policy(user, policy),
+            Change::CreateAccessKey(new) => self.create_access_key(new),
+            Change::SetAccessKeyActive { user, key, active } => self.set_access_key_active(user, key, *active),
+            Change::DeleteAccessKey { user, key } => self.delete_access_key(user, key),
+            Change::CreateManagedPolicy(new) => self.create_managed_policy(new),
+            Change::CreatePolicyVersion { policy, document, as_default } => {
+                self.create_policy_version(policy, document, *as_default, now)
+            }
+            Change::SetDefaultPolicyVersion { policy, version } => {
+                self.set_default_policy_version(policy, *version, now)
+            }
+            Change::DeletePolicyVersion { policy, version } => self.delete_policy_version(policy, *version, now),
+            Change::DeleteManagedPolicy { policy } => self.delete_managed_policy(policy),
+            Change::TagManagedPolicy { policy, tags } => self.tag_managed_policy(policy, tags),
+            Change::UntagManagedPolicy { policy, keys } => self.untag_managed_policy(policy, keys),
         }
     }
 
@@ -269,6 +324,9 @@ impl World {
                 Write::Remove(Key::Image(id)) => drop(self.images.remove(id)),
                 Write::Remove(Key::Certificate(arn)) => drop(self.certificates.remove(arn)),
                 Write::Remove(Key::SecurityGroup(id)) => drop(self.security_groups.remove(id)),
+                Write::Remove(Key::User(name)) => drop(self.users.remove(name)),
+                Write::Remove(Key::AccessKey(id)) => drop(self.access_keys.remove(id)),
+                Write::Remove(Key::ManagedPolicy(arn)) => drop(self.managed_policies.remove(arn)),
             }
         }
     }
@@ -354,7 +412,11 @@ impl World {
         let images = self.images.values().map(|i| Row::Image(i.as_ref().clone()));
         let certificates = self.certificates.values().map(|c| Row::Certificate(c.as_ref().clone()));
         let groups = self.security_groups.values().map(|g| Row::SecurityGroup(g.as_ref().clone()));
-        load_balancers.chain(instances).chain(images).chain(certificates).chain(groups)
+        let users = self.users.values().map(|u| Row::User(u.as_ref().clone()));
+        let keys = self.access_keys.values().map(|k| Row::AccessKey(k.as_ref().clone()));
+        let policies = self.managed_policies.values().map(|p| Row::ManagedPolicy(p.as_ref().clone()));
+        let acting = load_balancers.chain(instances).chain(images).chain(certificates).chain(groups);
+        acting.chain(users).chain(keys).chain(policies)
     }
 
     fn put(&mut self, row: Row) {
@@ -364,6 +426,9 @@ impl World {
             Row::Image(image) => drop(self.images.insert(image.id.clone(), Arc::new(image))),
             Row::Certificate(c) => drop(self.certificates.insert(c.arn.clone(), Arc::new(c))),
             Row::SecurityGroup(g) => drop(self.security_groups.insert(g.id.clone(), Arc::new(g))),
+            Row::User(u) => drop(self.users.insert(u.name.clone(), Arc::new(u))),
+            Row::AccessKey(k) => drop(self.access_keys.insert(k.id.clone(), Arc::new(k))),
+            Row::ManagedPolicy(p) => drop(self.managed_policies.insert(p.arn.clone(), Arc::new(p))),
         }
     }
 

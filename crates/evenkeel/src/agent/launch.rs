@@ -53,6 +53,9 @@ fn environment(folder: &Folder, spec: &Spec, path: &str) -> BTreeMap<String, Str
     env.insert("PORT".into(), spec.manifest.port.to_string());
     env.insert(MARK.into(), spec.instance.to_string());
     env.insert("EVENKEEL_ZONE".into(), spec.zone.to_string());
+    if let Some(endpoint) = &spec.metadata {
+        env.insert("AWS_EC2_METADATA_SERVICE_ENDPOINT".into(), endpoint.clone());
+    }
     env
 }
 

@@ -20,11 +20,11 @@ pub(super) fn dns_number() -> Result<u32, Error> {
     Ok(if number < LEAST { number + LEAST } else { number })
 }
 
-/// A server certificate's id: `ASCA` and 17 of base 32.
-pub(super) fn certificate_id() -> Result<String, Error> {
+/// An id of IAM's: four letters for the kind (`ASCA` a server certificate, `AIDA` a user, `ANPA` a policy) and 17 of base 32.
+pub(super) fn identity_id(kind: &str) -> Result<String, Error> {
     const BASE_32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let letters: String = bytes::<17>()?.iter().map(|b| char::from(BASE_32[usize::from(b & 31)])).collect();
-    Ok(format!("ASCA{letters}"))
+    Ok(format!("{kind}{letters}"))
 }
 
 /// A request's id: a version 4 UUID (RFC 9562).

@@ -4,14 +4,16 @@
 //! large, a wait too long, a handler that panicked. Must never decide what a call means. Next: the handlers, by noun.
 
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::{
-    Action, Call, Decoded, Error, Form, Request, Response, Time, acm, decode, ec2, elb, encoding, form, iam, render,
-    render_error, sts, verify,
+    Action, AuthError, Call, Decoded, Error, Form, Request, Response, Time, acm, decode, ec2, elb, encoding, form, iam,
+    render, render_error, sts, verify,
 };
 use evenkeel_core::time::Timestamp;
 use http_body_util::{BodyExt as _, Full};
@@ -19,10 +21,14 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use tokio::time::timeout;
 
-use super::server::Limits;
+use super::caller::{Directory, stated_token};
+use super::rights::{Circumstances, permit};
+use super::server::{Limits, is_local};
+use super::wants::{Thing, Want, Wants};
 use super::{
-    Api, Asked, attributes, balancers, dice, groups, health, identity, images, instances, launch, limits, listeners,
-    managed_certificates, network, places, policies, registration, server_certificates, status, subnets, tags, vpcs,
+    Api, Asked, Caller, access_keys, attributes, balancers, dice, groups, health, identity, images, instances, launch,
+    limits, listeners, managed_certificates, managed_policies, metadata, network, places, policies, registration,
+    server_certificates, simulation, status, subnets, tags, user_policies, users, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -36,7 +42,7 @@ pub(super) async fn answer(
     api: &Api,
     request: hyper::Request<Incoming>,
     limits: Limits,
-    is_local: bool,
+    peer: Option<IpAddr>,
 ) -> hyper::Response<Full<Bytes>> {
     let id = dice::request_id();
     let (mut request, body) = taken_apart(request);
@@ -44,8 +50,12 @@ pub(super) async fn answer(
         return plain(&id);
     }
     // Scrapers sign nothing: whoever is on this machine may read numbers.
-    if is_local && is_metrics(&request) {
-        return http(metrics(api, &id), false);
+    if peer.is_some_and(is_local) && Report::asked_for(&request) == Some(Report::Metrics) {
+        return http(Report::Metrics.page(api, &id), false);
+    }
+    if metadata::is_asked(&request) {
+        let told = contained(async { metadata::answer(api, &request, &id, wall_clock()) }).await;
+        return http(told.unwrap_or_else(|| render_error(&internal(&request), &id, form(&request))), false);
     }
     let failed = |error: &Error, request: &Request| render_error(error, &id, form(request));
     if !matches!(request.method.as_str(), "GET" | "POST") {
@@ -57,7 +67,7 @@ pub(super) async fn answer(
         Ok(Err(error)) => return http(failed(&error, &request), true),
         Err(_) => return http(failed(&too_slow(), &request), true),
     }
-    let handled = contained(handle(api, &mut request, &id));
+    let handled = contained(handle(api, &mut request, &id, peer));
     match timeout(limits.answer, handled).await {
         Ok(Some(response)) => http(response, false),
         Ok(None) => http(failed(&internal(&request), &request), true),
@@ -69,35 +79,59 @@ fn internal(request: &Request) -> Error {
     Error::internal(form(request).dialect())
 }
 
-async fn handle(api: &Api, request: &mut Request, id: &str) -> Response {
+async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>) -> Response {
     let now = wall_clock();
     let time = Time(i64::try_from(now.0).unwrap_or(i64::MAX));
-    let identity = match verify(request, api.guard.versions, |key| api.keys.lookup(key), time) {
+    let world = api.keeper.world();
+    let directory = Directory { keys: &api.keys, seal: &api.seal, world: &world, token: stated_token(request), now };
+    let dialect = form(request).dialect();
+    let identity = match verify(request, api.guard.versions, |key| directory.secret(key), time) {
         Ok(identity) => identity,
-        Err(error) => return render_error(&error.to_wire(form(request).dialect()), id, form(request)),
+        Err(error) => return render_error(&error.to_wire(dialect), id, form(request)),
     };
-    if request.method == "GET" && request.path_and_query() == ("/status", "") {
-        let body = (api.reports.status)();
-        return Response { body, ..page("application/json", id) };
+    // A key can go between the two looks at root's file; the World is the same in both.
+    let Some(caller) = directory.caller(&identity.access_key_id) else {
+        return render_error(&AuthError::UnknownKey.to_wire(dialect), id, form(request));
+    };
+    let circumstances =
+        Circumstances { from: peer, now, user_agent: request.header("user-agent").map(ToOwned::to_owned) };
+    let may = |wants: &[Want], api| {
+        let denied = permit(&world, &caller, wants, &circumstances);
+        denied.map_err(|denied| denied.to_wire(api, &caller.arn(world.settings())))
+    };
+    if let Some(report) = Report::asked_for(request) {
+        return match may(&[Want::new("evenkeel", report.action(), vec![Thing::any()])], None) {
+            Ok(()) => report.page(api, id),
+            Err(error) => render_error(&error, id, form(request)),
+        };
     }
-    if is_metrics(request) {
-        return metrics(api, id);
-    }
-    if let Err(error) = api.guard.admit(&identity.access_key_id, form(request).dialect()) {
+    // An instance may have any number of keys.
+    let counted = match &caller {
+        Caller::Instance(id) => id.as_str(),
+        Caller::Root | Caller::User(_) => &identity.access_key_id,
+    };
+    if let Err(error) = api.guard.admit(counted, dialect) {
         return render_error(&error, id, form(request));
     }
     // Signatures are over the body as sent.
     if let Err(error) = encoding::inflate(request, BODY_BYTES) {
         return render_error(&error, id, form(request));
     }
-    let Decoded { call, form, version, .. } = match decode(request) {
+    let Decoded { call, api: asked_api, form, version, .. } = match decode(request) {
         Ok(decoded) => decoded,
         Err(rejected) => return render_error(&rejected.error, id, rejected.form),
     };
+    if !matches!(caller, Caller::Instance(_)) {
+        api.guard.note(&identity.access_key_id, asked_api.signing_name(), now);
+    }
+    if let Err(error) = may(&Wants { world: &world, caller: &caller }.of(&call), Some(asked_api)) {
+        return render_error(&error, id, form);
+    }
     let asked = Asked {
         api,
-        world: api.keeper.world(),
-        actor: identity.access_key_id,
+        actor: caller.actor(&identity.access_key_id),
+        caller,
+        world: Arc::clone(&world),
         now,
         host: request.header("host").unwrap_or_default().to_owned(),
     };
@@ -230,17 +264,57 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
 
 async fn iam_call(asked: &Asked<'_>, call: iam::Call, say: &Say<'_>) -> Response {
     use iam::Call as C;
-    use server_certificates as certificates;
+    use {managed_policies as managed, server_certificates as certificates};
     match call {
+        C::AttachUserPolicy(i) => say.out::<iam::AttachUserPolicy>(user_policies::attach(asked, &i).await),
+        C::CreateAccessKey(i) => say.out::<iam::CreateAccessKey>(access_keys::create(asked, &i).await),
+        C::CreatePolicy(i) => say.out::<iam::CreatePolicy>(managed::create(asked, &i).await),
+        C::CreatePolicyVersion(i) => say.out::<iam::CreatePolicyVersion>(managed::create_version(asked, &i).await),
+        C::CreateUser(i) => say.out::<iam::CreateUser>(users::create(asked, i).await),
+        C::DeleteAccessKey(i) => say.out::<iam::DeleteAccessKey>(access_keys::delete(asked, &i).await),
+        C::DeletePolicy(i) => say.out::<iam::DeletePolicy>(managed::delete(asked, &i).await),
+        C::DeletePolicyVersion(i) => say.out::<iam::DeletePolicyVersion>(managed::delete_version(asked, &i).await),
         C::DeleteServerCertificate(i) => say.out::<iam::DeleteServerCertificate>(certificates::delete(asked, &i).await),
+        C::DeleteUser(i) => say.out::<iam::DeleteUser>(users::delete(asked, &i).await),
+        C::DeleteUserPolicy(i) => say.out::<iam::DeleteUserPolicy>(user_policies::delete(asked, &i).await),
+        C::DetachUserPolicy(i) => say.out::<iam::DetachUserPolicy>(user_policies::detach(asked, &i).await),
+        C::GetAccessKeyLastUsed(i) => say.out::<iam::GetAccessKeyLastUsed>(access_keys::last_used(asked, &i)),
+        C::GetPolicy(i) => say.out::<iam::GetPolicy>(managed::get(asked, &i)),
+        C::GetPolicyVersion(i) => say.out::<iam::GetPolicyVersion>(managed::get_version(asked, &i)),
         C::GetServerCertificate(i) => say.out::<iam::GetServerCertificate>(certificates::get(asked, &i)),
+        C::GetUser(i) => say.out::<iam::GetUser>(users::get(asked, &i)),
+        C::GetUserPolicy(i) => say.out::<iam::GetUserPolicy>(user_policies::get(asked, &i)),
+        C::ListAccessKeys(i) => say.out::<iam::ListAccessKeys>(access_keys::list(asked, &i)),
+        C::ListAttachedUserPolicies(i) => {
+            say.out::<iam::ListAttachedUserPolicies>(user_policies::list_attached(asked, &i))
+        }
+        C::ListEntitiesForPolicy(i) => say.out::<iam::ListEntitiesForPolicy>(managed::list_entities(asked, &i)),
+        C::ListGroupsForUser(i) => say.out::<iam::ListGroupsForUser>(users::list_groups(asked, &i)),
+        C::ListPolicies(i) => say.out::<iam::ListPolicies>(managed::list(asked, &i)),
+        C::ListPolicyTags(i) => say.out::<iam::ListPolicyTags>(managed::list_tags(asked, &i)),
+        C::ListPolicyVersions(i) => say.out::<iam::ListPolicyVersions>(managed::list_versions(asked, &i)),
         C::ListServerCertificates(i) => say.out::<iam::ListServerCertificates>(certificates::list(asked, &i)),
         C::ListServerCertificateTags(i) => {
             say.out::<iam::ListServerCertificateTags>(certificates::list_tags(asked, &i))
         }
+        C::ListUserPolicies(i) => say.out::<iam::ListUserPolicies>(user_policies::list(asked, &i)),
+        C::ListUsers(i) => say.out::<iam::ListUsers>(users::list(asked, &i)),
+        C::ListUserTags(i) => say.out::<iam::ListUserTags>(users::list_tags(asked, &i)),
+        C::PutUserPolicy(i) => say.out::<iam::PutUserPolicy>(user_policies::put(asked, &i).await),
+        C::SetDefaultPolicyVersion(i) => {
+            say.out::<iam::SetDefaultPolicyVersion>(managed::set_default_version(asked, &i).await)
+        }
+        C::SimulateCustomPolicy(i) => say.out::<iam::SimulateCustomPolicy>(simulation::of_text(&i)),
+        C::SimulatePrincipalPolicy(i) => say.out::<iam::SimulatePrincipalPolicy>(simulation::of_principal(asked, &i)),
+        C::TagPolicy(i) => say.out::<iam::TagPolicy>(managed::tag(asked, &i).await),
         C::TagServerCertificate(i) => say.out::<iam::TagServerCertificate>(certificates::tag(asked, &i).await),
+        C::TagUser(i) => say.out::<iam::TagUser>(users::tag(asked, &i).await),
+        C::UntagPolicy(i) => say.out::<iam::UntagPolicy>(managed::untag(asked, &i).await),
         C::UntagServerCertificate(i) => say.out::<iam::UntagServerCertificate>(certificates::untag(asked, &i).await),
+        C::UntagUser(i) => say.out::<iam::UntagUser>(users::untag(asked, &i).await),
+        C::UpdateAccessKey(i) => say.out::<iam::UpdateAccessKey>(access_keys::update(asked, &i).await),
         C::UpdateServerCertificate(i) => say.out::<iam::UpdateServerCertificate>(certificates::update(asked, &i).await),
+        C::UpdateUser(i) => say.out::<iam::UpdateUser>(users::update(asked, &i).await),
         C::UploadServerCertificate(i) => say.out::<iam::UploadServerCertificate>(certificates::upload(asked, i).await),
     }
 }
@@ -360,13 +434,37 @@ fn is_health_check(request: &Request) -> bool {
     request.method == "GET" && request.path_and_query().0 == "/health"
 }
 
-fn is_metrics(request: &Request) -> bool {
-    request.method == "GET" && request.path_and_query().0 == "/metrics"
+/// What the daemon says of itself outside of AWS's APIs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Report {
+    Status,
+    Metrics,
 }
 
-fn metrics(api: &Api, id: &str) -> Response {
-    let body = (api.reports.metrics)();
-    Response { body, ..page("text/plain; version=0.0.4; charset=utf-8", id) }
+impl Report {
+    fn asked_for(request: &Request) -> Option<Self> {
+        match (request.method.as_str(), request.path_and_query()) {
+            ("GET", ("/status", "")) => Some(Self::Status),
+            ("GET", ("/metrics", _)) => Some(Self::Metrics),
+            _ => None,
+        }
+    }
+
+    /// What policies call the right to it.
+    fn action(self) -> &'static str {
+        match self {
+            Self::Status => "GetStatus",
+            Self::Metrics => "GetMetrics",
+        }
+    }
+
+    fn page(self, api: &Api, id: &str) -> Response {
+        let (body, kind) = match self {
+            Self::Status => ((api.reports.status)(), "application/json"),
+            Self::Metrics => ((api.reports.metrics)(), "text/plain; version=0.0.4; charset=utf-8"),
+        };
+        Response { body, ..page(kind, id) }
+    }
 }
 
 fn page(content_type: &'static str, id: &str) -> Response {

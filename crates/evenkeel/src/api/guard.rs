@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use evenkeel_aws::{Dialect, Error, Versions};
+use evenkeel_core::time::Timestamp;
 
 /// Calls a second that an access key may make in the long run, when nothing else is said.
 pub const RATE: u32 = 200;
@@ -24,6 +25,7 @@ pub struct Guard {
     pub versions: Versions,
     throttle: Throttle,
     started: Instant,
+    last_used: Mutex<HashMap<String, (Timestamp, &'static str)>>,
 }
 
 impl Default for Guard {
@@ -36,7 +38,26 @@ impl Guard {
     /// A guard that lets each key make `rate` calls a second, and `burst` at once; a rate of 0 lets it make any number.
     #[must_use]
     pub fn new(versions: Versions, rate: u32, burst: u32) -> Self {
-        Self { versions, throttle: Throttle::new(rate, burst), started: Instant::now() }
+        Self { versions, throttle: Throttle::new(rate, burst), started: Instant::now(), last_used: Mutex::default() }
+    }
+
+    /// Remembers that a key of a user or of root called a service. Never more keys than there may be: each verified.
+    pub(super) fn note(&self, access_key_id: &str, service: &'static str, now: Timestamp) {
+        let mut last_used = self.last_used.lock().unwrap_or_else(PoisonError::into_inner);
+        match last_used.get_mut(access_key_id) {
+            Some(last) => *last = (now, service),
+            None => drop(last_used.insert(access_key_id.to_owned(), (now, service))),
+        }
+    }
+
+    /// When a key was used last since the start, and for which service.
+    pub(super) fn last_used(&self, access_key_id: &str) -> Option<(Timestamp, &'static str)> {
+        self.last_used.lock().unwrap_or_else(PoisonError::into_inner).get(access_key_id).copied()
+    }
+
+    /// Forgets when keys were used that are no more.
+    pub(super) fn forget(&self, access_key_id: &str) {
+        self.last_used.lock().unwrap_or_else(PoisonError::into_inner).remove(access_key_id);
     }
 
     /// Counts a call by a key, in whose API's words it is refused.

@@ -4,8 +4,8 @@ use evenkeel_aws::sts;
 
 use super::Asked;
 
-/// The account's root: the one key pair is the owner's.
 pub(super) fn caller(asked: &Asked<'_>) -> sts::GetCallerIdentityOutput {
-    let account = asked.world.settings().account.clone();
-    sts::GetCallerIdentityOutput { user_id: account.clone(), arn: format!("arn:aws:iam::{account}:root"), account }
+    let (settings, caller) = (asked.world.settings(), &asked.caller);
+    let account = settings.account.clone();
+    sts::GetCallerIdentityOutput { user_id: caller.id(settings), arn: caller.arn(settings), account }
 }

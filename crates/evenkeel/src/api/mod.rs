@@ -4,8 +4,10 @@
 //! reads its input, makes a [`Change`] or reads the World, and answers; it must never do I/O itself, nor know a driver or
 //! the Store. A request goes `server` → `funnel` → one handler file a noun → `refusal` when the World says no.
 
+mod access_keys;
 mod attributes;
 mod balancers;
+pub mod caller;
 mod dice;
 mod filter;
 mod funnel;
@@ -20,19 +22,26 @@ mod launch;
 mod limits;
 mod listeners;
 mod managed_certificates;
+mod managed_policies;
+pub mod metadata;
 mod network;
 mod page;
 mod places;
 mod policies;
 mod refusal;
 mod registration;
+mod rights;
 mod server;
 mod server_certificates;
 mod shown;
+mod simulation;
 mod status;
 mod subnets;
 mod tags;
+mod user_policies;
+mod users;
 mod vpcs;
+mod wants;
 mod words;
 
 use std::path::Path;
@@ -53,6 +62,8 @@ pub use groups::ensure_default;
 pub use guard::Guard;
 pub use keys::{Keys, KeysError};
 pub use server::serve;
+
+use caller::Caller;
 
 use crate::keeper::{KeeperHandle, Rejected};
 use crate::seal::Seal;
@@ -141,7 +152,9 @@ struct Asked<'a> {
     api: &'a Api,
     /// The World as it was when the call came in.
     world: Arc<World>,
-    /// Who asks: the access key, for the audit record.
+    /// Who asks.
+    caller: Caller,
+    /// Who asks, for the audit record: the access key, and whose it is.
     actor: String,
     /// When the call came in.
     now: Timestamp,
@@ -157,6 +170,11 @@ impl Asked<'_> {
     /// Submits for an ELB call.
     async fn elb(&self, change: Change) -> Result<Reply, Error> {
         self.submit(change).await.map_err(refusal::elb)
+    }
+
+    /// Submits for an IAM call.
+    async fn iam(&self, change: Change) -> Result<Reply, Error> {
+        self.submit(change).await.map_err(refusal::iam)
     }
 
     /// Submits for an EC2 call; with `DryRun` only says what would have come of it.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use evenkeel_aws::{Error, ec2};
 use evenkeel_core::name::ZoneName;
 use evenkeel_core::noun::LoadBalancer;
+use evenkeel_core::noun::instance::host_name;
 
 use super::filter::Filters;
 use super::page::Page;
@@ -88,7 +89,7 @@ fn interface(lb: &LoadBalancer, zone: &ZoneName, address: IpAddr, account: &str)
         requester_managed: Some(true),
         status: "in-use".into(),
         private_ip_address: address.to_string(),
-        private_dns_name: Some(shown::dns_name(address)),
+        private_dns_name: Some(host_name(address)),
         source_dest_check: Some(true),
         attachment: Some(ec2::Attachment {
             attachment_id: Some(shown::derived("eni-attach-", &format!("{} {zone}", lb.dns_name))),

@@ -62,9 +62,24 @@ pub(super) fn acm(rejected: Rejected) -> Error {
 fn iam_code(refusal: &Refusal) -> (&'static str, u16) {
     match refusal {
         Refusal::NoSuchCertificate(_) => ("NoSuchEntity", 404),
-        Refusal::CertificateTaken(_) => ("EntityAlreadyExists", 409),
-        Refusal::CertificateInUse { .. } => ("DeleteConflict", 409),
-        Refusal::TooManyCertificates { .. } | Refusal::TooManyTags { .. } => ("LimitExceeded", 409),
+        Refusal::NoSuchUser(_)
+        | Refusal::NoSuchAccessKey(_)
+        | Refusal::NoSuchUserPolicy(_)
+        | Refusal::NoSuchManagedPolicy(_)
+        | Refusal::NoSuchPolicyVersion { .. } => ("NoSuchEntity", 404),
+        Refusal::CertificateTaken(_) | Refusal::UserTaken(_) | Refusal::ManagedPolicyTaken(_) => {
+            ("EntityAlreadyExists", 409)
+        }
+        Refusal::CertificateInUse { .. }
+        | Refusal::StillNeeded(_)
+        | Refusal::StillVersions
+        | Refusal::PolicyAttached
+        | Refusal::DefaultVersion => ("DeleteConflict", 409),
+        Refusal::TooManyCertificates { .. }
+        | Refusal::TooManyTags { .. }
+        | Refusal::PolicyTooLong { .. }
+        | Refusal::Quota { .. } => ("LimitExceeded", 409),
+        Refusal::PolicyPredefined(_) => ("AccessDenied", 403),
         Refusal::TagLength { .. } | Refusal::TagReserved => ("InvalidInput", 400),
         Refusal::IdTaken(_) => ("ServiceFailure", 500),
         _ => ("InvalidInput", 400),
@@ -163,6 +178,21 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::TerminationProtected(_) => ("OperationNotPermitted", "OperationNotPermitted"),
         Refusal::TokenReused(_) => ("ValidationError", "IdempotentParameterMismatch"),
         Refusal::IdTaken(_) => ("InternalFailure", "InternalError"),
+        // IAM's own, which neither of the two can meet.
+        Refusal::NoSuchUser(_)
+        | Refusal::UserTaken(_)
+        | Refusal::NoSuchAccessKey(_)
+        | Refusal::NoSuchUserPolicy(_)
+        | Refusal::NoSuchManagedPolicy(_)
+        | Refusal::ManagedPolicyTaken(_)
+        | Refusal::NoSuchPolicyVersion { .. }
+        | Refusal::DefaultVersion
+        | Refusal::PolicyAttached
+        | Refusal::StillVersions
+        | Refusal::PolicyPredefined(_)
+        | Refusal::StillNeeded(_)
+        | Refusal::PolicyTooLong { .. }
+        | Refusal::Quota { .. } => ("ValidationError", "InvalidParameterValue"),
     }
 }
 

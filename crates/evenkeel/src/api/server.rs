@@ -117,14 +117,14 @@ async fn drive(api: Arc<Api>, stream: TcpStream, mut closing: watch::Receiver<bo
     // Without it small answers would wait for the peer's delayed acknowledgement; where it fails they do.
     let _ = stream.set_nodelay(true);
     // One that is gone already has no address, and reads nothing.
-    let is_local = stream.peer_addr().is_ok_and(|peer| is_local(peer.ip()));
+    let peer = stream.peer_addr().ok().map(|peer| peer.ip());
     let turns = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&turns);
     let service = service_fn(move |request| {
         let (api, turns) = (Arc::clone(&api), Arc::clone(&counted));
         async move {
             turns.fetch_add(1, Ordering::Relaxed);
-            let answer = funnel::answer(&api, request, limits, is_local).await;
+            let answer = funnel::answer(&api, request, limits, peer).await;
             turns.fetch_add(1, Ordering::Relaxed);
             Ok::<_, Infallible>(answer)
         }

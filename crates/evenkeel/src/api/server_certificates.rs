@@ -3,16 +3,15 @@
 //! Owns their form on the wire and their names and ARNs. What a good certificate is, `crate::certificates` says; keys are
 //! sealed here, before anything keeps them. Source: IAM API 2010-05-08.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use evenkeel_aws::xml::Members;
 use evenkeel_aws::{Error, iam};
 use evenkeel_core::change::Change;
 use evenkeel_core::name::CertificateArn;
 use evenkeel_core::noun::{Certificate, CertificateOrigin, Material};
 
 use super::page::Page;
+use super::users::{path, shown_tags, tags};
 use super::words::wire_time;
 use super::{Asked, dice, refusal, words};
 use crate::certificates::{BadCertificate, examine};
@@ -30,7 +29,7 @@ pub(super) async fn upload(
     let arn = arn(asked, &path, &name)?;
     let certificate = Certificate {
         arn,
-        origin: CertificateOrigin::Uploaded { name, path, id: dice::certificate_id()? },
+        origin: CertificateOrigin::Uploaded { name, path, id: dice::identity_id("ASCA")? },
         material: Some(material),
         created: asked.now,
         imported: asked.now,
@@ -38,7 +37,7 @@ pub(super) async fn upload(
     };
     let output = iam::UploadServerCertificateOutput {
         server_certificate_metadata: metadata(&certificate).unwrap_or_default(),
-        tags: shown_tags(&certificate),
+        tags: shown_tags(&certificate.tags),
     };
     asked.submit(Change::CreateCertificate(certificate)).await.map_err(refusal::iam)?;
     Ok(output)
@@ -56,7 +55,7 @@ pub(super) fn get(
             server_certificate_metadata: metadata(held).unwrap_or_default(),
             certificate_body: material.map(|m| text(&m.body_pem)).unwrap_or_default(),
             certificate_chain: material.map(|m| text(&m.chain_pem)).filter(|chain| !chain.is_empty()),
-            tags: shown_tags(held),
+            tags: shown_tags(&held.tags),
         },
     })
 }
@@ -135,7 +134,7 @@ pub(super) fn list_tags(
 ) -> Result<iam::ListServerCertificateTagsOutput, Error> {
     let page = Page::iam("server-certificate-tags", input.max_items, input.marker.as_deref())?;
     let held = existing(asked, &input.server_certificate_name)?;
-    let (shown, marker) = page.cut(shown_tags(held), |tag| tag.key.clone());
+    let (shown, marker) = page.cut(shown_tags(&held.tags), |tag| tag.key.clone());
     Ok(iam::ListServerCertificateTagsOutput { tags: shown.into(), is_truncated: marker.is_some(), marker })
 }
 
@@ -194,35 +193,9 @@ fn new_name(text: &str) -> Result<String, Error> {
     )))
 }
 
-fn path(stated: Option<&str>) -> Result<String, Error> {
-    let path = stated.filter(|path| !path.is_empty()).unwrap_or("/");
-    let shaped = path.starts_with('/') && path.ends_with('/') && path.len() <= 512;
-    if shaped && path.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
-        return Ok(path.to_owned());
-    }
-    let path = words::quoted(path);
-    Err(Error::validation(format!(
-        "The specified value for path is invalid: '{path}' must begin and end with / and contain only visible ASCII characters, at most 512"
-    )))
-}
-
 fn arn(asked: &Asked<'_>, path: &str, name: &str) -> Result<CertificateArn, Error> {
     let text = format!("arn:aws:iam::{}:server-certificate{path}{name}", asked.world.settings().account);
     CertificateArn::new(text).map_err(|bad| Error::validation(bad.to_string()))
-}
-
-fn tags(stated: &Members<iam::Tag>) -> Result<BTreeMap<String, String>, Error> {
-    let mut tags = BTreeMap::new();
-    for tag in stated {
-        if tags.insert(tag.key.clone(), tag.value.clone()).is_some() {
-            return Err(Error::sender("InvalidInput", format!("Duplicate tag key '{}'", words::quoted(&tag.key))));
-        }
-    }
-    Ok(tags)
-}
-
-fn shown_tags(certificate: &Certificate) -> Members<iam::Tag> {
-    certificate.tags.iter().map(|(key, value)| iam::Tag { key: key.clone(), value: value.clone() }).collect()
 }
 
 /// `None` for those that IAM does not keep.

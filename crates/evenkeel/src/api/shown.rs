@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use aws_lc_rs::digest;
 use evenkeel_aws::ec2;
 use evenkeel_core::name::ReservationId;
+use evenkeel_core::noun::instance::host_name;
 use evenkeel_core::noun::{Instance, InstanceState};
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Settings, World};
@@ -110,11 +111,6 @@ pub(super) fn derived(prefix: &str, text: &str) -> String {
     format!("{prefix}{hex}")
 }
 
-/// An address's name, as EC2 makes it: `ip-127-81-0-5.internal`.
-pub(super) fn dns_name(address: IpAddr) -> String {
-    format!("ip-{}.internal", address.to_string().replace(['.', ':'], "-"))
-}
-
 /// This machine, by EC2's names.
 pub(super) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
@@ -130,7 +126,7 @@ pub(super) fn fits(filters: &Filters, instance: &Instance, world: &World) -> boo
 fn instance(i: &Instance, world: &World) -> ec2::Instance {
     let settings = world.settings();
     let (private, public) = addresses(i);
-    let name = |address: Option<IpAddr>| address.map(dns_name).unwrap_or_default();
+    let name = |address: Option<IpAddr>| address.map(host_name).unwrap_or_default();
     let text = |address: Option<IpAddr>| address.map(|a| a.to_string()).unwrap_or_default();
     ec2::Instance {
         instance_id: i.id.to_string(),
@@ -205,7 +201,7 @@ fn values(i: &Instance, world: &World, name: &'static str) -> Vec<String> {
         "architecture" => architecture().into(),
         "availability-zone" => i.zone.to_string(),
         "client-token" => i.client_token.clone().unwrap_or_default(),
-        "dns-name" => public.map(dns_name).unwrap_or_default(),
+        "dns-name" => public.map(host_name).unwrap_or_default(),
         "group-id" | "instance.group-id" => {
             return i.groups.iter().filter_map(|name| groups::id_of(world, name)).collect();
         }
@@ -222,7 +218,7 @@ fn values(i: &Instance, world: &World, name: &'static str) -> Vec<String> {
         "launch-time" => wire_time(i.launched).to_string(),
         "monitoring-state" => "disabled".into(),
         "owner-id" => settings.account.clone(),
-        "private-dns-name" => private.map(dns_name).unwrap_or_default(),
+        "private-dns-name" => private.map(host_name).unwrap_or_default(),
         "private-ip-address" => return list(private),
         "reason" => reason(i),
         "reservation-id" => i.reservation.to_string(),

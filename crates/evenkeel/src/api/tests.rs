@@ -1,15 +1,18 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
 //! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`policies`], [`certificates`],
-//! [`computing`] (EC2, STS), [`groups`], [`protocols`] (JSON, CBOR, gzip), [`guarded`] (signatures of version 2, throttling), [`size`].
+//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`rights`], [`metadata`], [`protocols`] (JSON, CBOR, gzip), [`guarded`] (signatures of version 2, throttling), [`size`].
 
 mod balancing;
 mod certificates;
 mod computing;
 mod groups;
 mod guarded;
+mod identities;
+mod metadata;
 mod policies;
 mod protocols;
+mod rights;
 mod size;
 mod wire;
 
@@ -45,6 +48,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const ACCOUNT: &str = "000000000000";
 
 struct Rig {
+    /// Where root's keys are.
+    dir: tempfile::TempDir,
+    seal: Arc<Seal>,
     host: String,
     credentials: Credentials,
     keeper: KeeperHandle,
@@ -126,13 +132,13 @@ impl Rig {
         let dir = tempfile::tempdir().unwrap();
         let keys = Keys::open(dir.path()).unwrap();
         let credentials = keys.credentials();
-        let seal = Seal::open(dir.path()).unwrap();
+        let seal = Arc::new(Seal::open(dir.path()).unwrap());
         let (sightings, seen) = watch::channel(Arc::new(Sightings::default()));
         let api = Api::new(
             keeper.clone(),
             seen,
             Arc::new(keys),
-            Arc::new(seal),
+            Arc::clone(&seal),
             Arc::new(console),
             Arc::new(import),
             Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },
@@ -145,7 +151,7 @@ impl Rig {
         let host = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve_within(Arc::new(api.behind(guard)), listener, stopped, limits));
-        Self { host, credentials, keeper, store, sightings, stop: Some(stop), served }
+        Self { dir, seal, host, credentials, keeper, store, sightings, stop: Some(stop), served }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -157,7 +163,12 @@ impl Rig {
     }
 
     async fn call<A: Action>(&self, input: A) -> Result<A::Output, Error> {
-        let answer = self.raw(&bytes(&self.signed(&input), true)).await;
+        self.call_as(&self.credentials, input).await
+    }
+
+    async fn call_as<A: Action>(&self, credentials: &Credentials, input: A) -> Result<A::Output, Error> {
+        let request = client::encode(&input, &self.host, credentials, "us-east-1", now()).unwrap();
+        let answer = self.raw(&bytes(&request, true)).await;
         client::parse::<A>(answer.status, &answer.body)
     }
 

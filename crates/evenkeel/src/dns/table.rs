@@ -8,13 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use evenkeel_core::health::Health;
 use evenkeel_core::name::ZoneName;
+use evenkeel_core::noun::instance::HOST_DOMAIN;
 use evenkeel_core::noun::{InstanceState, LoadBalancer};
 use evenkeel_core::sightings::Sightings;
 use evenkeel_core::world::World;
 use hickory_proto::rr::Name;
-
-/// The zone of instances' own names, as EC2's calls show them (`ip-127-81-0-5.internal`).
-const INSTANCES: &str = "internal";
 
 /// The addresses of one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +53,7 @@ impl Table {
         let settings = world.settings();
         let serial = u32::try_from(world.generation() & u64::from(u32::MAX)).unwrap_or(0).max(1);
         let mut table = Self { serial, ..Self::default() };
-        let apexes = [Some(settings.dns_domain.as_str()), Some(INSTANCES), own_domain];
+        let apexes = [Some(settings.dns_domain.as_str()), Some(HOST_DOMAIN), own_domain];
         for apex in apexes.into_iter().flatten().filter_map(absolute) {
             if !table.zones.contains(&apex) {
                 if let Ok(name) = apex.prepend_label("ns") {
@@ -83,7 +81,7 @@ impl Table {
             }
         }
         for instance in world.instances().filter(|i| i.state != InstanceState::Terminated) {
-            let text = format!("ip-{}.{INSTANCES}", instance.address.to_string().replace(['.', ':'], "-"));
+            let text = instance.host_name();
             if let Some(name) = absolute(&text) {
                 table.add(name, Host::of([instance.address]));
             }

@@ -51,6 +51,9 @@ pub struct Spec {
     pub limits: Limits,
     /// Where its control group may be made.
     pub groups: Groups,
+    /// Where it finds its metadata.
+    #[serde(default)]
+    pub metadata: Option<String>,
 }
 
 /// `status.json`: how a boot fares.

@@ -309,6 +309,7 @@ mod tests {
             address: [127, 81, 0, 1].into(),
             limits: super::super::Limits::default(),
             user_data: None,
+            metadata: None,
         }
     }
 

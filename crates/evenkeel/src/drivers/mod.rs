@@ -52,6 +52,8 @@ pub struct LaunchSpec {
     pub limits: Limits,
     /// User data, raw.
     pub user_data: Option<Vec<u8>>,
+    /// Where it finds its metadata: the application's `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
+    pub metadata: Option<String>,
 }
 
 /// One instance as the driver sees it: its newest boot.

@@ -21,6 +21,9 @@ use crate::keeper::KeeperHandle;
 /// Where an image's files are, by digest.
 pub type ImagePath = Arc<dyn Fn(&str) -> std::path::PathBuf + Send + Sync>;
 
+/// Where an instance finds its metadata.
+pub type MetadataPlace = Arc<dyn Fn(&InstanceId) -> Result<String, String> + Send + Sync>;
+
 /// Launches under way, so that none is begun twice.
 type Busy = Arc<Mutex<BTreeSet<InstanceId>>>;
 
@@ -33,6 +36,8 @@ pub struct Crew {
     pub driver: Arc<dyn Driver>,
     /// Where images are.
     pub image_path: ImagePath,
+    /// Where metadata is.
+    pub metadata: MetadataPlace,
     /// What was seen.
     pub sightings: SightingsWatch,
 }
@@ -95,7 +100,7 @@ fn launch(crew: Crew, instance: Arc<Instance>, busy: Busy, woken: Arc<Notify>) {
     tokio::spawn(async move {
         let (id, boot) = (instance.id.clone(), instance.boots);
         let driver = Arc::clone(&crew.driver);
-        let launched = match spec(&instance, &crew.image_path) {
+        let launched = match spec(&instance, &crew) {
             Ok(spec) => tokio::task::spawn_blocking(move || driver.launch(&spec).map_err(|e| e.to_string())).await,
             Err(why) => Ok(Err(why)),
         };
@@ -117,18 +122,19 @@ fn launch(crew: Crew, instance: Arc<Instance>, busy: Busy, woken: Arc<Notify>) {
     });
 }
 
-fn spec(instance: &Instance, image_path: &ImagePath) -> Result<LaunchSpec, String> {
+fn spec(instance: &Instance, crew: &Crew) -> Result<LaunchSpec, String> {
     let decode = |text: &String| base64::engine::general_purpose::STANDARD.decode(text);
     let user_data = instance.user_data.as_ref().map(decode).transpose();
     Ok(LaunchSpec {
         instance: instance.id.clone(),
         boot: instance.boots,
-        image_dir: image_path(&instance.digest),
+        image_dir: (crew.image_path)(&instance.digest),
         manifest: instance.manifest.clone(),
         zone: instance.zone.clone(),
         address: instance.address,
         limits: limits_for(&instance.instance_type),
         user_data: user_data.map_err(|e| format!("the user data is not base64: {e}"))?,
+        metadata: Some((crew.metadata)(&instance.id)?),
     })
 }
 

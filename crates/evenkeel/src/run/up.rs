@@ -3,7 +3,7 @@
 //! Going leaves the road driving and the instances running: the next daemon takes them on again.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -89,11 +89,12 @@ pub async fn up(
         counts: counts.clone(),
     };
     tasks.spawn(road::run(road_crew, statuses.clone()));
-    let paths = Arc::clone(&images);
+    let (paths, sealer, place) = (Arc::clone(&images), Arc::clone(&seal), near(address));
     let crew = instances::Crew {
         keeper: keeper.clone(),
         driver: Arc::clone(&driver),
         image_path: Arc::new(move |digest| paths.path(digest)),
+        metadata: Arc::new(move |id| api::metadata::endpoint(&place, &sealer, id).map_err(|error| error.to_string())),
         sightings: sightings.clone(),
     };
     tasks.spawn(instances::run(crew, statuses.clone()));
@@ -139,6 +140,17 @@ pub async fn up(
     tasks.shutdown().await;
     drop(house);
     Ok(())
+}
+
+/// The API's URL for whoever is on this machine.
+fn near(listening: SocketAddr) -> String {
+    let mut address = listening;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
 }
 
 /// Whether a balancer's access log can be written there; the World judges prefixes by itself.

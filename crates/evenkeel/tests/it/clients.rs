@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
-use crate::rig::{INSTANCE_PORT, PORT, Rig};
+use crate::rig::{INSTANCE_PORT, PORT, Rig, processes_of_instance};
 
 fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients").canonicalize().unwrap()
@@ -61,16 +61,20 @@ fn models() {
 }
 
 fn judge(scenario: &str) {
-    let python = python();
     let rig = Rig::start();
     let image = rig.image("v1", &[]);
-    let output = Command::new(python)
+    judge_by(rig, scenario, &image, &[]);
+}
+
+/// The same against a daemon that has something already, of which the scenario is told.
+fn judge_by(rig: Rig, scenario: &str, image: &str, told: &[(&str, &str)]) {
+    let output = Command::new(python())
         .arg(clients().join("scenarios").join(format!("{scenario}.py")))
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", rig.data_dir())
         .env("EVENKEEL_ENDPOINT", format!("http://{}", rig.api))
-        .env("EVENKEEL_IMAGE", &image)
+        .env("EVENKEEL_IMAGE", image)
         .env("EVENKEEL_PORT", PORT.to_string())
         .env("EVENKEEL_PORT2", (PORT + 10).to_string())
         .env("EVENKEEL_INSTANCE_PORT", INSTANCE_PORT.to_string())
@@ -81,6 +85,7 @@ fn judge(scenario: &str) {
         .env("AWS_ACCESS_KEY_ID", &rig.credentials.access_key_id)
         .env("AWS_SECRET_ACCESS_KEY", &rig.credentials.secret_access_key)
         .env("AWS_DEFAULT_REGION", "us-east-1")
+        .envs(told.iter().copied())
         .output()
         .unwrap();
     assert!(output.status.success(), "`{scenario}` is not content:\n{}\n{}", both(&output), rig.log());
@@ -135,6 +140,31 @@ fn boto3_refusals() {
 #[test]
 fn boto3_acm() {
     judge("boto3_acm");
+}
+
+#[test]
+fn boto3_iam() {
+    judge("boto3_iam");
+}
+
+#[test]
+fn boto3_metadata() {
+    let mut rig = Rig::start();
+    let image = rig.image("v1", &[]);
+    rig.balancer("web", &["us-east-1a"]);
+    let ids = rig.run(&image, "us-east-1a", 2);
+    let of_process = |pid: &i32| std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let environment: Vec<u8> = processes_of_instance(&ids[0]).iter().flat_map(of_process).collect();
+    let environment = String::from_utf8(environment).unwrap();
+    let mut places = environment.split('\0').filter_map(|e| e.strip_prefix("AWS_EC2_METADATA_SERVICE_ENDPOINT="));
+    let place = places.next().expect("the application should be told where its metadata is").to_owned();
+    let told = [
+        ("EVENKEEL_METADATA", place.as_str()),
+        ("EVENKEEL_SELF", ids[0].as_str()),
+        ("EVENKEEL_OTHER", ids[1].as_str()),
+        ("EVENKEEL_BALANCER", "web"),
+    ];
+    judge_by(rig, "boto3_metadata", &image, &told);
 }
 
 #[test]

@@ -294,6 +294,7 @@ fn settle(
             keeper: keeper.clone(),
             driver: Arc::clone(driver) as Arc<dyn Driver>,
             image_path: Arc::new(|_| "/".into()),
+            metadata: Arc::new(|_| Ok("http://127.0.0.1:1/metadata/x".into())),
             sightings: seen,
         };
         let work = tokio::spawn(instances::run(crew, Statuses::default()));

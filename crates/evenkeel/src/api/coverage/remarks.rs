@@ -53,6 +53,40 @@ const MACHINE: Served = No("Ignored: an instance is a process of the node, not a
 
 /// API, operation (`*` for all), parameter or a name above some (empty for the operation itself), and what there is to know.
 pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
+    (Iam, "CreateUser", "PermissionsBoundary", No("Refused: there are no boundaries.")),
+    (Iam, "GetAccessKeyLastUsed", "", Yes("Since the daemon's start.")),
+    (Iam, "ListGroupsForUser", "", Yes("There are no groups: always empty.")),
+    (Iam, "ListPolicies", "", Yes("Of AWS's own policies eight are there, cut to the services that are served.")),
+    (Iam, "SimulatePrincipalPolicy", "PolicySourceArn", Partly("Users': there are no groups and roles.")),
+    (Iam, "SimulatePrincipalPolicy", "PolicyExclusionList", No("Refused.")),
+    (Iam, "SimulateCustomPolicy", "OrderedOrganizationPolicyInputList", No("Refused: there are no organizations.")),
+    (Iam, "SimulateCustomPolicy", "PermissionsBoundaryPolicyInputList", No("Refused: there are no boundaries.")),
+    (Iam, "SimulateCustomPolicy", "ResourcePolicy", No("Refused: resources have no policies.")),
+    (Iam, "SimulateCustomPolicy", "CallerArn", No("Refused: it is for policies of resources.")),
+    (Iam, "SimulateCustomPolicy", "ResourceOwner", No("Ignored: there is one account.")),
+    (Iam, "SimulateCustomPolicy", "ResourceHandlingOption", No("Ignored: it is for `ec2:RunInstances` with volumes.")),
+    (
+        Iam,
+        "SimulateCustomPolicy",
+        "ContextEntries.ContextKeyType",
+        Yes("A condition's operator says how its values are compared."),
+    ),
+    (Iam, "SimulatePrincipalPolicy", "PermissionsBoundaryPolicyInputList", No("Refused: there are no boundaries.")),
+    (Iam, "SimulatePrincipalPolicy", "ResourcePolicy", No("Refused: resources have no policies.")),
+    (Iam, "SimulatePrincipalPolicy", "CallerArn", No("Refused: it is for policies of resources.")),
+    (Iam, "SimulatePrincipalPolicy", "ResourceOwner", No("Ignored: there is one account.")),
+    (
+        Iam,
+        "SimulatePrincipalPolicy",
+        "ResourceHandlingOption",
+        No("Ignored: it is for `ec2:RunInstances` with volumes."),
+    ),
+    (
+        Iam,
+        "SimulatePrincipalPolicy",
+        "ContextEntries.ContextKeyType",
+        Yes("A condition's operator says how its values are compared."),
+    ),
     (Elb, "AddTags", "", Yes("At most 10 tags a load balancer.")),
     (Elb, "CreateLoadBalancer", "Subnets", Yes("Each zone has one.")),
     (
@@ -408,12 +442,14 @@ pub(super) const ABSENT: &[Absent] = &[
         why: "Gateways, VPNs, peering, fleets, hosts, reservations, address management and more: no part of Evenkeel's world.",
         named: false,
     },
+    absent(Iam, "*Role* *InstanceProfile*", "There are no roles; instances have keys for themselves."),
+    absent(Iam, "*Group*", "There are no groups: policies are users' own, or shared by being attached."),
+    absent(Iam, "*PermissionsBoundary", "There are no permissions boundaries."),
     absent(
         Iam,
-        "*User* *AccessKey* *Polic* *Simulate* GetContextKeys* *Group* GetAccountAuthorizationDetails GetAccountSummary",
-        "There is one identity, the account's root.",
+        "*Polic* GetContextKeys* GetAccountAuthorizationDetails GetAccountSummary",
+        "Policies and users are listed one kind at a time; `SimulatePrincipalPolicy` says what a policy would do.",
     ),
-    absent(Iam, "*Role* *InstanceProfile* *PermissionsBoundary", "There are no roles."),
     absent(
         Iam,
         "*LoginProfile* *MFA* *Password* *AccountAlias*",
@@ -454,7 +490,7 @@ pub(super) const ABSENT: &[Absent] = &[
     absent(
         Sts,
         "AssumeRo* GetSessionToken GetFederationToken GetScopedCredentials GetDelegatedAccessToken GetWebIdentityToken",
-        "There are no roles and no temporary keys.",
+        "There are no roles, and no temporary keys but those that instances have of their metadata service.",
     ),
     absent(Sts, "DecodeAuthorizationMessage", "What is denied is told in plain text."),
     absent(Sts, "GetAccessKeyInfo", "There is one account."),

@@ -111,6 +111,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
             address: spec.address,
             limits: spec.limits,
             groups: shared.groups.clone(),
+            metadata: spec.metadata.clone(),
         })
     })();
     written.map_err(|e: io::Error| format!("write to `{}`: {e}", folder.path().display()))

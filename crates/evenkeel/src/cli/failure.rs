@@ -74,7 +74,18 @@ fn of_code(code: &str) -> Option<&'static str> {
         "LoadBalancerNotFound" => "`elbadmin list` names all load balancers",
         "DuplicateLoadBalancerName" => "delete that one first (`elbadmin delete NAME`), or take another name",
         "DuplicateListener" => "remove the other listener first: `elbadmin rml NAME PORT`",
-        "CertificateNotFound" => "the certificate is the fourth field of the listener: `-l 443,80,https,ARN`",
+        "CertificateNotFound" => {
+            "`evenkeel cert list` shows all certificates; elbadmin takes an ARN as the fourth field: `-l 443,80,https,ARN`"
+        }
+        "ListenerNotFound" => "`evenkeel lb show NAME` shows the listeners there are",
+        "PolicyNotFound" | "DuplicatePolicyName" => {
+            "`evenkeel lb policy list NAME` shows a load balancer's policies, `evenkeel lb policy list` the predefined ones"
+        }
+        "PolicyTypeNotFound" => "`evenkeel lb policy types` shows all types",
+        "LoadBalancerAttributeNotFound" => "`evenkeel lb attr --help` names the attributes",
+        "InvalidSecurityGroup" => "`aws ec2 describe-security-groups` shows all security groups",
+        "SubnetNotFound" => "`aws ec2 describe-subnets` shows all subnets: each zone has one",
+        "TooManyTags" => "remove some in the same command: `evenkeel lb tag NAME KEY=VALUE --remove KEY`",
         "DeleteConflict" | "ResourceInUseException" => {
             "`evenkeel cert list` names the listeners that show it: give them another one first"
         }

@@ -19,6 +19,7 @@ pub mod image;
 pub mod instance;
 pub mod kill_instance;
 pub mod launch;
+pub mod lb;
 pub mod links;
 pub mod list_instances;
 pub mod manual;
@@ -26,6 +27,7 @@ pub mod proxy;
 pub mod reference;
 pub mod settings;
 pub mod streams;
+pub mod table;
 pub mod tail;
 mod wait;
 
@@ -98,6 +100,8 @@ pub enum Command {
     Env(env::Env),
     /// Register, list and deregister images
     Image(image::ImageCommand),
+    /// Make, change and show load balancers, with `--dry-run`
+    Lb(lb::args::Lb),
     /// Make, upload, list, show and delete certificates
     Cert(cert::Cert),
     /// Launch instances of an image
@@ -217,6 +221,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         }
         Command::Env(args) => env::run(args, streams),
         Command::Image(args) => image::run(args, &connect(args.reach(), None)?, streams),
+        Command::Lb(args) => lb::run(args, &connect(args.reach(), None)?, streams),
         Command::Cert(args) => match (args.reach(), &args.action) {
             (Some(reach), _) => cert::run(args, &connect(reach, None)?, streams),
             (None, cert::Action::SelfSigned(args)) => cert::made::write(args, streams),

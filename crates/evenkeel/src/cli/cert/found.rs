@@ -62,6 +62,27 @@ pub(super) fn show(args: &Show, client: &Client, streams: &mut Streams<'_>) -> a
     Ok(())
 }
 
+/// The ARN of a certificate by its name; an ARN is its own.
+///
+/// # Errors
+/// No such certificate, and those of the client.
+pub(in crate::cli) fn arn(client: &Client, name: &str) -> anyhow::Result<String> {
+    if name.starts_with("arn:") {
+        return Ok(name.to_owned());
+    }
+    let input = iam::GetServerCertificate { server_certificate_name: name.to_owned() };
+    let held = client.call(&input).with_context(|| format!("failed to find the certificate `{name}`"))?;
+    Ok(held.server_certificate.server_certificate_metadata.arn)
+}
+
+/// The ARNs of all certificates.
+///
+/// # Errors
+/// Those of the client.
+pub(in crate::cli) fn arns(client: &Client) -> anyhow::Result<Vec<String>> {
+    Ok(all(client).context("failed to list certificates")?.into_iter().map(|found| found.arn).collect())
+}
+
 fn all(client: &Client) -> anyhow::Result<Vec<Found>> {
     let uploaded = client.call(&iam::ListServerCertificates { max_items: Some(1000), ..Default::default() })?;
     let managed = client.call(&acm::ListCertificates::default())?;

@@ -114,6 +114,7 @@ pub struct Api {
     import: Arc<Import>,
     reports: Reports,
     guard: Guard,
+    library: rights::Library,
     imports: Arc<Semaphore>,
     log_check: Option<Arc<LogCheck>>,
 }
@@ -130,8 +131,9 @@ impl Api {
         import: Arc<Import>,
         reports: Reports,
     ) -> Self {
-        let (guard, imports) = (Guard::default(), Arc::new(Semaphore::new(IMPORTS)));
-        Self { keeper, sightings, keys, seal, console, import, reports, guard, imports, log_check: None }
+        let (guard, library, imports) =
+            (Guard::default(), rights::Library::default(), Arc::new(Semaphore::new(IMPORTS)));
+        Self { keeper, sightings, keys, seal, console, import, reports, guard, library, imports, log_check: None }
     }
 
     /// The same API, which lets an access log be switched on only where this succeeds.

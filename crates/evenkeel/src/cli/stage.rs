@@ -17,7 +17,8 @@ use super::failure::{Outcome, report};
 use super::settings::Settings;
 use super::streams::{Screen, Streams};
 
-const SECRET: &str = "secret/with+signs";
+/// The secret of the two access keys that a stage knows: `AK`, with which its client signs, and `AKNEW`.
+pub const SECRET: &str = "secret/with+signs";
 
 /// A running server, and every call it was asked.
 pub struct Stage {
@@ -131,7 +132,7 @@ fn respond(
     answer: &mut impl FnMut(&Call) -> Result<Response, Error>,
 ) -> Response {
     let form = evenkeel_aws::form(request);
-    if let Err(error) = sigv4::verify(request, |key| (key == "AK").then(|| SECRET.to_owned()), now()) {
+    if let Err(error) = sigv4::verify(request, |key| ["AK", "AKNEW"].contains(&key).then(|| SECRET.to_owned()), now()) {
         return render_error(&Error::sender("SignatureDoesNotMatch", error.to_string()), "r", form);
     }
     let decoded = match evenkeel_aws::decode(request) {

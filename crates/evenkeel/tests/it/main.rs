@@ -14,6 +14,7 @@ mod dns;
 mod draining;
 mod faults;
 mod handover;
+mod keys;
 mod lb;
 mod life;
 mod rig;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{List, Show, is_managed, own_name};
 use crate::cli::client::{Client, now};
 use crate::cli::streams::Streams;
+use crate::cli::table::Table;
 
 const MILLIS_A_DAY: i64 = 86_400_000;
 
@@ -28,19 +29,12 @@ pub(super) fn list(args: &List, client: &Client, streams: &mut Streams<'_>) -> a
         let shown: Vec<Value> = found.iter().map(|one| as_json(one, &users(&balancers, &one.arn))).collect();
         return Ok(writeln!(streams.out, "{}", serde_json::to_string_pretty(&shown)?)?);
     }
-    let mut rows = vec![["NAME", "EXPIRES", "SHOWN BY", "ARN"].map(str::to_owned)];
-    rows.extend(found.into_iter().map(|one| {
-        let users = users(&balancers, &one.arn);
-        let users = if users.is_empty() { "-".to_owned() } else { users.join(",") };
-        [one.name, expiry(one.expires, now()), users, one.arn]
-    }));
-    let widths: Vec<usize> =
-        (0..3).map(|n| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or_default()).collect();
-    for [name, expires, users, arn] in rows {
-        let (a, b, c) = (widths[0], widths[1], widths[2]);
-        writeln!(streams.out, "{name:<a$}  {expires:<b$}  {users:<c$}  {arn}")?;
+    let mut table = Table::new(["NAME", "EXPIRES", "SHOWN BY", "ARN"]);
+    for one in found {
+        let users = users(&balancers, &one.arn).join(",");
+        table.push([one.name, expiry(one.expires, now()), users, one.arn]);
     }
-    Ok(())
+    Ok(table.write(streams)?)
 }
 
 /// Prints one.

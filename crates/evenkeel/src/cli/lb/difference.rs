@@ -7,6 +7,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::args::How;
+use super::shown;
 use super::state::{Line, State};
 use crate::cli::streams::Streams;
 
@@ -51,18 +52,23 @@ impl Difference {
         self.verb == Verb::Change && self.gone.is_empty() && self.come.is_empty()
     }
 
-    /// Prints differences, one after the other: of a dry run as what would be.
+    /// Prints it: of a dry run as what would be.
     ///
     /// # Errors
     /// Those of writing.
-    pub fn print(all: &[Self], how: &How, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+    pub fn print(&self, how: &How, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+        if how.json { shown::json(&self.json(how.dry_run), streams) } else { Ok(self.write(how.dry_run, streams)?) }
+    }
+
+    /// Prints several, one after the other; in JSON as a list.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn print_all(all: &[Self], how: &How, streams: &mut Streams<'_>) -> anyhow::Result<()> {
         if how.json {
-            let shown: Vec<Value> = all.iter().map(|one| one.json(how.dry_run)).collect();
-            let shown = if let [one] = &shown[..] { one.clone() } else { Value::Array(shown) };
-            return Ok(writeln!(streams.out, "{}", serde_json::to_string_pretty(&shown)?)?);
+            return shown::json(&all.iter().map(|one| one.json(how.dry_run)).collect(), streams);
         }
-        all.iter().try_for_each(|one| one.write(how.dry_run, streams))?;
-        Ok(())
+        Ok(all.iter().try_for_each(|one| one.write(how.dry_run, streams))?)
     }
 
     fn json(&self, dry_run: bool) -> Value {

@@ -98,7 +98,7 @@ impl To<'_, '_, '_> {
     /// Makes changes of one load balancer and prints the difference.
     fn change(&mut self, name: &str, changes: &[Change], how: &How) -> anyhow::Result<()> {
         let made = change::make(name, changes, how.dry_run, self.client)?;
-        Difference::print(&[made], how, self.streams)
+        made.print(how, self.streams)
     }
 
     fn create(&mut self, args: &args::Create) -> anyhow::Result<()> {
@@ -121,7 +121,7 @@ impl To<'_, '_, '_> {
             change::make(name, &[Change::Delete(input)], args.how.dry_run, self.client)
         };
         let made = args.names.iter().map(one).collect::<anyhow::Result<Vec<_>>>()?;
-        Difference::print(&made, &args.how, self.streams)
+        Difference::print_all(&made, &args.how, self.streams)
     }
 
     fn check(&mut self, args: &args::Check) -> anyhow::Result<()> {

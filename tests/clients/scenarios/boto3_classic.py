@@ -1,19 +1,23 @@
 """Judges with boto3 that every operation of the Classic API is there, answers as modelled, and *acts* on traffic.
 
 Must never test refusals (`boto3_refusals.py`) nor the walk of an instance (`boto3_walk.py`). Needs EVENKEEL_CERTS besides
-(`traffic.py`), where the reader goes next.
+(`traffic.py`), where the reader goes next, and EVENKEEL_BUCKETS: the folder that access logs reach, a folder a bucket.
 """
 
+import calendar
 import http.client
 import json
+import os
+import re
 import socket
 import ssl
 import time
+from pathlib import Path
 
 import judge
 from judge import expect, expect_in, expect_match, promise, until
 from shapes import Watched
-from traffic import CERTS, client_context, cookie_of, der, first_line, get, handshake, outcome, refused, write_witness
+from traffic import CERTS, client_context, cookie_of, der, first_line, get, handshake, logged, outcome, refused, write_witness
 
 AIM = judge.enter()
 judge.aim_modern(AIM)
@@ -24,6 +28,15 @@ A, B, C = AIM.zones[:3]
 NAME = AIM.name
 HTTP, HTTPS, TCP, SSL, TRUST = (AIM.port + n for n in range(5))
 BACK = AIM.instance_port
+BUCKETS = Path(os.environ["EVENKEEL_BUCKETS"])
+
+# AWS, "Access log entries" of the Classic Load Balancer.
+ENTRY = re.compile(
+    r"(?P<timestamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) (?P<elb>\S+) (?P<client>\S+:\d+) (?P<backend>\S+:\d+|-)"
+    r" (?P<request_time>-1|\d+\.\d{6}) (?P<backend_time>-1|\d+\.\d{6}) (?P<response_time>-1|\d+\.\d{6})"
+    r" (?P<elb_status>\d{3}|-) (?P<backend_status>\d{1,3}|-) (?P<received>\d+) (?P<sent>\d+)"
+    r' "(?P<request>[^"]*)" "(?P<agent>[^"]*)" (?P<cipher>\S+) (?P<protocol>\S+)'
+)
 
 
 def main():
@@ -41,6 +54,7 @@ def main():
     authentication(elb, node)
     idle_timeout(elb, node)
     draining(elb, node, ids)
+    access_log(ec2, elb, node, ids)
     zones(ec2, elb, ids)
     groups(ec2, elb, node)
     subnets_and_vpc(ec2, elb)
@@ -259,6 +273,69 @@ def draining(elb, node, ids):
     expect("what was in flight is answered", (answer.status, json.loads(answer.read())["path"]), (200, "/slow?s=3"))
     elb.register_instances_with_load_balancer(LoadBalancerName=NAME, Instances=[{"InstanceId": i} for i in ids])
     until("both are back", lambda: health(elb), lambda states: list(states.values()) == ["InService"] * 2)
+
+
+def entries(bucket):
+    """The entries of all objects in a bucket, by the client's address; what is none of AWS's is a broken promise."""
+    found = {}
+    for path in bucket.rglob("*.log"):
+        for line in path.read_text().splitlines():
+            entry = ENTRY.fullmatch(line)
+            promise("an entry of an access log", entry, ENTRY.pattern, line) if not entry else found.update({entry["client"]: entry})
+    return found
+
+
+def access_log(ec2, elb, node, ids):
+    bucket = BUCKETS / NAME
+
+    def log_to(prefix):
+        settings = {"AccessLog": {"Enabled": True, "S3BucketName": NAME, "EmitInterval": 60, "S3BucketPrefix": prefix}}
+        return elb.modify_load_balancer_attributes(LoadBalancerName=NAME, LoadBalancerAttributes=settings)
+
+    got = log_to("first")["LoadBalancerAttributes"]["AccessLog"]
+    expect("echo of the access log", (got["S3BucketName"], got["S3BucketPrefix"], got["EmitInterval"]), (NAME, "first", 60))
+    (test,) = bucket.rglob("ELBAccessLogTestFile")
+    account = test.parent.name
+    expect("AWS's test object", str(test.relative_to(bucket)), "first/AWSLogs/%s/ELBAccessLogTestFile" % account)
+    sent = {kind: [] for kind in (HTTP, HTTPS, TCP, SSL)}
+    prefixes = iter("prefix-%d" % n for n in range(1, 1000))
+
+    def ask():
+        for port, made in sent.items():
+            made.append(logged(node, port, client_context() if port in (HTTPS, SSL) else None, port in (HTTP, HTTPS)))
+
+    def arrived():
+        # The object of one prefix is whole when there is an entry for the next: nobody waits for an hour.
+        ask()
+        log_to(next(prefixes))
+        ask()
+        held = entries(bucket)
+        return {port: next((one for one in made if one.client in held), None) for port, made in sent.items()}
+
+    found = until("entries of all four kinds of listeners arrive", arrived, lambda got: all(got.values()), every=1)
+    held = entries(bucket)
+    machines = [r["Instances"][0]["PrivateIpAddress"] for r in ec2.describe_instances(InstanceIds=ids)["Reservations"]]
+    for port, one in found.items():
+        entry, scheme = held[one.client], {HTTP: "http", HTTPS: "https"}.get(port)
+        expect("its balancer", entry["elb"], NAME)
+        backs = ["%s:%d" % (machine, BACK if scheme else BACK + 1) for machine in machines]
+        expect_in("the instance that answered", entry["backend"], backs)
+        statuses = ("200", "200") if scheme else ("-", "-")
+        expect("statuses", (entry["elb_status"], entry["backend_status"]), statuses)
+        expect("bytes of bodies, both ways", (int(entry["received"]), int(entry["sent"])), (one.sent, one.received))
+        request = "GET %s://%s:%d/logged HTTP/1.1" % (scheme, node, port) if scheme else "- - - "
+        expect("request and user agent", (entry["request"], entry["agent"]), (request, "judge/1" if scheme else "-"))
+        expect("cipher and protocol", (entry["cipher"], entry["protocol"]), one.secured or ("-", "-"))
+        times = [float(entry[name]) for name in ("request_time", "backend_time", "response_time")]
+        promise("three times", all(0 <= t < 30 for t in times), "seconds", times)
+        age = time.time() - calendar.timegm(time.strptime(entry["timestamp"][:19], "%Y-%m-%dT%H:%M:%S"))
+        promise("the timestamp is of now", -2 <= age < 120, "at most 120 s ago", "%.0f s ago" % age)
+    key = next(path for path in bucket.rglob("*.log")).relative_to(bucket).as_posix()
+    day = r"\d{4}/\d\d/\d\d"
+    expect_match("an object's key", key, r"[a-z0-9-]+/AWSLogs/{0}/elasticloadbalancing/us-east-1/{1}/{0}_elasticloadbalancing_us-east-1_{2}_\d{{8}}T\d{{4}}Z_{3}_\w+\.log".format(account, day, NAME, re.escape(node)))
+    elb.modify_load_balancer_attributes(LoadBalancerName=NAME, LoadBalancerAttributes={"AccessLog": {"Enabled": False}})
+    held = elb.describe_load_balancer_attributes(LoadBalancerName=NAME)["LoadBalancerAttributes"]
+    expect("the log is off", held["AccessLog"]["Enabled"], False)
 
 
 def zones(ec2, elb, ids):

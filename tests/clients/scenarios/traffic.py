@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 CERTS = Path(os.environ.get("EVENKEEL_CERTS") or "/nowhere")
 
@@ -76,6 +77,25 @@ def first_line(node, port, context=None):
         connection = context.wrap_socket(plain) if context else plain
         connection.sendall(b"hello\n")
         return connection.makefile("rb").readline().decode(), me
+
+
+def logged(node, port, context, is_http):
+    """One exchange over a connection of its own, and what an access log should tell of it."""
+    plain = socket.create_connection((node, port), timeout=10)
+    client = "%s:%d" % plain.getsockname()
+    with context.wrap_socket(plain) if context else plain as connection:
+        secured = (connection.cipher()[0], connection.version()) if context else None
+        if is_http:
+            host = "%s:%d" % (node, port)
+            head = "GET /logged HTTP/1.1\r\nHost: %s\r\nUser-Agent: judge/1\r\nConnection: close\r\n\r\n" % host
+            connection.sendall(head.encode())
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            sent, received = 0, len(answer.read())
+        else:
+            connection.sendall(b"hello\n")
+            sent, received = 6, len(connection.makefile("rb").readline())
+        return SimpleNamespace(client=client, secured=secured, sent=sent, received=received)
 
 
 def cookie_of(cookies, name):

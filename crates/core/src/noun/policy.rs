@@ -1,7 +1,7 @@
 //! Policies of a load balancer: named settings that listeners and instance ports are given.
 //!
 //! Owns the types there are, their attributes as AWS tables them (DescribeLoadBalancerPolicyTypes), what a policy must state,
-//! and what each means. Must never say where a policy may be put: that is [`crate::world`]'s. Next:
+//! where its type belongs, and what each means. Which listeners there are is [`crate::world`]'s. Next:
 //! [`super::tls_policy`] for what SSL negotiation policies offer.
 
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::Protocol;
 use super::tls_policy::{self, Offer};
 use crate::name::PolicyName;
 use crate::routes::{ProxyProtocol, Stickiness};
@@ -150,6 +151,38 @@ impl PolicyType {
             }
             Self::SslNegotiation => {
                 "Listener policy that defines the ciphers and protocols that will be accepted by the load balancer. This policy can be associated only with HTTPS/SSL listeners."
+            }
+        }
+    }
+
+    /// Whether it may be set on a listener of this protocol, or why not.
+    pub fn fits_listener(self, front: Protocol) -> Result<(), &'static str> {
+        match self {
+            Self::AppCookieStickiness | Self::LbCookieStickiness if !front.sees_requests() => {
+                Err("stickiness goes with HTTP and HTTPS listeners only")
+            }
+            Self::SslNegotiation if !front.is_secure() => Err("SSL negotiation goes with HTTPS and SSL listeners only"),
+            Self::AppCookieStickiness | Self::LbCookieStickiness | Self::SslNegotiation => Ok(()),
+            Self::ProxyProtocol | Self::BackendServerAuthentication => {
+                Err("it is for instances: SetLoadBalancerPoliciesForBackendServer takes it")
+            }
+            Self::PublicKey => Err("it goes into a BackendServerAuthenticationPolicyType"),
+        }
+    }
+
+    /// Whether it may be set on an instance port, of listeners with these protocols to clients and to instances; or why not.
+    pub fn fits_instance_port(self, listeners: &[(Protocol, Protocol)]) -> Result<(), &'static str> {
+        match self {
+            Self::ProxyProtocol if listeners.iter().all(|(front, _)| front.sees_requests()) => {
+                Err("the PROXY protocol goes with TCP and SSL listeners only")
+            }
+            Self::BackendServerAuthentication if !listeners.iter().any(|(_, back)| back.is_secure()) => {
+                Err("authentication goes with instances that are spoken to in HTTPS or SSL only")
+            }
+            Self::ProxyProtocol | Self::BackendServerAuthentication => Ok(()),
+            Self::PublicKey => Err("it goes into a BackendServerAuthenticationPolicyType"),
+            Self::AppCookieStickiness | Self::LbCookieStickiness | Self::SslNegotiation => {
+                Err("it is for listeners: SetLoadBalancerPoliciesOfListener takes it")
             }
         }
     }

@@ -95,19 +95,14 @@ impl Filled {
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
-        run(&self.0, &text)
+        run(&self.0, &text, same)
     }
 
     /// The same without regard to case.
     #[must_use]
     pub fn matches_any_case(&self, text: &str) -> bool {
-        let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
-        let lower = |token: &Token| match token {
-            Token::Exactly(c) => c.to_lowercase().map(Token::Exactly).collect(),
-            other => vec![*other],
-        };
-        let tokens: Vec<Token> = self.0.iter().flat_map(lower).collect();
-        run(&tokens, &text)
+        let text: Vec<char> = text.chars().collect();
+        run(&self.0, &text, |a, b| a == b || a.to_lowercase().eq(b.to_lowercase()))
     }
 
     /// Whether it matches an ARN, each of the six parts for itself: no wildcard reaches over one of the first five colons.
@@ -116,8 +111,8 @@ impl Filled {
         let colon = |token: &Token| *token == Token::Exactly(':');
         let tokens: Vec<&[Token]> = self.0.splitn(6, colon).collect();
         let parts: Vec<&str> = text.splitn(6, ':').collect();
-        let same = |(tokens, part): (&&[Token], &&str)| run(tokens, &part.chars().collect::<Vec<_>>());
-        tokens.len() == 6 && parts.len() == 6 && tokens.iter().zip(&parts).all(same)
+        let fits = |(tokens, part): (&&[Token], &&str)| run(tokens, &part.chars().collect::<Vec<_>>(), same);
+        tokens.len() == 6 && parts.len() == 6 && tokens.iter().zip(&parts).all(fits)
     }
 }
 
@@ -138,9 +133,13 @@ fn variable(named: &str) -> Option<Piece> {
     is_plain.then(|| Piece::Variable { key: key.to_ascii_lowercase(), default })
 }
 
+fn same(a: char, b: char) -> bool {
+    a == b
+}
+
 /// The usual walk: a run takes nothing at first, and one more each time that what follows it fails. Only the last run needs
 /// to be gone back to.
-fn run(tokens: &[Token], text: &[char]) -> bool {
+fn run(tokens: &[Token], text: &[char], same: impl Fn(char, char) -> bool) -> bool {
     let (mut at, mut read) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
     while read < text.len() {
@@ -150,7 +149,7 @@ fn run(tokens: &[Token], text: &[char]) -> bool {
                 at += 1;
             }
             Some(Token::Any) => (at, read) = (at + 1, read + 1),
-            Some(Token::Exactly(c)) if *c == text[read] => (at, read) = (at + 1, read + 1),
+            Some(Token::Exactly(c)) if same(*c, text[read]) => (at, read) = (at + 1, read + 1),
             _ => {
                 let Some((after, taken)) = back else { return false };
                 back = Some((after, taken + 1));

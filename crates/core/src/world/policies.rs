@@ -1,7 +1,8 @@
 //! What may happen to a balancer's policies: made, taken away, given to listeners and to ports of instances.
 //!
-//! Owns which type belongs where (AWS, "CreateLoadBalancerPolicy", "SetLoadBalancerPoliciesOfListener",
-//! "SetLoadBalancerPoliciesForBackendServer"). What a policy must state is [`crate::noun::policy`]'s.
+//! Owns how many there may be, and what goes by them (AWS, "CreateLoadBalancerPolicy", "SetLoadBalancerPoliciesOfListener",
+//! "SetLoadBalancerPoliciesForBackendServer"). What a policy must state and where its type belongs is
+//! [`crate::noun::policy`]'s.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use super::balancers::rewrite;
 use super::{Decision, World};
 use crate::change::Reply;
 use crate::name::{LoadBalancerName, PolicyName, Port};
-use crate::noun::{Listener, LoadBalancer, Policy, PolicyType, tls_policy};
+use crate::noun::{Listener, LoadBalancer, Policy, PolicyType, Protocol, tls_policy};
 use crate::refusal::Refusal;
 
 /// The most policies a balancer may have.
@@ -67,7 +68,8 @@ impl World {
         let policies = once_each(policies);
         let found = found(held, &policies)?;
         for (policy, kind) in &found {
-            fits_listener(listener, kind.kind)
+            kind.kind
+                .fits_listener(listener.protocol)
                 .map_err(|why| Refusal::PolicyMisplaced { policy: (*policy).clone(), why })?;
         }
         let sticky = |kind| matches!(kind, PolicyType::AppCookieStickiness | PolicyType::LbCookieStickiness);
@@ -105,8 +107,10 @@ impl World {
             return Err(Refusal::NoSuchInstancePort { name: name.clone(), port });
         }
         let policies = once_each(policies);
+        let pairs: Vec<(Protocol, Protocol)> = listeners.iter().map(|l| (l.protocol, l.instance_protocol)).collect();
         for (policy, kind) in found(held, &policies)? {
-            fits_instance_port(&listeners, kind.kind)
+            kind.kind
+                .fits_instance_port(&pairs)
                 .map_err(|why| Refusal::PolicyMisplaced { policy: policy.clone(), why })?;
         }
         Ok(rewrite(held, Reply::Done, |lb| {
@@ -139,38 +143,6 @@ fn found<'a>(lb: &LoadBalancer, names: &'a [PolicyName]) -> Result<Vec<(&'a Poli
             .ok_or_else(|| Refusal::NoSuchPolicy { name: lb.name.clone(), policy: name.clone() })
     };
     names.iter().map(one).collect()
-}
-
-fn fits_listener(listener: &Listener, kind: PolicyType) -> Result<(), &'static str> {
-    match kind {
-        PolicyType::AppCookieStickiness | PolicyType::LbCookieStickiness if !listener.protocol.sees_requests() => {
-            Err("stickiness goes with HTTP and HTTPS listeners only")
-        }
-        PolicyType::SslNegotiation if !listener.protocol.is_secure() => {
-            Err("SSL negotiation goes with HTTPS and SSL listeners only")
-        }
-        PolicyType::AppCookieStickiness | PolicyType::LbCookieStickiness | PolicyType::SslNegotiation => Ok(()),
-        PolicyType::ProxyProtocol | PolicyType::BackendServerAuthentication => {
-            Err("it is for instances: SetLoadBalancerPoliciesForBackendServer takes it")
-        }
-        PolicyType::PublicKey => Err("it goes into a BackendServerAuthenticationPolicyType"),
-    }
-}
-
-fn fits_instance_port(listeners: &[&Listener], kind: PolicyType) -> Result<(), &'static str> {
-    match kind {
-        PolicyType::ProxyProtocol if listeners.iter().all(|l| l.protocol.sees_requests()) => {
-            Err("the PROXY protocol goes with TCP and SSL listeners only")
-        }
-        PolicyType::BackendServerAuthentication if !listeners.iter().any(|l| l.instance_protocol.is_secure()) => {
-            Err("authentication goes with instances that are spoken to in HTTPS or SSL only")
-        }
-        PolicyType::ProxyProtocol | PolicyType::BackendServerAuthentication => Ok(()),
-        PolicyType::PublicKey => Err("it goes into a BackendServerAuthenticationPolicyType"),
-        PolicyType::AppCookieStickiness | PolicyType::LbCookieStickiness | PolicyType::SslNegotiation => {
-            Err("it is for listeners: SetLoadBalancerPoliciesOfListener takes it")
-        }
-    }
 }
 
 /// What goes by a policy, in words.

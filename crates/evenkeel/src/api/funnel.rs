@@ -95,9 +95,9 @@ async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>
     };
     let circumstances =
         Circumstances { from: peer, now, user_agent: request.header("user-agent").map(ToOwned::to_owned) };
-    let may = |wants: &[Want], api| {
-        let denied = permit(&world, &caller, wants, &circumstances);
-        denied.map_err(|denied| denied.to_wire(api, &caller.arn(world.settings())))
+    let may = |wants: &[Want], of: Option<evenkeel_aws::Api>| {
+        let denied = permit(&api.library, &world, &caller, wants, &circumstances);
+        denied.map_err(|denied| denied.to_wire(of, &caller.arn(world.settings())))
     };
     if let Some(report) = Report::asked_for(request) {
         return match may(&[Want::new("evenkeel", report.action(), vec![Thing::any()])], None) {

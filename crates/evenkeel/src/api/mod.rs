@@ -115,6 +115,7 @@ pub struct Api {
     import: Arc<Import>,
     reports: Reports,
     guard: Guard,
+    library: rights::Library,
     imports: Arc<Semaphore>,
     log_check: Option<Arc<LogCheck>>,
     requests: bool,
@@ -132,7 +133,6 @@ impl Api {
         import: Arc<Import>,
         reports: Reports,
     ) -> Self {
-        let (guard, imports) = (Guard::default(), Arc::new(Semaphore::new(IMPORTS)));
         Self {
             keeper,
             sightings,
@@ -141,8 +141,9 @@ impl Api {
             console,
             import,
             reports,
-            guard,
-            imports,
+            guard: Guard::default(),
+            library: rights::Library::default(),
+            imports: Arc::new(Semaphore::new(IMPORTS)),
             log_check: None,
             requests: false,
         }

@@ -5,7 +5,9 @@
 //! ([`super::wants`]) or what a policy means (`evenkeel_core::rights`). Source: IAM User Guide, "Policy evaluation logic" and
 //! "AWS global condition context keys".
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use evenkeel_aws::{Api, Dialect, Error};
 use evenkeel_core::rights::{Context, Document, Request, Verdict, Written, judge};
@@ -49,6 +51,29 @@ const OF_INSTANCES: &str = r#"{
   ]
 }"#;
 
+/// Policies that are kept read; past it all are read anew.
+const KEPT: usize = 1024;
+
+/// Policies by their texts, read once each; `None` for what cannot be read.
+#[derive(Default)]
+pub(super) struct Library(Mutex<HashMap<Box<str>, Option<Arc<Document>>>>);
+
+impl Library {
+    fn read(&self, text: &str) -> Option<Arc<Document>> {
+        // A panic elsewhere cannot leave half a change here: each is one insertion.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get(text) {
+            return known.clone();
+        }
+        let document = read(text).ok().map(Arc::new);
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(text.into(), document.clone());
+        document
+    }
+}
+
 /// What is known of a request before it is read.
 #[derive(Clone, Debug)]
 pub(super) struct Circumstances {
@@ -76,6 +101,7 @@ pub(super) struct Denied {
 /// # Errors
 /// What is denied first.
 pub(super) fn permit(
+    library: &Library,
     world: &World,
     caller: &Caller,
     wants: &[Want],
@@ -83,14 +109,14 @@ pub(super) fn permit(
 ) -> Result<(), Denied> {
     let policies = match caller {
         Caller::Root => return Ok(()),
-        Caller::User(user) => world.policies_of(user).map(|(_, text)| read(text)).collect::<Result<Vec<_>, _>>(),
-        Caller::Instance(_) => read(OF_INSTANCES).map(|policy| vec![policy]),
+        Caller::User(user) => world.policies_of(user).map(|(_, text)| library.read(text)).collect::<Option<Vec<_>>>(),
+        Caller::Instance(_) => library.read(OF_INSTANCES).map(|policy| vec![policy]),
     };
     let context = context(world, caller, circumstances);
     for want in wants {
         for thing in &want.on {
             let denied = |is_explicit| Denied { action: want.action.clone(), resource: thing.arn.clone(), is_explicit };
-            let Ok(policies) = &policies else { return Err(denied(true)) };
+            let Some(policies) = &policies else { return Err(denied(true)) };
             let mut context = context.clone();
             want.keys.iter().for_each(|(key, value)| context.add(key, value.as_str()));
             let service = want.action.split(':').next().unwrap_or_default();
@@ -99,7 +125,7 @@ pub(super) fn permit(
                 context.add(&format!("{service}:ResourceTag/{key}"), value.as_str());
             }
             let request = Request { action: &want.action, resource: &thing.arn, context: &context };
-            match judge(policies, request) {
+            match judge(policies.iter().map(AsRef::as_ref), request) {
                 Verdict::Allowed(_) => {}
                 Verdict::ExplicitlyDenied(_) => return Err(denied(true)),
                 Verdict::ImplicitlyDenied => return Err(denied(false)),

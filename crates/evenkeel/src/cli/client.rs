@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use evenkeel_aws::dispatch::Action;
-use evenkeel_aws::{Time, client, ec2, elb};
+use evenkeel_aws::{Credentials, Time, client, ec2, elb};
 
 use super::http::{self, Endpoint};
 use super::settings::Settings;
@@ -25,6 +25,17 @@ impl Client {
     /// A client for `settings`. Connects with the first call, and anew with each.
     pub fn new(settings: Settings) -> Self {
         Self { settings }
+    }
+
+    /// What it goes by.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The same client, which signs with other keys.
+    #[must_use]
+    pub fn with_credentials(&self, credentials: Credentials) -> Self {
+        Self { settings: Settings { credentials, ..self.settings.clone() } }
     }
 
     /// Where the daemon is.
@@ -174,7 +185,7 @@ pub fn told(error: &anyhow::Error) -> Option<&evenkeel_aws::Error> {
 }
 
 /// Collects pages until one names no next one. An empty token ends them as well; a repeated one is an error.
-fn pages<T>(
+pub(super) fn pages<T>(
     mut page: impl FnMut(Option<String>) -> anyhow::Result<(Vec<T>, Option<String>)>,
 ) -> anyhow::Result<Vec<T>> {
     let mut all = Vec::new();

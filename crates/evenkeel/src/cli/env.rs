@@ -96,7 +96,7 @@ fn daemon_region(settings: &Settings, streams: &mut Streams<'_>) -> anyhow::Resu
 }
 
 /// The lines for the shell. A session token of another account would go along with every call, so it goes.
-fn script(settings: &Settings, boto_config: Option<&str>, shell: Shell) -> String {
+pub(super) fn script(settings: &Settings, boto_config: Option<&str>, shell: Shell) -> String {
     let endpoint = settings.endpoint.to_string();
     let mut variables = vec![
         ("AWS_ENDPOINT_URL", endpoint.as_str()),

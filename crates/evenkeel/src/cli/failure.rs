@@ -57,7 +57,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             return Some(told.hint.clone());
         }
         if let Some(told) = cause.downcast_ref::<evenkeel_aws::Error>() {
-            return of_code(&told.code).map(str::to_owned);
+            return of_code(&told.code, &told.message).map(str::to_owned);
         }
         match cause.downcast_ref::<http::Error>() {
             Some(http::Error::Connect { .. }) => {
@@ -69,12 +69,37 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     })
 }
 
-fn of_code(code: &str) -> Option<&'static str> {
+fn of_code(code: &str, message: &str) -> Option<&'static str> {
     Some(match code {
         "LoadBalancerNotFound" => "`elbadmin list` names all load balancers",
         "DuplicateLoadBalancerName" => "delete that one first (`elbadmin delete NAME`), or take another name",
         "DuplicateListener" => "remove the other listener first: `elbadmin rml NAME PORT`",
-        "CertificateNotFound" => "the certificate is the fourth field of the listener: `-l 443,80,https,ARN`",
+        "CertificateNotFound" => {
+            "`evenkeel cert list` shows all certificates; elbadmin takes an ARN as the fourth field: `-l 443,80,https,ARN`"
+        }
+        "ListenerNotFound" => "`evenkeel lb show NAME` shows the listeners there are",
+        "PolicyNotFound" | "DuplicatePolicyName" => {
+            "`evenkeel lb policy list NAME` shows a load balancer's policies, `evenkeel lb policy list` the predefined ones"
+        }
+        "PolicyTypeNotFound" => "`evenkeel lb policy types` shows all types",
+        "LoadBalancerAttributeNotFound" => "`evenkeel lb attr --help` names the attributes",
+        "InvalidSecurityGroup" => "`aws ec2 describe-security-groups` shows all security groups",
+        "SubnetNotFound" => "`aws ec2 describe-subnets` shows all subnets: each zone has one",
+        "TooManyTags" => "remove some in the same command: `evenkeel lb tag NAME KEY=VALUE --remove KEY`",
+        "AccessDenied" | "UnauthorizedOperation" | "AccessDeniedException" => {
+            "`evenkeel key can USER ACTION RESOURCE` says which policy decides; root's keys are in the data directory"
+        }
+        "LimitExceeded" if message.contains("AccessKeysPerUser") => "delete one first: `evenkeel key delete ID`",
+        "DeleteConflict" if message.contains("access key") => "`evenkeel key rotate` exchanges it",
+        "DeleteConflict" if !message.starts_with("Certificate") => {
+            "`evenkeel policy detach USER POLICY` takes a policy away; `evenkeel user delete` takes all that is a user's own"
+        }
+        "MalformedPolicyDocument" => {
+            "docs/concepts.md, \"Users and rights\", says which actions and conditions there are"
+        }
+        "NoSuchEntity" if message.contains("Access Key") => "`evenkeel key list` shows all access keys",
+        "NoSuchEntity" if message.contains("user with name") => "`evenkeel user list` shows all users",
+        "NoSuchEntity" if message.contains("olicy") => "`evenkeel policy list` shows all policies that can be attached",
         "DeleteConflict" | "ResourceInUseException" => {
             "`evenkeel cert list` names the listeners that show it: give them another one first"
         }

@@ -38,11 +38,8 @@ pub struct On {
 
 /// Arguments of `evenkeel stop`.
 #[derive(Debug, Clone, Default, Args)]
-#[command(after_help = "Examples:\n  evenkeel stop i-0123456789abcdef0\n  evenkeel stop --force i-0123456789abcdef0")]
+#[command(after_help = "Examples:\n  evenkeel stop i-0123456789abcdef0")]
 pub struct Stop {
-    /// Do not wait for the application to end by itself
-    #[arg(long)]
-    pub force: bool,
     /// On what.
     #[command(flatten)]
     pub on: On,
@@ -92,8 +89,7 @@ pub fn console(args: &Console, client: &Client, streams: &mut Streams<'_>) -> an
 /// # Errors
 /// Those of the client.
 pub fn stop(args: &Stop, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
-    let force = args.force.then_some(true);
-    let input = StopInstances { instance_ids: args.on.ids.clone(), force, ..Default::default() };
+    let input = StopInstances { instance_ids: args.on.ids.clone(), ..Default::default() };
     changed(client.call(&input).with_context(|| args.on.failed("stop"))?, streams)
 }
 

@@ -99,6 +99,7 @@ fn page(command: Command) -> anyhow::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::streams::Screen;
 
     #[test]
     fn every_command_has_a_page_with_examples() {
@@ -117,7 +118,7 @@ mod tests {
     fn completions_name_the_program_and_its_commands() {
         let check = |shell, program: &str, expected: &str| {
             let (mut out, mut err) = (Vec::new(), Vec::new());
-            let mut streams = Streams { out: &mut out, err: &mut err, live: false };
+            let mut streams = Streams { out: &mut out, err: &mut err, live: false, screen: Screen::default() };
             completions(&Completions { shell, program: program.into() }, &mut streams).unwrap();
             assert!(String::from_utf8(out).unwrap().contains(expected), "{shell} {program}");
         };

@@ -16,18 +16,24 @@ pub mod env;
 pub mod failure;
 pub mod house;
 pub mod http;
+mod identity;
 pub mod image;
 pub mod instance;
+pub mod key;
 pub mod kill_instance;
 pub mod launch;
+pub mod lb;
 pub mod links;
 pub mod list_instances;
 pub mod manual;
+pub mod policy;
 pub mod proxy;
 pub mod reference;
 pub mod settings;
 pub mod streams;
+pub mod table;
 pub mod tail;
+pub mod user;
 mod wait;
 
 #[cfg(test)]
@@ -99,8 +105,16 @@ pub enum Command {
     Env(env::Env),
     /// Register, list and deregister images
     Image(image::ImageCommand),
+    /// Make, change and show load balancers, with `--dry-run`
+    Lb(lb::args::Lb),
     /// Make, upload, list, show and delete certificates
     Cert(cert::Cert),
+    /// Make, show, exchange and delete access keys, and try out what they allow
+    Key(key::Key),
+    /// List, show and delete users
+    User(user::User),
+    /// Keep, show, attach and detach policies: what users may do
+    Policy(policy::Policy),
     /// Launch instances of an image
     Run(launch::Run),
     /// Print what an instance wrote to its console
@@ -218,11 +232,15 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         }
         Command::Env(args) => env::run(args, streams),
         Command::Image(args) => image::run(args, &connect(args.reach(), None)?, streams),
+        Command::Lb(args) => lb::run(args, &connect(args.reach(), None)?, streams),
         Command::Cert(args) => match (args.reach(), &args.action) {
             (Some(reach), _) => cert::run(args, &connect(reach, None)?, streams),
             (None, cert::Action::SelfSigned(args)) => cert::made::write(args, streams),
             (None, _) => Ok(Outcome::Usage),
         },
+        Command::Key(args) => key::run(args, &connect(args.reach(), None)?, streams),
+        Command::User(args) => user::run(args, &connect(args.reach(), None)?, streams),
+        Command::Policy(args) => policy::run(args, &connect(args.reach(), None)?, streams),
         Command::Run(args) => launch::run(args, &connect(&args.reach, None)?, streams),
         Command::Console(args) => instance::console(args, &connect(&args.reach, None)?, streams),
         Command::Stop(args) => instance::stop(args, &connect(&args.on.reach, None)?, streams),

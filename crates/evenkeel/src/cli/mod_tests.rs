@@ -1,6 +1,7 @@
 //! The command line as a whole: its flags are sound, its names are answered to, its help has examples.
 
 use super::*;
+use crate::cli::streams::Screen;
 
 fn parsed(line: &str) -> Result<Command, clap::Error> {
     parse(line.split(' ').map(OsString::from).collect())
@@ -72,7 +73,8 @@ fn a_daemon_that_is_not_there_is_said_plainly() {
     );
     let command = parsed(&line).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let error = run(&command, &mut Streams { out: &mut out, err: &mut err, live: false }).unwrap_err();
+    let error = run(&command, &mut Streams { out: &mut out, err: &mut err, live: false, screen: Screen::default() })
+        .unwrap_err();
     failure::report(&error, &mut err);
     let err = String::from_utf8(err).unwrap();
     let start = format!(

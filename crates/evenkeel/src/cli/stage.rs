@@ -15,14 +15,17 @@ use evenkeel_aws::{Call, Credentials, Error, Request, Response, ec2, elb, render
 use super::client::{Client, now};
 use super::failure::{Outcome, report};
 use super::settings::Settings;
-use super::streams::Streams;
+use super::streams::{Screen, Streams};
 
-const SECRET: &str = "secret/with+signs";
+/// The secret of the two access keys that a stage knows: `AK`, with which its client signs, and `AKNEW`.
+pub const SECRET: &str = "secret/with+signs";
 
 /// A running server, and every call it was asked.
 pub struct Stage {
     pub client: Client,
     pub address: SocketAddr,
+    /// What commands are shown on.
+    pub screen: Screen,
     calls: Arc<Mutex<Vec<Call>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -65,7 +68,7 @@ impl Stage {
             Credentials { access_key_id: "AK".into(), secret_access_key: SECRET.into(), session_token: None };
         let endpoint = format!("http://{address}").parse().unwrap();
         let client = Client::new(Settings { endpoint, credentials, region: "us-east-1".into() });
-        Self { client, address, calls, stop, thread: Some(thread) }
+        Self { client, address, screen: Screen::default(), calls, stop, thread: Some(thread) }
     }
 
     /// A server of one canned state.
@@ -86,7 +89,7 @@ impl Stage {
     /// Runs a command on captured streams.
     pub fn run(&self, command: impl FnOnce(&Client, &mut Streams<'_>) -> anyhow::Result<Outcome>) -> Ran {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut streams = Streams { out: &mut out, err: &mut err, live: false };
+        let mut streams = Streams { out: &mut out, err: &mut err, live: false, screen: self.screen };
         let outcome = match command(&self.client, &mut streams) {
             Ok(outcome) => outcome,
             Err(error) => report(&error, streams.err),
@@ -129,7 +132,7 @@ fn respond(
     answer: &mut impl FnMut(&Call) -> Result<Response, Error>,
 ) -> Response {
     let form = evenkeel_aws::form(request);
-    if let Err(error) = sigv4::verify(request, |key| (key == "AK").then(|| SECRET.to_owned()), now()) {
+    if let Err(error) = sigv4::verify(request, |key| ["AK", "AKNEW"].contains(&key).then(|| SECRET.to_owned()), now()) {
         return render_error(&Error::sender("SignatureDoesNotMatch", error.to_string()), "r", form);
     }
     let decoded = match evenkeel_aws::decode(request) {

@@ -12,6 +12,31 @@ pub struct Streams<'a> {
     pub err: &'a mut dyn Write,
     /// Whether `err` is a terminal, where a line may be written over.
     pub live: bool,
+    /// What `out` is shown on.
+    pub screen: Screen,
+}
+
+/// What output is shown on. The default is what programs read: nothing is cut, nothing is coloured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Screen {
+    /// Columns of the terminal, where it is one.
+    pub columns: Option<usize>,
+    /// Whether additions are green and removals red.
+    pub colour: bool,
+}
+
+impl Screen {
+    /// What standard output is. `NO_COLOR` (no-color.org) and `TERM=dumb` want no colours.
+    fn of_process() -> Self {
+        let out = io::stdout();
+        if !out.is_terminal() {
+            return Self::default();
+        }
+        let size = rustix::termios::tcgetwinsize(&out).ok();
+        let columns = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self { columns, colour: set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb") }
+    }
 }
 
 /// A writer that goes on when nobody reads any more (`elbadmin list | head -1`): what the command does besides writing
@@ -39,7 +64,8 @@ pub fn with_process<T>(command: impl FnOnce(&mut Streams<'_>) -> T) -> T {
     let mut out = Unhurt(io::stdout());
     let mut err = Unhurt(io::stderr());
     let live = io::stderr().is_terminal();
-    command(&mut Streams { out: &mut out, err: &mut err, live })
+    let screen = Screen::of_process();
+    command(&mut Streams { out: &mut out, err: &mut err, live, screen })
 }
 
 /// Columns that every terminal has.
@@ -91,7 +117,7 @@ mod tests {
     fn progress_is_one_line_on_a_terminal_and_one_line_a_change_in_a_pipe() {
         let check = |live: bool, expected: &str| {
             let (mut out, mut err) = (Vec::new(), Vec::new());
-            let mut streams = Streams { out: &mut out, err: &mut err, live };
+            let mut streams = Streams { out: &mut out, err: &mut err, live, screen: Screen::default() };
             let mut progress = Progress::default();
             for line in ["a", "a", "b"] {
                 progress.show(&mut streams, line).unwrap();

@@ -82,6 +82,7 @@ fn judge_by(rig: Rig, scenario: &str, image: &str, told: &[(&str, &str)]) {
         .env("EVENKEEL_ZONES", "us-east-1a,us-east-1b,us-east-1c")
         .env("EVENKEEL_KEEP_GOING", "1")
         .env("EVENKEEL_CERTS", certificates(&rig))
+        .env("EVENKEEL_BUCKETS", rig.file("buckets"))
         .env("AWS_ACCESS_KEY_ID", &rig.credentials.access_key_id)
         .env("AWS_SECRET_ACCESS_KEY", &rig.credentials.secret_access_key)
         .env("AWS_DEFAULT_REGION", "us-east-1")

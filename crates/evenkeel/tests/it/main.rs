@@ -15,6 +15,8 @@ mod dns;
 mod draining;
 mod faults;
 mod handover;
+mod keys;
+mod lb;
 mod life;
 mod pebble;
 mod rig;

@@ -10,6 +10,7 @@ use super::requested::why;
 use super::{List, Show, is_managed, own_name};
 use crate::cli::client::{Client, now};
 use crate::cli::streams::Streams;
+use crate::cli::table::Table;
 
 const MILLIS_A_DAY: i64 = 86_400_000;
 
@@ -41,19 +42,12 @@ pub(super) fn list(args: &List, client: &Client, streams: &mut Streams<'_>) -> a
         let shown: Vec<Value> = found.iter().map(|one| as_json(one, &users(&balancers, &one.arn))).collect();
         return Ok(writeln!(streams.out, "{}", serde_json::to_string_pretty(&shown)?)?);
     }
-    let mut rows = vec![["NAME", "EXPIRES", "SHOWN BY", "ARN"].map(str::to_owned)];
-    rows.extend(found.into_iter().map(|one| {
-        let users = users(&balancers, &one.arn);
-        let users = if users.is_empty() { "-".to_owned() } else { users.join(",") };
-        [one.name.clone(), one.fares(), users, one.arn]
-    }));
-    let widths: Vec<usize> =
-        (0..3).map(|n| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or_default()).collect();
-    for [name, expires, users, arn] in rows {
-        let (a, b, c) = (widths[0], widths[1], widths[2]);
-        writeln!(streams.out, "{name:<a$}  {expires:<b$}  {users:<c$}  {arn}")?;
+    let mut table = Table::new(["NAME", "EXPIRES", "SHOWN BY", "ARN"]);
+    for one in found {
+        let (fares, users) = (one.fares(), users(&balancers, &one.arn).join(","));
+        table.push([one.name, fares, users, one.arn]);
     }
-    Ok(())
+    Ok(table.write(streams)?)
 }
 
 /// Prints one.
@@ -81,6 +75,27 @@ pub(super) fn show(args: &Show, client: &Client, streams: &mut Streams<'_>) -> a
         writeln!(streams.out, "request:   {why}")?;
     }
     Ok(())
+}
+
+/// The ARN of a certificate by its name; an ARN is its own.
+///
+/// # Errors
+/// No such certificate, and those of the client.
+pub(in crate::cli) fn arn(client: &Client, name: &str) -> anyhow::Result<String> {
+    if name.starts_with("arn:") {
+        return Ok(name.to_owned());
+    }
+    let input = iam::GetServerCertificate { server_certificate_name: name.to_owned() };
+    let held = client.call(&input).with_context(|| format!("failed to find the certificate `{name}`"))?;
+    Ok(held.server_certificate.server_certificate_metadata.arn)
+}
+
+/// The ARNs of all certificates.
+///
+/// # Errors
+/// Those of the client.
+pub(in crate::cli) fn arns(client: &Client) -> anyhow::Result<Vec<String>> {
+    Ok(all(client).context("failed to list certificates")?.into_iter().map(|found| found.arn).collect())
 }
 
 fn all(client: &Client) -> anyhow::Result<Vec<Found>> {

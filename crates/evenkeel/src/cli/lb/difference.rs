@@ -1,0 +1,123 @@
+//! The difference that a change makes, or would make: lines that go with `-`, lines that come with `+`.
+//!
+//! Must never ask the daemon. Next: [`super::state`] for the lines.
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use super::args::How;
+use super::shown;
+use super::state::{Line, State};
+use crate::cli::streams::Streams;
+
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const PLAIN: &str = "\x1b[0m";
+
+/// What goes and what comes of one load balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    name: String,
+    verb: Verb,
+    gone: Vec<Line>,
+    come: Vec<Line>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Create,
+    Change,
+    Delete,
+}
+
+impl Difference {
+    /// Between a load balancer before and after; `None` where there is none.
+    pub fn between(name: &str, before: Option<&State>, after: Option<&State>) -> Self {
+        let (verb, before, after) = match (before, after) {
+            (None, Some(after)) => (Verb::Create, Vec::new(), after.lines_of_its_own()),
+            (Some(before), None) => (Verb::Delete, before.lines_of_its_own(), Vec::new()),
+            (before, after) => {
+                let lines = |state: Option<&State>| state.map(State::lines).unwrap_or_default();
+                (Verb::Change, lines(before), lines(after))
+            }
+        };
+        let only = |these: &[Line], others: &[Line]| -> Vec<Line> {
+            these.iter().filter(|line| !others.contains(line)).cloned().collect()
+        };
+        Self { name: name.to_owned(), verb, gone: only(&before, &after), come: only(&after, &before) }
+    }
+
+    fn is_none(&self) -> bool {
+        self.verb == Verb::Change && self.gone.is_empty() && self.come.is_empty()
+    }
+
+    /// Prints it: of a dry run as what would be.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn print(&self, how: &How, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+        if how.json { shown::json(&self.json(how.dry_run), streams) } else { Ok(self.write(how.dry_run, streams)?) }
+    }
+
+    /// Prints several, one after the other; in JSON as a list.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn print_all(all: &[Self], how: &How, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+        if how.json {
+            return shown::json(&all.iter().map(|one| one.json(how.dry_run)).collect(), streams);
+        }
+        Ok(all.iter().try_for_each(|one| one.write(how.dry_run, streams))?)
+    }
+
+    fn json(&self, dry_run: bool) -> Value {
+        let shown = |lines: &[Line]| -> Vec<Value> {
+            lines.iter().map(|line| json!({ "what": line.what, "text": line.text })).collect()
+        };
+        json!({
+            "name": self.name,
+            "dry_run": dry_run,
+            "changed": !self.is_none(),
+            "removed": shown(&self.gone),
+            "added": shown(&self.come),
+        })
+    }
+
+    fn write(&self, dry_run: bool, streams: &mut Streams<'_>) -> io::Result<()> {
+        let name = &self.name;
+        if self.is_none() {
+            let would = if dry_run { "would change" } else { "changed" };
+            return writeln!(streams.out, "nothing {would} of {name}");
+        }
+        let verb = match (self.verb, dry_run) {
+            (Verb::Create, false) => "created",
+            (Verb::Change, false) => "changed",
+            (Verb::Delete, false) => "deleted",
+            (Verb::Create, true) => "would create",
+            (Verb::Change, true) => "would change",
+            (Verb::Delete, true) => "would delete",
+        };
+        writeln!(streams.out, "{verb} {name}:")?;
+        let all = || self.gone.iter().chain(&self.come);
+        let width = all().map(|line| line.what.len()).max().unwrap_or_default();
+        let mut things: Vec<(&str, &str)> = Vec::new();
+        for line in all() {
+            if !things.contains(&line.thing()) {
+                things.push(line.thing());
+            }
+        }
+        // Kinds stay together, in the order in which they come.
+        let kinds: Vec<&str> = things.iter().map(|(kind, _)| *kind).collect();
+        things.sort_by_key(|(kind, _)| kinds.iter().position(|other| other == kind));
+        for thing in things {
+            for (sign, colour, lines) in [('-', RED, &self.gone), ('+', GREEN, &self.come)] {
+                for line in lines.iter().filter(|line| line.thing() == thing) {
+                    let (on, off) = if streams.screen.colour { (colour, PLAIN) } else { ("", "") };
+                    writeln!(streams.out, "{on}{sign} {:<width$}  {}{off}", line.what, line.text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

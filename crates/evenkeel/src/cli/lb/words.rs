@@ -179,9 +179,12 @@ fn switch(text: &str) -> Option<bool> {
 mod tests {
     use super::*;
 
+    /// Protocol and port, protocol and port to instances, certificate.
+    type Parts<'a> = (&'a str, i64, Option<&'a str>, i64, Option<&'a str>);
+
     #[test]
     fn listeners_are_read_in_both_ways_of_writing() {
-        let check = |text: &str, expected: Option<(&str, i64, Option<&str>, i64, Option<&str>)>| {
+        let check = |text: &str, expected: Option<Parts<'_>>| {
             let read = listener(text).ok();
             let read = read.as_ref().map(|l| {
                 let back = l.instance_protocol.as_deref();

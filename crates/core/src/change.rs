@@ -15,8 +15,8 @@ use crate::name::{
 };
 use crate::noun::security_group::{Reach, Rule};
 use crate::noun::{
-    AccessKey, Certificate, DesyncMode, HealthCheck, InstanceState, Listener, ManagedPolicy, Manifest, Material,
-    PolicyType, Scheme, SecurityGroup, Setting, ShutdownBehavior, User,
+    AccessKey, AcmeAccount, Certificate, DesyncMode, HealthCheck, InstanceState, Listener, ManagedPolicy, Manifest,
+    Material, Order, PolicyType, Problem, Scheme, SecurityGroup, Setting, ShutdownBehavior, User,
 };
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
@@ -253,7 +253,7 @@ pub enum Change {
         /// What the rules are about.
         rules: Vec<Reach>,
     },
-    /// A new certificate.
+    /// A new certificate; a request that is made again with its token is a success that changes nothing.
     CreateCertificate(Certificate),
     /// Another certificate and key under the same name: every listener that shows it shows the new one.
     ReplaceCertificate {
@@ -278,6 +278,30 @@ pub enum Change {
         /// Which.
         certificate: CertificateArn,
     },
+    /// An order for a requested certificate: its challenges are answered from now on.
+    OrderCertificate {
+        /// Which.
+        certificate: CertificateArn,
+        /// What is under way.
+        order: Order,
+    },
+    /// The end of an order that came to nothing, or of a try to begin one: its challenges are withdrawn, and it is tried
+    /// again later.
+    FailCertificate {
+        /// Which.
+        certificate: CertificateArn,
+        /// Why.
+        problem: Problem,
+        /// How long the server wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// A requested certificate is wanted anew, now.
+    RenewCertificate {
+        /// Which.
+        certificate: CertificateArn,
+    },
+    /// The account at an ACME server.
+    SetAcmeAccount(AcmeAccount),
     /// Tags on a certificate, at most 50.
     TagCertificate {
         /// Which.
@@ -553,6 +577,8 @@ pub enum Reply {
     Zones(Vec<ZoneName>),
     /// The reservation that was made, or the one made before with the same token.
     Reservation(ReservationId),
+    /// The certificate that was requested before with the same token.
+    Certificate(CertificateArn),
     /// Instances' states before and after.
     Transitions(Vec<Transition>),
     /// The number of a new version of a policy.
@@ -614,6 +640,10 @@ impl Change {
             Self::ReplaceCertificate { .. } => "ReplaceCertificate",
             Self::RenameCertificate { .. } => "RenameCertificate",
             Self::DeleteCertificate { .. } => "DeleteCertificate",
+            Self::OrderCertificate { .. } => "OrderCertificate",
+            Self::FailCertificate { .. } => "FailCertificate",
+            Self::RenewCertificate { .. } => "RenewCertificate",
+            Self::SetAcmeAccount(_) => "SetAcmeAccount",
             Self::TagCertificate { .. } => "TagCertificate",
             Self::UntagCertificate { .. } => "UntagCertificate",
             Self::CreateUser(_) => "CreateUser",

@@ -99,6 +99,15 @@ pub enum Refusal {
         /// The quota.
         limit: usize,
     },
+    /// A certificate that came from elsewhere.
+    #[error("The certificate '{0}' was not requested here")]
+    NotRequested(CertificateArn),
+    /// More challenges than balancers are given at once.
+    #[error("No more than {limit} names can be proved at once")]
+    TooManyChallenges {
+        /// The limit.
+        limit: usize,
+    },
     /// No such security group.
     #[error("The security group '{0}' does not exist")]
     NoSuchGroup(GroupId),

@@ -14,11 +14,12 @@ use evenkeel_core::name::{
     Port, ReservationId, UserName, ZoneName,
 };
 use evenkeel_core::noun::{
-    AccessKey, Certificate, CertificateOrigin, DesyncMode, Facts, HealthCheck, HealthTarget, InstanceState, Listener,
-    ManagedPolicy, Manifest, Material, PolicyType, PolicyVersion, Protocol, Scheme, Setting, ShutdownBehavior, User,
+    AccessKey, AcmeAccount, Certificate, CertificateOrigin, DesyncMode, Facts, HealthCheck, HealthTarget,
+    InstanceState, KeyType, Listener, ManagedPolicy, Manifest, Material, Order, PolicyType, PolicyVersion, Problem,
+    Proof, Protocol, Requested, Scheme, Setting, ShutdownBehavior, User,
 };
 use evenkeel_core::plan::{Condition, Sight, Step, expiry, instances};
-use evenkeel_core::routes::{Phase, Routes, compile, follow};
+use evenkeel_core::routes::{Challenge, Phase, Routes, compile, follow};
 use evenkeel_core::sightings::Sightings;
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Key, Limits, Row, Settings, World, Write};
@@ -134,6 +135,9 @@ impl Author {
             (PolicyType::BackendServerAuthentication, &[("PublicKeyPolicyName", "a")]),
             (PolicyType::SslNegotiation, &[("Protocol-TLSv1.2", "true"), ("ECDHE-RSA-AES128-GCM-SHA256", "true")]),
         ];
+        if self.dice.chance(15) {
+            return self.ask_for(certificate);
+        }
         match self.dice.below(9) {
             0 | 1 => {
                 let (kind, stated) = self.dice.pick(&kinds);
@@ -146,8 +150,13 @@ impl Author {
             5 => Change::SetListenerCertificate { name, port, certificate },
             6 => Change::CreateCertificate(Certificate {
                 arn: certificate,
-                origin: if self.dice.chance(50) {
+                origin: if self.dice.chance(30) {
                     CertificateOrigin::Imported
+                } else if self.dice.chance(50) {
+                    let names = vec!["a.example.test".into()];
+                    let mut requested = Requested::new(names, KeyType::P256, Proof::Http, Timestamp(1));
+                    requested.token = self.dice.chance(50).then(|| "token".into());
+                    CertificateOrigin::Requested(Box::new(requested))
                 } else {
                     let name = self.dice.pick(&["cert", "Cert", "other"]).into();
                     CertificateOrigin::Uploaded { name, path: "/".into(), id: "ASCA".into() }
@@ -165,6 +174,32 @@ impl Author {
                 name: self.dice.pick(&["cert", "new"]).into(),
                 path: "/".into(),
             },
+        }
+    }
+
+    /// What becomes of certificates that are asked for.
+    fn ask_for(&mut self, certificate: CertificateArn) -> Change {
+        let url = "https://acme.test/".to_owned();
+        match self.dice.below(4) {
+            0 => Change::RenewCertificate { certificate },
+            1 => Change::FailCertificate {
+                certificate,
+                problem: Problem { kind: "dns".into(), detail: "no".into(), name: None, judged: self.dice.chance(50) },
+                retry_after: self.dice.chance(20).then(|| Duration::from_secs(self.dice.roll() >> 40)),
+            },
+            2 if self.dice.chance(20) => Change::SetAcmeAccount(AcmeAccount {
+                directory: url,
+                sealed_key: "sealed".into(),
+                contact: vec![self.dice.pick(&["mailto:a", "mailto:b"]).into()],
+            }),
+            _ => {
+                let challenges = (0..self.dice.below(60))
+                    .map(|n| Challenge::Http { token: format!("t{n}"), key_authorization: "t.x".into() });
+                let challenges = challenges.collect();
+                let (begun, sealed_key) = (Timestamp(1), "sealed".into());
+                let order = Order { directory: url.clone(), url, begun, sealed_key, challenges };
+                Change::OrderCertificate { certificate, order }
+            }
         }
     }
 

@@ -4,8 +4,10 @@
 //! line. Who may know whom is in ARCHITECTURE.md and held by a test; only `run` knows everyone.
 #![deny(unsafe_code)]
 
+pub mod acme;
 pub mod agent;
 pub mod api;
+pub mod authorities;
 pub mod buckets;
 pub mod certificates;
 pub mod cli;

@@ -15,6 +15,7 @@ from pathlib import Path
 import judge
 from judge import expect, expect_match, promise, refused, until
 
+DOMAIN = os.environ.get("EVENKEEL_ACME_DOMAIN")
 CERTS = Path(os.environ.get("EVENKEEL_CERTS") or "/nowhere")
 AIM = judge.enter()
 judge.aim_modern(AIM)
@@ -35,6 +36,10 @@ def main():
     tags(acm, arn)
     in_use(acm, elb, ec2, arn)
     refusals(acm, arn)
+    if DOMAIN:
+        requested(acm, elb)
+    else:
+        refused("a request without a server", lambda: acm.request_certificate(DomainName="a.example.test"), "InvalidParameterException")
     acm.delete_certificate(CertificateArn=arn)
     refused("it is gone", lambda: acm.describe_certificate(CertificateArn=arn), "ResourceNotFoundException")
     expect("every answer is as modelled", watched.wrong, [])
@@ -177,6 +182,36 @@ def refusals(acm, arn):
     aws = [{"Key": "aws:x", "Value": "v"}]
     refused("a tag of AWS's", lambda: acm.add_tags_to_certificate(CertificateArn=arn, Tags=aws), "InvalidTagException")
     refused("an order without a field", lambda: acm.list_certificates(SortOrder="ASCENDING"), "InvalidArgsException")
+
+
+def requested(acm, elb):
+    listener = {"Protocol": "HTTP", "LoadBalancerPort": PORT, "InstancePort": AIM.instance_port}
+    elb.create_load_balancer(LoadBalancerName=NAME, Listeners=[listener], AvailabilityZones=[A])
+    judge.at_end(lambda: elb.delete_load_balancer(LoadBalancerName=NAME))
+    name = "%s.%s" % (NAME.lower(), DOMAIN)
+    how = dict(DomainName=name, ValidationMethod="HTTP", IdempotencyToken="walk", Tags=[{"Key": "team", "Value": "web"}])
+    arn = acm.request_certificate(**how)["CertificateArn"]
+    judge.at_end(lambda: acm.delete_certificate(CertificateArn=arn) if exists(acm, arn) else None)
+    expect("the same token, the same request", acm.request_certificate(**how)["CertificateArn"], arn)
+    acm.get_waiter("certificate_validated").wait(CertificateArn=arn, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    got = acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    plain = {key: got.get(key) for key in ("DomainName", "SubjectAlternativeNames", "Status", "Type", "KeyAlgorithm", "RenewalEligibility")}
+    expect("what came of the request", plain, {
+        "DomainName": name, "SubjectAlternativeNames": [name], "Status": "ISSUED", "Type": "AMAZON_ISSUED",
+        "KeyAlgorithm": "EC-prime256v1", "RenewalEligibility": "ELIGIBLE",
+    })  # fmt: skip
+    promise("when it was issued", "ImportedAt" not in got and got["IssuedAt"] >= got["CreatedAt"], "IssuedAt", got)
+    proved = [{"DomainName": name, "ValidationStatus": "SUCCESS", "ValidationMethod": "HTTP"}]
+    expect("how it was proved", got["DomainValidationOptions"], proved)
+    promise("with its chain", acm.get_certificate(CertificateArn=arn)["CertificateChain"].startswith("-----BEGIN"), "a chain", None)
+    acm.renew_certificate(CertificateArn=arn)
+    renewed = until("it is renewed", lambda: acm.describe_certificate(CertificateArn=arn)["Certificate"], lambda now: now["Serial"] != got["Serial"])
+    expect("the renewal", renewed["RenewalSummary"]["RenewalStatus"], "SUCCESS")
+    refused("by mail", lambda: acm.request_certificate(DomainName=name, ValidationMethod="EMAIL"), "InvalidParameterException")
+    refused("all names", lambda: acm.request_certificate(DomainName="*." + name), "InvalidParameterException")
+    refused("renewed what is not there", lambda: acm.renew_certificate(CertificateArn=GONE), "ResourceNotFoundException")
+    elb.delete_load_balancer(LoadBalancerName=NAME)
+    acm.delete_certificate(CertificateArn=arn)
 
 
 judge.judge(main)

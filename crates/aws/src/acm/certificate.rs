@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Tag;
+use super::{DomainValidation, RenewalSummary, Tag};
 use crate::blob::Blob;
 use crate::time::Time;
 use crate::xml::Members;
@@ -58,10 +58,13 @@ pub struct CertificateDetail {
     pub certificate_arn: String,
     pub domain_name: Option<String>,
     pub subject_alternative_names: Members<String>,
+    /// Of a requested one.
+    pub domain_validation_options: Members<DomainValidation>,
     pub serial: Option<String>,
     pub subject: Option<String>,
     pub issuer: Option<String>,
     pub created_at: Option<Time>,
+    pub issued_at: Option<Time>,
     pub imported_at: Option<Time>,
     /// `ISSUED`, `EXPIRED`, `PENDING_VALIDATION` …
     pub status: String,
@@ -72,9 +75,12 @@ pub struct CertificateDetail {
     pub signature_algorithm: Option<String>,
     /// ARNs of the load balancers that show it.
     pub in_use_by: Members<String>,
-    /// `IMPORTED`.
+    /// `DOMAIN_VALIDATION_DENIED`, `CAA_ERROR` … where the status is `FAILED`.
+    pub failure_reason: Option<String>,
+    /// `IMPORTED`, or `AMAZON_ISSUED` for one that was requested.
     #[serde(rename = "Type")]
     pub kind: String,
+    pub renewal_summary: Option<RenewalSummary>,
     /// `ELIGIBLE` or `INELIGIBLE`.
     pub renewal_eligibility: String,
     pub options: Option<CertificateOptions>,
@@ -154,6 +160,7 @@ pub struct CertificateSummary {
     pub not_before: Option<Time>,
     pub not_after: Option<Time>,
     pub created_at: Option<Time>,
+    pub issued_at: Option<Time>,
     pub imported_at: Option<Time>,
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Owns the record's shape, of both kinds that AWS has: IAM's server certificates, by name and path, and Certificate
 //! Manager's, by a random id. Must never hold a private key in the clear, nor parse a certificate: what is known of one comes
-//! with it as [`Facts`].
+//! with it as [`Facts`]. Next: [`super::requested`] for those that are asked of an ACME server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Requested;
 use crate::name::CertificateArn;
 use crate::time::Timestamp;
 
@@ -43,6 +44,8 @@ pub enum CertificateOrigin {
     },
     /// Certificate Manager's ImportCertificate.
     Imported,
+    /// Certificate Manager's RequestCertificate.
+    Requested(Box<Requested>),
 }
 
 /// A certificate and its private key.
@@ -85,7 +88,16 @@ impl Certificate {
     pub fn name(&self) -> Option<&str> {
         match &self.origin {
             CertificateOrigin::Uploaded { name, .. } => Some(name),
-            CertificateOrigin::Imported => None,
+            CertificateOrigin::Imported | CertificateOrigin::Requested(_) => None,
+        }
+    }
+
+    /// What was asked for, if it was asked for here.
+    #[must_use]
+    pub fn requested(&self) -> Option<&Requested> {
+        match &self.origin {
+            CertificateOrigin::Requested(requested) => Some(requested),
+            CertificateOrigin::Uploaded { .. } | CertificateOrigin::Imported => None,
         }
     }
 }

@@ -1,8 +1,10 @@
-//! The things people name: load balancers, listeners, policies, certificates, health checks, instances, images, users.
+//! The things people name: load balancers, listeners, policies, certificates and how they are asked for, health checks,
+//! instances, images, users.
 //!
 //! Owns their shape and the rules that hold for one thing alone. Must never hold a rule that needs a second thing
 //! (a name already taken, an instance that does not exist): those are in [`crate::world`].
 
+pub mod acme_account;
 pub mod balancing;
 pub mod certificate;
 pub mod health_check;
@@ -12,9 +14,11 @@ pub mod instance;
 pub mod listener;
 pub mod load_balancer;
 pub mod policy;
+pub mod requested;
 pub mod security_group;
 pub mod tls_policy;
 
+pub use acme_account::AcmeAccount;
 pub use balancing::{Algorithm, Balancing, Ejection, HashOn, RetryShare, Setting};
 pub use certificate::{Certificate, CertificateOrigin, Facts, Material};
 pub use health_check::{CheckProtocol, HealthCheck, HealthTarget};
@@ -24,4 +28,5 @@ pub use instance::{Instance, InstanceState, ShutdownBehavior, StateReason};
 pub use listener::{Listener, Protocol};
 pub use load_balancer::{Attributes, DesyncMode, LeavingNode, LoadBalancer, LogTarget, Scheme};
 pub use policy::{Policy, PolicyType};
+pub use requested::{Failure, KeyType, Order, Problem, Progress, Proof, Requested};
 pub use security_group::SecurityGroup;

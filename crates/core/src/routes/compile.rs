@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    AccessLogRoute, BalancerRoutes, Certificate, ListenerRoute, Node, Phase, Routes, Target, TlsBack, TlsFront,
+    AccessLogRoute, BalancerRoutes, Certificate, Challenge, ListenerRoute, Node, Phase, Routes, Target, TlsBack,
+    TlsFront,
 };
 use crate::name::{InstanceId, Port};
 use crate::noun::{InstanceState, Listener, LoadBalancer, LogTarget, Material, Policy};
@@ -23,11 +24,13 @@ pub fn compile(world: &World) -> Routes {
 #[must_use]
 pub fn follow(world: &World, before: &World, previous: &Routes) -> Routes {
     let altered = altered(before, world);
+    let same_challenges = before.challenges().eq(world.challenges());
     let balancers = world.load_balancers().map(|lb| {
         let known = previous.balancers.get(&lb.name);
         let untouched = before.load_balancer(&lb.name).is_some_and(|old| Arc::ptr_eq(old, lb))
             && !altered.iter().any(|id| lb.instances.contains(*id) || lb.draining.contains_key(*id))
             && same_certificates(before, world, lb)
+            && same_challenges
             && (lb.security_groups.is_empty() || (altered.is_empty() && same_groups(before, world)));
         let routes = match known {
             Some(same) if untouched => Arc::clone(same),
@@ -108,9 +111,18 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
         nodes: enabled.chain(leaving).collect(),
         listeners: lb.listeners.iter().map(|l| listener(world, lb, l)).collect(),
         targets: targets.collect(),
-        challenges: Vec::new(),
+        challenges: world.challenges().filter(|challenge| answers(lb, challenge)).cloned().collect(),
         access_log: access_log(world.settings(), &lb.attributes.access_log),
     }
+}
+
+/// Whether a balancer has a listener that a challenge may come to. Which balancer a name leads to is not known here: so it
+/// is all of them.
+fn answers(lb: &LoadBalancer, challenge: &Challenge) -> bool {
+    lb.listeners.iter().any(|listener| match challenge {
+        Challenge::Http { .. } => listener.protocol.sees_requests(),
+        Challenge::Tls { .. } => listener.protocol.is_secure(),
+    })
 }
 
 fn access_log(settings: &Settings, target: &LogTarget) -> Option<AccessLogRoute> {

@@ -1,7 +1,7 @@
 //! What may happen to certificates.
 //!
 //! Owns their names' uniqueness and that none goes while a listener shows it. Must never look into one: what it says was read
-//! before it came here ([`crate::noun::certificate::Facts`]).
+//! before it came here ([`crate::noun::certificate::Facts`]). Next: [`super::requests`] for those that are asked for.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 pub const MOST_CERTIFICATES: usize = 2000;
 
 impl World {
-    pub(super) fn create_certificate(&self, new: &Certificate) -> Result<Decision, Refusal> {
+    pub(super) fn create_certificate(&self, new: &Certificate, now: Timestamp) -> Result<Decision, Refusal> {
         tags::check(&new.tags, tags::PER_RESOURCE)?;
         if let Some(name) = new.name()
             && self.certificates().any(|held| held.name().is_some_and(|taken| taken.eq_ignore_ascii_case(name)))
@@ -26,6 +26,9 @@ impl World {
         }
         if self.certificate(&new.arn).is_some() {
             return Err(Refusal::IdTaken(new.arn.to_string()));
+        }
+        if let Some(same) = self.repeated(new, now) {
+            return Ok(Decision::unchanged(Reply::Certificate(same.arn.clone())));
         }
         let limit = MOST_CERTIFICATES;
         if self.certificates().count() >= limit {
@@ -41,6 +44,9 @@ impl World {
         now: Timestamp,
     ) -> Result<Decision, Refusal> {
         let mut certificate = self.existing_certificate(arn)?.as_ref().clone();
+        if let CertificateOrigin::Requested(requested) = &mut certificate.origin {
+            requested.fulfilled(certificate.material.is_some().then_some(now));
+        }
         certificate.material = Some(material.clone());
         certificate.imported = now;
         Ok(put(certificate))
@@ -80,7 +86,7 @@ impl World {
         if let Some(user) = self.users_of(arn).next() {
             let certificate = match &held.origin {
                 CertificateOrigin::Uploaded { id, .. } => id.clone(),
-                CertificateOrigin::Imported => arn.to_string(),
+                CertificateOrigin::Imported | CertificateOrigin::Requested(_) => arn.to_string(),
             };
             return Err(Refusal::CertificateInUse { certificate, user: user.name.clone() });
         }
@@ -126,12 +132,12 @@ impl World {
         }
     }
 
-    fn existing_certificate(&self, arn: &CertificateArn) -> Result<&Arc<Certificate>, Refusal> {
+    pub(super) fn existing_certificate(&self, arn: &CertificateArn) -> Result<&Arc<Certificate>, Refusal> {
         self.certificate(arn).ok_or_else(|| Refusal::NoSuchCertificate(arn.clone()))
     }
 }
 
-fn put(certificate: Certificate) -> Decision {
+pub(super) fn put(certificate: Certificate) -> Decision {
     Decision { reply: Reply::Done, writes: vec![Write::Put(Row::Certificate(certificate))] }
 }
 

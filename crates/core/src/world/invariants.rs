@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::requests::MOST_CHALLENGES;
 use super::{World, balancers, tags};
 use crate::noun::InstanceState;
 
@@ -72,6 +73,8 @@ impl World {
             let unique = name.is_none_or(|name| uploaded.insert(name));
             demand(unique, format!("{} shares its name with another", certificate.arn));
         }
+        let pending = self.challenges().count();
+        demand(pending <= MOST_CHALLENGES, format!("{pending} challenges are pending"));
         let mut names = BTreeSet::new();
         for image in self.images() {
             demand(names.insert(&image.name), format!("two images are called `{}`", image.name));

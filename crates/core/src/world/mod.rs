@@ -3,7 +3,8 @@
 //! Owns what is intended and the rules between things. [`World::decide`] judges a [`Change`] and says which rows it
 //! would write; [`World::absorb`] takes rows in. They are apart so that the Keeper can commit rows to the Store between
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
-//! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`groups`], [`identities`],
+//! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`requests`], [`groups`],
+//! [`identities`],
 //! [`instances`], [`images`], [`tags`].
 
 mod balancers;
@@ -15,6 +16,7 @@ mod instances;
 mod invariants;
 mod policies;
 mod pool;
+pub mod requests;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -29,7 +31,8 @@ use crate::name::{
     AccessKeyId, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, UserName, ZoneName,
 };
 use crate::noun::{
-    AccessKey, Certificate, Image, Instance, InstanceState, LoadBalancer, ManagedPolicy, SecurityGroup, User,
+    AccessKey, AcmeAccount, Certificate, Image, Instance, InstanceState, LoadBalancer, ManagedPolicy, SecurityGroup,
+    User,
 };
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -85,6 +88,7 @@ pub struct World {
     instances: BTreeMap<InstanceId, Arc<Instance>>,
     images: BTreeMap<ImageId, Arc<Image>>,
     certificates: BTreeMap<CertificateArn, Arc<Certificate>>,
+    acme_accounts: BTreeMap<String, Arc<AcmeAccount>>,
     security_groups: BTreeMap<GroupId, Arc<SecurityGroup>>,
     users: BTreeMap<UserName, Arc<User>>,
     access_keys: BTreeMap<AccessKeyId, Arc<AccessKey>>,
@@ -102,6 +106,8 @@ pub enum Row {
     Image(Image),
     /// A certificate.
     Certificate(Certificate),
+    /// An account at an ACME server.
+    AcmeAccount(AcmeAccount),
     /// A security group.
     SecurityGroup(SecurityGroup),
     /// A user.
@@ -123,6 +129,8 @@ pub enum Key {
     Image(ImageId),
     /// A certificate by ARN.
     Certificate(CertificateArn),
+    /// An account at an ACME server by its directory.
+    AcmeAccount(String),
     /// A security group by id.
     SecurityGroup(GroupId),
     /// A user by name.
@@ -161,6 +169,7 @@ impl Row {
             Self::Instance(instance) => Key::Instance(instance.id.clone()),
             Self::Image(image) => Key::Image(image.id.clone()),
             Self::Certificate(certificate) => Key::Certificate(certificate.arn.clone()),
+            Self::AcmeAccount(account) => Key::AcmeAccount(account.directory.clone()),
             Self::SecurityGroup(group) => Key::SecurityGroup(group.id.clone()),
             Self::User(user) => Key::User(user.name.clone()),
             Self::AccessKey(key) => Key::AccessKey(key.id.clone()),
@@ -178,6 +187,7 @@ impl Key {
             Self::Instance(_) => "instance",
             Self::Image(_) => "image",
             Self::Certificate(_) => "certificate",
+            Self::AcmeAccount(_) => "acme_account",
             Self::SecurityGroup(_) => "security_group",
             Self::User(_) => "user",
             Self::AccessKey(_) => "access_key",
@@ -193,6 +203,7 @@ impl Key {
             Self::Instance(id) => id.as_str(),
             Self::Image(id) => id.as_str(),
             Self::Certificate(arn) => arn.as_str(),
+            Self::AcmeAccount(directory) => directory,
             Self::SecurityGroup(id) => id.as_str(),
             Self::User(name) => name.as_str(),
             Self::AccessKey(id) => id.as_str(),
@@ -212,6 +223,7 @@ impl World {
             instances: BTreeMap::new(),
             images: BTreeMap::new(),
             certificates: BTreeMap::new(),
+            acme_accounts: BTreeMap::new(),
             security_groups: BTreeMap::new(),
             users: BTreeMap::new(),
             access_keys: BTreeMap::new(),
@@ -274,7 +286,7 @@ impl World {
             Change::DeleteSecurityGroup { group } => self.delete_security_group(group),
             Change::AuthorizeSecurityGroup { group, egress, rules } => self.authorize(group, *egress, rules),
             Change::RevokeSecurityGroup { group, egress, rules } => self.revoke(group, *egress, rules),
-            Change::CreateCertificate(new) => self.create_certificate(new),
+            Change::CreateCertificate(new) => self.create_certificate(new, now),
             Change::ReplaceCertificate { certificate, material } => {
                 self.replace_certificate(certificate, material, now)
             }
@@ -282,6 +294,12 @@ impl World {
                 self.rename_certificate(certificate, to, name, path)
             }
             Change::DeleteCertificate { certificate } => self.delete_certificate(certificate),
+            Change::OrderCertificate { certificate, order } => self.order_certificate(certificate, order),
+            Change::FailCertificate { certificate, problem, retry_after } => {
+                self.fail_certificate(certificate, problem, *retry_after, now)
+            }
+            Change::RenewCertificate { certificate } => self.renew_certificate(certificate, now),
+            Change::SetAcmeAccount(account) => Ok(self.set_acme_account(account)),
             Change::TagCertificate { certificate, tags } => self.tag_certificate(certificate, tags),
             Change::UntagCertificate { certificate, tags } => self.untag_certificate(certificate, tags),
             Change::CreateUser(new) => self.create_user(new),
@@ -323,6 +341,7 @@ impl World {
                 Write::Remove(Key::Instance(id)) => drop(self.instances.remove(id)),
                 Write::Remove(Key::Image(id)) => drop(self.images.remove(id)),
                 Write::Remove(Key::Certificate(arn)) => drop(self.certificates.remove(arn)),
+                Write::Remove(Key::AcmeAccount(directory)) => drop(self.acme_accounts.remove(directory)),
                 Write::Remove(Key::SecurityGroup(id)) => drop(self.security_groups.remove(id)),
                 Write::Remove(Key::User(name)) => drop(self.users.remove(name)),
                 Write::Remove(Key::AccessKey(id)) => drop(self.access_keys.remove(id)),
@@ -394,6 +413,12 @@ impl World {
         self.certificates.values()
     }
 
+    /// The account at the ACME server of a directory.
+    #[must_use]
+    pub fn acme_account(&self, directory: &str) -> Option<&Arc<AcmeAccount>> {
+        self.acme_accounts.get(directory)
+    }
+
     /// A security group.
     #[must_use]
     pub fn security_group(&self, id: &GroupId) -> Option<&Arc<SecurityGroup>> {
@@ -411,11 +436,12 @@ impl World {
         let instances = self.instances.values().map(|i| Row::Instance(i.as_ref().clone()));
         let images = self.images.values().map(|i| Row::Image(i.as_ref().clone()));
         let certificates = self.certificates.values().map(|c| Row::Certificate(c.as_ref().clone()));
+        let accounts = self.acme_accounts.values().map(|a| Row::AcmeAccount(a.as_ref().clone()));
         let groups = self.security_groups.values().map(|g| Row::SecurityGroup(g.as_ref().clone()));
         let users = self.users.values().map(|u| Row::User(u.as_ref().clone()));
         let keys = self.access_keys.values().map(|k| Row::AccessKey(k.as_ref().clone()));
         let policies = self.managed_policies.values().map(|p| Row::ManagedPolicy(p.as_ref().clone()));
-        let acting = load_balancers.chain(instances).chain(images).chain(certificates).chain(groups);
+        let acting = load_balancers.chain(instances).chain(images).chain(certificates).chain(accounts).chain(groups);
         acting.chain(users).chain(keys).chain(policies)
     }
 
@@ -425,6 +451,7 @@ impl World {
             Row::Instance(instance) => drop(self.instances.insert(instance.id.clone(), Arc::new(instance))),
             Row::Image(image) => drop(self.images.insert(image.id.clone(), Arc::new(image))),
             Row::Certificate(c) => drop(self.certificates.insert(c.arn.clone(), Arc::new(c))),
+            Row::AcmeAccount(a) => drop(self.acme_accounts.insert(a.directory.clone(), Arc::new(a))),
             Row::SecurityGroup(g) => drop(self.security_groups.insert(g.id.clone(), Arc::new(g))),
             Row::User(u) => drop(self.users.insert(u.name.clone(), Arc::new(u))),
             Row::AccessKey(k) => drop(self.access_keys.insert(k.id.clone(), Arc::new(k))),

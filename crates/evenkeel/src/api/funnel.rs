@@ -28,7 +28,7 @@ use super::wants::{Thing, Want, Wants};
 use super::{
     Api, Asked, Caller, access_keys, attributes, balancers, dice, groups, health, identity, images, instances, launch,
     limits, listeners, managed_certificates, managed_policies, metadata, network, places, policies, registration,
-    server_certificates, simulation, status, subnets, tags, user_policies, users, vpcs,
+    requested_certificates, server_certificates, simulation, status, subnets, tags, user_policies, users, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -322,6 +322,7 @@ async fn iam_call(asked: &Asked<'_>, call: iam::Call, say: &Say<'_>) -> Response
 async fn acm_call(asked: &Asked<'_>, call: acm::Call, say: &Say<'_>) -> Response {
     use acm::Call as C;
     use managed_certificates as managed;
+    use requested_certificates as requested;
     match call {
         C::AddTagsToCertificate(i) => say.out::<acm::AddTagsToCertificate>(managed::add_tags(asked, &i).await),
         C::DeleteCertificate(i) => say.out::<acm::DeleteCertificate>(managed::delete(asked, &i).await),
@@ -333,6 +334,8 @@ async fn acm_call(asked: &Asked<'_>, call: acm::Call, say: &Say<'_>) -> Response
         C::RemoveTagsFromCertificate(i) => {
             say.out::<acm::RemoveTagsFromCertificate>(managed::remove_tags(asked, &i).await)
         }
+        C::RenewCertificate(i) => say.out::<acm::RenewCertificate>(requested::renew(asked, &i).await),
+        C::RequestCertificate(i) => say.out::<acm::RequestCertificate>(requested::request(asked, i).await),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Certificate Manager's certificates: imported, imported anew, listed, deleted.
 //!
 //! Owns their form on the wire and their ARNs. What a good certificate is, `crate::certificates` says, as for IAM's
-//! ([`super::server_certificates`]); IAM's own are not shown here, as AWS shows none. Source: ACM API 2015-12-08.
+//! ([`super::server_certificates`]); IAM's own are not shown here, as AWS shows none. Next:
+//! [`super::requested_certificates`] for those that were requested. Source: ACM API 2015-12-08.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use evenkeel_core::noun::{Certificate, CertificateOrigin, LoadBalancer};
 use super::page::Page;
 use super::server_certificates::{material, sentence};
 use super::words::{self, wire_time};
-use super::{Asked, dice, refusal};
+use super::{Asked, dice, refusal, requested_certificates as requests};
 
 /// The most names that a listing shows of one certificate.
 const NAMES_LISTED: usize = 100;
@@ -76,16 +77,21 @@ pub(super) fn describe(
     let held = existing(asked, &input.certificate_arn)?;
     let summary = summary(asked, held);
     let facts = held.material.as_ref().map(|material| &material.facts);
+    let requested = held.requested();
+    let asked_for = requested.map(|requested| requested.names.clone());
+    let failed = requested.and_then(|requested| requested.failure.as_ref()).filter(|_| summary.status == "FAILED");
     let users = asked.world.users_of(&held.arn).map(|lb| balancer_arn(asked, lb));
     Ok(acm::DescribeCertificateOutput {
         certificate: acm::CertificateDetail {
             certificate_arn: summary.certificate_arn,
             domain_name: summary.domain_name,
-            subject_alternative_names: facts.map(|facts| facts.names.clone()).unwrap_or_default().into(),
+            subject_alternative_names: facts.map(|facts| facts.names.clone()).or(asked_for).unwrap_or_default().into(),
+            domain_validation_options: requested.map(|r| requests::validations(held, r)).unwrap_or_default(),
             serial: facts.map(|facts| facts.serial.clone()),
             subject: facts.map(|facts| facts.subject.clone()),
             issuer: facts.map(|facts| facts.issuer.clone()),
             created_at: summary.created_at,
+            issued_at: summary.issued_at,
             imported_at: summary.imported_at,
             status: summary.status,
             not_before: summary.not_before,
@@ -93,7 +99,9 @@ pub(super) fn describe(
             key_algorithm: summary.key_algorithm,
             signature_algorithm: facts.map(|facts| facts.signature_algorithm.clone()),
             in_use_by: users.collect(),
+            failure_reason: failed.map(|failure| requests::failure_reason(&failure.problem).to_owned()),
             kind: summary.kind,
+            renewal_summary: requested.and_then(|requested| requests::renewal(held, requested)),
             renewal_eligibility: summary.renewal_eligibility,
             options: Some(acm::CertificateOptions {
                 certificate_transparency_logging_preference: Some("DISABLED".into()),
@@ -193,7 +201,7 @@ pub(super) fn list_tags(
     Ok(acm::ListTagsForCertificateOutput { tags: held.tags.iter().map(shown).collect() })
 }
 
-fn new_arn(asked: &Asked<'_>) -> Result<CertificateArn, Error> {
+pub(super) fn new_arn(asked: &Asked<'_>) -> Result<CertificateArn, Error> {
     let settings = asked.world.settings();
     let text = format!("arn:aws:acm:{}:{}:certificate/{}", settings.region, settings.account, dice::request_id());
     CertificateArn::new(text).map_err(|bad| Error::validation(bad.to_string()))
@@ -204,7 +212,7 @@ fn balancer_arn(asked: &Asked<'_>, lb: &LoadBalancer) -> String {
     format!("arn:aws:elasticloadbalancing:{}:{}:loadbalancer/{}", settings.region, settings.account, lb.name)
 }
 
-fn existing<'w>(asked: &'w Asked<'_>, arn: &str) -> Result<&'w Certificate, Error> {
+pub(super) fn existing<'w>(asked: &'w Asked<'_>, arn: &str) -> Result<&'w Certificate, Error> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [first, _, service, _, account, resource] = parts[..] else { return Err(no_arn(arn)) };
     if first != "arn" || service != "acm" || account.is_empty() || !account.bytes().all(|b| b.is_ascii_digit()) {
@@ -224,7 +232,7 @@ fn no_arn(arn: &str) -> Error {
     words::out_of_bounds(arn, "certificateArn", ARN_RULE)
 }
 
-fn tags(stated: &Members<acm::Tag>) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn tags(stated: &Members<acm::Tag>) -> Result<BTreeMap<String, String>, Error> {
     let mut tags = BTreeMap::new();
     for tag in stated {
         if tags.insert(tag.key.clone(), tag.value.clone().unwrap_or_default()).is_some() {
@@ -249,25 +257,32 @@ fn not_empty(stated: &Members<acm::Tag>) -> Result<(), Error> {
 
 fn summary(asked: &Asked<'_>, held: &Certificate) -> acm::CertificateSummary {
     let facts = held.material.as_ref().map(|material| &material.facts);
-    let status = match facts {
-        None => "PENDING_VALIDATION",
-        Some(facts) if facts.not_after < asked.now => "EXPIRED",
-        Some(_) => "ISSUED",
+    let requested = held.requested();
+    let status = match (facts, requested) {
+        (None, Some(requested)) => requests::status(asked, requested),
+        (None, None) => "PENDING_VALIDATION",
+        (Some(facts), _) if facts.not_after < asked.now => "EXPIRED",
+        (Some(_), _) => "ISSUED",
     };
-    let names = facts.map(|facts| facts.names.as_slice()).unwrap_or_default();
+    let asked_for = requested.map(|requested| requested.names.as_slice()).unwrap_or_default();
+    let names = facts.map_or(asked_for, |facts| facts.names.as_slice());
+    let domain_name = asked_for.first().or(names.first());
+    let key_algorithm = facts.map(|facts| facts.key_algorithm.as_str()).or(requested.map(requests::key_algorithm));
+    let came = facts.map(|_| wire_time(held.imported));
     acm::CertificateSummary {
         certificate_arn: held.arn.to_string(),
-        domain_name: names.first().cloned(),
+        domain_name: domain_name.cloned(),
         subject_alternative_name_summaries: names.iter().take(NAMES_LISTED).cloned().collect(),
         has_additional_subject_alternative_names: names.len() > NAMES_LISTED,
         status: status.into(),
-        kind: "IMPORTED".into(),
-        key_algorithm: facts.map(|facts| hyphened(&facts.key_algorithm)),
+        kind: if requested.is_some() { "AMAZON_ISSUED" } else { "IMPORTED" }.into(),
+        key_algorithm: key_algorithm.map(hyphened),
         in_use: asked.world.users_of(&held.arn).next().is_some(),
-        renewal_eligibility: "INELIGIBLE".into(),
+        renewal_eligibility: if requested.is_some() && facts.is_some() { "ELIGIBLE" } else { "INELIGIBLE" }.into(),
         not_before: facts.map(|facts| wire_time(facts.not_before)),
         not_after: facts.map(|facts| wire_time(facts.not_after)),
         created_at: Some(wire_time(held.created)),
-        imported_at: facts.map(|_| wire_time(held.imported)),
+        issued_at: came.filter(|_| requested.is_some()),
+        imported_at: came.filter(|_| requested.is_none()),
     }
 }

@@ -30,6 +30,7 @@ mod places;
 mod policies;
 mod refusal;
 mod registration;
+mod requested_certificates;
 mod rights;
 mod server;
 mod server_certificates;
@@ -117,6 +118,7 @@ pub struct Api {
     library: rights::Library,
     imports: Arc<Semaphore>,
     log_check: Option<Arc<LogCheck>>,
+    requests: bool,
 }
 
 impl Api {
@@ -131,15 +133,32 @@ impl Api {
         import: Arc<Import>,
         reports: Reports,
     ) -> Self {
-        let (guard, library, imports) =
-            (Guard::default(), rights::Library::default(), Arc::new(Semaphore::new(IMPORTS)));
-        Self { keeper, sightings, keys, seal, console, import, reports, guard, library, imports, log_check: None }
+        Self {
+            keeper,
+            sightings,
+            keys,
+            seal,
+            console,
+            import,
+            reports,
+            guard: Guard::default(),
+            library: rights::Library::default(),
+            imports: Arc::new(Semaphore::new(IMPORTS)),
+            log_check: None,
+            requests: false,
+        }
     }
 
     /// The same API, which lets an access log be switched on only where this succeeds.
     #[must_use]
     pub fn logging_where(self, check: Arc<LogCheck>) -> Self {
         Self { log_check: Some(check), ..self }
+    }
+
+    /// The same API, of which certificates can be requested, or cannot because there is no server to ask.
+    #[must_use]
+    pub fn requesting(self, requests: bool) -> Self {
+        Self { requests, ..self }
     }
 
     /// The same API behind another guard than the default one.

@@ -141,9 +141,10 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
             ("InvalidConfigurationRequest", "InvalidParameterValue")
         }
         Refusal::CertificateInUse { .. } => ("InvalidConfigurationRequest", "ResourceInUse"),
-        Refusal::CertificateTaken(_) | Refusal::TooManyCertificates { .. } => {
-            ("InvalidConfigurationRequest", "InvalidParameterValue")
-        }
+        Refusal::CertificateTaken(_)
+        | Refusal::TooManyCertificates { .. }
+        | Refusal::NotRequested(_)
+        | Refusal::TooManyChallenges { .. } => ("InvalidConfigurationRequest", "InvalidParameterValue"),
         Refusal::NoSuchGroup(_) => ("InvalidSecurityGroup", "InvalidGroup.NotFound"),
         Refusal::GroupTaken(_) => ("InvalidSecurityGroup", "InvalidGroup.Duplicate"),
         Refusal::GroupInUse(_) => ("InvalidSecurityGroup", "DependencyViolation"),

@@ -1,7 +1,7 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
 //! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`policies`], [`certificates`],
-//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`rights`], [`metadata`], [`protocols`] (JSON, CBOR, gzip), [`guarded`] (signatures of version 2, throttling), [`size`].
+//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`rights`], [`metadata`], [`protocols`] (JSON, CBOR, gzip), [`requests`] (certificates of ACME servers), [`guarded`] (signatures of version 2, throttling), [`size`].
 
 mod balancing;
 mod certificates;
@@ -12,6 +12,7 @@ mod identities;
 mod metadata;
 mod policies;
 mod protocols;
+mod requests;
 mod rights;
 mod size;
 mod wire;
@@ -143,7 +144,7 @@ impl Rig {
             Arc::new(import),
             Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },
         );
-        let api = api.logging_where(Arc::new(|route, balancer| match route.bucket.as_str() {
+        let api = api.requesting(true).logging_where(Arc::new(|route, balancer| match route.bucket.as_str() {
             "denied" => Err(format!("write `{}` for {balancer}: no", route.test_key())),
             _ => Ok(()),
         }));

@@ -205,6 +205,12 @@ impl Wants<'_> {
                 let keys = i.tags.iter().map(|tag| ("aws:TagKeys", tag.key.clone()));
                 one(&i.certificate_arn).knowing(keys)
             }
+            C::RequestCertificate(i) => {
+                let tags = i.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default()));
+                let new = Thing::new(self.arn("acm", "certificate/*"));
+                return on(vec![new]).stating(tags).tagging("acm:AddTagsToCertificate");
+            }
+            C::RenewCertificate(i) => one(&i.certificate_arn),
             C::DeleteCertificate(i) => one(&i.certificate_arn),
             C::DescribeCertificate(i) => one(&i.certificate_arn),
             C::GetCertificate(i) => one(&i.certificate_arn),

@@ -13,11 +13,11 @@ use aws_lc_rs::digest;
 use evenkeel_aws::Request;
 use evenkeel_aws::Time;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::{BucketError, BucketKeys};
+use crate::authorities;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -27,14 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ANSWER_LIMIT: usize = 16 * 1024;
 /// What S3 leaves unencoded in a path.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-/// Where a system keeps whom it believes; the first that is there.
-const ROOTS: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
 /// Where a store is, and which of its buckets is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Store {
@@ -148,21 +140,13 @@ impl Store {
     }
 }
 
-/// Whom a store is believed by: the system's authorities, or those of `SSL_CERT_FILE`. Read anew each time: it is once in
-/// minutes, and they change.
+/// Whom a store is believed by, read anew each time: it is once in minutes, and they change.
 fn settings() -> io::Result<Arc<ClientConfig>> {
-    let stated = std::env::var("SSL_CERT_FILE").ok();
-    let path =
-        stated.or_else(|| ROOTS.iter().find(|path| std::path::Path::new(path).exists()).map(ToString::to_string));
-    let path = path.ok_or_else(|| io::Error::other("no authorities to believe it by: set SSL_CERT_FILE"))?;
-    let pem = std::fs::read(&path).map_err(|error| io::Error::new(error.kind(), format!("`{path}`: {error}")))?;
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
-        .with_root_certificates(roots)
+        .with_root_certificates(authorities::of_the_system()?)
         .with_no_client_auth();
     Ok(Arc::new(config))
 }

@@ -12,6 +12,7 @@ use evenkeel_proxy::spans::Endpoint;
 
 use crate::buckets::Mapping;
 
+use super::acme::AcmeServer;
 use super::settings::{DEFAULT_REGION, Reach, data_dir, process_environment};
 
 const UP_EXAMPLES: &str = "\
@@ -100,6 +101,9 @@ pub struct Up {
     /// Domain of your own under which each load balancer is found by its name as well: `web` as web.DOMAIN
     #[arg(long, value_name = "DOMAIN", env = "EVENKEEL_DNS_ALIAS", value_parser = domain)]
     pub dns_alias: Option<String>,
+    /// Where requested certificates come from.
+    #[command(flatten)]
+    pub acme: AcmeServer,
 }
 
 /// Where the name server listens; nowhere for `off`.

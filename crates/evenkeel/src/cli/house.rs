@@ -136,6 +136,7 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         log_buckets: args.log_bucket.clone(),
         bucket_keys: BucketKeys::find(args.log_bucket_keys.as_deref(), &args.region, |name| std::env::var(name).ok())
             .context("failed to read the keys for buckets")?,
+        acme: args.acme.server()?,
         road_drain: Duration::from_secs(args.road_drain),
         sigv2: !args.no_sigv2,
         api_rate: (args.api_rate, args.api_burst),

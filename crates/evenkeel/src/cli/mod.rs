@@ -4,6 +4,7 @@
 //! `list_instances` and `kill_instance` are sub-commands and programs of their own, by the name the binary is called
 //! with. Next: [`client`] and [`settings`] for how the daemon is reached, [`failure`] for exit codes, then a command.
 
+pub mod acme;
 pub mod balancer;
 pub mod cert;
 pub mod client;

@@ -18,6 +18,7 @@ use evenkeel_core::world::{Limits, Pool, Settings};
 use evenkeel_proxy::log::Format;
 use evenkeel_proxy::spans::Endpoint;
 
+use crate::acme::Server;
 use crate::buckets::{BucketKeys, Mapping};
 
 /// What a daemon is started with.
@@ -63,6 +64,8 @@ pub struct Options {
     pub sigv2: bool,
     /// Calls of the API that an access key may make in a second, and at once; a rate of 0 does not limit them.
     pub api_rate: (u32, u32),
+    /// The server that requested certificates come from; without one none can be requested.
+    pub acme: Option<Server>,
     /// The program whose `road` and `agent` sub-commands are started; the running one by default.
     pub program: Option<PathBuf>,
 }

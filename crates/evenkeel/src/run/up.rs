@@ -28,7 +28,7 @@ use crate::images::ImageStore;
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::link::road::Place;
-use crate::loops::{self, Statuses, certificates, delivery, expiry, instances, road};
+use crate::loops::{self, Statuses, acme, certificates, delivery, expiry, instances, road};
 use crate::seal::Seal;
 use crate::sys;
 
@@ -110,6 +110,13 @@ pub async fn up(
         tasks.spawn(dns::run(crew, statuses.clone()));
     }
     tasks.spawn(certificates::run(keeper.clone(), sightings.clone(), statuses.clone()));
+    let crew = acme::Crew {
+        keeper: keeper.clone(),
+        sightings: sightings.clone(),
+        seal: Arc::clone(&seal),
+        server: options.acme.clone(),
+    };
+    tasks.spawn(acme::run(crew, statuses.clone()));
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
     let buckets = Arc::new(Buckets::new(house.dir(), &options.log_buckets, options.bucket_keys.clone()));
     tasks.spawn(delivery::run(Place::new(house.dir()).spool(), Arc::clone(&buckets), statuses.clone()));
@@ -133,6 +140,7 @@ pub async fn up(
     let api = Api::new(keeper, sightings, Arc::new(keys), seal, Arc::new(console), Arc::new(import), reports);
     let versions = if options.sigv2 { Versions::TwoAndFour } else { Versions::Four };
     let api = api.behind(Guard::new(versions, options.api_rate.0, options.api_rate.1));
+    let api = api.requesting(options.acme.is_some());
     let api = api.logging_where(Arc::new(move |route, balancer| may_log(&buckets, route, balancer)));
     house.announce(&format!("http://{address}"))?;
     ready(address);

@@ -30,7 +30,7 @@ fn pair() -> Pair {
 
 /// Believes every certificate, but not that its holder has the key: that is proved.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+pub struct Anybody(pub Arc<CryptoProvider>);
 
 impl ServerCertVerifier for Anybody {
     fn verify_server_cert(
@@ -68,7 +68,7 @@ impl ServerCertVerifier for Anybody {
 }
 
 /// A client without a memory: every handshake is a full one.
-fn client() -> Arc<ClientConfig> {
+pub fn client() -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
     let config = config.unwrap().dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)));
@@ -79,7 +79,12 @@ fn client() -> Arc<ClientConfig> {
 
 /// One request over a connection of its own; the certificate that was shown.
 fn ask(config: &Arc<ClientConfig>, to: SocketAddr) -> std::io::Result<Vec<u8>> {
-    let name = ServerName::try_from("www.example.test").unwrap();
+    ask_for(config, to, "www.example.test")
+}
+
+/// The same of a server by another name.
+pub fn ask_for(config: &Arc<ClientConfig>, to: SocketAddr, name: &str) -> std::io::Result<Vec<u8>> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
     let connection = ClientConnection::new(Arc::clone(config), name).map_err(std::io::Error::other)?;
     let stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;

@@ -4,6 +4,7 @@
 //! they share nothing, bind what is free, and wait for levels with deadlines.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod acme;
 mod certificates;
 mod clients;
 mod clock;
@@ -17,6 +18,7 @@ mod handover;
 mod keys;
 mod lb;
 mod life;
+mod pebble;
 mod rig;
 mod seen;
 mod size;

@@ -78,11 +78,26 @@ impl Rig {
         Self::start_in(Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner)), &[], environment)
     }
 
+    /// Starts an Evenkeel once something else stands ready, which knows its addresses and says with which more arguments.
+    pub fn start_after(prepare: impl FnOnce(&Self) -> Vec<String>) -> Self {
+        let place = Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner));
+        let mut rig = Self::prepared(place, &[], Vec::new());
+        rig.extra = prepare(&rig);
+        rig.up();
+        rig
+    }
+
     fn start_in(place: Place, extra: &[&str], environment: Vec<(String, PathBuf)>) -> Self {
+        let mut rig = Self::prepared(place, extra, environment);
+        rig.up();
+        rig
+    }
+
+    fn prepared(place: Place, extra: &[&str], environment: Vec<(String, PathBuf)>) -> Self {
         let dir = tempfile::Builder::new().prefix("rig-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let (node, claim) = claim_block();
         let (instance, other) = claim_block();
-        let mut rig = Self {
+        Self {
             dir,
             daemon: None,
             credentials: Credentials {
@@ -98,9 +113,7 @@ impl Rig {
             pools: [node, instance],
             _claims: vec![claim, other],
             _place: place,
-        };
-        rig.up();
-        rig
+        }
     }
 
     /// Where its name server listens: an address of the nodes' block that no node gets so soon.

@@ -66,7 +66,7 @@ impl Front {
 
 /// Settings that show this certificate to everybody, speak that protocol (ALPN) alone, and keep nothing of a client.
 pub(crate) fn showing(certificate: &Certificate, protocol: &[u8]) -> Result<Arc<ServerConfig>, TlsFault> {
-    let shown = SingleCertAndKey::from((*identity(1, certificate)?.key).clone());
+    let shown = SingleCertAndKey::from(proof(certificate)?);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(rustls::ALL_VERSIONS)
         .map_err(library)?
@@ -153,7 +153,39 @@ pub(super) fn identities(front: &TlsFront) -> Result<Vec<Identity>, TlsFault> {
     front.certificates.iter().enumerate().map(|(at, certificate)| identity(at + 1, certificate)).collect()
 }
 
+/// A certificate that proves a name. The library believes none with an extension that it does not know and must not pass over,
+/// as this one's is (RFC 8737 §3): so whether the key is its own is looked at here.
+fn proof(certificate: &Certificate) -> Result<CertifiedKey, TlsFault> {
+    let (chain, key, _) = read(1, certificate)?;
+    let bad_key = |why: &str| TlsFault::Key { number: 1, why: why.to_owned() };
+    let signing = provider().key_provider.load_private_key(key).map_err(|_| bad_key(UNKNOWN_KIND))?;
+    let own = chain.first().and_then(|leaf| der::public_key(leaf));
+    if signing.public_key().as_deref() != own {
+        return Err(bad_key(MISMATCH));
+    }
+    Ok(CertifiedKey::new(chain, signing))
+}
+
 fn identity(number: usize, certificate: &Certificate) -> Result<Identity, TlsFault> {
+    let (chain, key, facts) = read(number, certificate)?;
+    let bad_key = |why: &str| TlsFault::Key { number, why: why.to_owned() };
+    let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => bad_key(MISMATCH),
+        Error::InvalidCertificate(why) => {
+            TlsFault::Chain { number, why: format!("begins with a certificate that is refused: {why:?}") }
+        }
+        _ => bad_key(UNKNOWN_KIND),
+    })?;
+    Ok(Identity { key: Arc::new(key), facts })
+}
+
+const MISMATCH: &str = "does not match its certificate";
+const UNKNOWN_KIND: &str = "is of a kind that is not known: it must be RSA, ECDSA or Ed25519";
+
+/// A chain, its key, and what its first certificate says.
+type Read = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, Facts);
+
+fn read(number: usize, certificate: &Certificate) -> Result<Read, TlsFault> {
     let bad_chain = |why: String| TlsFault::Chain { number, why };
     let bad_key = |why: &str| TlsFault::Key { number, why: why.to_owned() };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate.chain_pem.as_bytes())
@@ -169,12 +201,7 @@ fn identity(number: usize, certificate: &Certificate) -> Result<Identity, TlsFau
         PemError::NoItemsFound => bad_key("is missing: there is no `BEGIN PRIVATE KEY`"),
         _ => bad_key("is no PEM"),
     })?;
-    let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => bad_key("does not match its certificate"),
-        Error::InvalidCertificate(why) => bad_chain(format!("begins with a certificate that is refused: {why:?}")),
-        _ => bad_key("is of a kind that is not known: it must be RSA, ECDSA or Ed25519"),
-    })?;
-    Ok(Identity { key: Arc::new(key), facts })
+    Ok((chain, key, facts))
 }
 
 /// Which certificate is shown to whom.

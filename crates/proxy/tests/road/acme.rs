@@ -155,6 +155,7 @@ fn a_challenge_that_cannot_be_answered_is_told_and_hurts_nobody() {
     let said = evenkeel_proxy::challenge::check(&bad).unwrap_err().to_string();
     assert_eq!(said, "certificate 1 has a key that does not match its certificate");
     assert!(evenkeel_proxy::challenge::check(&tls("a.example", &other)).is_ok());
+    assert!(evenkeel_proxy::challenge::check(&tls("a.example", &Made::proof("a.example"))).is_ok());
     rig.routes.challenges = vec![bad, tls("a.example", &other)];
     let balancers = [(rig.routes.name.clone(), Arc::new(rig.routes.clone()))].into();
     let faults = rig.road.publish(Arc::new(evenkeel_core::routes::Routes { generation: 9, balancers }));

@@ -33,6 +33,14 @@ impl Made {
         Self { der: made.cert.der().clone(), key: made.signing_key.serialize_der() }
     }
 
+    /// As ACME servers want it: with a critical extension that only they know (RFC 8737 §3).
+    pub fn proof(name: &str) -> Self {
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.custom_extensions = vec![rcgen::CustomExtension::new_acme_identifier(&[7; 32])];
+        let key = rcgen::KeyPair::generate().unwrap();
+        Self { der: params.self_signed(&key).unwrap().der().clone(), key: key.serialize_der() }
+    }
+
     pub fn chain_pem(&self) -> Arc<str> {
         pem("CERTIFICATE", &self.der)
     }

@@ -354,7 +354,61 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     ),
     (Acm, "ListCertificates", "Includes.exportOption", No("Ignored: no certificate can be exported with its key.")),
     (Acm, "ListCertificates", "Includes.managedBy", No("Ignored: no certificate is managed by another service.")),
-    (Acm, "ListCertificates", "CertificateKeyPairOrigins", No("Ignored: all keys came with their certificates.")),
+    (
+        Acm,
+        "ListCertificates",
+        "CertificateKeyPairOrigins",
+        No("Ignored: all are listed, wherever their keys were made."),
+    ),
+    (
+        Acm,
+        "RequestCertificate",
+        "",
+        Yes("Certificates come from the ACME server that the daemon was started with (`--acme-directory`)."),
+    ),
+    (
+        Acm,
+        "RequestCertificate",
+        "ValidationMethod",
+        Partly(
+            "`HTTP` (HTTP-01, the default) and Evenkeel's own `TLS_ALPN` (TLS-ALPN-01): names are proved by the load balancers \
+             themselves. `DNS` and `EMAIL` are refused.",
+        ),
+    ),
+    (Acm, "RequestCertificate", "DomainName", Yes("Without an asterisk: those are proved through DNS only.")),
+    (
+        Acm,
+        "RequestCertificate",
+        "KeyAlgorithm",
+        Partly("`EC_prime256v1` (the default) and `RSA_2048`; others are refused."),
+    ),
+    (Acm, "RequestCertificate", "DomainValidationOptions", No("Refused: names are not proved through mail.")),
+    (
+        Acm,
+        "RequestCertificate",
+        "CertificateAuthorityArn",
+        No("Refused: there is one server to get certificates from."),
+    ),
+    (
+        Acm,
+        "RequestCertificate",
+        "Options",
+        No("Ignored: what is logged publicly is the server's matter, and nothing is exported."),
+    ),
+    (Acm, "RequestCertificate", "ManagedBy", No("Ignored: no certificate is managed by another service.")),
+    (Acm, "RequestCertificate", "CertificateUsage", No("Ignored: what a certificate is for is the server's matter.")),
+    (
+        Acm,
+        "RequestCertificate",
+        "RootHierarchyType",
+        No("Ignored: which root a certificate leads to is its server's matter."),
+    ),
+    (
+        Acm,
+        "RenewCertificate",
+        "",
+        Yes("At once, for any certificate that was requested: one that failed or timed out is tried again."),
+    ),
     (
         Acm,
         "ListCertificates",
@@ -476,15 +530,12 @@ pub(super) const ABSENT: &[Absent] = &[
          GetHumanReadableSummary SetSecurityTokenServicePreferences",
         "`evenkeel audit` shows who changed what.",
     ),
-    absent(
-        Acm,
-        "RequestCertificate RenewCertificate ResendValidationEmail ListCertificateDomainValidations",
-        "Certificates are imported.",
-    ),
+    absent(Acm, "ResendValidationEmail", "Names are proved by load balancers, not through mail."),
+    absent(Acm, "ListCertificateDomainValidations", "`DescribeCertificate` shows all of them."),
     absent(
         Acm,
         "ExportCertificate RevokeCertificate UpdateCertificateOptions *AccountConfiguration SearchCertificates",
-        "Certificates were made elsewhere: who made them exports and revokes them. A page of `ListCertificates` shows all.",
+        "Certificates were made or signed elsewhere: who did exports and revokes them. A page of `ListCertificates` shows all.",
     ),
     absent(
         Acm,

@@ -6,6 +6,7 @@ use anyhow::Context;
 use evenkeel_aws::{Time, acm, elb, iam};
 use serde_json::{Value, json};
 
+use super::requested::why;
 use super::{List, Show, is_managed, own_name};
 use crate::cli::client::{Client, now};
 use crate::cli::streams::Streams;
@@ -18,6 +19,18 @@ struct Found {
     name: String,
     arn: String,
     expires: Time,
+    /// As AWS names it, where it is not there yet: `PENDING_VALIDATION`.
+    status: Option<String>,
+}
+
+impl Found {
+    /// Until when it holds, or how far it is.
+    fn fares(&self) -> String {
+        match &self.status {
+            Some(status) => status.to_lowercase().replace('_', " "),
+            None => expiry(self.expires, now()),
+        }
+    }
 }
 
 /// Prints all, by name.
@@ -31,8 +44,8 @@ pub(super) fn list(args: &List, client: &Client, streams: &mut Streams<'_>) -> a
     }
     let mut table = Table::new(["NAME", "EXPIRES", "SHOWN BY", "ARN"]);
     for one in found {
-        let users = users(&balancers, &one.arn).join(",");
-        table.push([one.name, expiry(one.expires, now()), users, one.arn]);
+        let (fares, users) = (one.fares(), users(&balancers, &one.arn).join(","));
+        table.push([one.name, fares, users, one.arn]);
     }
     Ok(table.write(streams)?)
 }
@@ -41,6 +54,10 @@ pub(super) fn list(args: &List, client: &Client, streams: &mut Streams<'_>) -> a
 pub(super) fn show(args: &Show, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<()> {
     let failed = || format!("failed to show the certificate `{}`", args.name);
     let (one, body, chain) = one(client, &args.name).with_context(failed)?;
+    let requested = if is_managed(&one.arn) { why(client, &one.arn) } else { None };
+    if args.pem && one.status.is_some() {
+        anyhow::bail!("{}: it is not issued yet", failed());
+    }
     if args.pem {
         write!(streams.out, "{body}{}", chain.unwrap_or_default())?;
         return Ok(());
@@ -52,7 +69,11 @@ pub(super) fn show(args: &Show, client: &Client, streams: &mut Streams<'_>) -> a
     }
     let shown = if users.is_empty() { "nobody".to_owned() } else { users.join(", ") };
     writeln!(streams.out, "name:      {}\narn:       {}", one.name, one.arn)?;
-    writeln!(streams.out, "expires:   {}\nshown by:  {shown}", expiry(one.expires, now()))?;
+    let label = if one.status.is_some() { "status:  " } else { "expires: " };
+    writeln!(streams.out, "{label}  {}\nshown by:  {shown}", one.fares())?;
+    if let Some(why) = requested {
+        writeln!(streams.out, "request:   {why}")?;
+    }
     Ok(())
 }
 
@@ -85,6 +106,7 @@ fn all(client: &Client) -> anyhow::Result<Vec<Found>> {
         name: summary.domain_name.unwrap_or_default(),
         arn: summary.certificate_arn,
         expires: summary.not_after.unwrap_or_default(),
+        status: summary.not_after.is_none().then_some(summary.status),
     });
     Ok(uploaded.chain(managed).collect())
 }
@@ -94,12 +116,16 @@ fn one(client: &Client, name: &str) -> anyhow::Result<(Found, String, Option<Str
     if is_managed(name) {
         let certificate_arn = name.to_owned();
         let detail = client.call(&acm::DescribeCertificate { certificate_arn: certificate_arn.clone() })?.certificate;
-        let held = client.call(&acm::GetCertificate { certificate_arn })?;
         let found = Found {
             name: detail.domain_name.unwrap_or_default(),
             arn: detail.certificate_arn,
             expires: detail.not_after.unwrap_or_default(),
+            status: detail.not_after.is_none().then_some(detail.status),
         };
+        if found.status.is_some() {
+            return Ok((found, String::new(), None));
+        }
+        let held = client.call(&acm::GetCertificate { certificate_arn })?;
         return Ok((found, held.certificate, held.certificate_chain));
     }
     let server_certificate_name = own_name(name).to_owned();
@@ -108,7 +134,7 @@ fn one(client: &Client, name: &str) -> anyhow::Result<(Found, String, Option<Str
 }
 
 fn of_iam(metadata: iam::ServerCertificateMetadata) -> Found {
-    Found { name: metadata.server_certificate_name, arn: metadata.arn, expires: metadata.expiration }
+    Found { name: metadata.server_certificate_name, arn: metadata.arn, expires: metadata.expiration, status: None }
 }
 
 /// `web:443`: the listeners that show a certificate.
@@ -132,7 +158,9 @@ fn expiry(at: Time, now: Time) -> String {
 }
 
 fn as_json(one: &Found, users: &[String]) -> Value {
-    json!({ "name": one.name, "arn": one.arn, "expires": one.expires.to_string(), "shown_by": users })
+    let expires = one.status.is_none().then(|| one.expires.to_string());
+    let status = one.status.as_deref().unwrap_or("ISSUED");
+    json!({ "name": one.name, "arn": one.arn, "status": status, "expires": expires, "shown_by": users })
 }
 
 #[cfg(test)]

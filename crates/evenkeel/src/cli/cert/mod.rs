@@ -1,10 +1,11 @@
-//! `evenkeel cert`: certificates for HTTPS and SSL listeners: made for trying out, uploaded, listed, shown, deleted.
+//! `evenkeel cert`: certificates for HTTPS and SSL listeners: requested, made for trying out, uploaded, listed, shown, deleted.
 //!
 //! Uploads to IAM, which gives a certificate the name that people call it by; lists Certificate Manager's as well. Must never
-//! print a private key. Next: [`made`] for those that sign themselves, [`found`] for what is there.
+//! print a private key. Next: [`requested`] for those of ACME servers, [`made`] for those that sign themselves, [`found`] for what is there.
 
 pub mod found;
 pub mod made;
+pub mod requested;
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ use super::streams::Streams;
 #[command(
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  evenkeel cert self-signed www.example.test --upload www\n  evenkeel cert upload www --cert www.crt --key www.key\n  evenkeel cert list"
+    after_help = "Examples:\n  evenkeel cert request www.example.com --wait\n  evenkeel cert self-signed www.example.test --upload www\n  evenkeel cert upload www --cert www.crt --key www.key\n  evenkeel cert list"
 )]
 pub struct Cert {
     /// What to do.
@@ -33,6 +34,10 @@ pub struct Cert {
 /// What to do with certificates.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Action {
+    /// Get a certificate from the daemon's ACME server, such as Let's Encrypt; prints its ARN
+    Request(requested::Request),
+    /// Get a new one in a requested certificate's place now, rather than in time
+    Renew(requested::Renew),
     /// Make a certificate that signs itself, for trying out
     SelfSigned(SelfSigned),
     /// Upload a certificate with its key; prints its ARN
@@ -139,6 +144,8 @@ impl Cert {
     pub fn reach(&self) -> Option<&Reach> {
         match &self.action {
             Action::SelfSigned(args) => args.upload.is_some().then_some(&args.reach),
+            Action::Request(args) => Some(&args.reach),
+            Action::Renew(args) => Some(&args.reach),
             Action::Upload(args) => Some(&args.reach),
             Action::List(args) => Some(&args.reach),
             Action::Show(args) => Some(&args.reach),
@@ -153,6 +160,8 @@ impl Cert {
 /// Files that cannot be read, and those of the client.
 pub fn run(args: &Cert, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
     match &args.action {
+        Action::Request(args) => return requested::request(args, client, streams),
+        Action::Renew(args) => return requested::renew(args, client),
         Action::SelfSigned(args) => {
             let Some(name) = &args.upload else { return made::write(args, streams) };
             let made = made::make(&args.names, args.days)?;

@@ -8,6 +8,8 @@ use evenkeel_aws::{Action as _, Call, Error, Time, elb};
 use super::*;
 use crate::cli::stage::{Ran, Stage, answered, balancer};
 
+/// One that is asked for, and not there.
+const ASKED: &str = "arn:aws:acm:r:0:certificate/2";
 const ARN: &str = "arn:aws:iam::000000000000:server-certificate/www";
 
 fn metadata() -> iam::ServerCertificateMetadata {
@@ -48,15 +50,41 @@ fn stage() -> Stage {
             Err(Error::sender("DeleteConflict", "Certificate: x is currently in use by web").with_status(409))
         }
         Call::Acm(acm::Call::ListCertificates(_)) => answered::<acm::ListCertificates>(acm::ListCertificatesOutput {
-            certificate_summary_list: vec![acm::CertificateSummary {
-                certificate_arn: "arn:aws:acm:r:0:certificate/1".into(),
-                domain_name: Some("a.test".into()),
-                not_after: Some(Time(0)),
-                ..Default::default()
-            }]
+            certificate_summary_list: vec![
+                acm::CertificateSummary {
+                    certificate_arn: "arn:aws:acm:r:0:certificate/1".into(),
+                    domain_name: Some("a.test".into()),
+                    not_after: Some(Time(0)),
+                    ..Default::default()
+                },
+                acm::CertificateSummary {
+                    certificate_arn: ASKED.into(),
+                    domain_name: Some("asked.test".into()),
+                    status: "PENDING_VALIDATION".into(),
+                    ..Default::default()
+                },
+            ]
             .into(),
             ..Default::default()
         }),
+        Call::Acm(acm::Call::RequestCertificate(sent)) if sent.domain_name == "no.test" => Err(Error::sender(
+            "InvalidParameterException",
+            "Certificates cannot be requested: start it with --acme-directory",
+        )),
+        Call::Acm(acm::Call::RequestCertificate(_)) => {
+            answered::<acm::RequestCertificate>(acm::RequestCertificateOutput { certificate_arn: ASKED.into() })
+        }
+        Call::Acm(acm::Call::RenewCertificate(_)) => answered::<acm::RenewCertificate>(acm::RenewCertificateOutput {}),
+        Call::Acm(acm::Call::DescribeCertificate(_)) => {
+            answered::<acm::DescribeCertificate>(acm::DescribeCertificateOutput {
+                certificate: acm::CertificateDetail {
+                    certificate_arn: ASKED.into(),
+                    domain_name: Some("www.test".into()),
+                    status: "FAILED".into(),
+                    ..Default::default()
+                },
+            })
+        }
         Call::Acm(acm::Call::DeleteCertificate(_)) => {
             answered::<acm::DeleteCertificate>(acm::DeleteCertificateOutput {})
         }
@@ -127,9 +155,10 @@ fn files_are_made_once_and_their_key_is_the_owners_alone() {
 fn certificates_of_both_kinds_are_listed_with_who_shows_them() {
     let stage = stage();
     let expected = "\
-NAME    EXPIRES               SHOWN BY  ARN
-a.test  1970-01-01 (expired)  -         arn:aws:acm:r:0:certificate/1
-www     2100-01-01 (";
+NAME        EXPIRES               SHOWN BY  ARN
+a.test      1970-01-01 (expired)  -         arn:aws:acm:r:0:certificate/1
+asked.test  pending validation    -         arn:aws:acm:r:0:certificate/2
+www         2100-01-01 (";
     let listed = ran(&stage, Action::List(List::default()));
     // How far 2100 is, is told in days that pass.
     assert_eq!(listed.out.lines().next().map(|line| line.split_whitespace().count()), Some(5), "{}", listed.out);
@@ -140,7 +169,9 @@ www     2100-01-01 (";
     assert!(listed.out.trim_end().ends_with(&format!("web:443   {ARN}")), "{}", listed.out);
     let json = ran(&stage, Action::List(List { json: true, ..List::default() }));
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
-    assert_eq!(json[1]["shown_by"], serde_json::json!(["web:443"]));
+    assert_eq!(json[2]["shown_by"], serde_json::json!(["web:443"]));
+    assert_eq!((&json[1]["status"], &json[1]["expires"]), (&"PENDING_VALIDATION".into(), &serde_json::Value::Null));
+    assert_eq!(json[2]["status"], "ISSUED");
     let show = |pem| Action::Show(Show { name: ARN.into(), pem, ..Show::default() });
     let shown = ran(&stage, show(false));
     assert!(shown.out.contains("shown by:  web:443\n"), "{}", shown.out);
@@ -156,4 +187,40 @@ fn deleting_names_what_stands_in_the_way() {
     assert!(refused.err.contains("in use by web") && refused.err.contains("hint: "), "{}", refused.err);
     assert_eq!(ran(&stage, delete("arn:aws:acm:r:0:certificate/1")).outcome, Outcome::Done);
     assert_eq!(stage.names(), [iam::DeleteServerCertificate::NAME, acm::DeleteCertificate::NAME]);
+}
+
+#[test]
+fn a_request_says_what_is_asked_for_and_what_stands_in_the_way() {
+    let stage = stage();
+    let request = |name: &str, wait| requested::Request {
+        names: vec![name.into(), "b.test".into()],
+        tls_alpn: true,
+        rsa: false,
+        wait,
+        timeout: std::time::Duration::from_secs(60),
+        reach: Reach::default(),
+    };
+    let asked = ran(&stage, Action::Request(request("www.test", false)));
+    assert_eq!((asked.outcome, asked.out), (Outcome::Done, format!("{ASKED}\n")));
+    let calls = stage.calls();
+    let [Call::Acm(acm::Call::RequestCertificate(sent))] = calls.as_slice() else { panic!("one request") };
+    assert_eq!(sent.subject_alternative_names.0, ["b.test"]);
+    let how = (sent.validation_method.as_deref(), sent.key_algorithm.as_deref());
+    assert_eq!(how, (Some("TLS_ALPN"), Some("EC_prime256v1")));
+    let waited = ran(&stage, Action::Request(request("www.test", true)));
+    assert_eq!((waited.outcome, waited.out.trim()), (Outcome::Failed, ASKED));
+    assert!(waited.err.contains("failed to get the certificate") && waited.err.contains("cert show"), "{}", waited.err);
+    let refused = ran(&stage, Action::Request(request("no.test", false)));
+    assert!(refused.err.contains("--acme-directory") && refused.err.contains("hint: "), "{}", refused.err);
+    let renew = requested::Renew {
+        arn: ASKED.into(),
+        wait: false,
+        timeout: std::time::Duration::from_secs(1),
+        reach: Reach::default(),
+    };
+    assert_eq!(ran(&stage, Action::Renew(renew)).outcome, Outcome::Done);
+    let show = |pem| Action::Show(Show { name: ASKED.into(), pem, ..Show::default() });
+    let shown = ran(&stage, show(false));
+    assert!(shown.out.contains("status:    failed\n"), "{}", shown.out);
+    assert!(ran(&stage, show(true)).err.contains("is not issued yet"));
 }

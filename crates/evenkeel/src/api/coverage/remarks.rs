@@ -250,7 +250,7 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         Ec2,
         "RunInstances",
         "IamInstanceProfile",
-        No("Refused: there are no instance profiles, and an instance that counts on one would not work."),
+        No("Refused: there are no roles. Of their metadata service instances have keys for themselves."),
     ),
     (Ec2, "RunInstances", "InstanceMarketOptions", No("Ignored: no instance is taken away for another's bid.")),
     (
@@ -271,7 +271,12 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         "MaintenanceOptions",
         No("Ignored: an instance whose node fails starts again with the node."),
     ),
-    (Ec2, "RunInstances", "MetadataOptions", No("Ignored: there is no metadata service.")),
+    (
+        Ec2,
+        "RunInstances",
+        "MetadataOptions",
+        No("Ignored: the metadata service answers with and without a session token, and is never off."),
+    ),
     (Ec2, "RunInstances", "Monitoring", No("Ignored: `evenkeel` measures all instances alike (`GET /metrics`).")),
     (
         Ec2,

@@ -10,6 +10,7 @@ use super::difference::Difference;
 use super::foresee::Foresight;
 use super::state::State;
 use crate::cli::client::Client;
+use crate::cli::identity;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,13 +76,22 @@ impl Change {
     }
 }
 
-/// Makes changes of one load balancer, in order, and says what became other; of a dry run, what would.
+/// Makes changes of one load balancer, in order, and says what became other; of a dry run, what would. Who may change it and not
+/// look at it changes it all the same.
 ///
 /// # Errors
 /// What the daemon refuses, or would; and those of the client. What was done before a refused one stays done.
 pub fn make(name: &str, changes: &[Change], dry_run: bool, client: &Client) -> anyhow::Result<Difference> {
-    let before = State::read(client, name)?;
     let failed = |change: &Change| format!("failed to {} load balancer `{name}`", change.verb());
+    let before = match State::read(client, name) {
+        Err(error) if !dry_run && identity::is_denied(&error) => {
+            for change in changes {
+                change.call(client).with_context(|| failed(change))?;
+            }
+            return Ok(Difference::unseen(name));
+        }
+        read => read?,
+    };
     let after = if dry_run {
         let foresight = Foresight::new(client);
         let mut state = before.clone();

@@ -29,6 +29,8 @@ enum Verb {
     Create,
     Change,
     Delete,
+    /// What it was and is may not be looked at.
+    Unseen,
 }
 
 impl Difference {
@@ -46,6 +48,11 @@ impl Difference {
             these.iter().filter(|line| !others.contains(line)).cloned().collect()
         };
         Self { name: name.to_owned(), verb, gone: only(&before, &after), come: only(&after, &before) }
+    }
+
+    /// Of a change that was made by somebody who may not look.
+    pub fn unseen(name: &str) -> Self {
+        Self { name: name.to_owned(), verb: Verb::Unseen, gone: Vec::new(), come: Vec::new() }
     }
 
     fn is_none(&self) -> bool {
@@ -78,7 +85,7 @@ impl Difference {
         json!({
             "name": self.name,
             "dry_run": dry_run,
-            "changed": !self.is_none(),
+            "changed": if self.verb == Verb::Unseen { Value::Null } else { json!(!self.is_none()) },
             "removed": shown(&self.gone),
             "added": shown(&self.come),
         })
@@ -91,6 +98,7 @@ impl Difference {
             return writeln!(streams.out, "nothing {would} of {name}");
         }
         let verb = match (self.verb, dry_run) {
+            (Verb::Unseen, _) => return writeln!(streams.out, "done; what became other of {name} is not yours to see"),
             (Verb::Create, false) => "created",
             (Verb::Change, false) => "changed",
             (Verb::Delete, false) => "deleted",

@@ -262,3 +262,24 @@ fn a_terminal_gets_colours_and_tables_that_fit() {
     let listed = lb(&stage, "list").out;
     assert!(listed.lines().all(|line| line.chars().count() <= 50) && listed.contains('…'), "{listed}");
 }
+
+#[test]
+fn who_may_change_and_not_look_changes_all_the_same() {
+    let mut seen = 0;
+    let stage = Stage::new(move |call| match call {
+        Call::Elb(elb::Call::DescribeLoadBalancers(_)) => {
+            seen += 1;
+            assert!(seen <= 2, "asked again");
+            let text =
+                "User: u is not authorized to perform: elasticloadbalancing:DescribeLoadBalancers on resource: *";
+            Err(Error::sender("AccessDenied", text).with_status(403))
+        }
+        call => answer(call),
+    });
+    let ran = lb(&stage, "add web i-0000000b");
+    let expected = "done; what became other of web is not yours to see\n";
+    assert_eq!((ran.outcome, &*ran.out), (Outcome::Done, expected));
+    assert_eq!(stage.names(), ["DescribeLoadBalancers", "RegisterInstancesWithLoadBalancer"]);
+    let dry = lb(&stage, "add web i-0000000b --dry-run");
+    assert!(dry.err.contains("AccessDenied") && dry.err.contains("hint: `evenkeel key can"), "{}", dry.err);
+}

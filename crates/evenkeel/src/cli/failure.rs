@@ -5,6 +5,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use super::http;
 
 /// How a command ended.
@@ -39,6 +41,14 @@ pub struct Hinted {
 /// An error that says `what`, with a hint at the way out.
 pub fn hinted(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     Hinted { what: what.into(), hint: hint.into() }.into()
+}
+
+/// A change that the daemon would refuse, with its code and text, found before anything was asked to change.
+///
+/// # Errors
+/// Always.
+pub fn refused<T>(code: &'static str, why: impl std::fmt::Display) -> anyhow::Result<T> {
+    Err(evenkeel_aws::Error::sender(code, why.to_string())).context("it would be refused")
 }
 
 /// Writes an error and its hint.
@@ -123,8 +133,6 @@ fn of_code(code: &str, message: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context;
-
     use super::*;
 
     #[track_caller]

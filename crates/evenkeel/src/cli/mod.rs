@@ -27,6 +27,7 @@ pub mod lb;
 pub mod links;
 pub mod list_instances;
 pub mod manual;
+mod metadata;
 pub mod policy;
 pub mod proxy;
 pub mod reference;

@@ -1,4 +1,5 @@
-//! Where the daemon is and which keys sign: flags, then the environment, then the data directory.
+//! Where the daemon is and which keys sign: flags, then the environment, then inside an instance its metadata, then the data
+//! directory.
 //!
 //! Reads two files of the data directory, `endpoint` and `credentials.toml`, and no other: everything else is asked over
 //! the API. Next: [`super::client`].
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 use super::failure::hinted;
 use super::http::Endpoint;
+use super::metadata::{Place, VARIABLE};
 
 /// The region where nothing says otherwise.
 pub const DEFAULT_REGION: &str = "us-east-1";
@@ -58,28 +60,36 @@ pub fn process_environment(name: &str) -> Option<String> {
 
 impl Settings {
     /// Flags first, then `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY`, and `AWS_REGION` or
-    /// `AWS_DEFAULT_REGION`, then the data directory. The two keys always come from one place.
+    /// `AWS_DEFAULT_REGION`, then the data directory. The two keys always come from one place. Where no data directory is named,
+    /// an instance's metadata come before it.
     ///
     /// # Errors
     /// Neither says where the daemon is, or with which keys; or what it says is malformed.
     pub fn resolve(reach: &Reach, region: Option<&str>, environment: Environment<'_>) -> anyhow::Result<Self> {
         let dir = data_dir(reach.data_dir.as_deref(), environment);
-        let endpoint = match reach.endpoint_url.clone().or_else(|| environment("AWS_ENDPOINT_URL")) {
-            Some(url) => parse_endpoint(&url)?,
-            None => read_endpoint(dir.as_deref())?,
-        };
+        let url = reach.endpoint_url.clone().or_else(|| environment("AWS_ENDPOINT_URL"));
         let flags = reach.access_key_id.clone().zip(reach.secret_access_key.clone());
-        let from_environment = || environment("AWS_ACCESS_KEY_ID").zip(environment("AWS_SECRET_ACCESS_KEY"));
-        let credentials = match flags.or_else(from_environment) {
-            Some((access_key_id, secret_access_key)) => {
+        let pair = flags.or_else(|| environment("AWS_ACCESS_KEY_ID").zip(environment("AWS_SECRET_ACCESS_KEY")));
+        let is_whole = url.is_some() && pair.is_some();
+        let is_named = reach.data_dir.is_some() || environment("EVENKEEL_DATA_DIR").is_some();
+        let place = environment(VARIABLE).filter(|_| !is_whole && !is_named).and_then(|url| Place::read(&url));
+        let told = place.map(|place| place.settings()).transpose()?;
+        let endpoint = match (url, &told) {
+            (Some(url), _) => parse_endpoint(&url)?,
+            (None, Some(told)) => told.endpoint.clone(),
+            (None, None) => read_endpoint(dir.as_deref())?,
+        };
+        let credentials = match (pair, &told) {
+            (Some((access_key_id, secret_access_key)), _) => {
                 Credentials { access_key_id, secret_access_key, session_token: None }
             }
-            None => read_credentials(dir.as_deref())?,
+            (None, Some(told)) => told.credentials.clone(),
+            (None, None) => read_credentials(dir.as_deref())?,
         };
-        let region = region
-            .map(str::to_owned)
-            .or_else(|| environment("AWS_REGION"))
+        let stated = region.map(str::to_owned).or_else(|| environment("AWS_REGION"));
+        let region = stated
             .or_else(|| environment("AWS_DEFAULT_REGION"))
+            .or_else(|| told.map(|told| told.region))
             .unwrap_or_else(|| DEFAULT_REGION.to_owned());
         Ok(Self { endpoint, credentials, region })
     }

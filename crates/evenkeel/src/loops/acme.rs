@@ -35,6 +35,8 @@ const FIRST_POLL: Duration = Duration::from_millis(500);
 const LAST_POLL: Duration = Duration::from_secs(10);
 /// How long a server is left alone after trouble on the way: the first time, and the longest unless it asks for more.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The same where it only wanted another nonce, as it may at any time (RFC 8555 §6.5).
+const NONCE_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(3600);
 /// The longest that a server is left alone because it asks for it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
@@ -216,16 +218,24 @@ impl Crew {
         if memory.session.is_none() {
             let about = format!("the key of the ACME account at {}", server.directory);
             let held = self.keeper.world().acme_account(&server.directory).cloned();
-            let account = match held {
-                Some(account) => account.as_ref().clone(),
+            let opened = held.and_then(|account| match self.seal.unseal(&about, &account.sealed_key) {
+                Ok(key) => Some((account.as_ref().clone(), key)),
+                Err(error) => {
+                    // A key that is lost does not come back: the server gets to know us anew.
+                    eprintln!("{NAME}: failed to {error}; another account is made");
+                    None
+                }
+            });
+            let (account, key) = match opened {
+                Some(opened) => opened,
                 None => {
-                    let sealed_key = self.sealed(&about, &proof::new_account_key()?)?;
-                    let account = AcmeAccount { directory: server.directory.clone(), sealed_key, contact: Vec::new() };
+                    let key = proof::new_account_key()?;
+                    let (directory, sealed_key) = (server.directory.clone(), self.sealed(&about, &key)?);
+                    let account = AcmeAccount { directory, sealed_key, contact: Vec::new() };
                     self.keeper.submit(NAME, Change::SetAcmeAccount(account.clone())).await?;
-                    account
+                    (account, key)
                 }
             };
-            let key = self.seal.unseal(&about, &account.sealed_key).map_err(|error| Trouble::new("key", error))?;
             let session = Session::open(server, &key).await?;
             if account.contact != server.contact {
                 session.tell_contact(&server.contact).await?;
@@ -349,7 +359,8 @@ impl Memory {
     }
 
     fn suffer(&mut self, trouble: Trouble) {
-        let own = self.pause.map_or(FIRST_PAUSE, |(_, pause)| (pause * 2).min(LAST_PAUSE));
+        let first = if trouble.problem.kind == "badNonce" { NONCE_PAUSE } else { FIRST_PAUSE };
+        let own = self.pause.map_or(first, |(_, pause)| (pause * 2).min(LAST_PAUSE));
         let wait = own.max(trouble.retry_after.unwrap_or_default()).min(LONGEST_PAUSE);
         (self.pause, self.trouble) = (Some((Instant::now() + wait, own)), Some(trouble));
     }
@@ -437,6 +448,8 @@ mod tests {
         assert!(left(&memory) <= 86_400);
         memory.well();
         assert!(!memory.is_paused());
+        memory.suffer(Trouble::new("badNonce", "another"));
+        assert_eq!(memory.pause.unwrap().1, NONCE_PAUSE);
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn issued(rig: &mut Rig, arn: &str) -> acm::CertificateDetail {
 
 /// The certificate that is there once its serial is not that one any more.
 fn another(rig: &mut Rig, arn: &str, serial: Option<&str>) -> acm::CertificateDetail {
-    rig.wait("another certificate", Duration::from_secs(60), |rig| {
+    rig.wait("another certificate", Duration::from_secs(120), |rig| {
         let detail = described(rig, arn);
         (detail.serial.as_deref() != serial).then_some(detail)
     })
@@ -118,7 +118,7 @@ fn names_are_proved_over_http_and_renewed_under_load_without_a_failed_handshake(
     if !pebble::is_there() {
         return;
     }
-    let (mut rig, pebble) = pebble::start(&Settings { refuses_nonces: 25, ..Default::default() });
+    let (mut rig, pebble) = pebble::start(&Settings { refuses_nonces: 20, ..Default::default() });
     rig.serving(&[("us-east-1a", 2)]);
     let dns = elb::DescribeLoadBalancers::default();
     let own = rig.call(&dns).unwrap().load_balancer_descriptions[0].dns_name.to_lowercase();
@@ -138,7 +138,7 @@ fn names_are_proved_over_http_and_renewed_under_load_without_a_failed_handshake(
     let (stop, asked) = (AtomicBool::new(false), AtomicU64::new(0));
     let (failed, shown) = (Mutex::new(Vec::new()), Mutex::new(BTreeSet::new()));
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..2 {
             scope.spawn(|| {
                 let config = pebble.client();
                 while !stop.load(Ordering::Relaxed) {

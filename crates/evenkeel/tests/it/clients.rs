@@ -165,6 +165,20 @@ fn boto3_metadata() {
     let environment = String::from_utf8(environment).unwrap();
     let mut places = environment.split('\0').filter_map(|e| e.strip_prefix("AWS_EC2_METADATA_SERVICE_ENDPOINT="));
     let place = places.next().expect("the application should be told where its metadata is").to_owned();
+    // The built-in tools find their keys there as well: one line of a start script puts an instance into service.
+    let tool = |command: &str, id: &str| {
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+        tool.args(["elbadmin", command, "web", id]).env_clear().env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &place);
+        tool.output().unwrap()
+    };
+    let added = tool("add", &ids[0]);
+    assert!(added.status.success(), "{}", both(&added));
+    assert_eq!(rig.health("web").into_iter().map(|(id, _)| id).collect::<Vec<_>>(), ids[..1]);
+    let refused = tool("add", &ids[1]);
+    assert!(!refused.status.success() && both(&refused).contains("is not authorized"), "{}", both(&refused));
+    assert!(!both(&refused).contains(place.rsplit('/').next().unwrap()), "{}", both(&refused));
+    let removed = tool("remove", &ids[0]);
+    assert!(removed.status.success(), "{}", both(&removed));
     let told = [
         ("EVENKEEL_METADATA", place.as_str()),
         ("EVENKEEL_SELF", ids[0].as_str()),

@@ -133,7 +133,7 @@ async fn what_cannot_be_got_is_refused_with_the_reason() {
     let rig = Rig::start().await;
     let own = "InvalidParameterException";
     for name in ["a", "a_b.test", "-a.test", "a..test", "1.2.3.44", "a.t", ".test", ""] {
-        rig.no(request(name), 400, "ValidationException", "domainName").await;
+        rig.no(request(name), 400, "ValidationError", "domainName").await;
     }
     rig.no(request("*.a.test"), 400, own, "through DNS only").await;
     for method in ["DNS", "EMAIL", "x"] {
@@ -152,7 +152,7 @@ async fn what_cannot_be_got_is_refused_with_the_reason() {
     rig.no(many, 400, "LimitExceededException", "at most 100").await;
     for token in ["", "a b", &"a".repeat(33)] {
         let input = acm::RequestCertificate { idempotency_token: Some(token.into()), ..request("a.test") };
-        rig.no(input, 400, "ValidationException", "idempotencyToken").await;
+        rig.no(input, 400, "ValidationError", "idempotencyToken").await;
     }
     let gone = format!("arn:aws:acm:us-east-1:{ACCOUNT}:certificate/1");
     rig.no(acm::RenewCertificate { certificate_arn: gone }, 400, "ResourceNotFoundException", "Could not find").await;

@@ -52,7 +52,7 @@ const PARAMETERS: &str = "LoadBalancerName=web&LoadBalancerNames.member.1=web&Lo
     &ServerCertificateName=c&CertificateBody=b&PrivateKey=Yg==&Certificate=Yg==&UserName=u&PolicyDocument=%7B%7D\
     &CertificateArn=arn:aws:acm:us-east-1:1:certificate/c&PolicyArn=arn:aws:iam::1:policy/p&VersionId=v1\
     &ActionNames.member.1=a:b&PolicySourceArn=arn:aws:iam::1:user/u&PolicyInputList.member.1=p\
-    &AccessKeyId=AKIAAAAAAAAAAAAAAAAA&Status=Active";
+    &AccessKeyId=AKIAAAAAAAAAAAAAAAAA&Status=Active&DomainName=a.test";
 
 #[tokio::test]
 async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {

@@ -5,6 +5,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use super::http;
 
 /// How a command ended.
@@ -41,6 +43,14 @@ pub fn hinted(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error
     Hinted { what: what.into(), hint: hint.into() }.into()
 }
 
+/// A change that the daemon would refuse, with its code and text, found before anything was asked to change.
+///
+/// # Errors
+/// Always.
+pub fn refused<T>(code: &'static str, why: impl std::fmt::Display) -> anyhow::Result<T> {
+    Err(evenkeel_aws::Error::sender(code, why.to_string())).context("it would be refused")
+}
+
 /// Writes an error and its hint.
 pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Outcome {
     // Nothing is left to tell when even standard error is closed.
@@ -71,7 +81,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
 
 fn of_code(code: &str, message: &str) -> Option<&'static str> {
     Some(match code {
-        "LoadBalancerNotFound" => "`elbadmin list` names all load balancers",
+        "LoadBalancerNotFound" => "`evenkeel lb list` shows all load balancers",
         "DuplicateLoadBalancerName" => "delete that one first (`elbadmin delete NAME`), or take another name",
         "DuplicateListener" => "remove the other listener first: `elbadmin rml NAME PORT`",
         "CertificateNotFound" => {
@@ -123,8 +133,6 @@ fn of_code(code: &str, message: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context;
-
     use super::*;
 
     #[track_caller]

@@ -5,10 +5,12 @@
 use std::path::Path;
 
 use anyhow::Context;
+use clap::Args;
 use evenkeel_aws::iam;
 use percent_encoding::percent_decode_str;
 
 use super::client::{Client, pages, told};
+use super::difference::Line;
 use super::failure::hinted;
 
 /// A policy that somebody names: one that is there for all, or a file whose content is for one user.
@@ -155,6 +157,78 @@ pub fn give(client: &Client, user: &str, policy: &Named) -> anyhow::Result<()> {
             client.call(&iam::PutUserPolicy { user_name, policy_name, policy_document }).map(drop)
         }
     }
+}
+
+/// Whether a change is only to be foretold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+pub struct Try {
+    /// Print the difference that it would make, and make none
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print that difference as JSON
+    #[arg(long, requires = "dry_run")]
+    pub json: bool,
+}
+
+/// What a user has: itself, keys, policies with what they say. `None` where there is none of that name.
+///
+/// # Errors
+/// Those of the client.
+pub fn lines(client: &Client, user: &str) -> anyhow::Result<Option<Vec<Line>>> {
+    let keys = match keys(client, Some(user)) {
+        Err(error) if told(&error).is_some_and(|error| error.code == "NoSuchEntity") => return Ok(None),
+        keys => keys?,
+    };
+    let mut lines = vec![Line::new("user", user)];
+    lines.extend(keys.iter().map(key_line));
+    if user == "root" {
+        return Ok(Some(lines));
+    }
+    lines.extend(attached(client, user)?.into_iter().map(|held| Line::new("policy", held.policy_arn)));
+    for policy_name in own(client, user)? {
+        let input = iam::GetUserPolicy { user_name: user.to_owned(), policy_name: policy_name.clone() };
+        lines.push(own_line(
+            &policy_name,
+            &percent_decode_str(&client.call(&input)?.policy_document).decode_utf8_lossy(),
+        ));
+    }
+    Ok(Some(lines))
+}
+
+/// A key, and whether it counts.
+pub fn key_line(key: &iam::AccessKeyMetadata) -> Line {
+    Line::new("access key", format!("{} {}", key.access_key_id, key.status))
+}
+
+/// A policy that is a user's own, with what it says.
+pub fn own_line(name: &str, document: &str) -> Line {
+    Line::new("policy", format!("{name} {}", compact(document)))
+}
+
+/// A policy as lines show it.
+pub fn policy_line(policy: &Named) -> Line {
+    match policy {
+        Named::Managed(arn) => Line::new("policy", arn.as_str()),
+        Named::Own(name, document) => own_line(name, document),
+    }
+}
+
+/// A document in one spelling, where it is JSON.
+pub fn compact(document: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(document).map_or_else(|_| document.to_owned(), |value| value.to_string())
+}
+
+/// Has the daemon read a policy, which changes nothing, so that it says what is wrong with it.
+///
+/// # Errors
+/// What is wrong, and those of the client.
+pub fn examine(client: &Client, document: &str) -> anyhow::Result<()> {
+    let input = iam::SimulateCustomPolicy {
+        policy_input_list: vec![document.to_owned()].into(),
+        action_names: vec!["iam:GetUser".to_owned()].into(),
+        ..Default::default()
+    };
+    client.call(&input).map(drop).context("it would be refused")
 }
 
 /// A document as IAM shows it, decoded and laid out where it is JSON.

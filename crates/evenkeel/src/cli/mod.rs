@@ -11,6 +11,7 @@ pub mod client;
 pub mod connections;
 pub mod daemon;
 pub mod demo;
+mod difference;
 pub mod elbadmin;
 pub mod env;
 pub mod failure;

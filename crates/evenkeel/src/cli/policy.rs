@@ -11,8 +11,9 @@ use evenkeel_aws::iam;
 use serde_json::{Value, json};
 
 use super::client::{Client, pages, told};
-use super::failure::Outcome;
-use super::identity;
+use super::difference::{Difference, Line, Verb};
+use super::failure::{Outcome, refused};
+use super::identity::{self, Named, Try};
 use super::settings::Reach;
 use super::streams::Streams;
 use super::table::Table;
@@ -41,7 +42,7 @@ pub enum Action {
     List(List),
     /// Print a policy, as JSON
     Show(Show),
-    /// Keep a policy under a name; one that is there gets a new version. Prints its ARN
+    /// Keep a policy under a name; one that is there and says other gets a new version. Prints its ARN
     Put(Put),
     /// Attach policies to a user
     Attach(On),
@@ -96,6 +97,9 @@ pub struct Put {
     /// Make it this user's own
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
+    /// Whether to.
+    #[command(flatten)]
+    pub attempt: Try,
     /// How to reach the daemon.
     #[command(flatten)]
     pub reach: Reach,
@@ -113,6 +117,9 @@ pub struct On {
     /// Names or ARNs
     #[arg(value_name = "POLICY", required = true)]
     pub policies: Vec<String>,
+    /// Whether to.
+    #[command(flatten)]
+    pub attempt: Try,
     /// How to reach the daemon.
     #[command(flatten)]
     pub reach: Reach,
@@ -125,6 +132,9 @@ pub struct Delete {
     /// Names or ARNs
     #[arg(value_name = "POLICY", required = true)]
     pub policies: Vec<String>,
+    /// Whether to.
+    #[command(flatten)]
+    pub attempt: Try,
     /// How to reach the daemon.
     #[command(flatten)]
     pub reach: Reach,
@@ -154,6 +164,23 @@ pub fn run(args: &Policy, client: &Client, streams: &mut Streams<'_>) -> anyhow:
             let failed = || format!("failed to show the policy `{}`", args.policy);
             let document = document(args, client).with_context(failed)?;
             writeln!(streams.out, "{}", identity::decoded(&document))?;
+        }
+        Action::Put(args) if args.attempt.dry_run => {
+            let failed = || format!("failed to put the policy `{}`", args.name);
+            foreseen_put(args, client).with_context(failed)?.print(true, args.attempt.json, streams)?;
+        }
+        Action::Attach(args) if args.attempt.dry_run => {
+            foreseen_on(args, true, client)?.print(true, args.attempt.json, streams)?;
+        }
+        Action::Detach(args) if args.attempt.dry_run => {
+            foreseen_on(args, false, client)?.print(true, args.attempt.json, streams)?;
+        }
+        Action::Delete(args) if args.attempt.dry_run => {
+            let one = |policy: &String| {
+                foreseen_delete(policy, client).with_context(|| format!("failed to delete the policy `{policy}`"))
+            };
+            let all = args.policies.iter().map(one).collect::<anyhow::Result<Vec<_>>>()?;
+            Difference::print_all(&all, true, args.attempt.json, streams)?;
         }
         Action::Put(args) => put(args, client, streams)?,
         Action::Attach(args) => {
@@ -217,6 +244,10 @@ fn put(args: &Put, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result
         Ok(made) => made.policy.arn,
         Err(error) if told(&error).is_some_and(|error| error.code == "EntityAlreadyExists") => {
             let arn = identity::arn(client, &args.name)?;
+            let held = client.call(&iam::GetPolicy { policy_arn: arn.clone() }).with_context(failed)?.policy;
+            if in_force(client, &held).with_context(failed)? == identity::compact(&policy_document) {
+                return Ok(writeln!(streams.out, "{arn}")?);
+            }
             make_room(client, &arn).with_context(failed)?;
             let input =
                 iam::CreatePolicyVersion { policy_arn: arn.clone(), policy_document, set_as_default: Some(true) };
@@ -271,4 +302,84 @@ fn delete(client: &Client, policy: &str) -> anyhow::Result<()> {
         }
     }
     client.call(&iam::DeletePolicy { policy_arn }).map(drop)
+}
+
+/// A policy's document as it is in force, in one spelling.
+fn in_force(client: &Client, policy: &iam::Policy) -> anyhow::Result<String> {
+    let (policy_arn, version_id) = (policy.arn.clone(), policy.default_version_id.clone());
+    let held = client.call(&iam::GetPolicyVersion { policy_arn, version_id })?.policy_version.document;
+    Ok(identity::compact(&identity::decoded(&held.unwrap_or_default())))
+}
+
+fn foreseen_put(args: &Put, client: &Client) -> anyhow::Result<Difference> {
+    let (name, document) = (&args.name, identity::document(&args.file)?);
+    identity::examine(client, &document)?;
+    let new = identity::own_line(name, &document);
+    if let Some(user) = &args.user {
+        let Some(before) = identity::lines(client, user)? else { return no_user(user) };
+        let prefix = format!("{name} ");
+        let is_other = |line: &&Line| line.what != "policy" || !line.text.starts_with(&prefix);
+        let after: Vec<Line> = before.iter().filter(is_other).cloned().chain([new]).collect();
+        return Ok(Difference::new(user, Verb::Change, &before, &after));
+    }
+    let held = identity::policies(client)?.into_iter().find(|held| held.policy_name == *name);
+    Ok(match held {
+        Some(held) => {
+            let before = Line::new("policy", format!("{name} {}", in_force(client, &held)?));
+            Difference::new(name, Verb::Change, &[before], &[new])
+        }
+        None => Difference::new(name, Verb::Create, &[], &[new]),
+    })
+}
+
+fn no_user<T>(user: &str) -> anyhow::Result<T> {
+    refused("NoSuchEntity", format_args!("The user with name {user} cannot be found."))
+}
+
+fn foreseen_on(args: &On, is_attached: bool, client: &Client) -> anyhow::Result<Difference> {
+    let user = &args.user;
+    let failed = || format!("failed to change the policies of `{user}`");
+    let Some(before) = identity::lines(client, user).with_context(failed)? else {
+        return no_user(user).with_context(failed);
+    };
+    let mut after = before.clone();
+    for policy in &args.policies {
+        if is_attached {
+            let named = identity::named(client, policy)?;
+            if let Named::Own(name, document) = &named {
+                identity::examine(client, document).with_context(failed)?;
+                let prefix = format!("{name} ");
+                after.retain(|line| line.what != "policy" || !line.text.starts_with(&prefix));
+            }
+            let line = identity::policy_line(&named);
+            if !after.contains(&line) {
+                after.push(line);
+            }
+            continue;
+        }
+        let (prefix, suffix) = (format!("{policy} "), format!("/{policy}"));
+        let is_it = |line: &Line| {
+            let Line { what, text } = line;
+            *what == "policy" && (text == policy || text.starts_with(&prefix) || text.ends_with(&suffix))
+        };
+        if !after.iter().any(is_it) {
+            let text = format!("The user policy with name {policy} cannot be found.");
+            return refused("NoSuchEntity", text).with_context(failed);
+        }
+        after.retain(|line| !is_it(line));
+    }
+    Ok(Difference::new(user, Verb::Change, &before, &after))
+}
+
+fn foreseen_delete(policy: &str, client: &Client) -> anyhow::Result<Difference> {
+    let policy_arn = identity::arn(client, policy)?;
+    let held = client.call(&iam::GetPolicy { policy_arn })?.policy;
+    if held.arn.starts_with("arn:aws:iam::aws:") {
+        return refused("AccessDenied", format_args!("Policy {} is predefined and cannot be changed.", held.arn));
+    }
+    if held.attachment_count > 0 {
+        return refused("DeleteConflict", "Cannot delete a policy attached to entities.");
+    }
+    let line = Line::new("policy", format!("{} {}", held.policy_name, in_force(client, &held)?));
+    Ok(Difference::new(&held.policy_name, Verb::Delete, &[line], &[]))
 }

@@ -8,8 +8,9 @@ use evenkeel_aws::iam;
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::failure::Outcome;
-use super::identity;
+use super::difference::{Difference, Verb};
+use super::failure::{Outcome, refused};
+use super::identity::{self, Try};
 use super::settings::Reach;
 use super::streams::Streams;
 use super::table::Table;
@@ -68,11 +69,14 @@ pub struct Show {
 
 /// Arguments of `evenkeel user delete`.
 #[derive(Debug, Clone, Default, Args)]
-#[command(after_help = "Examples:\n  evenkeel user delete ada")]
+#[command(after_help = "Examples:\n  evenkeel user delete ada --dry-run\n  evenkeel user delete ada")]
 pub struct Delete {
     /// The users
     #[arg(value_name = "USER", required = true)]
     pub users: Vec<String>,
+    /// Whether to.
+    #[command(flatten)]
+    pub attempt: Try,
     /// How to reach the daemon.
     #[command(flatten)]
     pub reach: Reach,
@@ -97,6 +101,20 @@ pub fn run(args: &User, client: &Client, streams: &mut Streams<'_>) -> anyhow::R
     match &args.action {
         Action::List(args) => list(args, client, streams)?,
         Action::Show(args) => show(args, client, streams)?,
+        Action::Delete(args) if args.attempt.dry_run => {
+            let one = |user: &String| {
+                let failed = || format!("failed to delete the user `{user}`");
+                match identity::lines(client, user).with_context(failed)? {
+                    Some(lines) => Ok(Difference::new(user, Verb::Delete, &lines, &[])),
+                    None => {
+                        let text = format!("The user with name {user} cannot be found.");
+                        refused("NoSuchEntity", text).with_context(failed)
+                    }
+                }
+            };
+            let all = args.users.iter().map(one).collect::<anyhow::Result<Vec<_>>>()?;
+            Difference::print_all(&all, true, args.attempt.json, streams)?;
+        }
         Action::Delete(args) => {
             for user in &args.users {
                 delete(client, user).with_context(|| format!("failed to delete the user `{user}`"))?;

@@ -50,6 +50,10 @@ fn keys_do_what_policies_allow_until_they_are_exchanged_or_taken_away() {
     rig.balancer("web", &["us-east-1a"]);
     let delete = "lb delete web";
     let action = "elasticloadbalancing:DeleteLoadBalancer";
+    let foretold = done(&rig, "key create ada --policy ElasticLoadBalancingReadOnly --dry-run", None);
+    let policy = "policy      arn:aws:iam::aws:policy/ElasticLoadBalancingReadOnly";
+    assert_eq!(foretold, format!("would create ada:\n+ user        ada\n+ {policy}\n+ access key  (new) Active\n"));
+    refused(&rig, "user show ada", None, "hint: `evenkeel user list` shows all users");
     let ada = Pair::of(&done(&rig, "key create ada --policy ElasticLoadBalancingReadOnly --json", None));
     assert!(done(&rig, "lb list", Some(&ada)).contains("web"));
     refused(&rig, delete, Some(&ada), "AccessDenied: ");
@@ -84,6 +88,12 @@ fn keys_do_what_policies_allow_until_they_are_exchanged_or_taken_away() {
     done(&rig, "lb delete test-2", Some(&ada));
     assert!(done(&rig, "policy show never", None).contains("test-3"));
     refused(&rig, "policy delete never", None, "hint: `evenkeel policy detach");
+    // What would be refused is, in the same words.
+    refused(&rig, "policy delete never --dry-run", None, "it would be refused: DeleteConflict: Cannot delete a policy");
+    let bad = rig.file("bad.json");
+    std::fs::write(&bad, "{\"Statement\": 1}").unwrap();
+    refused(&rig, &format!("policy put bad {} --dry-run", bad.display()), None, "it would be refused: InvalidInput: ");
+    refused(&rig, &format!("policy put bad {}", bad.display()), None, "MalformedPolicyDocument: ");
 
     done(&rig, &format!("key disable {}", ada.id), None);
     refused(&rig, "lb list", Some(&ada), "InvalidClientTokenId");

@@ -80,6 +80,15 @@ fn every_dry_run_foretells_what_its_command_does() {
     for name in ["www", "www-2"] {
         done(&rig, &format!("cert self-signed www.example.test --upload {name}"));
     }
+    // Certificates are foretold too, by the daemon's own rules.
+    done(&rig, &format!("cert self-signed x.example.test --out {}", rig.data_dir().display()));
+    let (crt, key) = (rig.file("x.example.test.crt"), rig.file("x.example.test.key"));
+    let upload = |name: &str| format!("cert upload {name} --cert {} --key {}", crt.display(), key.display());
+    let foretold = done(&rig, &format!("{} --dry-run", upload("x")));
+    assert!(foretold.starts_with("would create x:\n+ certificate  x for x.example.test until 20"), "{foretold}");
+    let again = evenkeel(&rig, &format!("{} --dry-run", upload("www")).split(' ').collect::<Vec<_>>());
+    assert!(text(&again.stderr).contains("it would be refused: EntityAlreadyExists: "), "{}", text(&again.stderr));
+    assert!(done(&rig, "cert delete www --dry-run").starts_with("would delete www:\n- certificate  www until 20"));
     let group = ec2::CreateSecurityGroup {
         group_name: Some("front".into()),
         group_description: Some("front".into()),
@@ -106,6 +115,8 @@ fn every_dry_run_foretells_what_its_command_does() {
     idempotent(&format!("subnet detach inner {other}"));
     idempotent(&format!("listener add web https:8443={back},www tcp:8090={back}"));
     idempotent("listener cert web 8443 www-2");
+    let held = evenkeel(&rig, &["cert", "delete", "www-2", "--dry-run"]);
+    assert!(text(&held.stderr).contains("it would be refused: DeleteConflict: "), "{}", text(&held.stderr));
     change(&rig, "policy cookie web sticky --seconds 60", false);
     change(&rig, "policy cookie web session --app SESSION", false);
     change(&rig, "policy create web proxy ProxyProtocol ProxyProtocol=true", false);

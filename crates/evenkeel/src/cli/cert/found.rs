@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::requested::why;
 use super::{List, Show, is_managed, own_name};
 use crate::cli::client::{Client, now};
+use crate::cli::difference::Line;
 use crate::cli::streams::Streams;
 use crate::cli::table::Table;
 
@@ -90,6 +91,30 @@ pub(in crate::cli) fn arn(client: &Client, name: &str) -> anyhow::Result<String>
     Ok(held.server_certificate.server_certificate_metadata.arn)
 }
 
+/// The names of all certificates of IAM's.
+///
+/// # Errors
+/// Those of the client.
+pub(super) fn uploaded(client: &Client) -> anyhow::Result<Vec<String>> {
+    let all = all(client).context("failed to list certificates")?;
+    Ok(all.into_iter().filter(|found| !is_managed(&found.arn)).map(|found| found.name).collect())
+}
+
+/// A certificate as differences tell it, and its ARN.
+///
+/// # Errors
+/// No such certificate, and those of the client.
+pub(super) fn line(client: &Client, name: &str) -> anyhow::Result<(Line, String)> {
+    let (found, ..) = one(client, name)?;
+    let until = if found.status.is_some() { found.fares() } else { format!("until {}", date(found.expires)) };
+    Ok((Line::new("certificate", format!("{} {until}", found.name)), found.arn))
+}
+
+/// `2027-01-01`.
+pub(super) fn date(at: Time) -> String {
+    at.to_string().chars().take(10).collect()
+}
+
 /// The ARNs of all certificates.
 ///
 /// # Errors
@@ -138,7 +163,7 @@ fn of_iam(metadata: iam::ServerCertificateMetadata) -> Found {
 }
 
 /// `web:443`: the listeners that show a certificate.
-fn users(balancers: &[elb::LoadBalancerDescription], arn: &str) -> Vec<String> {
+pub(super) fn users(balancers: &[elb::LoadBalancerDescription], arn: &str) -> Vec<String> {
     let listeners = balancers.iter().flat_map(|balancer| {
         let listeners = balancer.listener_descriptions.iter().map(|described| &described.listener);
         listeners.map(move |listener| (&balancer.load_balancer_name, listener))
@@ -149,7 +174,7 @@ fn users(balancers: &[elb::LoadBalancerDescription], arn: &str) -> Vec<String> {
 
 /// `2027-01-01 (36 days)`, `2026-01-01 (expired)`.
 fn expiry(at: Time, now: Time) -> String {
-    let date: String = at.to_string().chars().take(10).collect();
+    let date = date(at);
     match (at.0 - now.0).div_euclid(MILLIS_A_DAY) {
         ..=-1 => format!("{date} (expired)"),
         1 => format!("{date} (1 day)"),

@@ -3,6 +3,7 @@
 //! Uploads to IAM, which gives a certificate the name that people call it by; lists Certificate Manager's as well. Must never
 //! print a private key. Next: [`requested`] for those of ACME servers, [`made`] for those that sign themselves, [`found`] for what is there.
 
+mod foresee;
 pub mod found;
 pub mod made;
 pub mod requested;
@@ -15,6 +16,7 @@ use evenkeel_aws::{acm, iam};
 
 use super::client::Client;
 use super::failure::{Outcome, hinted};
+use super::identity::Try;
 use super::settings::Reach;
 use super::streams::Streams;
 
@@ -92,6 +94,9 @@ pub struct Upload {
     /// Those that lead from it to its root, in PEM, nearest first
     #[arg(long, value_name = "FILE")]
     pub chain: Option<PathBuf>,
+    /// Whether to.
+    #[command(flatten)]
+    pub attempt: Try,
     /// How to reach the daemon.
     #[command(flatten)]
     pub reach: Reach,
@@ -129,11 +134,14 @@ pub struct Show {
 
 /// Arguments of `evenkeel cert delete`.
 #[derive(Debug, Clone, Default, Args)]
-#[command(after_help = "Examples:\n  evenkeel cert delete www")]
+#[command(after_help = "Examples:\n  evenkeel cert delete www --dry-run\n  evenkeel cert delete www")]
 pub struct Delete {
     /// Names or ARNs
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
+    /// Whether to.
+    #[command(flatten)]
+    pub attempt: Try,
     /// How to reach the daemon.
     #[command(flatten)]
     pub reach: Reach,
@@ -169,10 +177,17 @@ pub fn run(args: &Cert, client: &Client, streams: &mut Streams<'_>) -> anyhow::R
         }
         Action::Upload(args) => {
             let chain = args.chain.as_deref().map(read).transpose()?;
-            upload(client, &args.name, read(&args.cert)?, read(&args.key)?, chain, streams)?;
+            let (body, key) = (read(&args.cert)?, read(&args.key)?);
+            if args.attempt.dry_run {
+                let foretold = foresee::uploaded(client, &args.name, &body, &key, chain.as_deref())?;
+                foretold.print(true, args.attempt.json, streams)?;
+            } else {
+                upload(client, &args.name, body, key, chain, streams)?;
+            }
         }
         Action::List(args) => found::list(args, client, streams)?,
         Action::Show(args) => found::show(args, client, streams)?,
+        Action::Delete(args) if args.attempt.dry_run => foresee::deleted(args, client, streams)?,
         Action::Delete(args) => {
             for name in &args.names {
                 delete(client, name).with_context(|| format!("failed to delete the certificate `{name}`"))?;

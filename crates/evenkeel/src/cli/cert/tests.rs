@@ -187,6 +187,11 @@ fn deleting_names_what_stands_in_the_way() {
     assert!(refused.err.contains("in use by web") && refused.err.contains("hint: "), "{}", refused.err);
     assert_eq!(ran(&stage, delete("arn:aws:acm:r:0:certificate/1")).outcome, Outcome::Done);
     assert_eq!(stage.names(), [iam::DeleteServerCertificate::NAME, acm::DeleteCertificate::NAME]);
+    let attempt = Try { dry_run: true, json: false };
+    let foretold = ran(&stage, Action::Delete(Delete { names: vec!["www".into()], attempt, ..Delete::default() }));
+    let expected = format!("it would be refused: DeleteConflict: Certificate: {ARN} is currently in use by web\n");
+    assert!(foretold.err.contains(&expected), "{}", foretold.err);
+    assert!(stage.names().iter().all(|name| !name.starts_with("Delete")));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Prints a secret once, when it is made, and must never keep one. Next: [`pair`] for how it is printed, [`rotate`] for how one is
 //! exchanged, [`super::user`] and [`super::policy`] for whose they are and what they allow.
 
+mod foresee;
 mod pair;
 mod rotate;
 
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, told};
 use super::failure::Outcome;
-use super::identity::{self, Named};
+use super::identity::{self, Named, Try};
 use super::settings::Reach;
 use super::streams::Streams;
 use super::table::Table;
@@ -85,6 +86,9 @@ pub struct Create {
     /// What the user may do: a policy's name or ARN, or a file with one; may be repeated
     #[arg(long = "policy", value_name = "POLICY", requires = "user")]
     pub policies: Vec<String>,
+    /// Print the difference that it would make, and make none
+    #[arg(long)]
+    pub dry_run: bool,
     /// How to print it.
     #[command(flatten)]
     pub print: Print,
@@ -104,6 +108,9 @@ pub struct Ids {
     /// The access keys
     #[arg(value_name = "ID", required = true)]
     pub ids: Vec<String>,
+    /// Whether to.
+    #[command(flatten)]
+    pub attempt: Try,
     /// How to reach the daemon.
     #[command(flatten)]
     pub reach: Reach,
@@ -123,6 +130,9 @@ pub struct Rotate {
     /// Which is to go [default: the one that signs; of another user the only one]
     #[arg(long, value_name = "ID")]
     pub key: Option<String>,
+    /// Print the difference that it would make, and make none
+    #[arg(long)]
+    pub dry_run: bool,
     /// How to print it.
     #[command(flatten)]
     pub print: Print,
@@ -177,7 +187,13 @@ impl Key {
 pub fn run(args: &Key, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
     match &args.action {
         Action::List(args) => list(args, client, streams)?,
+        Action::Create(args) if args.dry_run => {
+            foresee::created(args, client)?.print(true, args.print.json, streams)?;
+        }
         Action::Create(args) => create(args, client, streams)?,
+        Action::Disable(args) if args.attempt.dry_run => foresee::each(args, Some("Inactive"), client, streams)?,
+        Action::Enable(args) if args.attempt.dry_run => foresee::each(args, Some("Active"), client, streams)?,
+        Action::Delete(args) if args.attempt.dry_run => foresee::each(args, None, client, streams)?,
         Action::Disable(args) => each(args, "disable", |id, user| set(client, id, user, "Inactive"), client)?,
         Action::Enable(args) => each(args, "enable", |id, user| set(client, id, user, "Active"), client)?,
         Action::Delete(args) => each(

@@ -6,7 +6,7 @@ use anyhow::Context;
 use evenkeel_aws::{iam, sts};
 
 use super::pair::{self, credentials};
-use super::{Rotate, set};
+use super::{Rotate, foresee, set};
 use crate::cli::client::Client;
 use crate::cli::failure::hinted;
 use crate::cli::identity;
@@ -23,6 +23,9 @@ pub(super) fn run(args: &Rotate, client: &Client, streams: &mut Streams<'_>) -> 
     let failed = || format!("failed to exchange {whose}");
     let held = identity::keys(client, user).with_context(failed)?;
     let old = which(args, client, &held, &failed())?;
+    if args.dry_run {
+        return foresee::exchanged(user, &old, &held, client)?.print(true, args.print.json, streams);
+    }
     let expected = match user {
         Some(name) => client.call(&iam::GetUser { user_name: Some(name.to_owned()) }).with_context(failed)?.user.arn,
         None => identity_of(client).with_context(failed)?,

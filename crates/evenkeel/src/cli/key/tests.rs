@@ -85,6 +85,24 @@ fn answer(call: &iam::Call, secret: &str) -> Result<Response, Error> {
             assert_eq!(input.version_id, "v9", "the oldest that is not in force");
             answered::<iam::DeletePolicyVersion>(iam::DeletePolicyVersionOutput {})
         }
+        C::GetPolicy(_) => {
+            let policy =
+                iam::Policy { arn: "arn:p/Look".into(), default_version_id: "v2".into(), ..Default::default() };
+            answered::<iam::GetPolicy>(iam::GetPolicyOutput { policy })
+        }
+        C::GetPolicyVersion(_) => {
+            let policy_version =
+                iam::PolicyVersion { document: Some("%7B%22a%22%3A1%7D".into()), ..Default::default() };
+            answered::<iam::GetPolicyVersion>(iam::GetPolicyVersionOutput { policy_version })
+        }
+        C::GetUserPolicy(_) => {
+            let policy_document = "%7B%22a%22%3A1%7D".into();
+            answered::<iam::GetUserPolicy>(iam::GetUserPolicyOutput { policy_document, ..Default::default() })
+        }
+        C::SimulateCustomPolicy(input) if input.policy_input_list[0].contains("bad") => {
+            Err(Error::told(400, "InvalidInput", "PolicyInputList.1: it is bad."))
+        }
+        C::SimulateCustomPolicy(_) => answered::<iam::SimulateCustomPolicy>(iam::SimulateCustomPolicyOutput::default()),
         C::CreatePolicyVersion(_) => answered::<iam::CreatePolicyVersion>(iam::CreatePolicyVersionOutput::default()),
         C::SimulatePrincipalPolicy(input) => {
             let by = iam::Statement { source_policy_id: "mine".into(), source_policy_type: "user".into() };
@@ -235,8 +253,20 @@ fn a_user_goes_with_all_that_is_its_own_and_a_full_policy_makes_room() {
     let names = stage.names();
     assert_eq!(
         names,
-        ["CreatePolicy", "ListPolicies", "ListPolicyVersions", "DeletePolicyVersion", "CreatePolicyVersion"]
+        [
+            "CreatePolicy",
+            "ListPolicies",
+            "GetPolicy",
+            "GetPolicyVersion",
+            "ListPolicyVersions",
+            "DeletePolicyVersion",
+            "CreatePolicyVersion"
+        ]
     );
+    // What says the same needs no other version.
+    std::fs::write(&file, "{ \"a\": 1 }").unwrap();
+    assert_eq!(ran(&stage, &format!("policy put Look {}", file.display())).out, "arn:p/Look\n");
+    assert_eq!(stage.names(), ["CreatePolicy", "ListPolicies", "GetPolicy", "GetPolicyVersion"]);
     for (line, call) in [
         ("policy detach ada Look", "DetachUserPolicy"),
         ("policy detach ada mine", "DeleteUserPolicy"),
@@ -247,4 +277,49 @@ fn a_user_goes_with_all_that_is_its_own_and_a_full_policy_makes_room() {
     }
     let shown = ran(&stage, "user show ada").out;
     assert!(shown.contains("policy      arn:p/Look\npolicy      mine (its own)\n"), "{shown}");
+}
+
+#[test]
+fn a_dry_run_prints_the_difference_and_calls_nothing_that_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(dir.path().join(name), text).unwrap();
+        dir.path().join(name).display().to_string()
+    };
+    let (mine, bad) = (file("mine.json", "{ \"a\": 2 }"), file("bad.json", "{ \"bad\": 2 }"));
+    let check = |line: &str, outcome: Outcome, out: &str, err: &str| {
+        let stage = stage(SECRET);
+        assert_eq!(ran(&stage, line), Ran { outcome, out: out.into(), err: err.into() }, "{line}");
+        let reads = ["List", "Get", "Simulate"];
+        let writes = |name: &&str| !reads.iter().any(|read| name.starts_with(read));
+        assert_eq!(stage.names().into_iter().filter(writes).collect::<Vec<_>>(), [""; 0], "{line}");
+    };
+    let done = |line: &str, out: &str| check(line, Outcome::Done, out, "");
+    done("key create ada --policy Look --dry-run", "would change ada:\n+ access key  (new) Active\n");
+    let out =
+        "would change ada:\n- policy      mine {\"a\":1}\n+ policy      mine {\"a\":2}\n+ access key  (new) Active\n";
+    done(&format!("key create ada --policy {mine} --dry-run"), out);
+    let out = "would change ada:\n- access key  AKADA Active\n+ access key  AKADA Inactive\n";
+    done("key disable AKADA --dry-run", out);
+    done("key enable AKADA --dry-run", "nothing would change of ada\n");
+    done("key delete AKADA --dry-run", "would change ada:\n- access key  AKADA Active\n");
+    let out = "would change root:\n- access key  AK Active\n+ access key  (new) Active\n";
+    done("key rotate --dry-run", out);
+    let out = "would delete ada:\n- user        ada\n- access key  AKADA Active\n- policy      arn:p/Look\n\
+               - policy      mine {\"a\":1}\n";
+    done("user delete ada --dry-run", out);
+    done("policy attach ada Look --dry-run", "nothing would change of ada\n");
+    done(
+        "policy detach ada Look mine --dry-run",
+        "would change ada:\n- policy  arn:p/Look\n- policy  mine {\"a\":1}\n",
+    );
+    let out = "would change Look:\n- policy  Look {\"a\":1}\n+ policy  Look {\"a\":2}\n";
+    done(&format!("policy put Look {mine} --dry-run"), out);
+    done(&format!("policy put Other {mine} --dry-run"), "would create Other:\n+ policy  Other {\"a\":2}\n");
+    let err =
+        "error: failed to put the policy `Look`: it would be refused: InvalidInput: PolicyInputList.1: it is bad.\n";
+    check(&format!("policy put Look {bad} --dry-run"), Outcome::Failed, "", err);
+    let err = "error: failed to change the access key AK: it would be refused: DeleteConflict: AK is root's last active \
+               access key: make another one first.\nhint: `evenkeel key rotate` exchanges it\n";
+    check("key delete AK --dry-run", Outcome::Failed, "", err);
 }

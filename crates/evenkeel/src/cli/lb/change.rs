@@ -6,10 +6,10 @@
 use anyhow::Context;
 use evenkeel_aws::elb;
 
-use super::difference::Difference;
 use super::foresee::Foresight;
 use super::state::State;
 use crate::cli::client::Client;
+use crate::cli::difference::{Difference, Verb};
 use crate::cli::identity;
 
 /// One change.
@@ -105,5 +105,17 @@ pub fn make(name: &str, changes: &[Change], dry_run: bool, client: &Client) -> a
         }
         State::read(client, name)?
     };
-    Ok(Difference::between(name, before.as_ref(), after.as_ref()))
+    Ok(between(name, before.as_ref(), after.as_ref()))
+}
+
+/// Between a load balancer before and after; `None` where there is none.
+fn between(name: &str, before: Option<&State>, after: Option<&State>) -> Difference {
+    match (before, after) {
+        (None, Some(after)) => Difference::new(name, Verb::Create, &[], &after.lines_of_its_own()),
+        (Some(before), None) => Difference::new(name, Verb::Delete, &before.lines_of_its_own(), &[]),
+        (before, after) => {
+            let lines = |state: Option<&State>| state.map(State::lines).unwrap_or_default();
+            Difference::new(name, Verb::Change, &lines(before), &lines(after))
+        }
+    }
 }

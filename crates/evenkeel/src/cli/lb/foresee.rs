@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use anyhow::Context;
 use evenkeel_aws::xml::Members;
-use evenkeel_aws::{Error, ec2, elb};
+use evenkeel_aws::{ec2, elb};
 use evenkeel_core::name::{InstanceId, LoadBalancerName, PolicyName, Port};
 use evenkeel_core::noun::balancing::{BadSetting, PREFIX};
 use evenkeel_core::noun::{Balancing, HealthCheck, HealthTarget, Policy, PolicyType, Protocol, Setting, tls_policy};
@@ -20,6 +19,7 @@ use super::change::Change;
 use super::state::{DESYNC, State, default_attributes};
 use crate::cli::cert::found;
 use crate::cli::client::Client;
+use crate::cli::failure::refused;
 
 /// Tags, security groups and policies of one load balancer (AWS).
 const MOST_TAGS: usize = 10;
@@ -31,11 +31,6 @@ type Foreseen<T> = anyhow::Result<T>;
 /// Who foresees, and asks for what is around a load balancer.
 pub struct Foresight<'c> {
     client: &'c Client,
-}
-
-/// As the daemon would refuse it.
-fn refused<T>(code: &'static str, why: impl Display) -> Foreseen<T> {
-    Err(Error::sender(code, why.to_string())).context("it would be refused")
 }
 
 fn no_balancer<T>(name: &str) -> Foreseen<T> {

@@ -6,7 +6,6 @@
 
 pub mod args;
 mod change;
-mod difference;
 mod foresee;
 mod shown;
 mod state;
@@ -18,11 +17,11 @@ use serde_json::json;
 
 use super::cert::found;
 use super::client::Client;
+use super::difference::Difference;
 use super::failure::Outcome;
 use super::streams::Streams;
 use args::{Action, How, Lb, ListenerAction, PolicyAction, SubnetAction, ZoneAction};
 use change::Change;
-use difference::Difference;
 
 /// Carries out a command.
 ///
@@ -98,7 +97,7 @@ impl To<'_, '_, '_> {
     /// Makes changes of one load balancer and prints the difference.
     fn change(&mut self, name: &str, changes: &[Change], how: &How) -> anyhow::Result<()> {
         let made = change::make(name, changes, how.dry_run, self.client)?;
-        made.print(how, self.streams)
+        made.print(how.dry_run, how.json, self.streams)
     }
 
     fn create(&mut self, args: &args::Create) -> anyhow::Result<()> {
@@ -121,7 +120,7 @@ impl To<'_, '_, '_> {
             change::make(name, &[Change::Delete(input)], args.how.dry_run, self.client)
         };
         let made = args.names.iter().map(one).collect::<anyhow::Result<Vec<_>>>()?;
-        Difference::print_all(&made, &args.how, self.streams)
+        Difference::print_all(&made, args.how.dry_run, args.how.json, self.streams)
     }
 
     fn check(&mut self, args: &args::Check) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! What a load balancer is, as far as calls can change it: read from the daemon, told in lines and in JSON.
 //!
 //! Owns the words in which people are told of it; a line of an attribute, a listener or a tag is what the command that sets it
-//! takes. Must never change anything. Next: [`super::change`], which foresees what comes of a change, [`super::difference`].
+//! takes. Must never change anything. Next: [`super::foresee`] for what comes of a change.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use evenkeel_core::noun::tls_policy;
 use serde_json::{Map, Value, json};
 
 use crate::cli::client::Client;
+use crate::cli::difference::Line;
 
 /// Values of policies longer than this are cut where people read them.
 const LONGEST_VALUE: usize = 48;
@@ -38,22 +39,6 @@ pub struct State {
     pub tags: BTreeMap<String, String>,
     /// DescribeLoadBalancerPolicies, by name.
     pub policies: BTreeMap<String, elb::PolicyDescription>,
-}
-
-/// One thing that can come and go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// What it is: `listener`, `zone` …
-    pub what: &'static str,
-    /// Which.
-    pub text: String,
-}
-
-impl Line {
-    /// What it is about, which stays when the rest of it changes: the key, the port, the name.
-    pub fn thing(&self) -> (&'static str, &str) {
-        (self.what, self.text.split(['=', ' ']).next().unwrap_or_default())
-    }
 }
 
 impl State {
@@ -89,7 +74,7 @@ impl State {
     /// Everything, each thing on a line of its own, in one order.
     pub fn lines(&self) -> Vec<Line> {
         let described = &self.described;
-        let mut lines = vec![line("scheme", &described.scheme)];
+        let mut lines = vec![Line::new("scheme", described.scheme.as_str())];
         let mut add = |what, texts: &mut dyn Iterator<Item = String>| {
             lines.extend(texts.map(|text| Line { what, text }));
         };
@@ -149,10 +134,6 @@ impl State {
             "tags": self.tags,
         })
     }
-}
-
-fn line(what: &'static str, text: &str) -> Line {
-    Line { what, text: text.to_owned() }
 }
 
 /// `HTTPS:443=HTTP:8080,arn:…`, then its policies.

@@ -1,21 +1,52 @@
 //! The difference that a change makes, or would make: lines that go with `-`, lines that come with `+`.
 //!
-//! Must never ask the daemon. Next: [`super::state`] for the lines.
+//! Must never ask the daemon. Next: `lb::state` and [`super::identity`] for lines of load balancers and of users.
 
 use std::io;
 
 use serde_json::{Value, json};
 
-use super::args::How;
-use super::shown;
-use super::state::{Line, State};
-use crate::cli::streams::Streams;
+use super::streams::Streams;
 
 const RED: &str = "\x1b[31m";
 const GREEN: &str = "\x1b[32m";
 const PLAIN: &str = "\x1b[0m";
 
-/// What goes and what comes of one load balancer.
+/// One thing that can come and go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What it is: `listener`, `zone` …
+    pub what: &'static str,
+    /// Which.
+    pub text: String,
+}
+
+impl Line {
+    /// A line.
+    pub fn new(what: &'static str, text: impl Into<String>) -> Self {
+        Self { what, text: text.into() }
+    }
+
+    /// What it is about, which stays when the rest of it changes: the key, the port, the name.
+    fn thing(&self) -> (&'static str, &str) {
+        (self.what, self.text.split(['=', ' ']).next().unwrap_or_default())
+    }
+}
+
+/// What becomes of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// It comes to be.
+    Create,
+    /// It stays, and something of it may become other.
+    Change,
+    /// It goes.
+    Delete,
+    /// What it was and is may not be looked at.
+    Unseen,
+}
+
+/// What goes and what comes of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     name: String,
@@ -24,35 +55,18 @@ pub struct Difference {
     come: Vec<Line>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    Create,
-    Change,
-    Delete,
-    /// What it was and is may not be looked at.
-    Unseen,
-}
-
 impl Difference {
-    /// Between a load balancer before and after; `None` where there is none.
-    pub fn between(name: &str, before: Option<&State>, after: Option<&State>) -> Self {
-        let (verb, before, after) = match (before, after) {
-            (None, Some(after)) => (Verb::Create, Vec::new(), after.lines_of_its_own()),
-            (Some(before), None) => (Verb::Delete, before.lines_of_its_own(), Vec::new()),
-            (before, after) => {
-                let lines = |state: Option<&State>| state.map(State::lines).unwrap_or_default();
-                (Verb::Change, lines(before), lines(after))
-            }
-        };
+    /// Between the lines of something before and after.
+    pub fn new(name: &str, verb: Verb, before: &[Line], after: &[Line]) -> Self {
         let only = |these: &[Line], others: &[Line]| -> Vec<Line> {
             these.iter().filter(|line| !others.contains(line)).cloned().collect()
         };
-        Self { name: name.to_owned(), verb, gone: only(&before, &after), come: only(&after, &before) }
+        Self { name: name.to_owned(), verb, gone: only(before, after), come: only(after, before) }
     }
 
     /// Of a change that was made by somebody who may not look.
     pub fn unseen(name: &str) -> Self {
-        Self { name: name.to_owned(), verb: Verb::Unseen, gone: Vec::new(), come: Vec::new() }
+        Self::new(name, Verb::Unseen, &[], &[])
     }
 
     fn is_none(&self) -> bool {
@@ -63,19 +77,23 @@ impl Difference {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn print(&self, how: &How, streams: &mut Streams<'_>) -> anyhow::Result<()> {
-        if how.json { shown::json(&self.json(how.dry_run), streams) } else { Ok(self.write(how.dry_run, streams)?) }
+    pub fn print(&self, dry_run: bool, as_json: bool, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+        if as_json {
+            return Ok(writeln!(streams.out, "{}", serde_json::to_string_pretty(&self.json(dry_run))?)?);
+        }
+        Ok(self.write(dry_run, streams)?)
     }
 
     /// Prints several, one after the other; in JSON as a list.
     ///
     /// # Errors
     /// Those of writing.
-    pub fn print_all(all: &[Self], how: &How, streams: &mut Streams<'_>) -> anyhow::Result<()> {
-        if how.json {
-            return shown::json(&all.iter().map(|one| one.json(how.dry_run)).collect(), streams);
+    pub fn print_all(all: &[Self], dry_run: bool, as_json: bool, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+        if as_json {
+            let shown: Value = all.iter().map(|one| one.json(dry_run)).collect();
+            return Ok(writeln!(streams.out, "{}", serde_json::to_string_pretty(&shown)?)?);
         }
-        Ok(all.iter().try_for_each(|one| one.write(how.dry_run, streams))?)
+        Ok(all.iter().try_for_each(|one| one.write(dry_run, streams))?)
     }
 
     fn json(&self, dry_run: bool) -> Value {

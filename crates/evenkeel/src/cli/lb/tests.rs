@@ -180,7 +180,7 @@ fn a_dry_run_says_what_would_be_refused_with_a_hint() {
     refused(
         "tag gone a=b --dry-run",
         "error: failed to change load balancer `gone`: it would be refused: LoadBalancerNotFound: There is no ACTIVE Load \
-         Balancer named 'gone'\nhint: `elbadmin list` names all load balancers\n",
+         Balancer named 'gone'\nhint: `evenkeel lb list` shows all load balancers\n",
     );
 }
 

@@ -14,7 +14,7 @@ use crate::authorities;
 #[derive(Debug, Clone, Default, Args)]
 pub struct AcmeServer {
     /// Directory of the ACME server that requested certificates come from, such as Let's Encrypt's
-    /// https://acme-v02.api.letsencrypt.org/directory (for trying out: https://acme-staging-v02.api.letsencrypt.org/directory);
+    /// `https://acme-v02.api.letsencrypt.org/directory` (for trying out: `https://acme-staging-v02.api.letsencrypt.org/directory`);
     /// without one, certificates cannot be requested
     #[arg(long, value_name = "URL", env = "EVENKEEL_ACME_DIRECTORY", value_parser = directory)]
     pub acme_directory: Option<String>,

@@ -331,14 +331,8 @@ impl Crew {
     /// When there is something to do, if nothing happens before.
     fn next(&self, world: &World, memory: &Memory) -> Option<Duration> {
         self.server.as_ref()?;
-        let instant = Instant::now();
-        let until = |at: &Instant| at.saturating_duration_since(instant);
-        let planned = next_moment(world, now()).map(|at| at.since(now()));
-        let pause = memory.pause.as_ref().map(|(at, _)| until(at)).filter(|left| !left.is_zero());
-        // What is due but must wait its turn is looked for now and then.
-        let planned = planned.map(|left| left.max(pause.unwrap_or(Duration::from_secs(1))));
-        let polls = memory.polls.values().map(|(at, _)| until(at).max(pause.unwrap_or(Duration::from_millis(10))));
-        polls.chain(planned).min()
+        let is_ordered = world.certificates().any(|certificate| order(certificate).is_some());
+        memory.next(next_moment(world, now()).map(|at| at.since(now())), is_ordered)
     }
 }
 
@@ -350,6 +344,18 @@ impl Memory {
     /// Whether an order may be asked about now.
     fn is_free_for(&self, arn: &CertificateArn) -> bool {
         !self.is_paused() && self.polls.get(arn).is_none_or(|(at, _)| Instant::now() >= *at)
+    }
+
+    /// How long until there is something to do: by the plan, about an order, or because a pause ends in which an order was to
+    /// be asked about.
+    fn next(&self, planned: Option<Duration>, is_ordered: bool) -> Option<Duration> {
+        let instant = Instant::now();
+        let until = |at: &Instant| at.saturating_duration_since(instant);
+        let pause = self.pause.as_ref().map(|(at, _)| until(at)).filter(|left| !left.is_zero());
+        // What is due but must wait its turn is looked for now and then.
+        let planned = planned.map(|left| left.max(pause.unwrap_or(Duration::from_secs(1))));
+        let polls = self.polls.values().map(|(at, _)| until(at).max(pause.unwrap_or(Duration::from_millis(10))));
+        polls.chain(planned).chain(pause.filter(|_| is_ordered)).min()
     }
 
     fn poll_later(&mut self, arn: &CertificateArn, asked: Option<Duration>) {
@@ -450,6 +456,19 @@ mod tests {
         assert!(!memory.is_paused());
         memory.suffer(Trouble::new("badNonce", "another"));
         assert_eq!(memory.pause.unwrap().1, NONCE_PAUSE);
+    }
+
+    #[test]
+    fn an_order_is_asked_about_again_when_a_pause_ends() {
+        let mut memory = Memory::default();
+        let far = Some(Duration::from_secs(600));
+        assert_eq!(memory.next(far, true), far);
+        // It was not asked about before: nothing but the pause's end is there to wake for it.
+        memory.suffer(Trouble::new("badNonce", "another"));
+        assert!(memory.next(far, true).unwrap() <= NONCE_PAUSE);
+        assert_eq!(memory.next(far, false), far);
+        memory.well();
+        assert_eq!(memory.next(far, true), far);
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::name::{InstanceId, LoadBalancerName, PolicyName, Port, ZoneName};
 use crate::noun::{Balancing, HealthCheck, Listener, Policy};
 use crate::time::Timestamp;
 
+/// Security groups that one balancer may have (AWS: 5).
+pub const MOST_GROUPS: usize = 5;
+
 /// Whether a balancer is meant for everybody or for insiders; it shows in its DNS name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -14,10 +14,10 @@ pub mod identities;
 mod images;
 mod instances;
 mod invariants;
-mod policies;
+pub mod policies;
 mod pool;
 pub mod requests;
-mod tags;
+pub mod tags;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use crate::name::{GroupId, ImageId, InstanceId, LoadBalancerName};
 use crate::refusal::Refusal;
 
 /// Tags on a load balancer (AWS: 10).
-pub(super) const PER_LOAD_BALANCER: usize = 10;
+pub const PER_LOAD_BALANCER: usize = 10;
 /// Tags on an instance or image (AWS: 50).
 pub(super) const PER_RESOURCE: usize = 50;
 

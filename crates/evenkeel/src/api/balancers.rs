@@ -9,6 +9,7 @@ use evenkeel_aws::xml::Members;
 use evenkeel_aws::{Error, elb};
 use evenkeel_core::change::{Change, NewLoadBalancer, Reply};
 use evenkeel_core::name::ZoneName;
+use evenkeel_core::noun::load_balancer::MOST_GROUPS;
 use evenkeel_core::noun::{LoadBalancer, Scheme};
 use evenkeel_core::refusal::Refusal;
 use evenkeel_core::world::Settings;
@@ -18,9 +19,6 @@ use super::shown::DEFAULT_GROUP;
 use super::subnets::{subnet_id, vpc_id};
 use super::words::wire_time;
 use super::{Asked, dice, health, listeners, policies, refusal, tags, words};
-
-/// Security groups of one balancer (AWS).
-const MOST_GROUPS: usize = 5;
 
 pub(super) async fn create(
     asked: &Asked<'_>,

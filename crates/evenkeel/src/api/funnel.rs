@@ -304,8 +304,10 @@ async fn iam_call(asked: &Asked<'_>, call: iam::Call, say: &Say<'_>) -> Response
         C::SetDefaultPolicyVersion(i) => {
             say.out::<iam::SetDefaultPolicyVersion>(managed::set_default_version(asked, &i).await)
         }
-        C::SimulateCustomPolicy(i) => say.out::<iam::SimulateCustomPolicy>(simulation::of_text(&i)),
-        C::SimulatePrincipalPolicy(i) => say.out::<iam::SimulatePrincipalPolicy>(simulation::of_principal(asked, &i)),
+        C::SimulateCustomPolicy(i) => say.out::<iam::SimulateCustomPolicy>(simulation::of_text(i).await),
+        C::SimulatePrincipalPolicy(i) => {
+            say.out::<iam::SimulatePrincipalPolicy>(simulation::of_principal(asked, i).await)
+        }
         C::TagPolicy(i) => say.out::<iam::TagPolicy>(managed::tag(asked, &i).await),
         C::TagServerCertificate(i) => say.out::<iam::TagServerCertificate>(certificates::tag(asked, &i).await),
         C::TagUser(i) => say.out::<iam::TagUser>(users::tag(asked, &i).await),

@@ -51,6 +51,10 @@ const OF_INSTANCES: &str = r#"{
   ]
 }"#;
 
+/// The most characters of a resource or a condition key's value that policies are held against (AWS: 2,048 of an ARN). What is
+/// longer names nothing that can be, and comparing it would take as long as whoever sent it likes.
+const MOST_CHARACTERS: usize = 2048;
+
 /// Policies that are kept read; past it all are read anew.
 const KEPT: usize = 1024;
 
@@ -115,16 +119,17 @@ pub(super) fn permit(
     let context = context(world, caller, circumstances);
     for want in wants {
         for thing in &want.on {
-            let denied = |is_explicit| Denied { action: want.action.clone(), resource: thing.arn.clone(), is_explicit };
+            let denied =
+                |is_explicit| Denied { action: want.action.clone(), resource: cut(&thing.arn).to_owned(), is_explicit };
             let Some(policies) = &policies else { return Err(denied(true)) };
             let mut context = context.clone();
-            want.keys.iter().for_each(|(key, value)| context.add(key, value.as_str()));
+            want.keys.iter().for_each(|(key, value)| context.add(key, cut(value)));
             let service = want.action.split(':').next().unwrap_or_default();
             for (key, value) in &thing.tags {
                 context.add(&format!("aws:ResourceTag/{key}"), value.as_str());
                 context.add(&format!("{service}:ResourceTag/{key}"), value.as_str());
             }
-            let request = Request { action: &want.action, resource: &thing.arn, context: &context };
+            let request = Request { action: &want.action, resource: cut(&thing.arn), context: &context };
             match judge(policies.iter().map(AsRef::as_ref), request) {
                 Verdict::Allowed(_) => {}
                 Verdict::ExplicitlyDenied(_) => return Err(denied(true)),
@@ -133,6 +138,11 @@ pub(super) fn permit(
         }
     }
     Ok(())
+}
+
+/// A text as far as it is compared.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(MOST_CHARACTERS).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Reads a policy's text.
@@ -160,7 +170,7 @@ pub(super) fn context(world: &World, caller: &Caller, circumstances: &Circumstan
         context.add("aws:SourceIp", from.to_canonical().to_string());
     }
     if let Some(agent) = &circumstances.user_agent {
-        context.add("aws:UserAgent", agent.as_str());
+        context.add("aws:UserAgent", cut(agent));
     }
     match caller {
         Caller::Root => context.add("aws:PrincipalType", "Account"),

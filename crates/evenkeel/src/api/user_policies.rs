@@ -15,7 +15,7 @@ use super::users::{bad_name, existing};
 use super::{Asked, managed_policies, refusal, rights, words};
 
 /// The most characters of a policy's text, white space and all (AWS: 131,072).
-const MOST_CHARACTERS: usize = 131_072;
+pub(super) const MOST_CHARACTERS: usize = 131_072;
 
 pub(super) async fn put(asked: &Asked<'_>, input: &iam::PutUserPolicy) -> Result<iam::PutUserPolicyOutput, Error> {
     let user = existing(asked, &input.user_name)?.name.clone();

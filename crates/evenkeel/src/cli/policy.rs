@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use evenkeel_aws::iam;
+use evenkeel_core::refusal::Refusal;
+use evenkeel_core::world::identities::MOST_VERSIONS;
 use serde_json::{Value, json};
 
 use super::client::{Client, pages, told};
@@ -17,9 +19,6 @@ use super::identity::{self, Named, Try};
 use super::settings::Reach;
 use super::streams::Streams;
 use super::table::Table;
-
-/// Versions of a policy that are kept (AWS).
-const VERSIONS: usize = 5;
 
 /// Arguments of `evenkeel policy`.
 #[derive(Debug, Clone, Args)]
@@ -273,7 +272,7 @@ fn make_room(client: &Client, arn: &str) -> anyhow::Result<()> {
     let held = versions(client, arn)?;
     let number = |version: &iam::PolicyVersion| version.version_id.trim_start_matches('v').parse::<u64>().unwrap_or(0);
     let oldest = held.iter().filter(|version| !version.is_default_version).min_by_key(|version| number(version));
-    if let (Some(oldest), true) = (oldest, held.len() >= VERSIONS) {
+    if let (Some(oldest), true) = (oldest, held.len() >= MOST_VERSIONS) {
         let version_id = oldest.version_id.clone();
         client.call(&iam::DeletePolicyVersion { policy_arn: arn.to_owned(), version_id })?;
     }
@@ -378,7 +377,7 @@ fn foreseen_delete(policy: &str, client: &Client) -> anyhow::Result<Difference> 
         return refused("AccessDenied", format_args!("Policy {} is predefined and cannot be changed.", held.arn));
     }
     if held.attachment_count > 0 {
-        return refused("DeleteConflict", "Cannot delete a policy attached to entities.");
+        return refused("DeleteConflict", Refusal::PolicyAttached);
     }
     let line = Line::new("policy", format!("{} {}", held.policy_name, in_force(client, &held)?));
     Ok(Difference::new(&held.policy_name, Verb::Delete, &[line], &[]))

@@ -242,6 +242,30 @@ async fn policies_are_tried_out_as_calls_would_be() {
     rig.no(try_out(&[look], &["{"]), 400, "InvalidInput", "PolicyInputList.1").await;
     let nobody = iam::SimulatePrincipalPolicy { policy_source_arn: "ann".into(), ..try_out(&[look], &[]) };
     rig.no(nobody, 404, "NoSuchEntity", "ARN of a user").await;
+    let many: Vec<String> = (0..101).map(|n| format!("a:B{n}")).collect();
+    let too_many = iam::SimulatePrincipalPolicy {
+        action_names: many.clone().into(),
+        resource_arns: many.iter().cloned().collect(),
+        ..try_out(&[], &[])
+    };
+    rig.no(too_many, 400, "InvalidInput", "At most 10000 actions times resources").await;
+    let long = format!("a:{}", "x".repeat(127));
+    rig.no(try_out(&[&long], &[]), 400, "ValidationError", "actionNames").await;
+    let long = iam::SimulatePrincipalPolicy { resource_arns: vec!["r".repeat(2049)].into(), ..try_out(&[look], &[]) };
+    rig.no(long, 400, "ValidationError", "resourceArns").await;
+    // Pages neither repeat nor hide, whatever their size.
+    let mut page = iam::SimulatePrincipalPolicy {
+        action_names: vec![look.to_owned(), delete.to_owned()].into(),
+        resource_arns: vec!["*".to_owned(), "arn:aws:x".to_owned()].into(),
+        max_items: Some(3),
+        ..try_out(&[], &[])
+    };
+    let first = rig.ok(page.clone()).await;
+    page.marker = first.marker;
+    let rest = rig.ok(page).await;
+    assert_eq!((first.evaluation_results.len(), first.is_truncated, rest.is_truncated), (3, true, false));
+    let last = &rest.evaluation_results[0];
+    assert_eq!((last.eval_action_name.as_str(), last.eval_resource_name.as_str()), (delete, "arn:aws:x"));
     let boundary = iam::SimulateCustomPolicy {
         permissions_boundary_policy_input_list: vec![LOOK.to_owned()].into(),
         ..Default::default()

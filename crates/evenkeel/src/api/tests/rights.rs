@@ -181,6 +181,19 @@ async fn rights_end_at_a_name_a_tag_or_an_address() {
 }
 
 #[tokio::test]
+async fn a_name_without_end_is_denied_soon_and_in_few_words() {
+    let rig = Rig::start().await;
+    // The worst that a policy may hold: each star is tried at every place of the name.
+    let hard = format!("arn:aws:elasticloadbalancing:*:*:loadbalancer/*{}b*", "a".repeat(1000));
+    let key = rig.limited("ann", json!([{"Effect": "Allow", "Action": "*", "Resource": hard}])).await;
+    let begun = std::time::Instant::now();
+    let error = rig.call_as(&key, delete(&"a".repeat(900_000))).await.unwrap_err();
+    assert_eq!((error.status, &*error.code), (403, "AccessDenied"));
+    assert!(error.message.len() < 4096, "{} bytes", error.message.len());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn tags_with_a_new_thing_want_the_tagging_action_too() {
     let rig = Rig::start().await;
     let image = rig.image().await;

@@ -12,19 +12,17 @@ use evenkeel_aws::xml::Members;
 use evenkeel_aws::{ec2, elb};
 use evenkeel_core::name::{InstanceId, LoadBalancerName, PolicyName, Port};
 use evenkeel_core::noun::balancing::{BadSetting, PREFIX};
+use evenkeel_core::noun::load_balancer::MOST_GROUPS;
 use evenkeel_core::noun::{Balancing, HealthCheck, HealthTarget, Policy, PolicyType, Protocol, Setting, tls_policy};
 use evenkeel_core::refusal::Refusal;
+use evenkeel_core::world::policies::MOST_POLICIES;
+use evenkeel_core::world::tags::PER_LOAD_BALANCER;
 
 use super::change::Change;
 use super::state::{DESYNC, State, default_attributes};
 use crate::cli::cert::found;
 use crate::cli::client::Client;
 use crate::cli::failure::refused;
-
-/// Tags, security groups and policies of one load balancer (AWS).
-const MOST_TAGS: usize = 10;
-const MOST_GROUPS: usize = 5;
-const MOST_POLICIES: usize = 100;
 
 type Foreseen<T> = anyhow::Result<T>;
 
@@ -577,8 +575,8 @@ fn tagged(held: &mut BTreeMap<String, String>, tags: &Members<elb::Tag>) -> Fore
         }
         held.insert(key.clone(), value);
     }
-    if held.len() > MOST_TAGS {
-        return refused("TooManyTags", Refusal::TooManyTags { limit: MOST_TAGS });
+    if held.len() > PER_LOAD_BALANCER {
+        return refused("TooManyTags", Refusal::TooManyTags { limit: PER_LOAD_BALANCER });
     }
     Ok(())
 }

@@ -197,6 +197,12 @@ def injected():
         expect_refused("an Authorization with %s" % what, answer, 400, "IncompleteSignature")
     answer = send(method, target + "&X-Amz-Algorithm=AWS4-HMAC-SHA256", headers, body)
     expect_refused("a signature in the header and one in the query", answer, 400, "IncompleteSignature")
+    day = re.search(r"/(\d{8})/", good).group(1)
+    for what, old, new in (
+        ("day", "/%s/" % day, "/20200101/"), ("region", "/%s/" % AIM.region, "/moon-1/"), ("service", "/elasticloadbalancing/", "/ec2/"),
+    ):  # fmt: skip
+        foreign = send(method, target, headers | {"Authorization": good.replace(old, new)}, body)
+        expect_refused("a scope with another %s than it was signed for" % what, foreign, 403, "SignatureDoesNotMatch")
     foreign = good.replace("/aws4_request", "/aws5_request")
     expect_refused("a foreign terminator", send(method, target, headers | {"Authorization": foreign}, body), 403, "SignatureDoesNotMatch")
 

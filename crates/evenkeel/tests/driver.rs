@@ -17,7 +17,7 @@ use evenkeel::drivers::{Driver, DriverError, Exit, LaunchSpec, Limits, ProcessCo
 use evenkeel::images::ImageStore;
 use evenkeel::sample;
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
-use evenkeel_core::noun::Manifest;
+use evenkeel_core::noun::{Manifest, image::Restart};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -194,13 +194,10 @@ fn spec_of(instance: InstanceId, boot: u32, image: &Path, address: Ipv4Addr, env
         boot,
         image_dir: image.into(),
         manifest: Manifest {
-            name: "sample".into(),
-            version: None,
-            description: String::new(),
-            command: vec![EXE.into(), "sample-app".into()],
-            port: Port::new(sample::PORT).unwrap(),
             env,
             stop_grace: 5,
+            restart: Restart::Never,
+            ..Manifest::new("sample", vec![EXE.into(), "sample-app".into()], Port::new(sample::PORT).unwrap())
         },
         zone: ZoneName::new("us-east-1a").unwrap(),
         address: IpAddr::V4(address),

@@ -32,10 +32,69 @@ pub struct Manifest {
     /// Seconds between the polite TERM and the KILL when an instance is stopped; 0–300.
     #[serde(default = "default_grace")]
     pub stop_grace: u16,
+    /// A path, `/` and up to 1,023 more characters, that the application answers with 200 over HTTP once it is ready.
+    /// Without one it is ready when it accepts a connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
+    /// Seconds within which it must be ready after its start; 1–3600.
+    #[serde(default = "default_ready_within")]
+    pub ready_within: u16,
+    /// What becomes of an application that ends by failure.
+    #[serde(default)]
+    pub restart: Restart,
+    /// What is done at every boot before the application starts, in order: at most 64 installers of up to 1,024
+    /// characters each, written as `docs/boot.md` says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub installers: Vec<String>,
+    /// Files and folders of the image, up to 64, that hold state: they belong to an instance, and no image made from it
+    /// has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<String>,
+    /// What an instance needs; less than its type gives where both are stated.
+    #[serde(default, skip_serializing_if = "Resources::is_unstated")]
+    pub resources: Resources,
+}
+
+/// What becomes of an application that ends by failure: with a status other than 0, or by a signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// It is started again, later and later; its instance stays.
+    #[default]
+    OnFailure,
+    /// Its instance ends.
+    Never,
+}
+
+/// What an instance of an image needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// Thousandths of a processor, 1–1,024,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u32>,
+    /// MiB of memory, 1–16,777,216.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
+    /// MiB of disk, 1–16,777,216.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_mib: Option<u32>,
+}
+
+impl Resources {
+    /// Whether nothing is stated.
+    #[must_use]
+    pub fn is_unstated(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn default_grace() -> u16 {
     10
+}
+
+fn default_ready_within() -> u16 {
+    60
 }
 
 /// Why a manifest is refused.
@@ -62,15 +121,63 @@ pub enum BadManifest {
     /// A grace above the limit.
     #[error("`stop_grace` must be at most 300 seconds, and is {0}")]
     Grace(u16),
+    /// A path that no application can be asked for.
+    #[error("`health` must be a path of at most 1024 visible ASCII characters that begins with `/`, and is `{0}`")]
+    Health(String),
+    /// A wait outside its limits.
+    #[error("`ready_within` must be 1 to 3600 seconds, and is {0}")]
+    ReadyWithin(u16),
+    /// More entries than the limit.
+    #[error("`{0}` must have at most 64 entries")]
+    TooMany(&'static str),
+    /// An installer that says nothing or too much.
+    #[error("`installers` must have 1 to 1024 characters on one line each, and one is `{0}`")]
+    Installer(String),
+    /// A path of state outside the image.
+    #[error("`state` must name paths in the image, without `..`, and one is `{0}`")]
+    State(String),
+    /// A resource outside its limits.
+    #[error("`resources.{0}` must be 1 to {1}, and is {2}")]
+    Resource(&'static str, u32, u32),
 }
 
 /// The variables that every instance is given and no manifest may set.
 pub const RESERVED_ENV: [&str; 4] = ["HOST", "PORT", "EVENKEEL_INSTANCE_ID", "EVENKEEL_ZONE"];
 
+/// The most installers, or entries of state, that a manifest names.
+const MOST_ENTRIES: usize = 64;
+/// The most characters of a health path or an installer.
+const LONGEST_LINE: usize = 1024;
+/// The most MiB of anything: 16 TiB.
+const MOST_MIB: u32 = 16 * 1024 * 1024;
+/// The most thousandths of a processor: 1,024 processors.
+const MOST_CPU: u32 = 1024 * 1000;
+
 impl Manifest {
+    /// What an image of this name that runs this command at this port needs to say; all else is as when left out.
+    #[must_use]
+    pub fn new(name: &str, command: Vec<String>, port: Port) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: None,
+            description: String::new(),
+            command,
+            port,
+            env: BTreeMap::new(),
+            stop_grace: default_grace(),
+            health: None,
+            ready_within: default_ready_within(),
+            restart: Restart::default(),
+            installers: Vec::new(),
+            state: Vec::new(),
+            resources: Resources::default(),
+        }
+    }
+
     /// Holds the manifest against its rules.
     pub fn validate(&self) -> Result<(), BadManifest> {
         valid_name(&self.name)?;
+        self.validate_boot()?;
         if self.command.first().is_none_or(String::is_empty) {
             return Err(BadManifest::Command);
         }
@@ -96,6 +203,41 @@ impl Manifest {
             }
             if value.contains('\0') {
                 return Err(BadManifest::Nul("env"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Manifest {
+    /// What the boot goes by.
+    fn validate_boot(&self) -> Result<(), BadManifest> {
+        let visible = |path: &String| path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
+        if let Some(path) = self.health.as_ref().filter(|path| path.len() > LONGEST_LINE || !visible(path)) {
+            return Err(BadManifest::Health(path.chars().take(LONGEST_LINE).collect()));
+        }
+        if !(1..=3600).contains(&self.ready_within) {
+            return Err(BadManifest::ReadyWithin(self.ready_within));
+        }
+        for (name, entries) in [("installers", self.installers.len()), ("state", self.state.len())] {
+            if entries > MOST_ENTRIES {
+                return Err(BadManifest::TooMany(name));
+            }
+        }
+        let line = |text: &str| !text.trim().is_empty() && text.chars().count() <= LONGEST_LINE;
+        let says = |text: &&String| line(text) && !text.chars().any(char::is_control);
+        if let Some(bad) = self.installers.iter().find(|text| !says(text)) {
+            return Err(BadManifest::Installer(bad.chars().take(LONGEST_LINE).collect()));
+        }
+        let inside = |path: &str| path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if let Some(bad) = self.state.iter().find(|path| path.contains('\0') || !inside(path)) {
+            return Err(BadManifest::State(bad.clone()));
+        }
+        let Resources { cpu_millis, memory_mib, disk_mib } = self.resources;
+        let stated = [("cpu_millis", MOST_CPU, cpu_millis), ("memory_mib", MOST_MIB, memory_mib)];
+        for (name, most, value) in stated.into_iter().chain([("disk_mib", MOST_MIB, disk_mib)]) {
+            if let Some(value) = value.filter(|value| !(1..=most).contains(value)) {
+                return Err(BadManifest::Resource(name, most, value));
             }
         }
         Ok(())
@@ -138,15 +280,7 @@ mod tests {
     use super::*;
 
     fn manifest() -> Manifest {
-        Manifest {
-            name: "my app".into(),
-            version: None,
-            description: String::new(),
-            command: vec!["./serve".into()],
-            port: Port::new(8080).unwrap(),
-            env: BTreeMap::new(),
-            stop_grace: 10,
-        }
+        Manifest::new("my app", vec!["./serve".into()], Port::new(8080).unwrap())
     }
 
     #[test]
@@ -164,5 +298,19 @@ mod tests {
         check(|m| drop(m.env.insert("PORT".into(), "1".into())), Err(BadManifest::Reserved("PORT".into())));
         check(|m| drop(m.env.insert("1A".into(), "1".into())), Err(BadManifest::Variable("1A".into())));
         check(|m| drop(m.env.insert("A".into(), "1\0".into())), Err(BadManifest::Nul("env")));
+        check(|m| m.health = Some("/ok?now=1".into()), Ok(()));
+        check(|m| m.health = Some("ok".into()), Err(BadManifest::Health("ok".into())));
+        check(|m| m.health = Some("/a b".into()), Err(BadManifest::Health("/a b".into())));
+        check(|m| m.ready_within = 0, Err(BadManifest::ReadyWithin(0)));
+        check(|m| m.installers = vec!["./setup".into(); 65], Err(BadManifest::TooMany("installers")));
+        check(|m| m.installers = vec![" ".into()], Err(BadManifest::Installer(" ".into())));
+        check(|m| m.installers = vec!["a\nb".into()], Err(BadManifest::Installer("a\nb".into())));
+        check(|m| m.state = vec!["var/db".into()], Ok(()));
+        for outside in ["/var", "../x", "a/../b", "", "a//b"] {
+            let mut m = manifest();
+            m.state = vec![outside.into()];
+            assert_eq!(m.validate(), Err(BadManifest::State(outside.into())));
+        }
+        check(|m| m.resources.cpu_millis = Some(0), Err(BadManifest::Resource("cpu_millis", MOST_CPU, 0)));
     }
 }

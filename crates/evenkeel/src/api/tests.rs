@@ -91,15 +91,7 @@ fn import(path: &Path) -> Result<Imported, String> {
     if path != Path::new("/images/app") {
         return Err(format!("read `{}`: no such file", path.display()));
     }
-    let manifest = Manifest {
-        name: "app".into(),
-        version: None,
-        description: String::new(),
-        command: vec!["./serve".into()],
-        port: Port::new(8080).unwrap(),
-        env: BTreeMap::new(),
-        stop_grace: 10,
-    };
+    let manifest = Manifest::new("app", vec!["./serve".into()], Port::new(8080).unwrap());
     Ok(Imported { digest: "00".repeat(32), manifest })
 }
 

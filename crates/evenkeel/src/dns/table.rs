@@ -187,15 +187,7 @@ pub(super) mod tests {
             shutdown: ShutdownBehavior::Stop,
             termination_protected: false,
             tags: BTreeMap::new(),
-            manifest: Manifest {
-                name: "app".into(),
-                version: None,
-                description: String::new(),
-                command: vec!["./serve".into()],
-                port: Port::new(80).unwrap(),
-                env: BTreeMap::new(),
-                stop_grace: 10,
-            },
+            manifest: Manifest::new("app", vec!["./serve".into()], Port::new(80).unwrap()),
         })
     }
 

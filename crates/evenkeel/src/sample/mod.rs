@@ -35,14 +35,13 @@ pub const PORT: u16 = 8080;
 pub fn write_image(dir: &Path, name: &str, version: &str, exe: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let exe = exe.to_str().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a path that is not UTF-8"))?;
+    let command = vec![exe.replace("${", "$${"), "sample-app".to_owned()];
     let manifest = Manifest {
-        name: name.to_owned(),
         version: Some(version.to_owned()),
         description: "Evenkeel's sample application".to_owned(),
-        command: vec![exe.replace("${", "$${"), "sample-app".to_owned()],
-        port: Port::new(PORT).map_err(io::Error::other)?,
         env: BTreeMap::from([("VERSION".to_owned(), version.to_owned())]),
         stop_grace: 5,
+        ..Manifest::new(name, command, Port::new(PORT).map_err(io::Error::other)?)
     };
     fs::write(dir.join("image.toml"), toml::to_string(&manifest).map_err(io::Error::other)?)
 }

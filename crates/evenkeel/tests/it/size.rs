@@ -101,15 +101,7 @@ fn world(balancers: u32, each: u32) -> World {
         policies: vec![],
     };
     let image = ImageId::new("ami-00000001").unwrap();
-    let manifest = Manifest {
-        name: "app".into(),
-        version: None,
-        description: String::new(),
-        command: vec!["./serve".into()],
-        port,
-        env: BTreeMap::new(),
-        stop_grace: 10,
-    };
+    let manifest = Manifest::new("app", vec!["./serve".into()], port);
     let changes = [
         Change::RegisterImage(NewImage {
             id: image.clone(),

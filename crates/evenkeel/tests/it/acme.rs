@@ -251,16 +251,17 @@ fn a_name_that_leads_nowhere_fails_with_the_reason_and_is_tried_again() {
     let shown = said(&rig, &["cert", "show", &arn]);
     assert!(shown.contains("status:    failed") && shown.contains(&format!("failed: `{late}`: ")), "{shown}");
     assert_clean(&mut rig);
-    let told = said(&rig, &["status"]);
-    assert!(told.contains(&format!("failed: `{late}`: ")) && told.contains("next try at"), "{told}");
-    let tries = pebble.seen("POST /order-plz");
-    assert_eq!(tries.len(), 1);
+    // On a slow day the next try is under way already, and comes to the same.
+    rig.wait("the failure and the next try to be told", Duration::from_secs(30), |rig| {
+        let told = said(rig, &["status"]);
+        (told.contains(&format!("failed: `{late}`: ")) && told.contains("next try at")).then_some(())
+    });
     // What was amiss is put right: the next try finds it so, without anyone's doing, and not too soon.
     rig.balancer("late", &["us-east-1a"]);
     issued(&mut rig, &arn);
     let tries = pebble.seen("POST /order-plz");
-    let waited = tries[1].duration_since(tries[0]);
-    assert!(tries.len() == 2 && waited >= Duration::from_secs(10), "{} tries, {waited:?} apart", tries.len());
+    let apart: Vec<Duration> = tries.windows(2).map(|pair| pair[1].duration_since(pair[0])).collect();
+    assert!(!apart.is_empty() && apart.iter().all(|waited| *waited >= Duration::from_secs(10)), "{apart:?}");
     rig.finish();
 }
 

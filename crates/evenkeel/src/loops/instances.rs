@@ -142,9 +142,9 @@ fn spec(instance: &Instance, crew: &Crew) -> Result<LaunchSpec, String> {
 fn sight(seen: drivers::Seen) -> (InstanceId, Sight) {
     let condition = match seen.state {
         SeenState::Starting => Condition::Starting,
-        SeenState::Running { .. } => Condition::Running,
+        SeenState::Running { status, .. } => Condition::Running(status),
         SeenState::Ended { how } => Condition::Ended {
-            orderly: how == Exit::Status(0),
+            orderly: matches!(how, Exit::Status(0) | Exit::Stopped),
             never_started: matches!(how, Exit::NeverStarted(_)),
             how: how.to_string(),
         },

@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use evenkeel_core::noun::InstanceStatus;
 use evenkeel_core::time::Timestamp;
 use rustix::process::{Signal, WaitOptions, getpid, set_child_subreaper, wait};
 use thiserror::Error;
@@ -76,7 +77,7 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
     };
     let (reader, writer) = io::pipe()?;
     let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
-    let secret = boot::is_due(folder, &spec.manifest).then(secret).transpose()?;
+    let secret = spec.boots.then(secret).transpose()?;
     console.expect_marks(secret.clone());
     let mut course = Course::new(secret.is_some(), spec.manifest.restart);
     let acts = course.after(Event::Begun, false, Instant::now());
@@ -242,7 +243,12 @@ impl Life<'_> {
                 Act::Play(role) => self.play(role),
                 Act::Cut => self.cut(),
                 Act::Start => self.start(),
-                Act::Clear => self.clear(),
+                Act::Clear => {
+                    if let InstanceStatus::Impaired { why } = self.course.status() {
+                        self.console.note(&why);
+                    }
+                    self.clear();
+                }
                 Act::End(how) => {
                     self.how = Some(how);
                     self.terminate(self.grace().min(LEFTOVER_GRACE));
@@ -298,6 +304,10 @@ impl Life<'_> {
                 self.application = Some(pid);
                 self.exit = None;
                 self.status.application = Identity::of(pid).ok();
+                if matches!(self.status.state, State::Running { .. }) {
+                    // How it fares may be no news, but who it is is.
+                    self.say(self.status.state.clone());
+                }
                 Event::Started(Ok(()))
             }
             Err(why) => Event::Started(Err(why)),
@@ -336,12 +346,12 @@ impl Life<'_> {
             };
             if self.application == Some(pid) {
                 self.application = None;
-                self.console.note(&exit.to_string());
+                // What it printed last comes before what is said of it.
+                drain(output.as_ref(), buffer, &mut self.console);
                 self.exit = Some(exit.clone());
                 self.happened(Event::Ended(exit));
             } else if let Some((role, _)) = self.player.filter(|(_, player)| *player == pid) {
                 self.player = None;
-                // What it printed last belongs to it.
                 drain(output.as_ref(), buffer, &mut self.console);
                 let how = self.played(exit);
                 self.happened(Event::Played(role, how));

@@ -22,8 +22,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use built_in::ENVIRONMENT;
+use evenkeel_core::noun::Manifest;
 use record::Record;
 use site::Site;
+use userdata::UserData;
 
 use crate::drivers::folder::Folder;
 
@@ -116,11 +118,12 @@ fn say(line: &str) {
     let _ = std::io::stdout().write_all(format!("evenkeel: {line}\n").as_bytes());
 }
 
-/// Whether an instance has anything to boot: installers, user data, or an application whose readiness can be asked for.
+/// Whether an instance has anything to boot: installers, user data that say something to the boot or fail to, or an
+/// application whose readiness can be asked for.
 #[must_use]
-pub fn is_due(folder: &Folder, manifest: &evenkeel_core::noun::Manifest) -> bool {
-    let has_data = std::fs::metadata(folder.file("user-data")).is_ok_and(|about| about.len() > 0);
-    has_data || !manifest.installers.is_empty() || manifest.health.is_some()
+pub fn is_due(user_data: &[u8], manifest: &Manifest) -> bool {
+    let says = || UserData::read(user_data).map_or(true, |data| data.says_something());
+    !manifest.installers.is_empty() || manifest.health.is_some() || says()
 }
 
 /// What tells the agent, in the midst of the output, whose it is from here on: the separator, the secret it gave us, and a

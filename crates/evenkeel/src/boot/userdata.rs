@@ -75,6 +75,12 @@ impl UserData {
         Ok(all)
     }
 
+    /// Whether there is anything in them that the boot follows.
+    #[must_use]
+    pub fn says_something(&self) -> bool {
+        !(self.config.is_empty() && self.cloud.is_empty() && self.scripts.is_empty())
+    }
+
     fn take(&mut self, raw: &[u8], name: &str, depth: usize) -> Result<(), BadUserData> {
         self.parts += 1;
         let Some(deeper) = depth.checked_sub(1).filter(|_| self.parts <= MOST_PARTS) else {
@@ -163,6 +169,7 @@ mod tests {
             let read = UserData::read(raw).unwrap();
             let got = (!read.config.is_empty(), read.cloud.len(), read.scripts.len());
             assert_eq!(got, (config, clouds, scripts), "{:?}", String::from_utf8_lossy(raw));
+            assert_eq!(read.says_something(), config || clouds + scripts > 0);
         };
         let ini = "[Pyami]\nscripts = a.B\n";
         check(b"", false, 0, 0);

@@ -51,6 +51,9 @@ pub struct Spec {
     pub limits: Limits,
     /// Where its control group may be made.
     pub groups: Groups,
+    /// Whether there is more to boot than the application.
+    #[serde(default)]
+    pub boots: bool,
     /// Where it finds its metadata.
     #[serde(default)]
     pub metadata: Option<String>,

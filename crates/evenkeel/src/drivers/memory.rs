@@ -302,6 +302,7 @@ mod tests {
             address: [127, 81, 0, 1].into(),
             limits: super::super::Limits::default(),
             user_data: None,
+            boots: false,
             metadata: None,
         }
     }

@@ -52,6 +52,8 @@ pub struct LaunchSpec {
     pub limits: Limits,
     /// User data, raw.
     pub user_data: Option<Vec<u8>>,
+    /// Whether there is more to boot than the application ([`crate::boot::is_due`]).
+    pub boots: bool,
     /// Where it finds its metadata: the application's `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
     pub metadata: Option<String>,
 }

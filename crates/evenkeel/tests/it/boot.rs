@@ -82,7 +82,7 @@ fn the_first_failure_halts_the_queue_and_nothing_is_registered() {
     assert!(rig.instance_file(&id, "step-2.log").contains("RuntimeError: the newest code is broken"));
     assert!(rig.console(&id).contains("the boot failed to do step 2, `code.Bad`"), "{}", rig.console(&id));
     assert_eq!(rig.health("one"), Vec::new());
-    assert_eq!(rig.get(rig.nodes("one")[0].1, "/").unwrap().0, 503);
+    rig.wait("the road to answer", PATIENCE, |rig| rig.get(rig.nodes("one")[0].1, "/").ok().filter(|(s, _)| *s == 503));
     // The application was never started.
     let agent_and_none_else = processes_of_instance(&id);
     assert_eq!(agent_and_none_else, Vec::<i32>::new());

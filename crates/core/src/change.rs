@@ -15,8 +15,9 @@ use crate::name::{
 };
 use crate::noun::security_group::{Reach, Rule};
 use crate::noun::{
-    AccessKey, AcmeAccount, Certificate, DesyncMode, HealthCheck, InstanceState, Listener, ManagedPolicy, Manifest,
-    Material, Order, PolicyType, Problem, Scheme, SecurityGroup, Setting, ShutdownBehavior, User,
+    AccessKey, AcmeAccount, Certificate, DesyncMode, HealthCheck, InstanceState, InstanceStatus, Listener,
+    ManagedPolicy, Manifest, Material, Order, PolicyType, Problem, Scheme, SecurityGroup, Setting, ShutdownBehavior,
+    User,
 };
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
@@ -549,8 +550,12 @@ pub struct NewImage {
 /// What a driver saw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Seen {
-    /// The application was started.
-    Running,
+    /// The instance is up.
+    Running {
+        /// How it fares.
+        #[serde(default)]
+        status: InstanceStatus,
+    },
     /// The instance ended.
     Ended {
         /// How, in words: `application exited with status 1`.

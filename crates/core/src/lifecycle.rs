@@ -41,7 +41,7 @@ pub fn wished(state: InstanceState, wish: Wish) -> Option<InstanceState> {
 pub fn observed(state: InstanceState, seen: &Seen, shutdown: ShutdownBehavior) -> (InstanceState, Option<StateReason>) {
     use InstanceState as S;
     match (state, seen) {
-        (S::Pending, Seen::Running) => (S::Running, None),
+        (S::Pending, Seen::Running { .. }) => (S::Running, None),
         (S::ShuttingDown, Seen::Ended { .. }) => (S::Terminated, None),
         (S::Stopping, Seen::Ended { .. }) => (S::Stopped, None),
         (S::Pending | S::Running, Seen::Ended { how, orderly, never_started }) => {
@@ -67,6 +67,7 @@ pub fn user_initiated() -> StateReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noun::InstanceStatus;
 
     #[test]
     fn terminated_is_final() {
@@ -74,7 +75,7 @@ mod tests {
             assert_eq!(wished(InstanceState::Terminated, wish), None);
         }
         let ended = Seen::Ended { how: String::new(), orderly: true, never_started: false };
-        for seen in [Seen::Running, ended] {
+        for seen in [Seen::Running { status: InstanceStatus::Ok }, ended] {
             let (state, reason) = observed(InstanceState::Terminated, &seen, ShutdownBehavior::Stop);
             assert_eq!((state, reason), (InstanceState::Terminated, None));
         }

@@ -15,8 +15,8 @@ use evenkeel_core::name::{
 };
 use evenkeel_core::noun::{
     AccessKey, AcmeAccount, Certificate, CertificateOrigin, DesyncMode, Facts, HealthCheck, HealthTarget,
-    InstanceState, KeyType, Listener, ManagedPolicy, Manifest, Material, Order, PolicyType, PolicyVersion, Problem,
-    Proof, Protocol, Requested, Scheme, Setting, ShutdownBehavior, User,
+    InstanceState, InstanceStatus, KeyType, Listener, ManagedPolicy, Manifest, Material, Order, PolicyType,
+    PolicyVersion, Problem, Proof, Protocol, Requested, Scheme, Setting, ShutdownBehavior, User,
 };
 use evenkeel_core::plan::{Condition, Sight, Step, expiry, instances};
 use evenkeel_core::routes::{Challenge, Phase, Routes, compile, follow};
@@ -373,7 +373,7 @@ impl Author {
                     instance: id.clone(),
                     boot: world.instance(id).map_or(1, |i| i.boots),
                     seen: if self.dice.chance(70) {
-                        Seen::Running
+                        Seen::Running { status: status(self.dice.below(4)) }
                     } else {
                         Seen::Ended { how: "it ended".into(), orderly: self.dice.chance(50), never_started: false }
                     },
@@ -505,9 +505,19 @@ fn a_plan_carried_out_leaves_an_empty_plan() {
         let left = instances::plan(&world, &Sightings::default(), &seen, now);
         assert_eq!(left, vec![], "seed {seed}: a plan is left");
         for instance in world.instances() {
-            let runs = seen.get(&instance.id).is_some_and(|s| s.condition == Condition::Running);
+            let runs =
+                seen.get(&instance.id).is_some_and(|s| s.condition == Condition::Running(instance.status.clone()));
             assert_eq!(runs, instance.state == InstanceState::Running, "seed {seed}: {instance:?}");
         }
+    }
+}
+
+/// How an instance may fare.
+fn status(dice: usize) -> InstanceStatus {
+    match dice {
+        0 => InstanceStatus::Initializing,
+        1 => InstanceStatus::Impaired { why: "it fails".into() },
+        _ => InstanceStatus::Ok,
     }
 }
 
@@ -518,7 +528,7 @@ fn carry_out(world: &mut World, seen: &mut BTreeMap<InstanceId, Sight>, dice: &m
                 let boot = world.instance(&id).unwrap().boots;
                 let condition = match dice.below(4) {
                     0 => Condition::Starting,
-                    _ => Condition::Running,
+                    n => Condition::Running(status(n)),
                 };
                 seen.insert(id, Sight { boot, condition });
             }
@@ -531,7 +541,7 @@ fn carry_out(world: &mut World, seen: &mut BTreeMap<InstanceId, Sight>, dice: &m
         }
     }
     for sight in seen.values_mut().filter(|s| s.condition == Condition::Starting) {
-        sight.condition = Condition::Running;
+        sight.condition = Condition::Running(status(dice.below(4)));
     }
 }
 

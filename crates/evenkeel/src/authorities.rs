@@ -3,7 +3,7 @@
 //! Must never believe anybody else.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -22,10 +22,23 @@ const FILES: [&str; 4] = [
 /// # Errors
 /// No such file, or one that cannot be read.
 pub fn of_the_system() -> io::Result<RootCertStore> {
+    read(&file_of_the_system()?)
+}
+
+/// The certificates of the system's authorities, or of those of `SSL_CERT_FILE`, as they are.
+///
+/// # Errors
+/// No such file, or one that cannot be read.
+pub fn certificates_of_the_system() -> io::Result<Vec<CertificateDer<'static>>> {
+    let pem = contents(&file_of_the_system()?)?;
+    Ok(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect())
+}
+
+fn file_of_the_system() -> io::Result<PathBuf> {
     let stated = std::env::var("SSL_CERT_FILE").ok();
     let path = stated.or_else(|| FILES.iter().find(|path| Path::new(path).exists()).map(ToString::to_string));
     let path = path.ok_or_else(|| io::Error::other("no authorities to believe it by: set SSL_CERT_FILE"))?;
-    read(Path::new(&path))
+    Ok(path.into())
 }
 
 /// The authorities of a file in PEM.
@@ -41,11 +54,14 @@ pub fn of_file(path: &Path) -> io::Result<RootCertStore> {
 }
 
 fn read(path: &Path) -> io::Result<RootCertStore> {
-    let pem =
-        std::fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))?;
+    let pem = contents(path)?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
     Ok(roots)
+}
+
+fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod acme;
 pub mod agent;
 pub mod api;
 pub mod authorities;
+pub mod boot;
 pub mod buckets;
 pub mod certificates;
 pub mod cli;

@@ -203,6 +203,7 @@ fn spec_of(instance: InstanceId, boot: u32, image: &Path, address: Ipv4Addr, env
         address: IpAddr::V4(address),
         limits: Limits::default(),
         user_data: Some(b"hello".to_vec()),
+        boots: false,
         metadata: None,
     }
 }

@@ -71,6 +71,34 @@ pub fn host_name(address: IpAddr) -> String {
     format!("ip-{}.{HOST_DOMAIN}", address.to_string().replace(['.', ':'], "-"))
 }
 
+/// How a running instance fares: EC2's instance status.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstanceStatus {
+    /// Its boot is under way.
+    Initializing,
+    /// Its boot ended well, and its application runs.
+    #[default]
+    Ok,
+    /// Its boot came to nothing, or its application fails.
+    Impaired {
+        /// Why, in words.
+        why: String,
+    },
+}
+
+impl InstanceStatus {
+    /// EC2's word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Initializing => "initializing",
+            Self::Ok => "ok",
+            Self::Impaired { .. } => "impaired",
+        }
+    }
+}
+
 /// Why an instance is in its state: EC2's `StateReason`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateReason {
@@ -130,6 +158,12 @@ pub struct Instance {
     pub changed: Timestamp,
     /// The World's generation of that change: a road that drives by it has heard of it.
     pub changed_in: u64,
+    /// How it fares while it runs.
+    #[serde(default)]
+    pub status: InstanceStatus,
+    /// When `status` last changed.
+    #[serde(default)]
+    pub status_since: Timestamp,
     /// What becomes of it when it ends by itself.
     pub shutdown: ShutdownBehavior,
     /// Whether terminating it through the API is refused.

@@ -24,7 +24,7 @@ pub use certificate::{Certificate, CertificateOrigin, Facts, Material};
 pub use health_check::{CheckProtocol, HealthCheck, HealthTarget};
 pub use identity::{AccessKey, ManagedPolicy, PolicyVersion, User};
 pub use image::{Image, Manifest};
-pub use instance::{Instance, InstanceState, ShutdownBehavior, StateReason};
+pub use instance::{Instance, InstanceState, InstanceStatus, ShutdownBehavior, StateReason};
 pub use listener::{Listener, Protocol};
 pub use load_balancer::{Attributes, DesyncMode, LeavingNode, LoadBalancer, LogTarget, Scheme};
 pub use policy::{Policy, PolicyType};

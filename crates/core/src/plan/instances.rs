@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::change::Seen;
 use crate::name::InstanceId;
-use crate::noun::{Instance, InstanceState};
+use crate::noun::{Instance, InstanceState, InstanceStatus};
 use crate::sightings::{RoadSeen, Sightings};
 use crate::time::Timestamp;
 use crate::world::World;
@@ -32,8 +32,8 @@ pub struct Sight {
 pub enum Condition {
     /// Being made; the application is not started yet.
     Starting,
-    /// The application was started and has not ended.
-    Running,
+    /// It is up, and fares like this.
+    Running(InstanceStatus),
     /// It ended; nothing of it runs any more.
     Ended {
         /// How, in words.
@@ -92,7 +92,11 @@ fn step(instance: &Instance, sight: Option<&Sight>, sightings: &Sightings, now: 
         Condition::Ended { how, orderly, never_started } => {
             Some(Seen::Ended { how: how.clone(), orderly: *orderly, never_started: *never_started })
         }
-        Condition::Starting | Condition::Running => None,
+        Condition::Starting | Condition::Running(_) => None,
+    };
+    let running = |s: &Sight| match &s.condition {
+        Condition::Running(status) => Some(Seen::Running { status: status.clone() }),
+        Condition::Starting | Condition::Ended { .. } => None,
     };
     let older_lives = sight.is_some_and(|s| s.boot != instance.boots && ended(s).is_none());
     match instance.state {
@@ -100,11 +104,11 @@ fn step(instance: &Instance, sight: Option<&Sight>, sightings: &Sightings, now: 
         InstanceState::Pending | InstanceState::Running if older_lives => Some(Step::Stop(id())),
         InstanceState::Pending => match current {
             None => Some(Step::Launch(id())),
-            Some(s) if s.condition == Condition::Running => report(Seen::Running),
-            Some(s) => ended(s).and_then(report),
+            Some(s) => running(s).or_else(|| ended(s)).and_then(report),
         },
         InstanceState::Running => match (current, sight) {
-            (Some(s), _) => ended(s).and_then(report),
+            (Some(Sight { condition: Condition::Running(status), .. }), _) if *status == instance.status => None,
+            (Some(s), _) => running(s).or_else(|| ended(s)).and_then(report),
             (None, Some(_)) => Some(Step::Launch(id())),
             (None, None) => report(gone("everything of it is gone from this node")),
         },

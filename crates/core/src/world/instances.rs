@@ -11,7 +11,7 @@ use super::{Decision, Key, Row, World, Write, tags};
 use crate::change::{NewInstances, Reply, Seen, Transition};
 use crate::lifecycle::{self, Wish};
 use crate::name::{InstanceId, ZoneName};
-use crate::noun::{Instance, InstanceState};
+use crate::noun::{Instance, InstanceState, InstanceStatus};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -64,6 +64,8 @@ impl World {
                 launched: now,
                 changed: now,
                 changed_in: self.generation + 1,
+                status: InstanceStatus::Initializing,
+                status_since: now,
                 shutdown: new.shutdown,
                 termination_protected: new.termination_protected,
                 boots: 1,
@@ -97,7 +99,7 @@ impl World {
         self.wish(ids, Wish::Start, "started", now)
     }
 
-    pub(super) fn reboot_instances(&self, ids: &[InstanceId]) -> Result<Decision, Refusal> {
+    pub(super) fn reboot_instances(&self, ids: &[InstanceId], now: Timestamp) -> Result<Decision, Refusal> {
         self.all_known(ids)?;
         let mut writes = Vec::new();
         for held in self.distinct(ids) {
@@ -108,6 +110,7 @@ impl World {
             if held.state == InstanceState::Running {
                 let mut instance = held.as_ref().clone();
                 instance.boots += 1;
+                (instance.status, instance.status_since) = (InstanceStatus::Initializing, now);
                 writes.push(Write::Put(Row::Instance(instance)));
             }
         }
@@ -119,12 +122,21 @@ impl World {
             return Decision::unchanged(Reply::Unchanged);
         };
         let (state, reason) = lifecycle::observed(held.state, seen, held.shutdown);
-        if state == held.state {
+        let status = match seen {
+            Seen::Running { status } if state == InstanceState::Running => status,
+            _ => &held.status,
+        };
+        if state == held.state && *status == held.status {
             return Decision::unchanged(Reply::Unchanged);
         }
         let mut instance = held.as_ref().clone();
-        instance.reason = reason.or(instance.reason);
-        self.enter(&mut instance, state, now);
+        if *status != held.status {
+            (instance.status, instance.status_since) = (status.clone(), now);
+        }
+        if state != held.state {
+            instance.reason = reason.or(instance.reason);
+            self.enter(&mut instance, state, now);
+        }
         Decision { reply: Reply::Done, writes: vec![Write::Put(Row::Instance(instance))] }
     }
 
@@ -162,6 +174,7 @@ impl World {
                 Wish::Start => {
                     instance.reason = None;
                     instance.launched = now;
+                    (instance.status, instance.status_since) = (InstanceStatus::Initializing, now);
                     instance.boots += 1;
                 }
                 Wish::Terminate | Wish::Stop | Wish::Reboot => instance.reason = Some(lifecycle::user_initiated()),

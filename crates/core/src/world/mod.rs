@@ -275,7 +275,7 @@ impl World {
             Change::TerminateInstances { instances } => self.terminate_instances(instances, now),
             Change::StopInstances { instances } => self.stop_instances(instances, now),
             Change::StartInstances { instances } => self.start_instances(instances, now),
-            Change::RebootInstances { instances } => self.reboot_instances(instances),
+            Change::RebootInstances { instances } => self.reboot_instances(instances, now),
             Change::Report { instance, boot, seen } => Ok(self.report(instance, *boot, seen, now)),
             Change::ForgetInstance { instance } => Ok(self.forget_instance(instance)),
             Change::RegisterImage(new) => self.register_image(new, now),

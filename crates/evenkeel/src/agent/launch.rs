@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::boot::{ENVIRONMENT, MARKS, Role};
 use crate::drivers::folder::{Folder, MARK, Spec};
 use crate::sys::spawn;
 
@@ -16,7 +17,7 @@ use crate::sys::spawn;
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Starts the application with its output going to `output`. Returns its pid; an error completes "failed to …".
-pub fn start(folder: &Folder, spec: &Spec, path: &str, output: OwnedFd, doors: Vec<File>) -> Result<i32, String> {
+pub fn start(folder: &Folder, spec: &Spec, path: &str, output: &OwnedFd, doors: &[File]) -> Result<i32, String> {
     let env = environment(folder, spec, path);
     let words: Vec<String> =
         spec.manifest.command.iter().map(|word| expand(word, &env)).collect::<Result<_, String>>()?;
@@ -24,13 +25,34 @@ pub fn start(folder: &Folder, spec: &Spec, path: &str, output: OwnedFd, doors: V
     let root = folder.root();
     let search = env.get("PATH").map_or("", String::as_str);
     let program = program(name, &root, search).ok_or(format!("exec `{name}`: not found in the image or on PATH"))?;
-    let errors = output.try_clone().map_err(|e| format!("exec `{name}`: {e}"))?;
     let mut command = Command::new(program);
     command.args(args).current_dir(&root).env_clear().envs(&env);
-    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    tied(command, output, doors).map_err(|e| format!("exec `{name}`: {}", reason(&e)))
+}
+
+/// Starts a process of the boot, which prints what the instance prints and counts against its limits.
+pub fn play(
+    folder: &Folder,
+    boot: u32,
+    role: Role,
+    secret: Option<&str>,
+    output: &OwnedFd,
+    doors: &[File],
+) -> Result<i32, String> {
+    let say = |e: io::Error| format!("start the boot's `{}`: {e}", role.as_str());
+    let mut command = Command::new(std::env::current_exe().map_err(say)?);
+    command.args(["boot", role.as_str(), "--dir"]).arg(folder.path()).args(["--boot", &boot.to_string()]);
+    command.envs(secret.map(|secret| (MARKS, secret))).current_dir("/");
+    tied(command, output, doors).map_err(say)
+}
+
+/// Starts a command that prints to `output` and ends with us. Returns its pid.
+fn tied(mut command: Command, output: &OwnedFd, doors: &[File]) -> io::Result<i32> {
+    let doors = doors.iter().map(File::try_clone).collect::<io::Result<_>>()?;
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
     spawn::tied_to_parent(&mut command, doors);
-    let child = command.spawn().map_err(|e| format!("exec `{name}`: {}", reason(&e)))?;
-    i32::try_from(child.id()).map_err(|_| format!("exec `{name}`: its pid is out of range"))
+    let child = command.spawn()?;
+    i32::try_from(child.id()).map_err(io::Error::other)
 }
 
 /// Most "not found" of a program that is there means its interpreter, which the kernel does not say.
@@ -41,14 +63,17 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// The manifest's variables over the basics, and what Evenkeel itself sets over both.
-fn environment(folder: &Folder, spec: &Spec, path: &str) -> BTreeMap<String, String> {
+/// The manifest's variables over the basics, those of installers over both, and what Evenkeel itself sets over all.
+#[must_use]
+pub fn environment(folder: &Folder, spec: &Spec, path: &str) -> BTreeMap<String, String> {
     let mut env = BTreeMap::from([
         ("PATH".to_owned(), path.to_owned()),
         ("HOME".to_owned(), folder.root().to_string_lossy().into_owned()),
         ("LANG".to_owned(), "C.UTF-8".to_owned()),
     ]);
     env.extend(spec.manifest.env.clone());
+    // What installers have set. A file that cannot be read is one that never was: it is written whole or not at all.
+    env.extend(folder.read::<BTreeMap<String, String>>(ENVIRONMENT).ok().flatten().unwrap_or_default());
     env.insert("HOST".into(), spec.address.to_string());
     env.insert("PORT".into(), spec.manifest.port.to_string());
     env.insert(MARK.into(), spec.instance.to_string());
@@ -83,7 +108,8 @@ fn expand(word: &str, env: &BTreeMap<String, String>) -> Result<String, String> 
 }
 
 /// A name is looked for in the image first, then, when it has no `/`, on the search path.
-fn program(name: &str, root: &Path, search: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn program(name: &str, root: &Path, search: &str) -> Option<PathBuf> {
     let there = |path: PathBuf| fs::metadata(&path).is_ok_and(|about| about.is_file()).then_some(path);
     // `join` of an absolute path is that path.
     if let Some(found) = there(root.join(name)) {

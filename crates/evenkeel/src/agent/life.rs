@@ -1,13 +1,16 @@
-//! The life of one boot: running, stopping, killing, over. Owns the loop that waits for signals, output and deadlines;
-//! must never poll where an event comes, nor end while a process of the instance is left.
+//! The life of one boot: running, stopping, killing, over. Owns the loop that waits for signals, output and deadlines, and
+//! tells [`super::course`] what happened; must never poll where an event comes, nor end while a process of the instance is
+//! left.
 //!
 //! The agent is the reaper of everything below the application (prctl(2), PR_SET_CHILD_SUBREAPER): whatever loses its
 //! parent becomes its child. So when it has no child left, nothing below it is left either.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use evenkeel_core::noun::InstanceStatus;
 use evenkeel_core::time::Timestamp;
 use rustix::process::{Signal, WaitOptions, getpid, set_child_subreaper, wait};
 use thiserror::Error;
@@ -17,7 +20,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
 use super::console::Console;
+use super::course::{Act, Course, Event, Played};
 use super::launch::{self, DEFAULT_PATH};
+use crate::boot::record::Record;
+use crate::boot::{self, Role};
 use crate::drivers::Exit;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
 use crate::sys::cgroup::Group;
@@ -71,26 +77,46 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
     };
     let (reader, writer) = io::pipe()?;
     let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
-    let started = launch::start(folder, &spec, &path, writer.into(), doors);
-    let mut boot = Boot { folder, spec: &spec, status, unwritten: false, group };
-    let how = match started {
-        Ok(pid) => {
-            boot.status.application = Identity::of(pid).ok();
-            boot.say(State::Running { since: now() });
-            let output = Receiver::from_owned_fd(reader.into())?;
-            boot.run(pid, output, &mut console, &mut term, &mut child).await
-        }
-        Err(why) => Exit::NeverStarted(why),
+    let secret = spec.boots.then(secret).transpose()?;
+    console.expect_marks(secret.clone());
+    let mut course = Course::new(secret.is_some(), spec.manifest.restart);
+    let acts = course.after(Event::Begun, false, Instant::now());
+    let mut life = Life {
+        folder,
+        spec: &spec,
+        status,
+        unwritten: false,
+        group,
+        doors,
+        output: writer.into(),
+        path,
+        secret,
+        course,
+        application: None,
+        player: None,
+        exit: None,
+        phase: Phase::Running,
+        how: None,
+        console,
     };
-    console.note(&format!("boot {}: {how}", spec.boot));
+    life.carry_out(acts);
+    let how = life.run(Receiver::from_owned_fd(reader.into())?, &mut term, &mut child).await;
+    life.console.note(&format!("boot {}: {how}", spec.boot));
     // A group still in use (a process stuck in the kernel) is removed by the driver, which tries again later.
-    let _ = boot.group.remove();
-    if boot.say(State::Ended { how }) {
+    let _ = life.group.remove();
+    if life.say(State::Ended { how }) {
         Ok(())
     } else {
         // Told by this agent's own end, the driver sees at once that it is over, though not how.
         Err(io::Error::from(io::ErrorKind::StorageFull).into())
     }
+}
+
+/// What marks in the output begin with: nobody in the instance can guess it.
+fn secret() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| io::Error::other("the system has no random bytes"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn join(spec: &Spec) -> io::Result<(Group, Vec<File>)> {
@@ -115,90 +141,245 @@ enum Phase {
     Killing(Instant),
 }
 
-struct Boot<'a> {
+struct Life<'a> {
     folder: &'a Folder,
     spec: &'a Spec,
     status: Status,
     unwritten: bool,
     group: Group,
+    doors: Vec<File>,
+    /// The writing end of what the instance prints, for whatever is started.
+    output: OwnedFd,
+    path: String,
+    secret: Option<String>,
+    course: Course,
+    /// The application's pid, while it lives.
+    application: Option<i32>,
+    /// The pid of a process of the boot, while it lives.
+    player: Option<(Role, i32)>,
+    /// How the application ended last.
+    exit: Option<Exit>,
+    phase: Phase,
+    /// Why the boot is over, where the application's exit is not the reason.
+    how: Option<Exit>,
+    console: Console,
 }
 
-impl Boot<'_> {
-    /// From the application's start until nothing is left of it.
+impl Life<'_> {
+    /// From the boot's beginning until nothing of it is left.
     async fn run(
         &mut self,
-        application: i32,
         output: Receiver,
-        console: &mut Console,
         term: &mut tokio::signal::unix::Signal,
         child: &mut tokio::signal::unix::Signal,
     ) -> Exit {
         let mut output = Some(output);
         let mut buffer = vec![0; 16 * 1024];
-        let mut phase = Phase::Running;
-        let mut exit = None;
         // One that ended before SIGCHLD was listened for would never be told of.
-        let mut childless = reap(application, &mut exit);
+        let mut childless = self.reap(&output, &mut buffer);
         loop {
-            if let (Some(_), Phase::Running) = (&exit, phase) {
-                let grace = self.grace(Duration::from_secs(self.spec.manifest.stop_grace.into()));
-                phase = self.terminate(grace.min(LEFTOVER_GRACE));
-            }
-            if childless && self.alone() {
+            if self.phase != Phase::Running && childless && self.alone() {
                 break;
             }
-            let deadline = match phase {
-                Phase::Running => None,
+            let deadline = match self.phase {
+                Phase::Running => self.course.due(),
                 Phase::Stopping(at) | Phase::Killing(at) => Some(at),
             };
             let again = self.unwritten.then(|| Instant::now() + WRITE_AGAIN);
             tokio::select! {
                 biased;
                 _ = term.recv() => {
-                    let grace = self.grace(Duration::from_secs(self.spec.manifest.stop_grace.into()));
-                    phase = match phase {
-                        Phase::Running => self.terminate(grace),
-                        Phase::Stopping(at) => Phase::Stopping(at.min(Instant::now() + grace)),
-                        killing @ Phase::Killing(_) => killing,
-                    };
+                    self.happened(Event::Asked);
+                    if let Phase::Stopping(at) = self.phase {
+                        self.phase = Phase::Stopping(at.min(Instant::now() + self.grace()));
+                    }
+                    childless = self.reap(&output, &mut buffer);
                 }
                 _ = child.recv() => {
-                    childless = reap(application, &mut exit);
-                    if matches!(phase, Phase::Killing(_)) {
+                    childless = self.reap(&output, &mut buffer);
+                    if matches!(self.phase, Phase::Killing(_)) {
                         // Whatever was born after the last KILL.
                         self.send(Signal::KILL);
                     }
                 }
-                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                    if matches!(phase, Phase::Killing(_)) {
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => match self.phase {
+                    Phase::Running => {
+                        self.happened(Event::Due);
+                        childless = false;
+                    }
+                    Phase::Stopping(_) => {
+                        self.group.kill();
+                        self.send(Signal::KILL);
+                        self.phase = Phase::Killing(Instant::now() + KILL_LIMIT);
+                    }
+                    Phase::Killing(_) => {
                         eprintln!("evenkeel agent: failed to end every process: some are stuck in the kernel");
                         break;
                     }
-                    self.group.kill();
-                    self.send(Signal::KILL);
-                    phase = Phase::Killing(Instant::now() + KILL_LIMIT);
-                }
+                },
                 () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
                     self.say(self.status.state.clone());
                 }
                 read = read_some(&mut output, &mut buffer), if output.is_some() => match read {
-                    Ok(n) if n > 0 => console.write(&buffer[..n]),
+                    Ok(n) if n > 0 => self.console.write(&buffer[..n]),
                     _ => output = None,
                 }
             }
         }
-        drain(output, &mut buffer, console);
-        exit.unwrap_or(Exit::Unknown)
+        drain(output.as_ref(), &mut buffer, &mut self.console);
+        self.console.expect_marks(None);
+        self.how.take().or(self.exit.take()).unwrap_or(Exit::Stopped)
+    }
+
+    /// Tells the course what happened, and does what follows.
+    fn happened(&mut self, event: Event) {
+        let acts = self.course.after(event, self.is_registered(), Instant::now());
+        self.carry_out(acts);
+    }
+
+    fn carry_out(&mut self, acts: Vec<Act>) {
+        for act in acts {
+            match act {
+                Act::Play(role) => self.play(role),
+                Act::Cut => self.cut(),
+                Act::Start => self.start(),
+                Act::Clear => {
+                    if let InstanceStatus::Impaired { why } = self.course.status() {
+                        self.console.note(&why);
+                    }
+                    self.clear();
+                }
+                Act::End(how) => {
+                    self.how = Some(how);
+                    self.terminate(self.grace().min(LEFTOVER_GRACE));
+                }
+                Act::Stop => self.terminate(self.grace()),
+            }
+        }
+        self.show();
+    }
+
+    /// Writes down how the instance fares, where that is news.
+    fn show(&mut self) {
+        if self.course.is_closing() {
+            return;
+        }
+        let since = match &self.status.state {
+            State::Running { since, .. } => *since,
+            // Where there is nothing to boot it is up once its application is.
+            _ if self.secret.is_none() && self.application.is_none() => return,
+            _ => now(),
+        };
+        let state = State::Running { since, status: self.course.status() };
+        if self.status.state != state {
+            self.say(state);
+        }
+    }
+
+    fn play(&mut self, role: Role) {
+        let started =
+            launch::play(self.folder, self.spec.boot, role, self.secret.as_deref(), &self.output, &self.doors);
+        match started {
+            Ok(pid) => self.player = Some((role, pid)),
+            Err(why) => {
+                eprintln!("evenkeel agent: failed to {why}");
+                // Told as one that broke, it is tried again, and given up in the end.
+                self.happened(Event::Played(role, Played::Broke(Exit::NeverStarted(why))));
+            }
+        }
+    }
+
+    fn cut(&self) {
+        let Some((_, pid)) = self.player else { return };
+        // Not reaped yet, so its pid is its own. What it runs dies with it.
+        if let Ok(process) = process::watch(pid) {
+            let _ = process::signal(&process, Signal::KILL);
+        }
+    }
+
+    fn start(&mut self) {
+        let started = launch::start(self.folder, self.spec, &self.path, &self.output, &self.doors);
+        let event = match started {
+            Ok(pid) => {
+                self.application = Some(pid);
+                self.exit = None;
+                self.status.application = Identity::of(pid).ok();
+                if matches!(self.status.state, State::Running { .. }) {
+                    // How it fares may be no news, but who it is is.
+                    self.say(self.status.state.clone());
+                }
+                Event::Started(Ok(()))
+            }
+            Err(why) => Event::Started(Err(why)),
+        };
+        self.happened(event);
+    }
+
+    /// Ends what is left of the application's own session, so that a new one finds its port free.
+    fn clear(&self) {
+        let Some(leader) = self.status.application.as_ref().map(|identity| identity.pid) else { return };
+        process::sweep(|| process::in_session(leader), LEFTOVER_GRACE);
+    }
+
+    /// Whether the boot has taken the instance into service.
+    fn is_registered(&self) -> bool {
+        self.secret.is_some()
+            && Record::of(self.folder, self.spec.boot).is_ok_and(|record| !record.registered.is_empty())
+    }
+
+    /// Reaps whatever has ended, and does what follows. True when there are no children any more.
+    fn reap(&mut self, output: &Option<Receiver>, buffer: &mut [u8]) -> bool {
+        loop {
+            let (pid, exit) = match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => (
+                    pid.as_raw_nonzero().get(),
+                    match (status.exit_status(), status.terminating_signal()) {
+                        (Some(status), _) => Exit::Status(status),
+                        (None, Some(signal)) => Exit::Signal(signal),
+                        (None, None) => Exit::Unknown,
+                    },
+                ),
+                Err(rustix::io::Errno::INTR) => continue,
+                Ok(None) => return false,
+                // What follows from an end may have started another.
+                Err(_) => return self.application.is_none() && self.player.is_none(),
+            };
+            if self.application == Some(pid) {
+                self.application = None;
+                // What it printed last comes before what is said of it.
+                drain(output.as_ref(), buffer, &mut self.console);
+                self.exit = Some(exit.clone());
+                self.happened(Event::Ended(exit));
+            } else if let Some((role, _)) = self.player.filter(|(_, player)| *player == pid) {
+                self.player = None;
+                drain(output.as_ref(), buffer, &mut self.console);
+                let how = self.played(exit);
+                self.happened(Event::Played(role, how));
+            }
+        }
+    }
+
+    fn played(&self, exit: Exit) -> Played {
+        match exit {
+            Exit::Status(0) => Played::Done,
+            Exit::Status(status) if status == i32::from(boot::EXIT_FAILED) => {
+                let record = Record::of(self.folder, self.spec.boot).ok();
+                let why = record.and_then(|record| record.failure);
+                Played::Failed(why.unwrap_or_else(|| "boot, and nothing says why".to_owned()))
+            }
+            broke => Played::Broke(broke),
+        }
     }
 
     /// The grace that came with the TERM, or the manifest's.
-    fn grace(&self, manifest: Duration) -> Duration {
+    fn grace(&self) -> Duration {
+        let manifest = Duration::from_secs(self.spec.manifest.stop_grace.into());
         self.folder.ask(self.spec.boot).map_or(manifest, |ask| Duration::from_millis(ask.grace_ms))
     }
 
-    fn terminate(&self, grace: Duration) -> Phase {
+    fn terminate(&mut self, grace: Duration) {
         self.send(Signal::TERM);
-        Phase::Stopping(Instant::now() + grace)
+        self.phase = Phase::Stopping(Instant::now() + grace);
     }
 
     fn send(&self, signal: Signal) {
@@ -208,7 +389,7 @@ impl Boot<'_> {
         }
     }
 
-    fn left(&self) -> Vec<std::os::fd::OwnedFd> {
+    fn left(&self) -> Vec<OwnedFd> {
         let mark = format!("{MARK}={}", self.spec.instance);
         process::together(Some(getpid().as_raw_nonzero().get()), &self.group.members(), &mark)
     }
@@ -230,24 +411,6 @@ impl Boot<'_> {
     }
 }
 
-/// Reaps whatever has ended. True when there are no children any more.
-fn reap(application: i32, exit: &mut Option<Exit>) -> bool {
-    loop {
-        match wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == application => {
-                *exit = Some(match (status.exit_status(), status.terminating_signal()) {
-                    (Some(status), _) => Exit::Status(status),
-                    (None, Some(signal)) => Exit::Signal(signal),
-                    (None, None) => Exit::Unknown,
-                });
-            }
-            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
-            Ok(None) => return false,
-            Err(_) => return true,
-        }
-    }
-}
-
 async fn read_some(output: &mut Option<Receiver>, buffer: &mut [u8]) -> io::Result<usize> {
     match output {
         Some(output) => output.read(buffer).await,
@@ -255,13 +418,12 @@ async fn read_some(output: &mut Option<Receiver>, buffer: &mut [u8]) -> io::Resu
     }
 }
 
-/// What was printed last and not yet read: at most what a pipe holds, since nobody writes any more. Read past the runtime,
-/// which may not have noticed yet that there is something.
-fn drain(output: Option<Receiver>, buffer: &mut [u8], console: &mut Console) {
-    let Some(Ok(output)) = output.map(Receiver::into_nonblocking_fd) else { return };
-    let mut output = File::from(output);
+/// What was printed and not yet read: at most what a pipe holds. Read past the runtime, which may not have noticed yet that
+/// there is something.
+fn drain(output: Option<&Receiver>, buffer: &mut [u8], console: &mut Console) {
+    let Some(output) = output else { return };
     for _ in 0..64 {
-        match output.read(buffer) {
+        match rustix::io::read(output, &mut *buffer) {
             Ok(n) if n > 0 => console.write(&buffer[..n]),
             _ => return,
         }

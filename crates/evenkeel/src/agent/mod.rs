@@ -3,9 +3,10 @@
 //!
 //! Must never talk to the daemon: what it says stands in `status.json` ([`crate::drivers::folder`]), so it neither notices
 //! nor minds that the daemon is restarted. It works on one thread, because the application is tied to the thread that
-//! started it. Read `life.rs` for the states of a boot, [`launch`] for the application's start, [`console`] for its output.
+//! started it. Read `course.rs` for what follows from what, `life.rs` for how it is done, [`launch`] for the application's start, [`console`] for its output.
 
 pub mod console;
+mod course;
 pub mod launch;
 mod life;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use evenkeel_aws::blob::Blob;
 use evenkeel_aws::xml::Items;
 use evenkeel_aws::{Error, ec2};
-use evenkeel_core::noun::{Instance, InstanceState};
+use evenkeel_core::noun::{Instance, InstanceState, InstanceStatus};
 
 use super::blocking;
 use super::filter::Filters;
@@ -77,32 +77,51 @@ pub(super) async fn console(asked: &Asked<'_>, input: &ec2::GetConsoleOutput) ->
     Ok(ec2::ConsoleOutput { instance_id: id.into(), timestamp: wire_time(asked.now), output: Blob(output) })
 }
 
-/// `ok` and `passed` once the instance runs, by the driver's word.
-fn summary(state: InstanceState) -> (&'static str, Option<&'static str>) {
-    match state {
+/// What the node says of an instance: whether it is there at all.
+fn system(instance: &Instance) -> (&'static str, Option<&'static str>) {
+    match instance.state {
         InstanceState::Running => ("ok", Some("passed")),
         InstanceState::Pending => ("initializing", Some("initializing")),
         _ => ("not-applicable", None),
     }
 }
 
+/// What the instance says of itself: how its boot and its application fare.
+fn own(instance: &Instance) -> (&'static str, Option<&'static str>) {
+    let reachability = match (instance.state, &instance.status) {
+        (InstanceState::Running, InstanceStatus::Ok) => "passed",
+        (InstanceState::Running, InstanceStatus::Impaired { .. }) => "failed",
+        (InstanceState::Running, InstanceStatus::Initializing) | (InstanceState::Pending, _) => "initializing",
+        _ => return ("not-applicable", None),
+    };
+    match instance.state {
+        InstanceState::Running => (instance.status.as_str(), Some(reachability)),
+        _ => ("initializing", Some(reachability)),
+    }
+}
+
 fn status(instance: &Instance) -> ec2::InstanceStatus {
-    let (status, reachability) = summary(instance.state);
-    let detail =
-        |status: &str| ec2::StatusDetail { name: "reachability".into(), status: status.into(), impaired_since: None };
-    let summary = ec2::StatusSummary { status: status.into(), details: reachability.map(detail).into_iter().collect() };
+    let summary = |(status, reachability): (&str, Option<&str>)| {
+        let since = (status == "impaired").then(|| wire_time(instance.status_since));
+        let detail = |status: &str| ec2::StatusDetail {
+            name: "reachability".into(),
+            status: status.into(),
+            impaired_since: since,
+        };
+        ec2::StatusSummary { status: status.into(), details: reachability.map(detail).into_iter().collect() }
+    };
     ec2::InstanceStatus {
         instance_id: instance.id.to_string(),
         availability_zone: instance.zone.to_string(),
         events_set: Items::default(),
         instance_state: shown::state(instance.state),
-        system_status: summary.clone(),
-        instance_status: summary,
+        system_status: summary(system(instance)),
+        instance_status: summary(own(instance)),
     }
 }
 
 fn values(i: &Instance, name: &'static str) -> Vec<String> {
-    let (status, reachability) = summary(i.state);
+    let (status, reachability) = if name.starts_with("system-status.") { system(i) } else { own(i) };
     match name {
         "availability-zone" => vec![i.zone.to_string()],
         "instance-state-code" => vec![i.state.code().to_string()],

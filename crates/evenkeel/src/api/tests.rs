@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use evenkeel_aws::{Action, Credentials, Error, Request, Time, Versions, client, ec2, elb, sigv4};
 use evenkeel_core::change::{Change, Seen};
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
-use evenkeel_core::noun::Manifest;
+use evenkeel_core::noun::{InstanceStatus, Manifest};
 use evenkeel_core::sightings::Sightings;
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Limits as Quotas, Settings};
@@ -42,6 +42,9 @@ use super::{Api, Guard, Imported, Keys, Reports, ensure_default};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
 use crate::seal::Seal;
+
+/// An instance that is up, and well.
+const WELL: Seen = Seen::Running { status: InstanceStatus::Ok };
 
 /// No wait in these tests is longer.
 const DEADLINE: Duration = Duration::from_secs(20);

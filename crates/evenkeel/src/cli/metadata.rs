@@ -2,6 +2,9 @@
 //!
 //! Must never ask another's: the place that an instance is given has a path, where AWS's has none. Next: [`super::settings`].
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use evenkeel_aws::{Credentials, Request};
 use serde::Deserialize;
@@ -17,6 +20,9 @@ const PREFIX: &str = "/metadata/";
 
 /// Where credentials are, below the place.
 const CREDENTIALS: &str = "latest/meta-data/iam/security-credentials";
+
+/// The most folders of metadata that wait to be read.
+const MOST_FOLDERS: usize = 64;
 
 /// What is told of keys; the rest is the SDKs'.
 #[derive(Deserialize)]
@@ -61,6 +67,42 @@ impl Place {
             },
             region: self.get("latest/meta-data/placement/region")?,
         })
+    }
+
+    /// Every value below `latest/meta-data/`, by its path there; keys are left out, because they expire.
+    ///
+    /// # Errors
+    /// A service that does not answer, or does not know this instance any more.
+    pub fn values(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut values = BTreeMap::new();
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            for name in self.get(&format!("latest/meta-data/{folder}"))?.lines() {
+                let path = format!("{folder}{name}");
+                if path.ends_with('/') && folders.len() < MOST_FOLDERS {
+                    folders.push(path);
+                } else if !path.starts_with("iam/") {
+                    values.insert(path.clone(), self.get(&format!("latest/meta-data/{path}"))?);
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// The same place where the daemon answers now, if it says so in its data directory: started again, it may be elsewhere.
+    #[must_use]
+    pub fn moved(self, data_dir: &Path) -> Self {
+        let told = std::fs::read_to_string(data_dir.join("endpoint")).ok();
+        match told.and_then(|text| text.trim().parse().ok()) {
+            Some(endpoint) => Self { endpoint, ..self },
+            None => self,
+        }
+    }
+
+    /// Where the daemon answers.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     fn get(&self, path: &str) -> anyhow::Result<String> {

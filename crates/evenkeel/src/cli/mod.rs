@@ -27,7 +27,7 @@ pub mod lb;
 pub mod links;
 pub mod list_instances;
 pub mod manual;
-mod metadata;
+pub mod metadata;
 pub mod policy;
 pub mod proxy;
 pub mod reference;
@@ -183,11 +183,12 @@ pub fn main() -> ExitCode {
     .into()
 }
 
-/// The two programs that are started by Evenkeel itself inside instances, not by people: no command line to parse.
+/// The programs that are started by Evenkeel itself inside instances, not by people: no command line to parse.
 fn inner_main(arguments: &[OsString]) -> Option<ExitCode> {
     let rest = || arguments.iter().skip(2).map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>();
     match arguments.get(1)?.to_str()? {
         "agent" => Some(crate::agent::main(&rest())),
+        "boot" => Some(crate::boot::main(&rest())),
         "sample-app" => Some(crate::sample::main(&rest())),
         _ => None,
     }

@@ -152,7 +152,7 @@ pub(super) mod tests {
 
     use evenkeel_core::name::{ImageId, InstanceId, LoadBalancerName, Port, ReservationId, ZoneName};
     use evenkeel_core::noun::{
-        Attributes, HealthCheck, Instance, Listener, Manifest, Protocol, Scheme, ShutdownBehavior,
+        Attributes, HealthCheck, Instance, InstanceStatus, Listener, Manifest, Protocol, Scheme, ShutdownBehavior,
     };
     use evenkeel_core::sightings::RoadSeen;
     use evenkeel_core::time::Timestamp;
@@ -177,6 +177,8 @@ pub(super) mod tests {
             launched: Timestamp(1),
             changed: Timestamp(1),
             changed_in: 0,
+            status: InstanceStatus::Ok,
+            status_since: Timestamp(0),
             reservation: ReservationId::new("r-00000001").unwrap(),
             launch_index: 0,
             instance_type: "m1.small".into(),

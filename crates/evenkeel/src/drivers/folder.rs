@@ -21,7 +21,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use evenkeel_core::name::{InstanceId, ZoneName};
-use evenkeel_core::noun::Manifest;
+use evenkeel_core::noun::{InstanceStatus, Manifest};
 use evenkeel_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,9 @@ pub struct Spec {
     pub limits: Limits,
     /// Where its control group may be made.
     pub groups: Groups,
+    /// Whether there is more to boot than the application.
+    #[serde(default)]
+    pub boots: bool,
     /// Where it finds its metadata.
     #[serde(default)]
     pub metadata: Option<String>,
@@ -75,10 +78,13 @@ pub struct Status {
 pub enum State {
     /// The agent is up.
     Starting,
-    /// The application was started.
+    /// The instance is up: its boot has begun, or where it has none its application was started.
     Running {
-        /// When.
+        /// Since when.
         since: Timestamp,
+        /// How it fares.
+        #[serde(default)]
+        status: InstanceStatus,
     },
     /// All its processes are gone.
     Ended {
@@ -164,7 +170,8 @@ impl Folder {
         lock::try_exclusive(&self.file("lock"))
     }
 
-    fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
+    /// Reads one of its JSON files; `None` when it is not there.
+    pub fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
         match fs::read(self.file(name)) {
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -173,7 +180,7 @@ impl Folder {
     }
 
     /// Whole or not at all: written beside under a name of this process, then renamed.
-    fn write(&self, name: &str, value: &impl Serialize, sync: bool) -> io::Result<()> {
+    pub fn write(&self, name: &str, value: &impl Serialize, sync: bool) -> io::Result<()> {
         let beside = self.file(&format!("{name}.new-{}", std::process::id()));
         let written = (|| {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;

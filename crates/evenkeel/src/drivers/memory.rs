@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenkeel_core::name::InstanceId;
+use evenkeel_core::noun::InstanceStatus;
 use evenkeel_core::time::Timestamp;
 
 use super::{CONSOLE_LIMIT, Driver, DriverError, Exit, Hint, LaunchSpec, Seen, SeenState};
@@ -167,7 +168,7 @@ impl Room {
         } else if let Some(why) = v.never.take() {
             self.end(id, Exit::NeverStarted(why));
         } else {
-            v.state = SeenState::Running { since: at };
+            v.state = SeenState::Running { since: at, status: InstanceStatus::Ok };
         }
     }
 
@@ -301,6 +302,7 @@ mod tests {
             address: [127, 81, 0, 1].into(),
             limits: super::super::Limits::default(),
             user_data: None,
+            boots: false,
             metadata: None,
         }
     }
@@ -318,7 +320,7 @@ mod tests {
         let driver = MemoryDriver::new(Timestamp(5));
         driver.launch(&spec(1, 1)).unwrap();
         driver.launch(&spec(1, 1)).unwrap();
-        assert_eq!(state(&driver, 1), SeenState::Running { since: Timestamp(5) });
+        assert_eq!(state(&driver, 1), SeenState::Running { since: Timestamp(5), status: InstanceStatus::Ok });
         assert!(matches!(driver.launch(&spec(1, 2)), Err(DriverError::StillRunning { boot: 1, .. })));
         assert!(matches!(driver.remove(&id(1)), Err(DriverError::StillRunning { .. })));
         assert!(driver.die(&id(1), Exit::Status(3)));
@@ -342,7 +344,7 @@ mod tests {
         driver.advance(Timestamp(1999));
         assert_eq!(state(&driver, 1), SeenState::Starting);
         driver.advance(Timestamp(9000));
-        assert_eq!(state(&driver, 1), SeenState::Running { since: Timestamp(2000) });
+        assert_eq!(state(&driver, 1), SeenState::Running { since: Timestamp(2000), status: InstanceStatus::Ok });
         driver.set_ignores_term(&id(1), true);
         driver.stop(&id(1), Duration::from_secs(10)).unwrap();
         driver.advance(Timestamp(18_999));

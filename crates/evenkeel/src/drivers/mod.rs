@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::name::{InstanceId, ZoneName};
-use evenkeel_core::noun::Manifest;
+use evenkeel_core::noun::{InstanceStatus, Manifest};
 use evenkeel_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -52,6 +52,8 @@ pub struct LaunchSpec {
     pub limits: Limits,
     /// User data, raw.
     pub user_data: Option<Vec<u8>>,
+    /// Whether there is more to boot than the application ([`crate::boot::is_due`]).
+    pub boots: bool,
     /// Where it finds its metadata: the application's `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
     pub metadata: Option<String>,
 }
@@ -72,10 +74,12 @@ pub struct Seen {
 pub enum SeenState {
     /// Launched; the application was not started yet.
     Starting,
-    /// The application was started. Whether it listens is a health check's to say.
+    /// The instance is up. Whether its application listens is a health check's to say.
     Running {
-        /// When it was started.
+        /// Since when.
         since: Timestamp,
+        /// How its boot and its application fare.
+        status: InstanceStatus,
     },
     /// Over: none of its processes is left.
     Ended {
@@ -94,6 +98,9 @@ pub enum Exit {
     Signal(i32),
     /// The application was never started; why, completing "failed to …".
     NeverStarted(String),
+    /// It was stopped while no application ran: its boot was under way or had failed, or the application was about to be
+    /// started again.
+    Stopped,
     /// It ended while nobody could see how (the machine went down, or its agent was lost).
     Unknown,
 }
@@ -104,6 +111,7 @@ impl fmt::Display for Exit {
             Self::Status(status) => write!(f, "application exited with status {status}"),
             Self::Signal(signal) => write!(f, "application was ended by signal {signal}"),
             Self::NeverStarted(why) => write!(f, "application was never started: failed to {why}"),
+            Self::Stopped => f.write_str("it was stopped while no application ran"),
             Self::Unknown => f.write_str("application ended unseen"),
         }
     }

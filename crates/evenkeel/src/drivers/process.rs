@@ -318,8 +318,8 @@ impl Shared {
                 None => self.give(Job::Start(id.clone(), spec.boot)),
                 Some((_, State::Ended { how })) => slot.state = SeenState::Ended { how },
                 Some((agent, state)) => {
-                    if let State::Running { since } = state {
-                        slot.state = SeenState::Running { since };
+                    if let State::Running { since, status } = state {
+                        slot.state = SeenState::Running { since, status };
                     }
                     slot.agent = agent.and_then(watched);
                     if slot.agent.is_none() {

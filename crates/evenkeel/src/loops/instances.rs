@@ -15,6 +15,7 @@ use evenkeel_core::plan::instances::{self, Condition, Sight, Step};
 use tokio::sync::Notify;
 
 use super::{Outcome, SightingsWatch, Statuses, now, reconcile};
+use crate::boot;
 use crate::drivers::{self, Driver, Exit, LaunchSpec, SeenState, limits_for};
 use crate::keeper::KeeperHandle;
 
@@ -125,6 +126,7 @@ fn launch(crew: Crew, instance: Arc<Instance>, busy: Busy, woken: Arc<Notify>) {
 fn spec(instance: &Instance, crew: &Crew) -> Result<LaunchSpec, String> {
     let decode = |text: &String| base64::engine::general_purpose::STANDARD.decode(text);
     let user_data = instance.user_data.as_ref().map(decode).transpose();
+    let user_data = user_data.map_err(|e| format!("the user data is not base64: {e}"))?;
     Ok(LaunchSpec {
         instance: instance.id.clone(),
         boot: instance.boots,
@@ -133,7 +135,8 @@ fn spec(instance: &Instance, crew: &Crew) -> Result<LaunchSpec, String> {
         zone: instance.zone.clone(),
         address: instance.address,
         limits: limits_for(&instance.instance_type),
-        user_data: user_data.map_err(|e| format!("the user data is not base64: {e}"))?,
+        boots: boot::is_due(user_data.as_deref().unwrap_or_default(), &instance.manifest),
+        user_data,
         metadata: Some((crew.metadata)(&instance.id)?),
     })
 }
@@ -142,9 +145,9 @@ fn spec(instance: &Instance, crew: &Crew) -> Result<LaunchSpec, String> {
 fn sight(seen: drivers::Seen) -> (InstanceId, Sight) {
     let condition = match seen.state {
         SeenState::Starting => Condition::Starting,
-        SeenState::Running { .. } => Condition::Running,
+        SeenState::Running { status, .. } => Condition::Running(status),
         SeenState::Ended { how } => Condition::Ended {
-            orderly: how == Exit::Status(0),
+            orderly: matches!(how, Exit::Status(0) | Exit::Stopped),
             never_started: matches!(how, Exit::NeverStarted(_)),
             how: how.to_string(),
         },

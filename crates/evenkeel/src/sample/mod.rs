@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use evenkeel_core::name::Port;
 use evenkeel_core::noun::Manifest;
+use evenkeel_core::noun::image::Restart;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -41,6 +42,8 @@ pub fn write_image(dir: &Path, name: &str, version: &str, exe: &Path) -> io::Res
         description: "Evenkeel's sample application".to_owned(),
         env: BTreeMap::from([("VERSION".to_owned(), version.to_owned())]),
         stop_grace: 5,
+        // Whoever ends it wants to see its end.
+        restart: Restart::Never,
         ..Manifest::new(name, command, Port::new(PORT).map_err(io::Error::other)?)
     };
     fs::write(dir.join("image.toml"), toml::to_string(&manifest).map_err(io::Error::other)?)

@@ -51,6 +51,7 @@ impl Identity {
 struct Stat {
     dead: bool,
     parent: i32,
+    session: i32,
     start: u64,
 }
 
@@ -67,7 +68,8 @@ fn stat(pid: i32) -> io::Result<Stat> {
 fn parse_stat(text: &str) -> Option<Stat> {
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
     let dead = matches!(fields.next()?, "Z" | "X");
-    Some(Stat { dead, parent: fields.next()?.parse().ok()?, start: fields.nth(17)?.parse().ok()? })
+    let parent = fields.next()?.parse().ok()?;
+    Some(Stat { dead, parent, session: fields.nth(1)?.parse().ok()?, start: fields.nth(15)?.parse().ok()? })
 }
 
 fn machine_boot() -> io::Result<String> {
@@ -165,7 +167,28 @@ pub fn sweep(mut find: impl FnMut() -> Vec<OwnedFd>, limit: Duration) -> bool {
     }
 }
 
-fn ended_within(process: &OwnedFd, limit: Duration) -> bool {
+/// A descriptor of a child of ours that was not reaped yet; readable when it has ended.
+pub fn watch(child: i32) -> io::Result<OwnedFd> {
+    let pid = Pid::from_raw(child).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// Every living process of a session (setsid(2)), its leader too.
+pub fn in_session(session: i32) -> Vec<OwnedFd> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
+        // One that ends while we look needs nothing more.
+        let Ok(stat) = stat(pid) else { continue };
+        if stat.session == session && !stat.dead {
+            found.extend(open(pid, stat.start).ok().flatten());
+        }
+    }
+    found
+}
+
+/// Whether a process has ended, or does so in time.
+pub fn ended_within(process: &OwnedFd, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
     loop {
         let rest = deadline.saturating_duration_since(Instant::now());
@@ -185,9 +208,9 @@ mod tests {
 
     #[test]
     fn stat_is_read_past_any_command_name() {
-        let text = format!("7 (a) S 1 (b) R 42 {} 777 0", vec!["0"; 17].join(" "));
+        let text = format!("7 (a) S 1 (b) R 42 8 9 {} 777 0", vec!["0"; 15].join(" "));
         let stat = parse_stat(&text).unwrap();
-        assert_eq!((stat.dead, stat.parent, stat.start), (false, 42, 777));
+        assert_eq!((stat.dead, stat.parent, stat.session, stat.start), (false, 42, 9, 777));
         assert!(parse_stat("7 (a").is_none());
         assert!(parse_stat("7 (a) R").is_none());
     }

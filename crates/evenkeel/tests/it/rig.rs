@@ -204,6 +204,16 @@ impl Rig {
 
     /// Registers the sample application as an image; more variables for it may be given.
     pub fn image(&self, version: &str, env: &[(&str, &str)]) -> String {
+        self.image_with(version, env, |_, _| {})
+    }
+
+    /// As [`Self::image`], with more files in its folder and more keys in its manifest.
+    pub fn image_with(
+        &self,
+        version: &str,
+        env: &[(&str, &str)],
+        more: impl FnOnce(&Path, &mut toml::Table),
+    ) -> String {
         let dir = self.file(&format!("image-{version}"));
         evenkeel::sample::write_image(&dir, &format!("sample-{version}"), version, Path::new(PROGRAM)).unwrap();
         let path = dir.join("image.toml");
@@ -213,6 +223,7 @@ impl Rig {
         for (name, value) in env {
             table.insert((*name).into(), (*value).into());
         }
+        more(&dir, &mut manifest);
         std::fs::write(&path, toml::to_string(&manifest).unwrap()).unwrap();
         self.register(&format!("sample-{version}"), &dir).unwrap()
     }
@@ -238,6 +249,47 @@ impl Rig {
         };
         let reservation = self.call(&input).unwrap_or_else(|e| panic!("{e:?}\n{}", self.log()));
         reservation.instances_set.iter().map(|i| i.instance_id.clone()).collect()
+    }
+
+    /// Launches an instance that is told something.
+    pub fn launch_told(&self, image: &str, user_data: &str) -> String {
+        let input = ec2::RunInstances {
+            image_id: Some(image.into()),
+            min_count: 1,
+            max_count: 1,
+            user_data: Some(evenkeel_aws::blob::Blob(user_data.as_bytes().to_vec())),
+            ..Default::default()
+        };
+        let reservation = self.call(&input).unwrap_or_else(|e| panic!("{e:?}\n{}", self.log()));
+        reservation.instances_set[0].instance_id.clone()
+    }
+
+    /// An instance's own status: `initializing`, `ok` or `impaired`.
+    pub fn status(&self, id: &str) -> String {
+        let input = ec2::DescribeInstanceStatus { instance_ids: vec![id.into()], ..Default::default() };
+        let described = self.call(&input).unwrap_or_else(|e| panic!("{e:?}\n{}", self.log()));
+        described.instance_status_set.iter().map(|s| s.instance_status.status.clone()).next().unwrap_or_default()
+    }
+
+    /// Waits until an instance's own status is this.
+    pub fn wait_status(&mut self, id: &str, wanted: &str) {
+        self.wait(&format!("{id} to be {wanted}"), Duration::from_secs(60), |rig| {
+            let status = rig.status(id);
+            let dead_end = status == "impaired" && wanted != "impaired";
+            assert!(!dead_end, "{id} is impaired instead of {wanted}:\n{}", rig.console(id));
+            (status == wanted).then_some(())
+        });
+    }
+
+    /// What an instance printed.
+    pub fn console(&self, id: &str) -> String {
+        let output = self.call(&ec2::GetConsoleOutput { instance_id: id.into(), ..Default::default() });
+        String::from_utf8_lossy(&output.unwrap_or_else(|e| panic!("{e:?}\n{}", self.log())).output.0).into_owned()
+    }
+
+    /// A file of an instance's folder; empty while it is not there.
+    pub fn instance_file(&self, id: &str, name: &str) -> String {
+        std::fs::read_to_string(self.file(&format!("instances/{id}/{name}"))).unwrap_or_default()
     }
 
     /// Launches instances and waits until they run.

@@ -317,7 +317,7 @@ async fn health_is_told_in_awss_sentences() {
     let [one, two, three] = [&here[0], &here[1], &here[2]];
     rig.ok(register("web", &[one, two, &there[0]])).await;
     for id in [one, two, &there[0]] {
-        rig.report(id, Seen::Running).await;
+        rig.report(id, WELL).await;
     }
     let key = |id: &str| (LoadBalancerName::new("web").unwrap(), InstanceId::new(id).unwrap());
     let health = Map::from([(key(one), Health::InService), (key(two), Health::Failing)]);

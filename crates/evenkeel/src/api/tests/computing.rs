@@ -180,7 +180,7 @@ async fn instances_end_stop_start_and_reboot() {
     let image = rig.image().await;
     let launched = rig.launch(&image, "us-east-1a", 2).await;
     let (one, two) = (launched[0].as_str(), launched[1].as_str());
-    rig.report(one, Seen::Running).await;
+    rig.report(one, WELL).await;
     let unknown = "i-00000000000000001";
     rig.no(
         terminate(unknown),
@@ -242,7 +242,7 @@ async fn instances_are_described_in_launch_order_by_filters_and_pages() {
     let all = rig.ok(instances(&[])).await;
     assert_eq!(ids(&all), launched);
     assert_eq!(all.reservation_set.len(), 4);
-    rig.report(&launched[3], Seen::Running).await;
+    rig.report(&launched[3], WELL).await;
     let check = async |filters: &[ec2::Filter], want: &[usize]| {
         let want: Vec<&str> = want.iter().map(|n| launched[*n].as_str()).collect();
         assert_eq!(ids(&rig.ok(filtered(filters)).await), want, "{filters:?}");
@@ -281,7 +281,7 @@ async fn status_and_console_tell_how_an_instance_fares() {
     let rig = Rig::start().await;
     let image = rig.image().await;
     let launched = rig.launch(&image, "us-east-1a", 8).await;
-    rig.report(&launched[0], Seen::Running).await;
+    rig.report(&launched[0], WELL).await;
     let running = rig.ok(ec2::DescribeInstanceStatus::default()).await.instance_status_set;
     assert_eq!(running.len(), 1);
     assert_eq!(

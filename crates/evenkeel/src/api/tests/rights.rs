@@ -264,7 +264,7 @@ async fn an_instance_registers_and_deregisters_itself_and_nothing_else() {
     let image = rig.image().await;
     let ids = rig.launch(&image, "us-east-1a", 2).await;
     for id in &ids {
-        rig.report(id, Seen::Running).await;
+        rig.report(id, WELL).await;
     }
     let instance = InstanceId::new(&ids[0]).unwrap();
     let keys = instance_keys(&rig.seal, &instance, clock()).unwrap();

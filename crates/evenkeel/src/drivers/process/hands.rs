@@ -111,6 +111,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
             address: spec.address,
             limits: spec.limits,
             groups: shared.groups.clone(),
+            boots: spec.boots,
             metadata: spec.metadata.clone(),
         })
     })();

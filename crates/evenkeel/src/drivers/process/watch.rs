@@ -72,11 +72,10 @@ fn read_changes(shared: &Shared) -> bool {
             continue;
         }
         let Some(status) = shared.folder_of(id).status().filter(|status| status.boot == slot.boot) else { continue };
-        if let State::Running { since } = status.state
-            && slot.state == SeenState::Starting
-        {
-            slot.state = SeenState::Running { since };
-            changed = true;
+        if let State::Running { since, status } = &status.state {
+            let state = SeenState::Running { since: *since, status: status.clone() };
+            changed |= slot.state != state;
+            slot.state = state;
         }
         // Another agent than the one we started may have come first: then it is the one to watch.
         let known = slot.agent.as_ref().map(|agent| &agent.identity);

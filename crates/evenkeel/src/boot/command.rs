@@ -1,0 +1,58 @@
+//! One command of a boot: started in the instance's files, with the boot's output, for a time.
+//!
+//! Owns its start, its limit and its end. Must never leave anything of a command running that had its time. What a command
+//! prints goes straight to the agent, which keeps it; so what it leaves running may go on printing.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::agent::launch;
+use crate::sys::{process, spawn};
+
+/// How long what was sent TERM has until KILL.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long KILL may take.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// Completes "failed to …": it could not be started, exited with another status than 0, or took longer than `limit`.
+pub fn run(words: &[String], env: &BTreeMap<String, String>, dir: &Path, limit: Duration) -> Result<(), String> {
+    let Some((name, args)) = words.split_first() else { return Err("run nothing".into()) };
+    let search = env.get("PATH").map_or("", String::as_str);
+    let program = launch::program(name, dir, search).ok_or_else(|| format!("find `{name}` in the image or on PATH"))?;
+    let say = |what: &str, error: io::Error| format!("{what} `{name}`: {error}");
+    let output = io::stdout().as_fd().try_clone_to_owned().map_err(|error| say("start", error))?;
+    let errors = output.try_clone().map_err(|error| say("start", error))?;
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir).env_clear().envs(env);
+    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    spawn::tied_to_parent(&mut command, Vec::new());
+    let mut child = command.spawn().map_err(|error| say("start", error))?;
+    let pid = i32::try_from(child.id()).map_err(|_| format!("start `{name}`: its pid is out of range"))?;
+    // Nobody else reaps it, so its pid is its own until then.
+    let watched = process::watch(pid).map_err(|error| say("watch", error))?;
+    if !process::ended_within(&watched, limit) {
+        let left = || process::together(Some(pid), &[pid], NO_MARK);
+        for process in left() {
+            // One that has ended meanwhile needs no signal.
+            let _ = process::signal(&process, Signal::TERM);
+        }
+        process::ended_within(&watched, GRACE);
+        process::sweep(left, SWEEP);
+        let _ = child.wait();
+        return Err(format!("run `{name}`: it took longer than {} s", limit.as_secs()));
+    }
+    let status = child.wait().map_err(|error| say("wait for", error))?;
+    if status.success() { Ok(()) } else { Err(format!("run `{name}`: {status}")) }
+}
+
+/// No process carries this: only what descends from the command is meant, not all of the instance.
+const NO_MARK: &str = "=";

@@ -16,6 +16,7 @@ pub mod config;
 pub mod demo;
 pub mod dns;
 pub mod drivers;
+pub mod enclosures;
 pub mod images;
 pub mod keeper;
 pub mod link;

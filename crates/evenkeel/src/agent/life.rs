@@ -26,6 +26,7 @@ use crate::boot::record::Record;
 use crate::boot::{self, Role};
 use crate::drivers::Exit;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
+use crate::enclosures::{self, Enclosure};
 use crate::sys::cgroup::Group;
 use crate::sys::process::{self, Identity};
 
@@ -88,6 +89,7 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
         unwritten: false,
         group,
         doors,
+        enclosure: enclosures::find(),
         output: writer.into(),
         path,
         secret,
@@ -148,6 +150,8 @@ struct Life<'a> {
     unwritten: bool,
     group: Group,
     doors: Vec<File>,
+    /// Where the application runs.
+    enclosure: Box<dyn Enclosure>,
     /// The writing end of what the instance prints, for whatever is started.
     output: OwnedFd,
     path: String,
@@ -306,7 +310,7 @@ impl Life<'_> {
     }
 
     fn start(&mut self) {
-        let started = launch::start(self.folder, self.spec, &self.path, &self.output, &self.doors);
+        let started = launch::start(&*self.enclosure, self.folder, self.spec, &self.path, &self.output, &self.doors);
         let event = match started {
             Ok(pid) => {
                 self.application = Some(pid);

@@ -3,7 +3,6 @@
 //! Reads the instance's folder, as `tail` and `audit` read what is theirs: with the eyes of whoever may read the data directory.
 //! Must never write a byte to a terminal that an instance chose and that could order it about. Next: [`crate::boot::record`].
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use evenkeel_core::name::InstanceId;
 use super::failure::{Outcome, hinted};
 use super::settings::{data_dir, process_environment};
 use super::streams::Streams;
-use super::table;
+use super::table::Table;
 use crate::agent::console;
 use crate::boot::record::{self, Record, ReportEnd, Step, StepState};
 use crate::drivers::folder::Folder;
@@ -88,12 +87,19 @@ pub fn run(args: &BootLog, streams: &mut Streams<'_>) -> anyhow::Result<Outcome>
         writeln!(streams.out, "{}", serde_json::to_string_pretty(&record)?)?;
         return Ok(Outcome::Done);
     }
-    write!(streams.out, "{}", shown(&record))?;
+    let mut table = Table::new(["STEP", "STATE", "TOOK", "WHAT", "SAID"]);
+    for (number, step) in record.steps.iter().enumerate() {
+        table.push(line(number, step));
+    }
+    table.write(streams)?;
+    write!(streams.out, "{}", verdict(&record))?;
     Ok(Outcome::Done)
 }
 
 fn read(folder: &Folder) -> anyhow::Result<Option<Record>> {
-    folder.read::<Record>(record::FILE).with_context(|| format!("failed to read `{}`", folder.file(record::FILE).display()))
+    folder
+        .read::<Record>(record::FILE)
+        .with_context(|| format!("failed to read `{}`", folder.file(record::FILE).display()))
 }
 
 /// Prints each step as it ends, until the boot has.
@@ -134,9 +140,9 @@ fn line(number: usize, step: &Step) -> [String; 5] {
     [number.to_string(), step.state.as_str().to_owned(), took, plain(&step.name), said]
 }
 
-fn shown(record: &Record) -> String {
-    let rows: Vec<Vec<String>> = record.steps.iter().enumerate().map(|(n, step)| line(n, step).to_vec()).collect();
-    let mut text = table::table(&["STEP", "STATE", "TOOK", "WHAT", "SAID"], &rows);
+/// What became of it all.
+fn verdict(record: &Record) -> String {
+    let mut text = String::new();
     let mut add = |words: String| {
         text.push_str(&words);
         text.push('\n');
@@ -168,32 +174,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_boot_is_a_table_and_a_verdict() {
-        let step = |name: &str, state, took_ms, said: Option<&str>| Step {
-            state,
-            took_ms,
-            said: said.map(str::to_owned),
-            ..Step::waiting(name)
+    fn what_an_instance_says_orders_no_terminal_about() {
+        let step = Step {
+            state: StepState::Failed,
+            took_ms: Some(1_250),
+            said: Some("run `./a`: exit status: 1".into()),
+            ..Step::waiting("./a\x1b[2J")
         };
-        let record = Record {
-            boot: 2,
-            steps: vec![
-                step("configuration", StepState::Done, None, None),
-                step("./a\x1b[2J", StepState::Failed, Some(1_250), Some("run `./a`: exit status: 1")),
-                step("b.C", StepState::Waiting, None, None),
-            ],
-            failure: Some("do step 1".into()),
-            ..Record::default()
-        };
-        let text = shown(&record);
-        let lines: Vec<String> = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        let expected = [
-            "STEP STATE TOOK WHAT SAID",
-            "0 done configuration",
-            "1 failed 1.2 s ./a [2J run `./a`: exit status: 1",
-            "2 waiting b.C",
-            "boot 2 failed to do step 1",
-        ];
-        assert_eq!(lines, expected);
+        assert_eq!(line(1, &step), ["1", "failed", "1.2 s", "./a [2J", "run `./a`: exit status: 1"]);
+        let record = Record { boot: 2, failure: Some("do step 1\n".into()), ..Record::default() };
+        assert_eq!(verdict(&record), "boot 2 failed to do step 1 \n");
+        let record = Record { boot: 2, is_done: true, registered: vec!["a".into(), "b".into()], ..Record::default() };
+        assert_eq!(verdict(&record), "boot 2 is done\nregistered with a, b\n");
     }
 }

@@ -57,7 +57,8 @@ pub fn run(args: &Exec) -> anyhow::Result<Outcome> {
     command.args(words).current_dir(&root).env_clear().envs(&env);
     for door in spec.groups.group(spec.instance.as_str()).doors().unwrap_or_default() {
         // Without its limits it would not be as the instance is; where none are held there is no door.
-        std::io::Write::write_all(&mut &door, b"0").with_context(|| format!("failed to join the limits of {}", args.id))?;
+        std::io::Write::write_all(&mut &door, b"0")
+            .with_context(|| format!("failed to join the limits of {}", args.id))?;
     }
     Err(command.exec()).with_context(|| format!("failed to run `{name}` in {}", args.id))
 }

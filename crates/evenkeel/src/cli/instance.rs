@@ -2,6 +2,7 @@
 //!
 //! Next: [`super::launch`] for where instances come from.
 
+use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -93,12 +94,17 @@ pub fn console(args: &Console, client: &Client, streams: &mut Streams<'_>) -> an
             Err(error) if args.follow && !seen.is_empty() && is_gone(&error) => return Ok(Outcome::Done),
             Err(error) => return Err(error).with_context(|| format!("failed to read the console of {}", args.id)),
         };
-        // Not through `streams`, which forgive a reader that is gone: this would follow for nobody, for ever.
-        let written = streams.out.write_all(news(&seen, &output)).and_then(|()| streams.out.flush());
         if !args.follow {
-            return written.map(|()| Outcome::Done).map_err(Into::into);
+            streams.out.write_all(&output)?;
+            streams.out.flush()?;
+            return Ok(Outcome::Done);
         }
-        written?;
+        // Not through `streams`, which forgive a reader that is gone: this would follow for nobody, for ever.
+        let mut out = std::io::stdout().lock();
+        match out.write_all(news(&seen, &output)).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Outcome::Done),
+            written => written?,
+        }
         seen = output;
         std::thread::sleep(LOOK);
     }
@@ -114,7 +120,7 @@ fn is_gone(error: &anyhow::Error) -> bool {
 }
 
 /// What of a console's end is new after what was seen of it. Where nothing of that is left, all of it is.
-fn news<'a>(seen: &[u8], output: &'a [u8]) -> &'a [u8] {
+pub(super) fn news<'a>(seen: &[u8], output: &'a [u8]) -> &'a [u8] {
     if let Some(rest) = output.strip_prefix(seen) {
         return rest;
     }

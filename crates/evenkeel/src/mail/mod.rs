@@ -235,7 +235,7 @@ pub fn pause(tries: u32) -> Option<Duration> {
     let tries = tries as usize;
     match steps.get(tries.saturating_sub(1)) {
         Some(seconds) => Some(Duration::from_secs(*seconds)),
-        None if tries < steps.len() + hours => Some(Duration::from_secs(60 * MINUTE)),
+        None if tries <= steps.len() + hours => Some(Duration::from_secs(60 * MINUTE)),
         None => None,
     }
 }

@@ -1,11 +1,12 @@
 //! Boots: installers in order, self-registration last, what fails, what is cut short, and applications that end.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use evenkeel_aws::ec2;
 
-use crate::rig::{INSTANCE_PORT, Rig, kill9, processes_of, processes_of_instance};
+use crate::rig::{INSTANCE_PORT, PROGRAM, Rig, kill9, processes_of, processes_of_instance};
 use crate::smtp::Smtp;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -123,6 +124,11 @@ fn a_boot_goes_on_from_the_step_at_which_it_was_cut_short() {
     let mut rig = Rig::start();
     let image = image(&rig, |_, _| {});
     rig.balancer("one", &["us-east-1a"]);
+    let evenkeel = |rig: &Rig, args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).env("EVENKEEL_DATA_DIR", rig.data_dir()).stdin(Stdio::null());
+        command.output().unwrap()
+    };
     let step =
         |n: u32| format!("sh echo begin{n} >> order; while ! test -e go{n}; do sleep 0.05; done; echo end{n} >> order");
     let data = format!("[Pyami]\nscripts = {}, {}, {}\n[ELB]\nname = one\n", step(1), step(2), step(3));
@@ -146,7 +152,16 @@ fn a_boot_goes_on_from_the_step_at_which_it_was_cut_short() {
         expected += &format!("end{n}\n");
         std::fs::write(rig.file(&format!("instances/{id}/root/go{n}")), "").unwrap();
     }
+    // Whoever follows the boot sees it end, and then how it was; whoever enters the instance is where it works.
+    let followed = evenkeel(&rig, &["boot-log", &id, "--follow", "--timeout", "60"]);
+    assert!(followed.status.success(), "{followed:?}");
+    assert!(String::from_utf8(followed.stdout).unwrap().contains("4  done"));
     rig.wait_status(&id, "ok");
+    let told = String::from_utf8(evenkeel(&rig, &["boot-log", &id]).stdout).unwrap();
+    assert!(told.contains("boot 1 is done") && told.contains("registered with one"), "{told}");
+    let inside = evenkeel(&rig, &["exec", &id, "--", "sh", "-c", "cat order; echo $EVENKEEL_INSTANCE_ID; exit 5"]);
+    assert_eq!(inside.status.code(), Some(5), "{inside:?}");
+    assert_eq!(String::from_utf8(inside.stdout).unwrap(), format!("{expected}{id}\n"));
     assert_eq!(order(&rig), expected);
     rig.wait_in_service("one", std::slice::from_ref(&id));
     assert_eq!(rig.health("one").len(), 1);

@@ -15,6 +15,7 @@ mod demo;
 mod dns;
 mod draining;
 mod faults;
+mod fleet;
 mod handover;
 mod keys;
 mod lb;

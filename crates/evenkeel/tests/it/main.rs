@@ -21,6 +21,7 @@ mod keys;
 mod lb;
 mod life;
 mod pebble;
+mod replace;
 mod rig;
 mod seen;
 mod size;

@@ -13,7 +13,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use evenkeel::drivers::folder::{Folder, State, Status};
-use evenkeel::drivers::{Driver, DriverError, Exit, LaunchSpec, Limits, ProcessConfig, ProcessDriver, Seen, SeenState};
+use evenkeel::drivers::{
+    Driver, DriverError, Exit, Isolation, LaunchSpec, Limits, ProcessConfig, ProcessDriver, Seen, SeenState,
+};
+use evenkeel::enclosures::namespaces;
 use evenkeel::images::ImageStore;
 use evenkeel::sample;
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
@@ -32,23 +35,69 @@ struct Stage {
     network: u8,
     bell: Arc<(Mutex<u64>, Condvar)>,
     limit: bool,
+    isolation: Isolation,
+}
+
+/// What holds of every kind of enclosure.
+fn each(test: impl Fn(Stage)) {
+    test(Stage::new());
+    if may_enclose() {
+        test(Stage::enclosed());
+    }
+}
+
+/// Whether instances can be given namespaces here. `EVENKEEL_NAMESPACES=must` fails where they cannot.
+fn may_enclose() -> bool {
+    let may = namespaces::can_enclose(&"10.200.0.0/16".parse().unwrap());
+    if let Err((why, _)) = &may {
+        let must = std::env::var("EVENKEEL_NAMESPACES").is_ok_and(|wish| wish == "must");
+        assert!(!must, "{why}");
+        eprintln!("\n*** SKIPPED: no instances in namespaces: {why} ***\n");
+    }
+    may.is_ok()
 }
 
 impl Stage {
+    /// With every instance in namespaces of its own.
+    fn enclosed() -> Self {
+        let mut stage = Self::new();
+        stage.crash();
+        stage.isolation = Isolation::Namespaces;
+        stage.open();
+        stage
+    }
+
+    /// Whether an instance has a link on the node.
+    fn has_link(&self, n: u8) -> bool {
+        let end = self.id(n).as_str()[6..].to_owned();
+        Path::new(&format!("/sys/class/net/ek{end}")).exists()
+    }
+
     fn new() -> Self {
         static NETWORKS: AtomicU8 = AtomicU8::new(0);
         // Tests of one process get neighbouring networks; those of another process most likely others.
         let network =
             (std::process::id() as u8).wrapping_mul(31).wrapping_add(NETWORKS.fetch_add(1, Ordering::Relaxed));
-        let mut stage =
-            Self { dir: TempDir::new().unwrap(), driver: None, network, bell: Arc::default(), limit: false };
+        let mut stage = Self {
+            dir: TempDir::new().unwrap(),
+            driver: None,
+            network,
+            bell: Arc::default(),
+            limit: false,
+            isolation: Isolation::None,
+        };
         sample::write_image(&stage.image(), "sample", "v1", Path::new(EXE)).unwrap();
         stage.open();
         stage
     }
 
     fn config(&self) -> ProcessConfig {
-        ProcessConfig { data_dir: self.dir.path().into(), agent: EXE.into(), limit: self.limit }
+        ProcessConfig {
+            data_dir: self.dir.path().into(),
+            agent: EXE.into(),
+            limit: self.limit,
+            isolation: self.isolation,
+        }
     }
 
     fn open(&mut self) {
@@ -76,7 +125,8 @@ impl Stage {
     }
 
     fn address(&self, n: u8) -> Ipv4Addr {
-        Ipv4Addr::new(127, 200, self.network, n)
+        let first = if self.isolation == Isolation::None { 127 } else { 10 };
+        Ipv4Addr::new(first, 200, self.network, n)
     }
 
     fn spec(&self, n: u8, boot: u32, env: &[(&str, &str)]) -> LaunchSpec {
@@ -166,7 +216,10 @@ impl Stage {
 
     fn nothing_left(&self, n: u8, status: &Status) {
         assert_eq!(self.alive(n), [] as [i32; 0]);
-        assert!(self.ask(n, "/").is_none(), "nobody listens any more");
+        assert!(!self.has_link(n), "nor is a link");
+        // An address of a namespace is nobody's afterwards, and where packets to it go then is the network's affair.
+        let is_enclosed = self.isolation == Isolation::Namespaces;
+        assert!(is_enclosed || self.ask(n, "/").is_none(), "nobody listens any more");
         if let Some(agent) = &status.agent {
             assert!(agent.open().unwrap().is_none(), "the agent is gone and reaped");
         }
@@ -227,149 +280,162 @@ fn pids(status: &Status) -> (i32, i32) {
 
 #[test]
 fn an_instance_runs_serves_stops_and_leaves_nothing() {
-    let stage = Stage::new();
-    let status = stage.up(1, &[]);
-    stage.up(2, &[]);
-    let answer = stage.ask(1, "/").unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(stage.id(1).as_str()), "{answer}");
-    assert!(answer.contains("us-east-1a") && answer.contains("\"v1\""), "{answer}");
-    let env = stage.ask(1, "/env").unwrap();
-    assert!(env.contains("\"PATH\"") && env.contains("\"HOME\"") && !env.contains("CARGO"), "{env}");
-    assert_eq!(fs::read(stage.folder(1).file("user-data")).unwrap(), b"hello");
-    stage.driver().launch(&stage.spec(1, 1, &[])).unwrap();
-    assert_eq!(stage.status(1), status, "launching the same boot again changes nothing");
-    assert!(matches!(stage.driver().launch(&stage.spec(1, 2, &[])), Err(DriverError::StillRunning { boot: 1, .. })));
-    assert!(matches!(stage.driver().remove(&stage.id(1)), Err(DriverError::StillRunning { .. })));
+    each(|stage| {
+        let status = stage.up(1, &[]);
+        stage.up(2, &[]);
+        let answer = stage.ask(1, "/").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(stage.id(1).as_str()), "{answer}");
+        assert!(answer.contains("us-east-1a") && answer.contains("\"v1\""), "{answer}");
+        let env = stage.ask(1, "/env").unwrap();
+        assert!(env.contains("\"PATH\"") && env.contains("\"HOME\"") && !env.contains("CARGO"), "{env}");
+        assert_eq!(fs::read(stage.folder(1).file("user-data")).unwrap(), b"hello");
+        stage.driver().launch(&stage.spec(1, 1, &[])).unwrap();
+        assert_eq!(stage.status(1), status, "launching the same boot again changes nothing");
+        assert!(matches!(
+            stage.driver().launch(&stage.spec(1, 2, &[])),
+            Err(DriverError::StillRunning { boot: 1, .. })
+        ));
+        assert!(matches!(stage.driver().remove(&stage.id(1)), Err(DriverError::StillRunning { .. })));
 
-    stage.driver().stop(&stage.id(1), Duration::from_secs(20)).unwrap();
-    stage.driver().stop(&stage.id(1), Duration::from_secs(20)).unwrap();
-    assert_eq!(stage.wait_ended(1), Exit::Status(0));
-    stage.nothing_left(1, &status);
-    assert!(stage.ask(2, "/").is_some(), "its neighbour goes on");
-    assert!(stage.console(1).contains("boot 1: application exited with status 0"), "{}", stage.console(1));
-    stage.driver().stop(&stage.id(1), Duration::ZERO).unwrap();
-    stage.driver().remove(&stage.id(1)).unwrap();
-    stage.driver().remove(&stage.id(1)).unwrap();
-    assert!(stage.seen(1).is_none() && !stage.folder(1).path().exists());
-    assert_eq!(stage.driver().console(&stage.id(1)).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+        stage.driver().stop(&stage.id(1), Duration::from_secs(20)).unwrap();
+        stage.driver().stop(&stage.id(1), Duration::from_secs(20)).unwrap();
+        assert_eq!(stage.wait_ended(1), Exit::Status(0));
+        stage.nothing_left(1, &status);
+        assert!(stage.ask(2, "/").is_some(), "its neighbour goes on");
+        assert!(stage.console(1).contains("boot 1: application exited with status 0"), "{}", stage.console(1));
+        stage.driver().stop(&stage.id(1), Duration::ZERO).unwrap();
+        stage.driver().remove(&stage.id(1)).unwrap();
+        stage.driver().remove(&stage.id(1)).unwrap();
+        assert!(stage.seen(1).is_none() && !stage.folder(1).path().exists());
+        assert_eq!(stage.driver().console(&stage.id(1)).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    });
 }
 
 #[test]
 fn a_later_boot_keeps_the_files_of_the_one_before() {
-    let stage = Stage::new();
-    stage.driver().launch(&stage.shell(1, "echo one > kept; exit 3")).unwrap();
-    assert_eq!(stage.wait_ended(1), Exit::Status(3));
-    let mut spec = stage.shell(1, "cat kept; exit 4");
-    spec.boot = 2;
-    stage.driver().launch(&spec).unwrap();
-    let how = stage.wait(1, "boot 2 to end", |s| *s == SeenState::Ended { how: Exit::Status(4) });
-    assert_eq!(how, SeenState::Ended { how: Exit::Status(4) });
-    assert!(stage.console(1).contains("one\nevenkeel: boot 2"), "{}", stage.console(1));
-    assert!(!stage.dir.path().join("image/kept").exists(), "the image is as it was");
-    assert!(matches!(stage.driver().launch(&stage.shell(1, "")), Err(DriverError::Stale { asked: 1, seen: 2, .. })));
+    each(|stage| {
+        stage.driver().launch(&stage.shell(1, "echo one > kept; exit 3")).unwrap();
+        assert_eq!(stage.wait_ended(1), Exit::Status(3));
+        let mut spec = stage.shell(1, "cat kept; exit 4");
+        spec.boot = 2;
+        stage.driver().launch(&spec).unwrap();
+        let how = stage.wait(1, "boot 2 to end", |s| *s == SeenState::Ended { how: Exit::Status(4) });
+        assert_eq!(how, SeenState::Ended { how: Exit::Status(4) });
+        assert!(stage.console(1).contains("one\nevenkeel: boot 2"), "{}", stage.console(1));
+        assert!(!stage.dir.path().join("image/kept").exists(), "the image is as it was");
+        assert!(matches!(
+            stage.driver().launch(&stage.shell(1, "")),
+            Err(DriverError::Stale { asked: 1, seen: 2, .. })
+        ));
+    });
 }
 
 #[test]
 fn what_ignores_term_is_killed_after_its_grace() {
-    let stage = Stage::new();
-    let status = stage.up(1, &[("IGNORE_TERM", "1")]);
-    let asked = Instant::now();
-    stage.driver().stop(&stage.id(1), Duration::from_millis(600)).unwrap();
-    assert_eq!(stage.wait_ended(1), Exit::Signal(9));
-    assert!(asked.elapsed() >= Duration::from_millis(600), "{:?}", asked.elapsed());
-    stage.nothing_left(1, &status);
+    each(|stage| {
+        let status = stage.up(1, &[("IGNORE_TERM", "1")]);
+        let asked = Instant::now();
+        stage.driver().stop(&stage.id(1), Duration::from_millis(600)).unwrap();
+        assert_eq!(stage.wait_ended(1), Exit::Signal(9));
+        assert!(asked.elapsed() >= Duration::from_millis(600), "{:?}", asked.elapsed());
+        stage.nothing_left(1, &status);
 
-    let status = stage.up(2, &[("IGNORE_TERM", "1")]);
-    stage.driver().stop(&stage.id(2), Duration::from_secs(300)).unwrap();
-    until("TERM to be ignored", || stage.console(2).contains("ignores TERM"));
-    stage.driver().stop(&stage.id(2), Duration::ZERO).unwrap();
-    assert_eq!(stage.wait_ended(2), Exit::Signal(9), "a shorter grace hastens the end");
-    stage.nothing_left(2, &status);
+        let status = stage.up(2, &[("IGNORE_TERM", "1")]);
+        stage.driver().stop(&stage.id(2), Duration::from_secs(300)).unwrap();
+        until("TERM to be ignored", || stage.console(2).contains("ignores TERM"));
+        stage.driver().stop(&stage.id(2), Duration::ZERO).unwrap();
+        assert_eq!(stage.wait_ended(2), Exit::Signal(9), "a shorter grace hastens the end");
+        stage.nothing_left(2, &status);
+    });
 }
 
 #[test]
 fn children_that_made_themselves_daemons_end_with_their_instance() {
-    let stage = Stage::new();
-    let status = stage.up(1, &[("FORK_CHILD", "1")]);
-    assert_eq!(stage.alive(1).len(), 2, "the application and its grandchild");
-    stage.driver().stop(&stage.id(1), Duration::from_secs(5)).unwrap();
-    assert_eq!(stage.wait_ended(1), Exit::Status(0));
-    stage.nothing_left(1, &status);
+    each(|stage| {
+        let status = stage.up(1, &[("FORK_CHILD", "1")]);
+        assert_eq!(stage.alive(1).len(), 2, "the application and its grandchild");
+        stage.driver().stop(&stage.id(1), Duration::from_secs(5)).unwrap();
+        assert_eq!(stage.wait_ended(1), Exit::Status(0));
+        stage.nothing_left(1, &status);
 
-    let status = stage.up(2, &[("FORK_CHILD", "1")]);
-    kill9(pids(&status).1);
-    assert_eq!(stage.wait_ended(2), Exit::Signal(9), "the application's death is the instance's");
-    stage.nothing_left(2, &status);
+        let status = stage.up(2, &[("FORK_CHILD", "1")]);
+        kill9(pids(&status).1);
+        assert_eq!(stage.wait_ended(2), Exit::Signal(9), "the application's death is the instance's");
+        stage.nothing_left(2, &status);
 
-    let status = stage.up(3, &[("FORK_CHILD", "1")]);
-    stage.driver().kill(&stage.id(3)).unwrap();
-    assert_eq!(stage.wait_ended(3), Exit::Signal(9));
-    stage.nothing_left(3, &status);
+        let status = stage.up(3, &[("FORK_CHILD", "1")]);
+        stage.driver().kill(&stage.id(3)).unwrap();
+        assert_eq!(stage.wait_ended(3), Exit::Signal(9));
+        stage.nothing_left(3, &status);
+    });
 }
 
 #[test]
 fn a_tree_of_stubborn_processes_is_ended_to_the_last() {
-    let stage = Stage::new();
-    let script =
-        "trap '' TERM; for i in 1 2 3; do (trap '' TERM; env -i setsid sleep 300 & sleep 300) & done; echo up; wait";
-    stage.driver().launch(&stage.shell(1, script)).unwrap();
-    stage.wait_running(1);
-    until("the tree", || stage.console(1).contains("up"));
-    let (agent, _) = pids(&stage.status(1));
-    stage.driver().stop(&stage.id(1), Duration::from_millis(100)).unwrap();
-    assert_eq!(stage.wait_ended(1), Exit::Signal(9));
-    assert_eq!(stage.alive(1), [] as [i32; 0]);
-    assert!(!Path::new(&format!("/proc/{agent}")).exists());
+    each(|stage| {
+        let script = "trap '' TERM; for i in 1 2 3; do (trap '' TERM; env -i setsid sleep 300 & sleep 300) & done; echo up; wait";
+        stage.driver().launch(&stage.shell(1, script)).unwrap();
+        stage.wait_running(1);
+        until("the tree", || stage.console(1).contains("up"));
+        let (agent, _) = pids(&stage.status(1));
+        stage.driver().stop(&stage.id(1), Duration::from_millis(100)).unwrap();
+        assert_eq!(stage.wait_ended(1), Exit::Signal(9));
+        assert_eq!(stage.alive(1), [] as [i32; 0]);
+        assert!(!Path::new(&format!("/proc/{agent}")).exists());
+    });
 }
 
 #[test]
 fn the_death_of_an_agent_is_seen_at_once_and_its_tree_swept() {
-    let stage = Stage::new();
-    let status = stage.up(1, &[("FORK_CHILD", "1"), ("IGNORE_TERM", "1")]);
-    let died = Instant::now();
-    kill9(pids(&status).0);
-    assert_eq!(stage.wait_ended(1), Exit::Signal(9));
-    let took = died.elapsed();
-    stage.nothing_left(1, &status);
-    assert!(took < Duration::from_millis(200), "{took:?}");
+    each(|stage| {
+        let status = stage.up(1, &[("FORK_CHILD", "1"), ("IGNORE_TERM", "1")]);
+        let died = Instant::now();
+        kill9(pids(&status).0);
+        assert_eq!(stage.wait_ended(1), Exit::Signal(9));
+        let took = died.elapsed();
+        stage.nothing_left(1, &status);
+        assert!(took < Duration::from_millis(200), "{took:?}");
+    });
 }
 
 #[test]
 fn the_death_of_an_application_is_seen_at_once() {
-    let stage = Stage::new();
-    let status = stage.up(1, &[]);
-    let died = Instant::now();
-    kill9(pids(&status).1);
-    assert_eq!(stage.wait_ended(1), Exit::Signal(9));
-    let took = died.elapsed();
-    assert!(took < Duration::from_millis(200), "{took:?}");
-    stage.nothing_left(1, &status);
-    stage.driver().launch(&stage.spec(2, 1, &[("EXIT_AFTER_MS", "1")])).unwrap();
-    assert_eq!(stage.wait_ended(2), Exit::Status(7));
+    each(|stage| {
+        let status = stage.up(1, &[]);
+        let died = Instant::now();
+        kill9(pids(&status).1);
+        assert_eq!(stage.wait_ended(1), Exit::Signal(9));
+        let took = died.elapsed();
+        assert!(took < Duration::from_millis(200), "{took:?}");
+        stage.nothing_left(1, &status);
+        stage.driver().launch(&stage.spec(2, 1, &[("EXIT_AFTER_MS", "1")])).unwrap();
+        assert_eq!(stage.wait_ended(2), Exit::Status(7));
+    });
 }
 
 #[test]
 fn what_cannot_start_says_why() {
-    let stage = Stage::new();
-    let check = |n: u8, command: &[&str], want: &str| {
-        let mut spec = stage.spec(n, 1, &[]);
-        spec.manifest.command = command.iter().map(|word| (*word).to_owned()).collect();
-        stage.driver().launch(&spec).unwrap();
-        let Exit::NeverStarted(why) = stage.wait_ended(n) else { panic!("{command:?} was started") };
-        assert!(why.contains(want), "{why}");
-        assert!(stage.console(n).contains(want), "{}", stage.console(n));
-    };
-    check(1, &["x"], "exec `x`: not found in the image or on PATH");
-    check(2, &["./gone", "--flag"], "exec `./gone`: not found in the image or on PATH");
-    check(3, &["sh", "${NOPE}"], "`${NOPE}` is not set");
-    fs::write(stage.dir.path().join("image/plain"), "x").unwrap();
-    check(4, &["plain"], "exec `plain`: Permission denied");
+    each(|stage| {
+        let check = |n: u8, command: &[&str], want: &str| {
+            let mut spec = stage.spec(n, 1, &[]);
+            spec.manifest.command = command.iter().map(|word| (*word).to_owned()).collect();
+            stage.driver().launch(&spec).unwrap();
+            let Exit::NeverStarted(why) = stage.wait_ended(n) else { panic!("{command:?} was started") };
+            assert!(why.contains(want), "{why}");
+            assert!(stage.console(n).contains(want), "{}", stage.console(n));
+        };
+        check(1, &["x"], "exec `x`: not found in the image or on PATH");
+        check(2, &["./gone", "--flag"], "exec `./gone`: not found in the image or on PATH");
+        check(3, &["sh", "${NOPE}"], "`${NOPE}` is not set");
+        fs::write(stage.dir.path().join("image/plain"), "x").unwrap();
+        check(4, &["plain"], "exec `plain`: Permission denied");
 
-    let mut spec = stage.spec(5, 1, &[]);
-    spec.image_dir = stage.dir.path().join("no-image");
-    stage.driver().launch(&spec).unwrap();
-    let Exit::NeverStarted(why) = stage.wait_ended(5) else { panic!("started without an image") };
-    assert!(why.contains("no-image"), "{why}");
+        let mut spec = stage.spec(5, 1, &[]);
+        spec.image_dir = stage.dir.path().join("no-image");
+        stage.driver().launch(&spec).unwrap();
+        let Exit::NeverStarted(why) = stage.wait_ended(5) else { panic!("started without an image") };
+        assert!(why.contains("no-image"), "{why}");
+    });
 }
 
 #[test]
@@ -397,45 +463,47 @@ fn an_agent_that_comes_to_nothing_is_reported() {
 
 #[test]
 fn a_driver_opened_again_adopts_what_runs() {
-    let mut stage = Stage::new();
-    let before = stage.up(1, &[]);
-    let doomed = stage.up(2, &[]);
-    let quiet = stage.up(3, &[("IGNORE_TERM", "1")]);
-    stage.crash();
-    assert!(stage.ask(1, "/").is_some(), "it serves without a driver");
-    kill9(pids(&doomed).1);
-    until("the end unwatched", || stage.status(2).state == State::Ended { how: Exit::Signal(9) });
-    kill9(pids(&quiet).0);
-    until("the orphaned application to die with its agent", || stage.alive(3).is_empty());
-    stage.open();
+    each(|mut stage| {
+        let before = stage.up(1, &[]);
+        let doomed = stage.up(2, &[]);
+        let quiet = stage.up(3, &[("IGNORE_TERM", "1")]);
+        stage.crash();
+        assert!(stage.ask(1, "/").is_some(), "it serves without a driver");
+        kill9(pids(&doomed).1);
+        until("the end unwatched", || stage.status(2).state == State::Ended { how: Exit::Signal(9) });
+        kill9(pids(&quiet).0);
+        until("the orphaned application to die with its agent", || stage.alive(3).is_empty());
+        stage.open();
 
-    assert!(matches!(stage.seen(1).unwrap().state, SeenState::Running { .. }));
-    assert_eq!(stage.status(1), before, "same agent, same application");
-    assert_eq!(stage.wait_ended(2), Exit::Signal(9), "what ended unwatched is reported");
-    // How it ended is known only to the process that started it, which here is still this one.
-    assert_eq!(stage.wait_ended(3), Exit::Signal(9), "and what ended with nobody to write it down");
-    stage.driver().launch(&stage.spec(1, 1, &[])).unwrap();
-    assert_eq!(stage.status(1), before);
+        assert!(matches!(stage.seen(1).unwrap().state, SeenState::Running { .. }));
+        assert_eq!(stage.status(1), before, "same agent, same application");
+        assert_eq!(stage.wait_ended(2), Exit::Signal(9), "what ended unwatched is reported");
+        // How it ended is known only to the process that started it, which here is still this one.
+        assert_eq!(stage.wait_ended(3), Exit::Signal(9), "and what ended with nobody to write it down");
+        stage.driver().launch(&stage.spec(1, 1, &[])).unwrap();
+        assert_eq!(stage.status(1), before);
 
-    let died = Instant::now();
-    kill9(pids(&before).0);
-    stage.wait_ended(1);
-    assert!(died.elapsed() < Duration::from_millis(200), "{:?}", died.elapsed());
-    stage.nothing_left(1, &before);
-    stage.crash();
-    stage.open();
-    assert!(matches!(stage.seen(1).unwrap().state, SeenState::Ended { .. }), "an end is remembered");
+        let died = Instant::now();
+        kill9(pids(&before).0);
+        stage.wait_ended(1);
+        assert!(died.elapsed() < Duration::from_millis(200), "{:?}", died.elapsed());
+        stage.nothing_left(1, &before);
+        stage.crash();
+        stage.open();
+        assert!(matches!(stage.seen(1).unwrap().state, SeenState::Ended { .. }), "an end is remembered");
+    });
 }
 
 #[test]
 fn an_adopted_instance_stops_in_order() {
-    let mut stage = Stage::new();
-    let status = stage.up(1, &[("FORK_CHILD", "1")]);
-    stage.crash();
-    stage.open();
-    stage.driver().stop(&stage.id(1), Duration::from_secs(5)).unwrap();
-    assert_eq!(stage.wait_ended(1), Exit::Status(0));
-    stage.nothing_left(1, &status);
+    each(|mut stage| {
+        let status = stage.up(1, &[("FORK_CHILD", "1")]);
+        stage.crash();
+        stage.open();
+        stage.driver().stop(&stage.id(1), Duration::from_secs(5)).unwrap();
+        assert_eq!(stage.wait_ended(1), Exit::Status(0));
+        stage.nothing_left(1, &status);
+    });
 }
 
 #[test]
@@ -554,7 +622,13 @@ fn on_a_small_disk() {
     assert_eq!(fs::read_dir(disk.join("images")).unwrap().count(), 0);
     store.import(&small).unwrap();
 
-    let driver = ProcessDriver::open(&ProcessConfig { data_dir: disk, agent: EXE.into(), limit: false }).unwrap();
+    let driver = ProcessDriver::open(&ProcessConfig {
+        data_dir: disk,
+        agent: EXE.into(),
+        limit: false,
+        isolation: Isolation::None,
+    })
+    .unwrap();
     let pair = std::env::var("DRIVER_INSTANCES").unwrap();
     let (id, address) = pair.split_once('=').unwrap();
     let spec = |boot, image: &Path| spec_of(InstanceId::new(id).unwrap(), boot, image, address.parse().unwrap(), &[]);
@@ -571,6 +645,94 @@ fn on_a_small_disk() {
 }
 
 #[test]
+fn an_enclosed_instance_is_apart_from_the_node_and_from_others() {
+    if !may_enclose() {
+        return;
+    }
+    let stage = Stage::enclosed();
+    let neighbour = stage.up(2, &[]);
+    fs::write(stage.dir.path().join("secret"), "of the node").unwrap();
+    let secret = stage.dir.path().join("secret");
+    let data = stage.dir.path().display().to_string();
+    let script = format!(
+        "hostname; echo pid $$; ls {data} {data}/instances; cat {} && echo read; echo x > /usr/x && echo wrote; \
+         echo own > file && echo kept; ls -A /tmp; echo x > /tmp/{mark}; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; \
+         mount -o remount,rw / && echo remounted; echo 1 > /proc/sys/vm/drop_caches && echo governed; \
+         kill -9 1; sleep 0.1; echo alive; exec sleep 300",
+        secret.display(),
+        mark = stage.id(1),
+    );
+    stage.driver().launch(&stage.shell(1, &script)).unwrap();
+    stage.wait_running(1);
+    until("the script", || stage.console(1).contains("alive"));
+    let console = stage.console(1);
+    let check = |line: &str, wanted: bool| {
+        let found = console.lines().any(|other| other == line);
+        assert_eq!(found, wanted, "{line} in {console}");
+    };
+    check(&format!("ip-10-200-{}-1", stage.network), true);
+    check("kept", true);
+    check(stage.id(1).as_str(), true);
+    check(stage.id(2).as_str(), false);
+    for no in ["read", "wrote", "remounted", "governed"] {
+        check(no, false);
+    }
+    let pid = console.lines().find_map(|line| line.strip_prefix("pid ")).unwrap();
+    assert!(pid.parse::<u32>().unwrap() < 100, "{pid}");
+    assert!(!console.contains("sample-app"), "the neighbour's processes are not seen: {console}");
+    assert!(!Path::new("/tmp").join(stage.id(1).as_str()).exists());
+    assert_eq!(fs::read_to_string(stage.folder(1).root().join("file")).unwrap(), "own\n");
+    // On a full address, as on a machine of its own.
+    let mut spec = stage.spec(3, 1, &[]);
+    spec.manifest.command =
+        vec!["env".into(), "HOST=0.0.0.0".into(), "PORT=80".into(), EXE.into(), "sample-app".into()];
+    stage.driver().launch(&spec).unwrap();
+    until("port 80", || TcpStream::connect((stage.address(3), 80)).is_ok());
+    assert!(TcpStream::connect((stage.address(2), 80)).is_err(), "each has its own");
+    let answer = stage.ask(2, "/").unwrap();
+    assert!(answer.contains(stage.id(2).as_str()), "{answer}");
+    stage.driver().kill(&stage.id(1)).unwrap();
+    stage.wait_ended(1);
+    assert_eq!(stage.status(2), neighbour);
+    assert!(stage.ask(2, "/").is_some());
+}
+
+#[test]
+fn an_enclosure_that_somebody_ends_is_made_anew_with_the_application() {
+    if !may_enclose() {
+        return;
+    }
+    let stage = Stage::enclosed();
+    let mut spec = stage.spec(1, 1, &[]);
+    spec.manifest.restart = Restart::OnFailure;
+    stage.driver().launch(&spec).unwrap();
+    stage.wait_running(1);
+    until("serving", || stage.ask(1, "/").is_some());
+    let before = stage.status(1).application;
+    let held: serde_json::Value = stage.folder(1).read("enclosure.json").unwrap().unwrap();
+    kill9(held["first"]["pid"].as_i64().unwrap().try_into().unwrap());
+    until("another one", || stage.status(1).application != before);
+    until("serving again", || stage.ask(1, "/").is_some_and(|answer| answer.contains(stage.id(1).as_str())));
+    let status = stage.status(1);
+    stage.driver().stop(&stage.id(1), Duration::from_secs(5)).unwrap();
+    assert_eq!(stage.wait_ended(1), Exit::Status(0));
+    stage.nothing_left(1, &status);
+}
+
+#[test]
+fn an_address_that_nothing_is_routed_to_is_refused() {
+    if !may_enclose() {
+        return;
+    }
+    let stage = Stage::enclosed();
+    let mut spec = stage.spec(1, 1, &[]);
+    spec.address = IpAddr::V4(Ipv4Addr::new(127, 200, stage.network, 1));
+    stage.driver().launch(&spec).unwrap();
+    let Exit::NeverStarted(why) = stage.wait_ended(1) else { panic!("it was started") };
+    assert!(why.contains("nothing is routed to its address `127.200."), "{why}");
+}
+
+#[test]
 fn a_folder_has_one_driver() {
     let mut stage = Stage::new();
     assert!(matches!(ProcessDriver::open(&stage.config()), Err(DriverError::Held(_))));
@@ -580,41 +742,43 @@ fn a_folder_has_one_driver() {
 
 #[test]
 fn a_launch_that_is_stopped_at_once_starts_nothing_or_stops_it() {
-    let stage = Stage::new();
-    let hints = Arc::new(AtomicUsize::new(0));
-    let count = hints.clone();
-    stage.driver().subscribe(Arc::new(move || {
-        count.fetch_add(1, Ordering::Relaxed);
-    }));
-    for n in 1..=8 {
-        stage.driver().launch(&stage.spec(n, 1, &[])).unwrap();
-        if n % 2 == 0 {
-            stage.driver().stop(&stage.id(n), Duration::from_secs(5)).unwrap();
-        } else {
-            stage.driver().kill(&stage.id(n)).unwrap();
+    each(|stage| {
+        let hints = Arc::new(AtomicUsize::new(0));
+        let count = hints.clone();
+        stage.driver().subscribe(Arc::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        }));
+        for n in 1..=8 {
+            stage.driver().launch(&stage.spec(n, 1, &[])).unwrap();
+            if n % 2 == 0 {
+                stage.driver().stop(&stage.id(n), Duration::from_secs(5)).unwrap();
+            } else {
+                stage.driver().kill(&stage.id(n)).unwrap();
+            }
         }
-    }
-    for n in 1..=8 {
-        stage.wait_ended(n);
-        assert_eq!(stage.alive(n), [] as [i32; 0]);
-    }
-    assert!(hints.load(Ordering::Relaxed) >= 8);
+        for n in 1..=8 {
+            stage.wait_ended(n);
+            assert_eq!(stage.alive(n), [] as [i32; 0]);
+        }
+        assert!(hints.load(Ordering::Relaxed) >= 8);
+    });
 }
 
 #[test]
 fn a_chatty_application_cannot_fill_the_disk() {
-    let stage = Stage::new();
-    let script = "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo the end";
-    stage.driver().launch(&stage.shell(1, script)).unwrap();
-    assert_eq!(stage.wait_ended(1), Exit::Status(0));
-    let folder = stage.folder(1);
-    let logs = fs::read_dir(folder.path()).unwrap().flatten();
-    let logs = logs.filter(|e| e.file_name().to_string_lossy().starts_with("console"));
-    let size: u64 = logs.map(|e| e.metadata().unwrap().len()).sum();
-    assert!(size <= 1024 * 1024, "{size}");
-    let console = stage.driver().console(&stage.id(1)).unwrap();
-    assert_eq!(console.len(), 64 * 1024);
-    assert!(String::from_utf8_lossy(&console).contains("xxx\nthe end\n"));
+    each(|stage| {
+        let script = "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo the end";
+        stage.driver().launch(&stage.shell(1, script)).unwrap();
+        assert_eq!(stage.wait_ended(1), Exit::Status(0));
+        let folder = stage.folder(1);
+        let logs = fs::read_dir(folder.path()).unwrap().flatten();
+        let logs = logs.filter(|e| e.file_name().to_string_lossy().starts_with("console"));
+        let size: u64 = logs.map(|e| e.metadata().unwrap().len()).sum();
+        assert!(size <= 1024 * 1024, "{size}");
+        let console = stage.driver().console(&stage.id(1)).unwrap();
+        assert_eq!(console.len(), 64 * 1024);
+        assert!(String::from_utf8_lossy(&console).contains("xxx\nthe end\n"));
+    });
 }
 
 #[test]
@@ -712,7 +876,13 @@ fn a_killed_driver_leaves_nothing_half_done() {
 fn the_driver_to_be_killed() {
     let Some(dir) = std::env::var_os("DRIVER_TO_BE_KILLED") else { return };
     let image = Path::new(&dir).join("image");
-    let driver = ProcessDriver::open(&ProcessConfig { data_dir: dir.into(), agent: EXE.into(), limit: false }).unwrap();
+    let driver = ProcessDriver::open(&ProcessConfig {
+        data_dir: dir.into(),
+        agent: EXE.into(),
+        limit: false,
+        isolation: Isolation::None,
+    })
+    .unwrap();
     println!("launching");
     for pair in std::env::var("DRIVER_INSTANCES").unwrap().split(',') {
         let (id, address) = pair.split_once('=').unwrap();

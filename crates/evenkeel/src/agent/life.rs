@@ -69,6 +69,15 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
     folder.set_status(&status)?;
 
     let mut console = Console::open(folder);
+    let enclosure = match enclosures::open(folder, &spec) {
+        Ok(enclosure) => enclosure,
+        Err(why) => {
+            let how = Exit::NeverStarted(why);
+            console.note(&format!("boot {boot}: {how}"));
+            folder.set_status(&Status { state: State::Ended { how }, ..status })?;
+            return Ok(());
+        }
+    };
     let (group, doors) = match join(&spec) {
         Ok(joined) => joined,
         Err(e) => {
@@ -89,7 +98,8 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
         unwritten: false,
         group,
         doors,
-        enclosure: enclosures::find(),
+        enclosure,
+        is_open: true,
         output: writer.into(),
         path,
         secret,
@@ -104,6 +114,7 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
     life.carry_out(acts);
     let how = life.run(Receiver::from_owned_fd(reader.into())?, &mut term, &mut child).await;
     life.console.note(&format!("boot {}: {how}", spec.boot));
+    life.enclosure.close();
     // A group still in use (a process stuck in the kernel) is removed by the driver, which tries again later.
     let _ = life.group.remove();
     if life.say(State::Ended { how }) {
@@ -152,6 +163,8 @@ struct Life<'a> {
     doors: Vec<File>,
     /// Where the application runs.
     enclosure: Box<dyn Enclosure>,
+    /// Whether it still stands.
+    is_open: bool,
     /// The writing end of what the instance prints, for whatever is started.
     output: OwnedFd,
     path: String,
@@ -280,6 +293,15 @@ impl Life<'_> {
         }
     }
 
+    /// Makes the enclosure anew where somebody has ended it.
+    fn stand(&mut self) -> Result<(), String> {
+        if !self.is_open {
+            self.enclosure = enclosures::open(self.folder, self.spec)?;
+            self.is_open = true;
+        }
+        Ok(())
+    }
+
     fn play(&mut self, role: Role) {
         if let (Role::Mail, Some(why)) = (role, self.course.failure())
             && let Ok(mut record) = Record::of(self.folder, self.spec.boot)
@@ -289,8 +311,9 @@ impl Life<'_> {
             // On a full disk the mail says less than it could.
             let _ = record.write(self.folder);
         }
-        let started =
-            launch::play(self.folder, self.spec.boot, role, self.secret.as_deref(), &self.output, &self.doors);
+        let started = self.stand().and_then(|()| {
+            launch::play(self.folder, self.spec.boot, role, self.secret.as_deref(), &self.output, &self.doors)
+        });
         match started {
             Ok(pid) => self.player = Some((role, pid)),
             Err(why) => {
@@ -310,7 +333,9 @@ impl Life<'_> {
     }
 
     fn start(&mut self) {
-        let started = launch::start(&*self.enclosure, self.folder, self.spec, &self.path, &self.output, &self.doors);
+        let started = self.stand().and_then(|()| {
+            launch::start(&*self.enclosure, self.folder, self.spec, &self.path, &self.output, &self.doors)
+        });
         let event = match started {
             Ok(pid) => {
                 self.application = Some(pid);
@@ -367,6 +392,9 @@ impl Life<'_> {
                 drain(output.as_ref(), buffer, &mut self.console);
                 let how = self.played(exit);
                 self.happened(Event::Played(role, how));
+            } else if self.is_open && self.enclosure.holder() == Some(pid) {
+                self.is_open = false;
+                self.enclosure.close();
             }
         }
     }
@@ -391,6 +419,7 @@ impl Life<'_> {
 
     fn terminate(&mut self, grace: Duration) {
         self.send(Signal::TERM);
+        self.enclosure.leave();
         self.phase = Phase::Stopping(Instant::now() + grace);
     }
 

@@ -172,7 +172,8 @@ fn command(site: &Site, words: &[&str], limit: Duration) -> Result<(), String> {
 }
 
 fn run(site: &Site, words: &[String], limit: Duration) -> Result<(), String> {
-    command::run(&*enclosures::find(), words, &site.environment(), &site.folder.root(), limit)
+    let enclosure = enclosures::find(&site.folder, &site.spec)?;
+    command::run(&*enclosure, words, &site.environment(), &site.folder.root(), limit)
 }
 
 /// The script as a file of its own, so that its first line says what runs it.

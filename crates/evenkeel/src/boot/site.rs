@@ -16,7 +16,9 @@ use super::queue::PYAMI;
 use super::userdata::UserData;
 use crate::agent::launch;
 use crate::cli::client::Client;
+use crate::cli::http::Endpoint;
 use crate::cli::metadata::Place;
+use crate::drivers::Isolation;
 use crate::drivers::folder::{Folder, Spec};
 
 /// The section of what is known of the instance.
@@ -67,6 +69,16 @@ impl Site {
         })
     }
 
+    /// Where the API is for what runs in the instance: apart from the node it is where the instance was told, and its agent
+    /// knows where the daemon is now.
+    fn endpoint(&self) -> Option<Endpoint> {
+        let place = match self.spec.isolation {
+            Isolation::None => self.place(),
+            Isolation::Namespaces => self.spec.metadata.as_deref().and_then(Place::read),
+        };
+        place.map(|place| place.endpoint().clone())
+    }
+
     /// Asks for the metadata and writes the merged configuration. Waits for a daemon that is away.
     ///
     /// # Errors
@@ -97,9 +109,8 @@ impl Site {
         told.remove(INSTANCE);
         config.merge(told);
         config.set_default(PYAMI, "working_dir", &literal(&self.folder.root().join("mnt/pyami").to_string_lossy()));
-        if let Some(place) = self.place() {
+        if let Some(endpoint) = self.endpoint() {
             // Boto 2 then keeps AWS's host names and asks us.
-            let endpoint = place.endpoint();
             config.set_default("Boto", "is_secure", "False");
             config.set_default("Boto", "proxy", &literal(endpoint.host()));
             config.set_default("Boto", "proxy_port", &endpoint.port().to_string());
@@ -143,7 +154,7 @@ impl Site {
         if let Some(settings) = self.place().filter(|_| !brings_keys).and_then(|place| place.settings().ok()) {
             let keys = &settings.credentials;
             let token = keys.session_token.as_deref().unwrap_or_default();
-            set("AWS_ENDPOINT_URL", &settings.endpoint.to_string());
+            set("AWS_ENDPOINT_URL", &self.endpoint().unwrap_or(settings.endpoint).to_string());
             set("AWS_DEFAULT_REGION", &settings.region);
             set("AWS_ACCESS_KEY_ID", &keys.access_key_id);
             set("AWS_SECRET_ACCESS_KEY", &keys.secret_access_key);

@@ -11,6 +11,7 @@ use evenkeel_proxy::log::Format;
 use evenkeel_proxy::spans::Endpoint;
 
 use crate::buckets::Mapping;
+use crate::drivers::Isolation;
 
 use super::acme::AcmeServer;
 use super::settings::{DEFAULT_REGION, Reach, data_dir, process_environment};
@@ -48,6 +49,10 @@ pub struct Up {
     /// Private addresses for instances
     #[arg(long, value_name = "CIDR", env = "EVENKEEL_INSTANCE_POOL", default_value = "127.81.0.0/16")]
     pub instance_pool: String,
+    /// What keeps instances apart, from their next start on. `namespaces` needs root, and an `--instance-pool` of addresses
+    /// that packets are routed to, as 10.81.0.0/16
+    #[arg(long, value_name = "HOW", env = "EVENKEEL_ISOLATION", value_enum, default_value_t = Isolation::None)]
+    pub isolation: Isolation,
     /// Add this to listener ports that need a privilege this process lacks (ports below 1024 as a rule); 0 refuses them
     #[arg(long, value_name = "N", env = "EVENKEEL_PORT_SHIFT", default_value_t = 0)]
     pub port_shift: u16,

@@ -19,6 +19,8 @@ use super::settings::{Reach, Settings, data_dir, process_environment};
 use super::streams::Streams;
 use super::wait;
 use crate::buckets::BucketKeys;
+use crate::drivers::Isolation;
+use crate::enclosures;
 use crate::keeper::store::sqlite::SqliteStore;
 use crate::link::RoadOptions;
 use crate::link::road::Place;
@@ -117,6 +119,10 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
     })?;
     let zones = args.zones().iter().map(ZoneName::new).collect::<Result<_, _>>().context("failed to read `--zones`")?;
     let pool = |text: &str, flag: &str| text.parse().map_err(|e| anyhow!("failed to read `{flag}`: {e}"));
+    let instance_pool = pool(&args.instance_pool, "--instance-pool")?;
+    if args.isolation == Isolation::Namespaces {
+        enclosures::namespaces::can_enclose(&instance_pool).map_err(|(why, hint)| hinted(why, hint))?;
+    }
     Ok(Options {
         data_dir,
         listen: args.listen,
@@ -127,7 +133,8 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         dns_listen: args.dns_listen.0,
         own_domain: args.dns_alias.clone(),
         node_pool: pool(&args.node_pool, "--node-pool")?,
-        instance_pool: pool(&args.instance_pool, "--instance-pool")?,
+        instance_pool,
+        isolation: args.isolation,
         port_shift: args.port_shift,
         workers: args.workers.map_or(0, usize::from),
         access_log: args.access_log.format(),

@@ -105,6 +105,12 @@ impl Place {
         &self.endpoint
     }
 
+    /// What its paths begin with: the instance's secret.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     fn get(&self, path: &str) -> anyhow::Result<String> {
         let request = Request {
             method: "GET".into(),

@@ -12,6 +12,7 @@
 //! | `stop.json` | driver | the grace that goes with the TERM sent to the agent |
 //! | `lock` | agent | held (flock) as long as an agent lives |
 //! | `console.log`, `console.log.1` | agent | what the application printed, see [`crate::agent::console`] |
+//! | `enclosure.json` | agent | whose namespaces it is in, while it is in any, see [`crate::enclosures`] |
 //! | `agent.log` | agent | its own complaints |
 
 use std::fs::{self, OpenOptions};
@@ -26,7 +27,7 @@ use evenkeel_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, Limits};
+use super::{Exit, Isolation, Limits};
 use crate::lock::{self, Lock};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::Identity;
@@ -57,6 +58,9 @@ pub struct Spec {
     /// Where it finds its metadata.
     #[serde(default)]
     pub metadata: Option<String>,
+    /// What keeps it apart.
+    #[serde(default)]
+    pub isolation: Isolation,
 }
 
 /// `status.json`: how a boot fares.

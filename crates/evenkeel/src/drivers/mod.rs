@@ -33,6 +33,17 @@ pub type Hint = Arc<dyn Fn() + Send + Sync>;
 /// The most that [`Driver::console`] answers with: the last 64 KiB, as EC2's GetConsoleOutput.
 pub const CONSOLE_LIMIT: usize = 64 * 1024;
 
+/// What keeps an instance apart from the others of its node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// Nothing but its own address: its processes are among all others
+    #[default]
+    None,
+    /// Its own network, process ids, host name, `/tmp` and view of the node's files; needs root
+    Namespaces,
+}
+
 /// What to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchSpec {

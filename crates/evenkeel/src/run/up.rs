@@ -58,9 +58,13 @@ pub async fn up(
         Some(program) => program.clone(),
         None => std::env::current_exe().context("failed to find this program's own file")?,
     };
-    let driver =
-        ProcessDriver::open(&ProcessConfig { data_dir: house.dir().to_owned(), agent: program.clone(), limit: true })
-            .context("failed to open the process driver")?;
+    let config = ProcessConfig {
+        data_dir: house.dir().to_owned(),
+        agent: program.clone(),
+        limit: true,
+        isolation: options.isolation,
+    };
+    let driver = ProcessDriver::open(&config).context("failed to open the process driver")?;
     if let Some(note) = driver.limits_note() {
         eprintln!("instances: {note}");
     }

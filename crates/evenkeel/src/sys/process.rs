@@ -187,6 +187,21 @@ pub fn in_session(session: i32) -> Vec<OwnedFd> {
     found
 }
 
+/// Every other living process of our PID namespace.
+pub fn others() -> Vec<OwnedFd> {
+    let own = getpid().as_raw_nonzero().get();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
+        // One that ends while we look needs nothing more.
+        let Ok(stat) = stat(pid) else { continue };
+        if pid != own && !stat.dead {
+            found.extend(open(pid, stat.start).ok().flatten());
+        }
+    }
+    found
+}
+
 /// Whether a process has ended, or does so in time.
 pub fn ended_within(process: &OwnedFd, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;

@@ -32,6 +32,14 @@ fn image(rig: &Rig, more: impl FnOnce(&Path, &mut toml::Table)) -> String {
     })
 }
 
+/// What holds of every kind of enclosure.
+fn each(test: impl Fn(Rig)) {
+    test(Rig::start());
+    if let Some(rig) = Rig::enclosed() {
+        test(rig);
+    }
+}
+
 /// The pids of processes of the boot of an instance.
 fn players(rig: &Rig, id: &str) -> Vec<i32> {
     let needle = format!("instances/{id}");
@@ -42,212 +50,223 @@ fn players(rig: &Rig, id: &str) -> Vec<i32> {
 
 #[test]
 fn installers_run_in_order_and_the_registration_in_two_balancers_comes_last() {
-    let mut rig = Rig::start();
-    let image = image(&rig, |_, manifest| {
-        manifest.insert("installers".into(), vec!["sh echo image >> order; test ! -e etc/passwd"].into());
-    });
-    rig.balancer("one", &["us-east-1a"]);
-    rig.create("two", &["us-east-1a"], "tcp").unwrap();
-    let data = "[Pyami]\nscripts = sh echo shell >> order; echo \"shell says $BOTO_CONFIG\", code.Web, env VERSION=told, ELBRegister\n\
+    each(|mut rig| {
+        let image = image(&rig, |_, manifest| {
+            manifest.insert("installers".into(), vec!["sh echo image >> order; test ! -e etc/passwd"].into());
+        });
+        rig.balancer("one", &["us-east-1a"]);
+        rig.create("two", &["us-east-1a"], "tcp").unwrap();
+        let data = "[Pyami]\nscripts = sh echo shell >> order; echo \"shell says $BOTO_CONFIG\", code.Web, env VERSION=told, ELBRegister\n\
                 [ELB]\nname = one, two\n[Mine]\nkey = value\n";
-    let id = rig.launch_told(&image, data);
-    rig.wait_status(&id, "ok");
-    rig.wait_in_service("one", std::slice::from_ref(&id));
-    rig.wait_in_service("two", std::slice::from_ref(&id));
-    assert_eq!(rig.instance_file(&id, "root/order"), "image\nshell\npython\n");
-    let config = rig.instance_file(&id, "root/etc/boto.cfg");
-    for line in [&format!("instance-id = {id}"), &format!("instance_id = {id}"), "key = value", "name = one, two"] {
-        assert!(config.contains(line), "{line} is not in\n{config}");
-    }
-    let console = rig.console(&id);
-    for line in ["shell says /", "python says us-east-1a", "step 1 of 4: sh echo image", "register with two: done"] {
-        assert!(console.contains(line), "{line} is not in\n{console}");
-    }
-    assert!(!console.contains('\x1e'), "marks are not for people: {console:?}");
-    assert!(rig.instance_file(&id, "step-3.log").contains("python says"));
-    // What an installer set is the application's too.
-    let (status, body) = rig.get(rig.nodes("one")[0].1, "/").unwrap();
-    assert!(status == 200 && body.contains("told"), "{body}");
-    rig.finish();
+        let id = rig.launch_told(&image, data);
+        rig.wait_status(&id, "ok");
+        rig.wait_in_service("one", std::slice::from_ref(&id));
+        rig.wait_in_service("two", std::slice::from_ref(&id));
+        assert_eq!(rig.instance_file(&id, "root/order"), "image\nshell\npython\n");
+        let config = rig.instance_file(&id, "root/etc/boto.cfg");
+        for line in [&format!("instance-id = {id}"), &format!("instance_id = {id}"), "key = value", "name = one, two"] {
+            assert!(config.contains(line), "{line} is not in\n{config}");
+        }
+        let console = rig.console(&id);
+        for line in ["shell says /", "python says us-east-1a", "step 1 of 4: sh echo image", "register with two: done"]
+        {
+            assert!(console.contains(line), "{line} is not in\n{console}");
+        }
+        assert!(!console.contains('\x1e'), "marks are not for people: {console:?}");
+        assert!(rig.instance_file(&id, "step-3.log").contains("python says"));
+        // What an installer set is the application's too.
+        let (status, body) = rig.get(rig.nodes("one")[0].1, "/").unwrap();
+        assert!(status == 200 && body.contains("told"), "{body}");
+        rig.finish();
+    });
 }
 
 #[test]
 fn the_first_failure_halts_the_queue_and_nothing_is_registered() {
-    let mut rig = Rig::start();
-    let image = image(&rig, |_, _| {});
-    rig.balancer("one", &["us-east-1a"]);
-    let data = "[Pyami]\nscripts = sh echo first >> order, code.Bad, sh echo third >> order\n[ELB]\nname = one\n";
-    let id = rig.launch_told(&image, data);
-    rig.wait_status(&id, "impaired");
-    assert_eq!(rig.state(&id).0, "running", "it stays to be looked at");
-    assert_eq!(rig.instance_file(&id, "root/order"), "first\n");
-    assert!(rig.instance_file(&id, "step-2.log").contains("RuntimeError: the newest code is broken"));
-    assert!(rig.console(&id).contains("the boot failed to do step 2, `code.Bad`"), "{}", rig.console(&id));
-    assert_eq!(rig.health("one"), Vec::new());
-    rig.wait("the road to answer", PATIENCE, |rig| rig.get(rig.nodes("one")[0].1, "/").ok().filter(|(s, _)| *s == 503));
-    // The application was never started.
-    let agent_and_none_else = processes_of_instance(&id);
-    assert_eq!(agent_and_none_else, Vec::<i32>::new());
-    // Put right, it boots anew.
-    rig.call(&ec2::StopInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
-    rig.wait_state(&id, "stopped");
-    let code = rig.file(&format!("instances/{id}/root/code.py"));
-    std::fs::write(&code, CODE.replace("raise RuntimeError", "print")).unwrap();
-    rig.call(&ec2::StartInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
-    rig.wait_status(&id, "ok");
-    rig.wait_in_service("one", std::slice::from_ref(&id));
-    assert_eq!(rig.instance_file(&id, "root/order"), "first\nfirst\nthird\n");
-    rig.finish();
+    each(|mut rig| {
+        let image = image(&rig, |_, _| {});
+        rig.balancer("one", &["us-east-1a"]);
+        let data = "[Pyami]\nscripts = sh echo first >> order, code.Bad, sh echo third >> order\n[ELB]\nname = one\n";
+        let id = rig.launch_told(&image, data);
+        rig.wait_status(&id, "impaired");
+        assert_eq!(rig.state(&id).0, "running", "it stays to be looked at");
+        assert_eq!(rig.instance_file(&id, "root/order"), "first\n");
+        assert!(rig.instance_file(&id, "step-2.log").contains("RuntimeError: the newest code is broken"));
+        assert!(rig.console(&id).contains("the boot failed to do step 2, `code.Bad`"), "{}", rig.console(&id));
+        assert_eq!(rig.health("one"), Vec::new());
+        rig.wait("the road to answer", PATIENCE, |rig| {
+            rig.get(rig.nodes("one")[0].1, "/").ok().filter(|(s, _)| *s == 503)
+        });
+        // The application was never started.
+        let agent_and_none_else = processes_of_instance(&id);
+        assert_eq!(agent_and_none_else, Vec::<i32>::new());
+        // Put right, it boots anew.
+        rig.call(&ec2::StopInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
+        rig.wait_state(&id, "stopped");
+        let code = rig.file(&format!("instances/{id}/root/code.py"));
+        std::fs::write(&code, CODE.replace("raise RuntimeError", "print")).unwrap();
+        rig.call(&ec2::StartInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
+        rig.wait_status(&id, "ok");
+        rig.wait_in_service("one", std::slice::from_ref(&id));
+        assert_eq!(rig.instance_file(&id, "root/order"), "first\nfirst\nthird\n");
+        rig.finish();
+    });
 }
 
 #[test]
 fn an_application_that_is_never_well_is_not_registered_nor_is_one_whose_balancer_is_not_there() {
-    let mut rig = Rig::start();
-    rig.balancer("one", &["us-east-1a"]);
-    let ill = image(&rig, |_, manifest| {
-        manifest.insert("health".into(), "/nowhere".into());
-        manifest.insert("ready_within".into(), 1.into());
+    each(|mut rig| {
+        rig.balancer("one", &["us-east-1a"]);
+        let ill = image(&rig, |_, manifest| {
+            manifest.insert("health".into(), "/nowhere".into());
+            manifest.insert("ready_within".into(), 1.into());
+        });
+        let ill = rig.launch_told(&ill, "[ELB]\nname = one\n");
+        let lost = rig.image_with("lost", &[], |_, _| {});
+        let lost = rig.launch_told(&lost, "[ELB]\nname = one, nobody\n");
+        rig.wait_status(&ill, "impaired");
+        rig.wait_status(&lost, "impaired");
+        assert!(rig.console(&ill).contains("within 1 s: it answers 404"), "{}", rig.console(&ill));
+        assert!(rig.console(&lost).contains("no load balancer found: `nobody`"), "{}", rig.console(&lost));
+        assert_eq!(rig.health("one"), Vec::new(), "all of them or none");
+        rig.finish();
     });
-    let ill = rig.launch_told(&ill, "[ELB]\nname = one\n");
-    let lost = rig.image_with("lost", &[], |_, _| {});
-    let lost = rig.launch_told(&lost, "[ELB]\nname = one, nobody\n");
-    rig.wait_status(&ill, "impaired");
-    rig.wait_status(&lost, "impaired");
-    assert!(rig.console(&ill).contains("within 1 s: it answers 404"), "{}", rig.console(&ill));
-    assert!(rig.console(&lost).contains("no load balancer found: `nobody`"), "{}", rig.console(&lost));
-    assert_eq!(rig.health("one"), Vec::new(), "all of them or none");
-    rig.finish();
 }
 
 #[test]
 fn a_boot_goes_on_from_the_step_at_which_it_was_cut_short() {
-    let mut rig = Rig::start();
-    let image = image(&rig, |_, _| {});
-    rig.balancer("one", &["us-east-1a"]);
-    let evenkeel = |rig: &Rig, args: &[&str]| {
-        let mut command = Command::new(PROGRAM);
-        command.args(args).env("EVENKEEL_DATA_DIR", rig.data_dir()).stdin(Stdio::null());
-        command.output().unwrap()
-    };
-    let step =
-        |n: u32| format!("sh echo begin{n} >> order; while ! test -e go{n}; do sleep 0.05; done; echo end{n} >> order");
-    let data = format!("[Pyami]\nscripts = {}, {}, {}\n[ELB]\nname = one\n", step(1), step(2), step(3));
-    let id = rig.launch_told(&image, &data);
-    let order = |rig: &Rig| rig.instance_file(&id, "root/order");
-    let mut expected = String::new();
-    for n in 1..=3 {
-        expected += &format!("begin{n}\n");
-        rig.wait("the step to begin", PATIENCE, |rig| (order(rig) == expected).then_some(()));
-        rig.kill_daemon();
-        rig.up();
-        assert_eq!(rig.status(&id), "initializing");
-        if n == 2 {
-            // Not only the daemon: what runs the queue itself.
-            let before = players(&rig, &id);
-            assert_eq!(before.len(), 1, "{before:?}");
-            kill9(before[0]);
+    each(|mut rig| {
+        let image = image(&rig, |_, _| {});
+        rig.balancer("one", &["us-east-1a"]);
+        let evenkeel = |rig: &Rig, args: &[&str]| {
+            let mut command = Command::new(PROGRAM);
+            command.args(args).env("EVENKEEL_DATA_DIR", rig.data_dir()).stdin(Stdio::null());
+            command.output().unwrap()
+        };
+        let step = |n: u32| {
+            format!("sh echo begin{n} >> order; while ! test -e go{n}; do sleep 0.05; done; echo end{n} >> order")
+        };
+        let data = format!("[Pyami]\nscripts = {}, {}, {}\n[ELB]\nname = one\n", step(1), step(2), step(3));
+        let id = rig.launch_told(&image, &data);
+        let order = |rig: &Rig| rig.instance_file(&id, "root/order");
+        let mut expected = String::new();
+        for n in 1..=3 {
             expected += &format!("begin{n}\n");
-            rig.wait("the step to begin again", PATIENCE, |rig| (order(rig) == expected).then_some(()));
+            rig.wait("the step to begin", PATIENCE, |rig| (order(rig) == expected).then_some(()));
+            rig.kill_daemon();
+            rig.up();
+            assert_eq!(rig.status(&id), "initializing");
+            if n == 2 {
+                // Not only the daemon: what runs the queue itself.
+                let before = players(&rig, &id);
+                assert_eq!(before.len(), 1, "{before:?}");
+                kill9(before[0]);
+                expected += &format!("begin{n}\n");
+                rig.wait("the step to begin again", PATIENCE, |rig| (order(rig) == expected).then_some(()));
+            }
+            expected += &format!("end{n}\n");
+            std::fs::write(rig.file(&format!("instances/{id}/root/go{n}")), "").unwrap();
         }
-        expected += &format!("end{n}\n");
-        std::fs::write(rig.file(&format!("instances/{id}/root/go{n}")), "").unwrap();
-    }
-    // Whoever follows the boot sees it end, and then how it was; whoever enters the instance is where it works.
-    let followed = evenkeel(&rig, &["boot-log", &id, "--follow", "--timeout", "60"]);
-    assert!(followed.status.success(), "{followed:?}");
-    assert!(String::from_utf8(followed.stdout).unwrap().contains("4  done"));
-    rig.wait_status(&id, "ok");
-    let told = String::from_utf8(evenkeel(&rig, &["boot-log", &id]).stdout).unwrap();
-    assert!(told.contains("boot 1 is done") && told.contains("registered with one"), "{told}");
-    let inside = evenkeel(&rig, &["exec", &id, "--", "sh", "-c", "cat order; echo $EVENKEEL_INSTANCE_ID; exit 5"]);
-    assert_eq!(inside.status.code(), Some(5), "{inside:?}");
-    assert_eq!(String::from_utf8(inside.stdout).unwrap(), format!("{expected}{id}\n"));
-    assert_eq!(order(&rig), expected);
-    rig.wait_in_service("one", std::slice::from_ref(&id));
-    assert_eq!(rig.health("one").len(), 1);
-    rig.finish();
+        // Whoever follows the boot sees it end, and then how it was; whoever enters the instance is where it works.
+        let followed = evenkeel(&rig, &["boot-log", &id, "--follow", "--timeout", "60"]);
+        assert!(followed.status.success(), "{followed:?}");
+        assert!(String::from_utf8(followed.stdout).unwrap().contains("4  done"));
+        rig.wait_status(&id, "ok");
+        let told = String::from_utf8(evenkeel(&rig, &["boot-log", &id]).stdout).unwrap();
+        assert!(told.contains("boot 1 is done") && told.contains("registered with one"), "{told}");
+        let inside = evenkeel(&rig, &["exec", &id, "--", "sh", "-c", "cat order; echo $EVENKEEL_INSTANCE_ID; exit 5"]);
+        assert_eq!(inside.status.code(), Some(5), "{inside:?}");
+        assert_eq!(String::from_utf8(inside.stdout).unwrap(), format!("{expected}{id}\n"));
+        assert_eq!(order(&rig), expected);
+        rig.wait_in_service("one", std::slice::from_ref(&id));
+        assert_eq!(rig.health("one").len(), 1);
+        rig.finish();
+    });
 }
 
 #[test]
 fn scripts_of_user_data_run_once_and_boot_code_at_every_boot() {
-    let mut rig = Rig::start();
-    let image = image(&rig, |_, manifest| {
-        manifest.insert("installers".into(), vec!["sh echo every >> order"].into());
+    each(|mut rig| {
+        let image = image(&rig, |_, manifest| {
+            manifest.insert("installers".into(), vec!["sh echo every >> order"].into());
+        });
+        let id = rig.launch_told(&image, "#!/bin/sh\necho once >> order\n");
+        let cloud = rig.launch_told(
+            &image,
+            "#cloud-config\nwrite_files: [{path: /a/b, content: hi}]\nruncmd: [[cp, a/b, c]]\nhostname: x\n",
+        );
+        rig.wait_status(&id, "ok");
+        rig.wait_status(&cloud, "ok");
+        assert_eq!(rig.instance_file(&cloud, "root/c"), "hi");
+        assert!(rig.console(&cloud).contains("`hostname` of the cloud-config is not followed here"));
+        rig.call(&ec2::RebootInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
+        rig.wait("the second boot", PATIENCE, |rig| {
+            (rig.status(&id) == "ok" && rig.instance_file(&id, "boot.json").contains("\"boot\": 2")).then_some(())
+        });
+        assert_eq!(rig.instance_file(&id, "root/order"), "every\nonce\nevery\n");
+        rig.finish();
     });
-    let id = rig.launch_told(&image, "#!/bin/sh\necho once >> order\n");
-    let cloud = rig.launch_told(
-        &image,
-        "#cloud-config\nwrite_files: [{path: /a/b, content: hi}]\nruncmd: [[cp, a/b, c]]\nhostname: x\n",
-    );
-    rig.wait_status(&id, "ok");
-    rig.wait_status(&cloud, "ok");
-    assert_eq!(rig.instance_file(&cloud, "root/c"), "hi");
-    assert!(rig.console(&cloud).contains("`hostname` of the cloud-config is not followed here"));
-    rig.call(&ec2::RebootInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
-    rig.wait("the second boot", PATIENCE, |rig| {
-        (rig.status(&id) == "ok" && rig.instance_file(&id, "boot.json").contains("\"boot\": 2")).then_some(())
-    });
-    assert_eq!(rig.instance_file(&id, "root/order"), "every\nonce\nevery\n");
-    rig.finish();
 }
 
 #[test]
 fn an_application_that_fails_is_started_again_while_its_instance_stays() {
-    let mut rig = Rig::start();
-    let image = image(&rig, |_, manifest| drop(manifest.insert("restart".into(), "on-failure".into())));
-    rig.balancer("one", &["us-east-1a"]);
-    let id = rig.launch_told(&image, "[ELB]\nname = one\n");
-    rig.wait_status(&id, "ok");
-    rig.wait_in_service("one", std::slice::from_ref(&id));
-    let before = processes_of_instance(&id);
-    before.iter().for_each(|pid| kill9(*pid));
-    rig.wait_status(&id, "impaired");
-    rig.wait("another one", PATIENCE, |_| {
-        let now = processes_of_instance(&id);
-        (!now.is_empty() && now.iter().all(|pid| !before.contains(pid))).then_some(())
+    each(|mut rig| {
+        let image = image(&rig, |_, manifest| drop(manifest.insert("restart".into(), "on-failure".into())));
+        rig.balancer("one", &["us-east-1a"]);
+        let id = rig.launch_told(&image, "[ELB]\nname = one\n");
+        rig.wait_status(&id, "ok");
+        rig.wait_in_service("one", std::slice::from_ref(&id));
+        let before = processes_of_instance(&id);
+        before.iter().for_each(|pid| kill9(*pid));
+        rig.wait_status(&id, "impaired");
+        rig.wait("another one", PATIENCE, |_| {
+            let now = processes_of_instance(&id);
+            (!now.is_empty() && now.iter().all(|pid| !before.contains(pid))).then_some(())
+        });
+        assert_eq!(rig.state(&id).0, "running");
+        rig.wait("it to be well again", PATIENCE, |rig| (rig.status(&id) == "ok").then_some(()));
+        rig.wait_in_service("one", std::slice::from_ref(&id));
+        assert_eq!(rig.get(rig.nodes("one")[0].1, "/").unwrap().0, 200);
+        rig.finish();
     });
-    assert_eq!(rig.state(&id).0, "running");
-    rig.wait("it to be well again", PATIENCE, |rig| (rig.status(&id) == "ok").then_some(()));
-    rig.wait_in_service("one", std::slice::from_ref(&id));
-    assert_eq!(rig.get(rig.nodes("one")[0].1, "/").unwrap().0, 200);
-    rig.finish();
 }
 
 #[test]
 fn built_in_installers_fetch_unpack_and_wait() {
-    let mut rig = Rig::start();
-    // Another instance serves as the place where the newest code is.
-    let store = rig.image("store", &[]);
-    let store = rig.run(&store, "us-east-1a", 1).remove(0);
-    let input = ec2::DescribeInstances { instance_ids: vec![store], ..Default::default() };
-    let address = rig.call(&input).unwrap().reservation_set[0].instances_set[0].private_ip_address.clone();
-    let place = format!("{address}:{INSTANCE_PORT}");
-    let image = image(&rig, |dir, _| {
-        let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(
-            std::fs::File::create(dir.join("code.tar.gz")).unwrap(),
-            flate2::Compression::fast(),
-        ));
-        let mut header = tar::Header::new_gnu();
-        header.set_size(2);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, "top/inner/file", b"ok".as_slice()).unwrap();
-        tar.into_inner().unwrap().finish().unwrap();
+    each(|mut rig| {
+        // Another instance serves as the place where the newest code is.
+        let store = rig.image("store", &[]);
+        let store = rig.run(&store, "us-east-1a", 1).remove(0);
+        let input = ec2::DescribeInstances { instance_ids: vec![store], ..Default::default() };
+        let address = rig.call(&input).unwrap().reservation_set[0].instances_set[0].private_ip_address.clone();
+        let place = format!("{address}:{INSTANCE_PORT}");
+        let image = image(&rig, |dir, _| {
+            let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(
+                std::fs::File::create(dir.join("code.tar.gz")).unwrap(),
+                flate2::Compression::fast(),
+            ));
+            let mut header = tar::Header::new_gnu();
+            header.set_size(2);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, "top/inner/file", b"ok".as_slice()).unwrap();
+            tar.into_inner().unwrap().finish().unwrap();
+        });
+        let data = format!(
+            "[Pyami]\nscripts = wait-for tcp:{place}, fetch http://{place}/ to=fetched, unpack code.tar.gz into=new strip=1, wait-for file:new/inner/file\n"
+        );
+        let id = rig.launch_told(&image, &data);
+        rig.wait_status(&id, "ok");
+        assert!(!rig.instance_file(&id, "root/fetched").is_empty());
+        assert_eq!(rig.instance_file(&id, "root/new/inner/file"), "ok");
+        let bad = format!("[Pyami]\nscripts = retries=0 fetch http://{place}/ to=x sha256={}\n", "0".repeat(64));
+        let bad = rig.launch_told(&image, &bad);
+        rig.wait_status(&bad, "impaired");
+        assert!(rig.console(&bad).contains("its SHA-256 is"), "{}", rig.console(&bad));
+        assert!(!rig.file(&format!("instances/{bad}/root/x")).exists());
+        let outside = rig.launch_told(&image, "[Pyami]\nscripts = unpack code.tar.gz into=../../out\n");
+        rig.wait_status(&outside, "impaired");
+        rig.finish();
     });
-    let data = format!(
-        "[Pyami]\nscripts = wait-for tcp:{place}, fetch http://{place}/ to=fetched, unpack code.tar.gz into=new strip=1, wait-for file:new/inner/file\n"
-    );
-    let id = rig.launch_told(&image, &data);
-    rig.wait_status(&id, "ok");
-    assert!(!rig.instance_file(&id, "root/fetched").is_empty());
-    assert_eq!(rig.instance_file(&id, "root/new/inner/file"), "ok");
-    let bad = format!("[Pyami]\nscripts = retries=0 fetch http://{place}/ to=x sha256={}\n", "0".repeat(64));
-    let bad = rig.launch_told(&image, &bad);
-    rig.wait_status(&bad, "impaired");
-    assert!(rig.console(&bad).contains("its SHA-256 is"), "{}", rig.console(&bad));
-    assert!(!rig.file(&format!("instances/{bad}/root/x")).exists());
-    let outside = rig.launch_told(&image, "[Pyami]\nscripts = unpack code.tar.gz into=../../out\n");
-    rig.wait_status(&outside, "impaired");
-    rig.finish();
 }
 
 /// The parts of a mail's text, decoded.

@@ -14,6 +14,7 @@ mod delivery;
 mod demo;
 mod dns;
 mod draining;
+mod enclosed;
 mod faults;
 mod fleet;
 mod handover;

@@ -73,6 +73,25 @@ impl Rig {
         Self::start_in(Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner)), extra, Vec::new())
     }
 
+    /// Starts an Evenkeel whose instances have namespaces of their own, where that can be done; `EVENKEEL_NAMESPACES=must`
+    /// fails where it cannot.
+    pub fn enclosed() -> Option<Self> {
+        let place = Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner));
+        let mut rig = Self::prepared(place, &["--isolation", "namespaces"], Vec::new());
+        // As much its own as the block of loopback that it stands for.
+        let [_, second, third, _] = rig.pools[1].octets();
+        rig.pools[1] = Ipv4Addr::new(10, second, third, 0);
+        let pool = format!("{}/24", rig.pools[1]).parse().unwrap();
+        if let Err((why, _)) = evenkeel::enclosures::namespaces::can_enclose(&pool) {
+            let must = std::env::var("EVENKEEL_NAMESPACES").is_ok_and(|wish| wish == "must");
+            assert!(!must, "{why}");
+            eprintln!("\n*** SKIPPED: no instances in namespaces: {why} ***\n");
+            return None;
+        }
+        rig.up();
+        Some(rig)
+    }
+
     /// Starts an Evenkeel that finds more in its environment.
     pub fn start_within(environment: Vec<(String, PathBuf)>) -> Self {
         Self::start_in(Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner)), &[], environment)

@@ -22,6 +22,7 @@ use crate::agent::EXIT_HELD;
 use crate::agent::launch::DEFAULT_PATH;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
 use crate::drivers::{Exit, LaunchSpec, STOPPED_BEFORE_START};
+use crate::enclosures;
 use crate::images::tree;
 use crate::sys::process::{self, Identity};
 use crate::sys::spawn;
@@ -113,6 +114,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
             groups: shared.groups.clone(),
             boots: spec.boots,
             metadata: spec.metadata.clone(),
+            isolation: shared.isolation,
         })
     })();
     written.map_err(|e: io::Error| format!("write to `{}`: {e}", folder.path().display()))
@@ -211,6 +213,9 @@ fn close(shared: &Shared, id: &InstanceId, boot: u32, how: impl FnOnce(Option<&S
     // Whatever withstands this is stuck in the kernel, and no longer runs.
     process::sweep(|| process::together(None, &group.members(), &mark), SWEEP_LIMIT);
     let _ = group.remove();
+    if let Ok(Some(spec)) = folder.spec() {
+        enclosures::sweep(&spec);
+    }
     let how = how(status.as_ref());
     let application = status.and_then(|status| status.application);
     // On a full disk the next driver comes to the same answer by itself.

@@ -1,0 +1,275 @@
+//! An instance in namespaces of its own: its network with its address on `eth0`, its own process ids, host name, `/tmp` and
+//! `/proc`, the node's files read-only, and of the data directory nothing but its own files. So a program may bind
+//! 0.0.0.0:80 as on a machine of its own, and the node reaches it at the instance's address.
+//!
+//! Owns the making of it by the agent, and what finds it from the instance's folder (`enclosure.json`). Must never leave
+//! anything of it on the node: it lives as long as its first process, which lives as long as the agent. It needs root.
+//! Next: [`super::first`], that process; [`super::metadata`], what answers in it at 169.254.169.254.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use evenkeel_core::name::InstanceId;
+use evenkeel_core::world::Pool;
+use serde::{Deserialize, Serialize};
+use tokio::task::AbortHandle;
+
+use super::metadata::{self, Door};
+use super::{Enclosure, Start, plain};
+use crate::drivers::folder::{Folder, Spec};
+use crate::sys::namespaces;
+use crate::sys::netlink::{LONGEST_NAME, Network, Way};
+use crate::sys::process::{self, Identity};
+
+/// What is known of the enclosure of the boot that runs.
+const FILE: &str = "enclosure.json";
+/// The node's end of every instance's wire. Each instance has a wire of its own, so they may all share it.
+const GATE: Ipv4Addr = Ipv4Addr::new(169, 254, 81, 1);
+/// Where the metadata are on every EC2 instance.
+const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+/// What links of instances are called on the node: this, and the end of the instance's id.
+const LINK: &str = "ek";
+/// The instance's end of the wire.
+const INSIDE: &str = "eth0";
+/// The longest complaint of the first process.
+const COMPLAINT: u64 = 4096;
+
+/// `enclosure.json`.
+#[derive(Serialize, Deserialize)]
+struct Held {
+    first: Identity,
+}
+
+/// The namespaces of one instance.
+pub struct Namespaces {
+    first: OwnedFd,
+    /// What only the agent has, which made them.
+    made: Option<Made>,
+}
+
+struct Made {
+    pid: i32,
+    link: String,
+    /// Held open, it keeps the first process at its work after all others have ended.
+    open: Option<ChildStdin>,
+    doors: Vec<AbortHandle>,
+}
+
+/// Whether instances can be enclosed on this node, with addresses out of this pool. The error says why not and what to do.
+///
+/// # Errors
+/// A privilege that is missing, or addresses that no packet can be routed to.
+pub fn can_enclose(pool: &Pool) -> Result<(), (String, &'static str)> {
+    if !namespaces::are_permitted() {
+        let why = "`--isolation namespaces` needs root: this process may not make namespaces and network links";
+        return Err((why.to_owned(), "start `evenkeel up` as root, or leave out `--isolation`"));
+    }
+    let text = pool.to_string();
+    match text.split('/').next().and_then(|network| network.parse().ok()) {
+        Some(IpAddr::V4(address)) if is_routable(address) => Ok(()),
+        _ => Err((
+            format!(
+                "`--isolation namespaces` cannot use `--instance-pool {pool}`: nothing is routed to such addresses"
+            ),
+            "give private IPv4 addresses that this machine uses for nothing else, as `--instance-pool 10.81.0.0/16`",
+        )),
+    }
+}
+
+fn is_routable(address: Ipv4Addr) -> bool {
+    !(address.is_loopback() || address.is_link_local() || address.is_multicast() || address.is_unspecified())
+}
+
+impl Namespaces {
+    /// Makes the enclosure of a boot, as its agent. What one before has left on the node is removed first.
+    ///
+    /// # Errors
+    /// Completes "failed to …".
+    pub fn open(folder: &Folder, spec: &Spec) -> Result<Self, String> {
+        let say = |what: &'static str| move |error: io::Error| format!("enclose the instance: {what}: {error}");
+        let IpAddr::V4(address) = spec.address else {
+            return Err(format!("enclose the instance: its address `{}` is none of IPv4", spec.address));
+        };
+        if !is_routable(address) {
+            return Err(format!("enclose the instance: nothing is routed to its address `{address}`"));
+        }
+        let link = link_name(&spec.instance);
+        let mut network = Network::open().map_err(say("open the network"))?;
+        network.remove(&link).map_err(say("remove an old link"))?;
+        let (child, first) = begin(folder).map_err(say("start its first process"))?;
+        let mut enclosure = Self { made: None, first };
+        let mut made = Made { pid: pid_of(&child)?, link, open: None, doors: Vec::new() };
+        let connected = await_first(child).and_then(|open| {
+            made.open = Some(open);
+            let listeners = enclosure
+                .connect(&mut network, &made, address, folder, spec)
+                .map_err(|e| format!("connect it: {e}"))?;
+            let served = listeners.into_iter().map(|(door, listener)| metadata::serve(door, listener));
+            made.doors = served.collect::<io::Result<_>>().map_err(|e| format!("answer in it: {e}"))?;
+            let first = Identity::of(made.pid).map_err(|e| format!("find its first process: {e}"))?;
+            folder.write(FILE, &Held { first }, false).map_err(|e| format!("write `{FILE}`: {e}"))
+        });
+        enclosure.made = Some(made);
+        match connected {
+            Ok(()) => Ok(enclosure),
+            Err(why) => {
+                enclosure.close();
+                Err(format!("enclose the instance: {why}"))
+            }
+        }
+    }
+
+    /// Finds the enclosure that the agent has made.
+    ///
+    /// # Errors
+    /// Completes "failed to …".
+    pub fn find(folder: &Folder) -> Result<Self, String> {
+        let held: Option<Held> = folder.read(FILE).map_err(|error| format!("read `{FILE}`: {error}"))?;
+        let first = held.map(|held| held.first.open()).transpose();
+        let first = first.map_err(|error| format!("find the instance's enclosure: {error}"))?.flatten();
+        let first = first.ok_or_else(|| "find the instance's enclosure: it is gone".to_owned())?;
+        Ok(Self { first, made: None })
+    }
+
+    /// Wires the enclosure to the node, and opens what is to answer in it.
+    fn connect(
+        &self,
+        here: &mut Network,
+        made: &Made,
+        address: Ipv4Addr,
+        folder: &Folder,
+        spec: &Spec,
+    ) -> io::Result<Vec<(Door, TcpListener)>> {
+        let there = File::open(format!("/proc/{}/ns/net", made.pid))?;
+        here.wire(&made.link, INSIDE, &there)?;
+        let near = here.link(&made.link)?;
+        here.address(near, GATE)?;
+        here.raise(near)?;
+        here.route(near, Way::Here(address)).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => io::Error::other(format!("`{address}` is reached by another link already")),
+            _ => error,
+        })?;
+        // So that instances reach each other. Where it cannot be said, they reach the node alone.
+        let _ = fs::write(format!("/proc/sys/net/ipv4/conf/{}/forwarding", made.link), "1");
+        // The folder is one of `<data>/instances`.
+        let told = spec.metadata.as_deref().zip(folder.path().ancestors().nth(2));
+        let doors = |(told, data_dir)| metadata::doors(told, SocketAddr::from((METADATA, 80)), data_dir);
+        let doors: Vec<Door> = told.map(doors).unwrap_or_default();
+        namespaces::in_network(&self.first, || {
+            let mut inside = Network::open()?;
+            let (own, wire) = (inside.link("lo")?, inside.link(INSIDE)?);
+            inside.raise(own)?;
+            inside.address(own, METADATA)?;
+            inside.address(wire, address)?;
+            inside.raise(wire)?;
+            inside.route(wire, Way::Here(GATE))?;
+            inside.route(wire, Way::By(GATE))?;
+            doors.into_iter().map(|door| TcpListener::bind(door.at).map(|listener| (door, listener))).collect()
+        })
+    }
+}
+
+impl Enclosure for Namespaces {
+    fn start(&self, start: &Start<'_>) -> io::Result<Child> {
+        let doors = start.doors.iter().map(File::try_clone).collect::<io::Result<_>>()?;
+        let mut command = plain::command(start);
+        // Which folder it starts in is said again inside, where it may be another.
+        command.current_dir("/");
+        start.wire(&mut command)?;
+        namespaces::start(&mut command, &self.first, start.dir, doors)
+    }
+
+    fn holder(&self) -> Option<i32> {
+        self.made.as_ref().map(|made| made.pid)
+    }
+
+    fn leave(&mut self) {
+        if let Some(made) = &mut self.made {
+            made.open = None;
+        }
+    }
+
+    fn close(&mut self) {
+        // One that has ended is no error, and there is no other.
+        let _ = process::signal(&self.first, rustix::process::Signal::KILL);
+        let Some(made) = self.made.take() else { return };
+        made.doors.iter().for_each(AbortHandle::abort);
+        remove_link(&made.link);
+    }
+}
+
+/// Removes what an agent that was killed may have left of its instance's enclosure.
+pub fn sweep(instance: &InstanceId) {
+    remove_link(&link_name(instance));
+}
+
+fn remove_link(link: &str) {
+    // It goes with its namespace anyway; here it is gone at once.
+    let removed = Network::open().and_then(|mut network| network.remove(link));
+    if let Err(error) = removed {
+        eprintln!("evenkeel: failed to remove the link `{link}`: {error}");
+    }
+}
+
+/// The end of an id is what tells ids apart.
+fn link_name(instance: &InstanceId) -> String {
+    let id = instance.as_str().trim_start_matches("i-");
+    let end = id.len().saturating_sub(LONGEST_NAME - LINK.len());
+    format!("{LINK}{}", id.get(end..).unwrap_or_default())
+}
+
+/// Starts the first process. It is none of the instance's control group, so that an instance that takes too much memory
+/// does not lose all of its processes at once.
+fn begin(folder: &Folder) -> io::Result<(Child, OwnedFd)> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["enclosure", "--dir"]).arg(folder.path()).env_clear().current_dir("/");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let child = namespaces::first(&mut command, Vec::new())?;
+    let first = process::watch(i32::try_from(child.id()).map_err(io::Error::other)?)?;
+    Ok((child, first))
+}
+
+fn pid_of(child: &Child) -> Result<i32, String> {
+    i32::try_from(child.id()).map_err(|_| "enclose the instance: its pid is out of range".to_owned())
+}
+
+/// Waits until the first process has everything in place. What it returns keeps it at its work.
+fn await_first(mut child: Child) -> Result<ChildStdin, String> {
+    let (Some(open), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err("hear its first process".to_owned());
+    };
+    let mut line = String::new();
+    let heard = BufReader::new(output.take(COMPLAINT)).read_line(&mut line);
+    match (heard, line.trim()) {
+        (Ok(_), super::first::READY) => Ok(open),
+        (Ok(_), "") => Err("its first process ended at once".to_owned()),
+        (Ok(_), why) => Err(why.to_owned()),
+        (Err(error), _) => Err(format!("hear its first process: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_named_by_the_end_of_an_id() {
+        let check = |id: &str, want: &str| assert_eq!(link_name(&InstanceId::new(id).unwrap()), want);
+        check("i-0123456789abcdef0", "ek456789abcdef0");
+        check("i-01234567", "ek01234567");
+    }
+
+    #[test]
+    fn only_addresses_that_packets_are_routed_to_can_be_used() {
+        let check = |address: &str, want: bool| assert_eq!(is_routable(address.parse().unwrap()), want, "{address}");
+        check("10.81.0.1", true);
+        check("192.168.7.9", true);
+        check("127.81.0.1", false);
+        check("169.254.3.4", false);
+        check("0.0.0.0", false);
+        check("224.0.0.1", false);
+    }
+}

@@ -21,6 +21,7 @@ pub mod keeper;
 pub mod link;
 pub mod lock;
 pub mod loops;
+pub mod notices;
 pub mod run;
 pub mod sample;
 pub mod seal;

@@ -29,6 +29,7 @@ mod network;
 mod page;
 mod places;
 mod policies;
+mod publish;
 mod refusal;
 mod registration;
 mod requested_certificates;
@@ -39,7 +40,9 @@ mod shown;
 mod simulation;
 mod status;
 mod subnets;
+mod subscriptions;
 mod tags;
+mod topics;
 mod user_policies;
 mod users;
 mod vpcs;
@@ -68,6 +71,7 @@ pub use server::serve;
 use caller::Caller;
 
 use crate::keeper::{KeeperHandle, Rejected};
+use crate::notices::Outbox;
 use crate::seal::Seal;
 
 /// Imports that may run at once: each may copy gigabytes.
@@ -120,6 +124,7 @@ pub struct Api {
     imports: Arc<Semaphore>,
     log_check: Option<Arc<LogCheck>>,
     requests: bool,
+    outbox: Option<Arc<Outbox>>,
 }
 
 impl Api {
@@ -147,6 +152,7 @@ impl Api {
             imports: Arc::new(Semaphore::new(IMPORTS)),
             log_check: None,
             requests: false,
+            outbox: None,
         }
     }
 
@@ -160,6 +166,12 @@ impl Api {
     #[must_use]
     pub fn requesting(self, requests: bool) -> Self {
         Self { requests, ..self }
+    }
+
+    /// The same API, which has where messages to subscribers wait; without it none can be published.
+    #[must_use]
+    pub fn notifying(self, outbox: Arc<Outbox>) -> Self {
+        Self { outbox: Some(outbox), ..self }
     }
 
     /// The same API behind another guard than the default one.

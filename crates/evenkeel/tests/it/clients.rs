@@ -155,6 +155,11 @@ fn boto3_iam() {
 }
 
 #[test]
+fn boto3_sns() {
+    judge("boto3_sns");
+}
+
+#[test]
 fn boto3_metadata() {
     let mut rig = Rig::start();
     let image = rig.image("v1", &[]);

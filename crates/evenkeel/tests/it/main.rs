@@ -25,6 +25,7 @@ mod replace;
 mod rig;
 mod seen;
 mod size;
+mod smtp;
 mod steady;
 mod tidy;
 mod zones;

@@ -125,6 +125,7 @@ pub struct Api {
     log_check: Option<Arc<LogCheck>>,
     requests: bool,
     outbox: Option<Arc<Outbox>>,
+    mails: bool,
 }
 
 impl Api {
@@ -153,6 +154,7 @@ impl Api {
             log_check: None,
             requests: false,
             outbox: None,
+            mails: false,
         }
     }
 
@@ -168,10 +170,11 @@ impl Api {
         Self { requests, ..self }
     }
 
-    /// The same API, which has where messages to subscribers wait; without it none can be published.
+    /// The same API, which has where messages to subscribers wait; without it none can be published. `mails`: whether there is a
+    /// server for e-mail.
     #[must_use]
-    pub fn notifying(self, outbox: Arc<Outbox>) -> Self {
-        Self { outbox: Some(outbox), ..self }
+    pub fn notifying(self, outbox: Arc<Outbox>, mails: bool) -> Self {
+        Self { outbox: Some(outbox), mails, ..self }
     }
 
     /// The same API behind another guard than the default one.

@@ -17,6 +17,8 @@ use super::topics::{arn, entries, existing, invalid, unsupported};
 use super::{Api, Asked, dice, publish, refusal, words};
 use crate::notices::{Kind, Notice};
 
+/// Characters of an e-mail address (RFC 5321, 4.5.3.1).
+const MOST_ADDRESS: usize = 320;
 /// Characters of an endpoint.
 const MOST_ENDPOINT: usize = 2048;
 
@@ -25,7 +27,7 @@ const PENDING: (&str, &str) = ("pending confirmation", "PendingConfirmation");
 
 pub(super) async fn subscribe(asked: &Asked<'_>, input: sns::Subscribe) -> Result<sns::SubscribeOutput, Error> {
     let topic = existing(&asked.world, &input.topic_arn)?.arn.clone();
-    let protocol = protocol(&input.protocol)?;
+    let protocol = protocol(asked, &input.protocol)?;
     let endpoint = input.endpoint.filter(|text| !text.is_empty()).ok_or_else(|| invalid("Endpoint"))?;
     check(protocol, &endpoint)?;
     let mut raw = false;
@@ -202,12 +204,15 @@ fn raw_delivery(name: &str, value: &str) -> Result<bool, Error> {
     }
 }
 
-fn protocol(text: &str) -> Result<DeliveryProtocol, Error> {
-    let found = DeliveryProtocol::ALL.into_iter().find(|protocol| protocol.as_str() == text && protocol.is_post());
-    found.ok_or_else(|| {
+fn protocol(asked: &Asked<'_>, text: &str) -> Result<DeliveryProtocol, Error> {
+    let found = DeliveryProtocol::ALL.into_iter().find(|protocol| protocol.as_str() == text).ok_or_else(|| {
         let text = words::quoted(text);
-        invalid(&format!("Protocol Reason: `{text}` is not supported here: http and https are"))
-    })
+        invalid(&format!("Protocol Reason: `{text}` is not supported here: http, https, email and email-json are"))
+    })?;
+    if found.is_post() || asked.api.mails {
+        return Ok(found);
+    }
+    Err(invalid("Protocol Reason: there is no mail server here: `evenkeel up --smtp-config` names one"))
 }
 
 /// Whether an endpoint can be told anything at all.
@@ -215,6 +220,15 @@ fn check(protocol: DeliveryProtocol, endpoint: &str) -> Result<(), Error> {
     let bad = |why: &str| Err(invalid(&format!("Endpoint Reason: {why}")));
     if endpoint.len() > MOST_ENDPOINT || !endpoint.bytes().all(|b| b.is_ascii_graphic()) {
         return bad("it must be at most 2048 visible ASCII characters");
+    }
+    if !protocol.is_post() {
+        // One address, and nothing that could be read as more.
+        let is_one =
+            endpoint.len() <= MOST_ADDRESS && !endpoint.contains([',', ';', '<', '>', '"', '(', ')', ':', '\\']);
+        let has_both = endpoint
+            .split_once('@')
+            .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
+        return if is_one && has_both { Ok(()) } else { bad("it is no e-mail address") };
     }
     let scheme = format!("{}://", protocol.as_str());
     if !endpoint.starts_with(&scheme) {

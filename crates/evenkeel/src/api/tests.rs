@@ -143,7 +143,7 @@ impl Rig {
             Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },
         );
         let outbox = Arc::new(Outbox::open(dir.path()).unwrap());
-        let api = api.notifying(Arc::clone(&outbox));
+        let api = api.notifying(Arc::clone(&outbox), true);
         let api = api.requesting(true).logging_where(Arc::new(|route, balancer| match route.bucket.as_str() {
             "denied" => Err(format!("write `{}` for {balancer}: no", route.test_key())),
             _ => Ok(()),

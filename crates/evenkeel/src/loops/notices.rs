@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::{Statuses, now};
 use crate::keeper::KeeperHandle;
+use crate::notices::letter::Server;
 use crate::notices::{Ended, Job, Kind, Outbox, document, post};
 
 /// Deliveries at a time.
@@ -22,14 +23,14 @@ const LONGEST: Duration = Duration::from_secs(30);
 const NOTES: usize = 10;
 
 /// Runs the loop; never returns.
-pub async fn run(keeper: KeeperHandle, outbox: Arc<Outbox>, statuses: Statuses) {
+pub async fn run(keeper: KeeperHandle, outbox: Arc<Outbox>, mail: Option<Arc<Server>>, statuses: Statuses) {
     let mut under_way = JoinSet::new();
     loop {
         for job in outbox.take(Instant::now(), AT_ONCE - under_way.len()) {
-            let (world, outbox) = (keeper.world(), Arc::clone(&outbox));
+            let (world, outbox, mail) = (keeper.world(), Arc::clone(&outbox), mail.clone());
             under_way.spawn_blocking(move || {
                 let mut told = Told { outbox, job, ended: None };
-                told.ended = Some(deliver(&world, &told.outbox, &told.job));
+                told.ended = Some(deliver(&world, &told.outbox, mail.as_deref(), &told.job));
             });
         }
         statuses.ran("notices", Ok(outbox.notes(NOTES)));
@@ -60,7 +61,7 @@ impl Drop for Told {
 }
 
 /// Tells one subscriber one thing; waits.
-fn deliver(world: &World, outbox: &Outbox, job: &Job) -> Ended {
+fn deliver(world: &World, outbox: &Outbox, mail: Option<&Server>, job: &Job) -> Ended {
     let arn = SubscriptionArn::new(&job.subscription).ok();
     let Some(to) = arn.and_then(|arn| world.subscription(&arn)) else { return Ended::Unwanted };
     let notice = match outbox.read(job) {
@@ -71,6 +72,11 @@ fn deliver(world: &World, outbox: &Outbox, job: &Job) -> Ended {
     let is_question = matches!(notice.kind, Kind::SubscriptionConfirmation { .. });
     if is_question == to.confirmed.is_some() {
         return Ended::Unwanted;
+    }
+    if !to.protocol.is_post() {
+        let name = world.topic(&to.topic).map(|topic| topic.display_name.as_str()).unwrap_or_default();
+        let none = || Ended::Failed("there is no mail server: `evenkeel up --smtp-config` names one".into());
+        return mail.map_or_else(none, |mail| mail.send(&notice, to, name));
     }
     let (headers, body) = document::request(&notice, to);
     post::post(&to.endpoint, &headers, &body)

@@ -1,10 +1,11 @@
 //! Notices: what is on its way to the subscribers of topics.
 //!
 //! Owns the form in which a message waits ([`Notice`]), the outbox where it does so, durably ([`outbox`]), what a subscriber is
-//! sent ([`document`]) and the sending by POST ([`post`]). Must never decide who is told: a notice names its recipients when it
+//! sent ([`document`]) and the sending by POST ([`post`]) and by e-mail ([`letter`]). Must never decide who is told: a notice names its recipients when it
 //! comes. The loop that carries it all out is `loops/notices`.
 
 pub mod document;
+pub mod letter;
 pub mod outbox;
 pub mod post;
 

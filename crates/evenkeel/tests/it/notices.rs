@@ -10,6 +10,7 @@ use evenkeel_aws::sns;
 use evenkeel_aws::xml::Entries;
 
 use crate::rig::Rig;
+use crate::smtp::Smtp;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -254,4 +255,65 @@ fn what_was_published_survives_a_daemon_that_is_killed() {
         std::thread::sleep(Duration::from_millis(20));
     }
     rig.finish();
+}
+
+#[test]
+fn subscribers_by_mail_agree_are_told_and_leave_by_their_links() {
+    let server = Smtp::start("starttls");
+    let settings = server.notification("true", "nobody@evenkeel.test");
+    let mut rig = Rig::start_after(|rig| {
+        let path = rig.file("smtp.cfg");
+        std::fs::write(&path, &settings).unwrap();
+        vec!["--smtp-config".into(), path.display().to_string()]
+    });
+    let topic = topic(&rig);
+    let named = sns::SetTopicAttributes {
+        topic_arn: topic.clone(),
+        attribute_name: "DisplayName".into(),
+        attribute_value: Some("The, <news>".into()),
+    };
+    rig.call(&named).unwrap();
+    let input = sns::Subscribe {
+        topic_arn: topic.clone(),
+        protocol: "email".into(),
+        endpoint: Some("ann@evenkeel.test".into()),
+        ..Default::default()
+    };
+    rig.call(&input).unwrap();
+    rig.wait("the question", PATIENCE, |_| (server.mails().len() == 1).then_some(()));
+    let question = server.mails().remove(0);
+    assert_eq!((question.to, question.tls), (vec!["ann@evenkeel.test".to_owned()], true));
+    assert!(question.text.contains("From: \"The news\" <ops@evenkeel.test>"), "{}", question.text);
+    follow(&rig, &question.text, "Action=ConfirmSubscription");
+    // A server that is busy is tried again.
+    server.refuse(Some("451 later"));
+    publish(&rig, &topic, "all is <well>");
+    rig.wait("a refusal", PATIENCE, |_| (server.refused() > 0).then_some(()));
+    server.refuse(None);
+    rig.wait("the message", PATIENCE, |_| (server.mails().len() == 2).then_some(()));
+    let told = server.mails().remove(1);
+    let text = unfolded(&told.text);
+    for part in ["Subject: AWS Notification Message", "all is <well>", "all is &lt;well&gt;"] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    follow(&rig, &told.text, "Action=Unsubscribe");
+    let left = rig.call(&sns::ListSubscriptions::default()).unwrap().subscriptions;
+    assert_eq!(left.0, Vec::new());
+    assert!(!rig.log().contains("hush-hush"));
+    rig.finish();
+}
+
+/// A mail's text without what quoted-printable (RFC 2045) did to it.
+fn unfolded(text: &str) -> String {
+    text.replace("\r\n", "\n").replace("=\n", "").replace("=3D", "=")
+}
+
+/// Opens the link in a mail that does something.
+fn follow(rig: &Rig, mail: &str, what: &str) {
+    let text = unfolded(mail);
+    let start = format!("http://{}", rig.api);
+    let link = text.split_whitespace().find_map(|word| word.strip_prefix(&start).filter(|path| path.contains(what)));
+    let link = link.unwrap_or_else(|| panic!("no link for {what} in\n{text}"));
+    let (status, body) = rig.get(rig.api, link).unwrap();
+    assert_eq!(status, 200, "{body}");
 }

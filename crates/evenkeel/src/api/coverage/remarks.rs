@@ -79,7 +79,12 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     ),
     (Sns, "SetTopicAttributes", "AttributeName", Partly("`DisplayName`; others are refused.")),
     (Sns, "Subscribe", "Attributes", Partly("`RawMessageDelivery`; others are refused.")),
-    (Sns, "Subscribe", "Protocol", Partly("`http` and `https`.")),
+    (
+        Sns,
+        "Subscribe",
+        "Protocol",
+        Partly("`http`, `https`, and with `evenkeel up --smtp-config` `email` and `email-json`."),
+    ),
     (
         Sns,
         "Unsubscribe",

@@ -195,6 +195,12 @@ async fn endpoints_attributes_and_messages_keep_their_limits() {
     rig.no(other, 400, "InvalidParameter", "Endpoint must match the specified protocol").await;
     let mail = sns::Subscribe { protocol: "sms".into(), ..subscribe("http://h.test/") };
     rig.no(mail, 400, "InvalidParameter", "`sms` is not supported here").await;
+    for address in ["a@b@c", "@b", "a@", "a", "a@x,b@y", "a@x;b@y", "A <a@x>", "a@x\nb@y"] {
+        let mail = sns::Subscribe { protocol: "email".into(), endpoint: Some(address.into()), ..subscribe("") };
+        rig.no(mail, 400, "InvalidParameter", "Endpoint").await;
+    }
+    let raw_mail = sns::Subscribe { protocol: "email-json".into(), endpoint: Some("a@x".into()), ..subscribe("") };
+    rig.no(sns::Subscribe { attributes: raw("true"), ..raw_mail }, 400, "InvalidParameter", "raw message").await;
     let filtered = Entries(BTreeMap::from([("FilterPolicy".to_owned(), "{}".to_owned())]));
     let filtered = sns::Subscribe { attributes: filtered, ..subscribe("http://h.test/") };
     rig.no(filtered, 400, "InvalidParameter", "`FilterPolicy` is not supported here").await;

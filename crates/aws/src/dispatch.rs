@@ -12,7 +12,7 @@ use crate::error::{Dialect, Error};
 use crate::form::{self, Form, Named};
 use crate::http::Request;
 use crate::query::{self, Params, Tree};
-use crate::{acm, ec2, elb, iam, sts};
+use crate::{acm, ec2, elb, iam, sns, sts};
 
 /// The APIs served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,11 +27,13 @@ pub enum Api {
     Iam,
     /// Security Token Service.
     Sts,
+    /// Simple Notification Service.
+    Sns,
 }
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Elb, Self::Ec2, Self::Iam, Self::Acm, Self::Sts];
+    pub const ALL: [Self; 6] = [Self::Elb, Self::Ec2, Self::Iam, Self::Acm, Self::Sts, Self::Sns];
 
     /// The version our own client states. For EC2 any other is answered as well.
     pub const fn version(self) -> &'static str {
@@ -41,6 +43,7 @@ impl Api {
             Self::Acm => "2015-12-08",
             Self::Iam => "2010-05-08",
             Self::Sts => "2011-06-15",
+            Self::Sns => "2010-03-31",
         }
     }
 
@@ -52,6 +55,7 @@ impl Api {
             Self::Acm => "acm",
             Self::Iam => "iam",
             Self::Sts => "sts",
+            Self::Sns => "sns",
         }
     }
 
@@ -62,6 +66,7 @@ impl Api {
             Self::Acm => Dialect::Query { namespace: "https://acm.amazonaws.com/doc/2015-12-08/" },
             Self::Iam => Dialect::Query { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" },
             Self::Sts => Dialect::Query { namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
+            Self::Sns => Dialect::Query { namespace: "http://sns.amazonaws.com/doc/2010-03-31/" },
             Self::Ec2 => Dialect::Ec2,
         }
     }
@@ -74,6 +79,7 @@ impl Api {
             Self::Acm => Some("CertificateManager"),
             Self::Iam => Some("AWSIdentityManagementV20100508"),
             Self::Sts => Some("AWSSecurityTokenServiceV20110615"),
+            Self::Sns => Some("AmazonSimpleNotificationService"),
             Self::Ec2 => None,
         }
     }
@@ -85,6 +91,7 @@ impl Api {
             Self::Acm => "com.amazonaws.acm",
             Self::Iam => "com.amazonaws.iam",
             Self::Sts => "com.amazonaws.sts",
+            Self::Sns => "com.amazonaws.sns",
             Self::Ec2 => "com.amazonaws.ec2",
         }
     }
@@ -92,7 +99,7 @@ impl Api {
     /// Whether AWS has it in the query protocol, so that its errors bear that protocol's codes in others as well.
     pub const fn is_query_compatible(self) -> bool {
         match self {
-            Self::Elb | Self::Ec2 | Self::Iam | Self::Sts => true,
+            Self::Elb | Self::Ec2 | Self::Iam | Self::Sts | Self::Sns => true,
             Self::Acm => false,
         }
     }
@@ -109,6 +116,7 @@ impl Api {
             Self::Acm => acm::ACTIONS,
             Self::Iam => iam::ACTIONS,
             Self::Sts => sts::ACTIONS,
+            Self::Sns => sns::ACTIONS,
         }
     }
 
@@ -140,6 +148,7 @@ pub fn each_action(seer: &mut impl EachAction) {
     iam::each_action(seer);
     acm::each_action(seer);
     sts::each_action(seer);
+    sns::each_action(seer);
 }
 
 /// What a request asks for.
@@ -156,6 +165,8 @@ pub enum Call {
     Iam(iam::Call),
     /// A call of STS.
     Sts(sts::Call),
+    /// A call of SNS.
+    Sns(sns::Call),
 }
 
 impl Call {
@@ -167,6 +178,7 @@ impl Call {
             Self::Acm(call) => call.name(),
             Self::Iam(call) => call.name(),
             Self::Sts(call) => call.name(),
+            Self::Sns(call) => call.name(),
         }
     }
 }
@@ -301,6 +313,7 @@ fn decode_call(api: Api, action: &str, input: &Input<'_>) -> Option<Result<(Call
         Api::Acm => acm::Call::decode(action, input)?.map(|call| (call.name(), Call::Acm(call))),
         Api::Iam => iam::Call::decode(action, input)?.map(|call| (call.name(), Call::Iam(call))),
         Api::Sts => sts::Call::decode(action, input)?.map(|call| (call.name(), Call::Sts(call))),
+        Api::Sns => sns::Call::decode(action, input)?.map(|call| (call.name(), Call::Sns(call))),
     })
     .map(|decoded| decoded.map(|(name, call)| (call, name)))
 }
@@ -333,15 +346,13 @@ fn route(request: &Request, params: &Params) -> Option<Api> {
     let named = Api::ALL
         .into_iter()
         .find(|api| stated.is_none() && host.split('.').next().is_some_and(|label| label == api.signing_name()));
-    [exact, named, Some(Api::Ec2), Some(Api::Elb), Some(Api::Sts), Some(Api::Iam), Some(Api::Acm)]
-        .into_iter()
-        .flatten()
-        .find(|api| api.serves(action))
+    let any = [Api::Ec2, Api::Elb, Api::Sts, Api::Iam, Api::Acm, Api::Sns];
+    [exact, named].into_iter().flatten().chain(any).find(|api| api.serves(action))
 }
 
-/// Versions of query APIs that are not served (Auto Scaling, ELBv2, CloudWatch, SNS): their clients expect the
+/// Versions of query APIs that are not served (Auto Scaling, ELBv2, CloudWatch): their clients expect the
 /// query form of an error.
-const OTHER_QUERY_VERSIONS: [&str; 4] = ["2011-01-01", "2015-12-01", "2010-08-01", "2010-03-31"];
+const OTHER_QUERY_VERSIONS: [&str; 3] = ["2011-01-01", "2015-12-01", "2010-08-01"];
 
 fn unrouted_dialect(request: &Request, params: &Params) -> Dialect {
     match params.first("Version") {
@@ -441,6 +452,8 @@ mod tests {
         check("h", "Version=2008-12-01&Action=DescribeInstances", Api::Ec2, "2008-12-01");
         check("h", "Version=2012-06-01&Action=DescribeInstances", Api::Ec2, "2012-06-01");
         check("h", "Action=DescribeInstances", Api::Ec2, "2016-11-15");
+        // As the links in notifications have it.
+        check("h", "Action=ConfirmSubscription&TopicArn=a&Token=t", Api::Sns, "2010-03-31");
         check("h", "Version=\"><x>.....&Action=DescribeInstances", Api::Ec2, "2016-11-15");
         // Two APIs have this one.
         let names = "&LoadBalancerNames.member.1=x";

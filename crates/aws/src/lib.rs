@@ -38,6 +38,7 @@ mod render;
 pub mod signature;
 pub mod sigv2;
 pub mod sigv4;
+pub mod sns;
 pub mod sts;
 pub mod time;
 pub mod xml;

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{
     AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
-    PolicyName, Port, ReservationId, UserName, ZoneName,
+    PolicyName, Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
 use crate::noun::security_group::{Reach, Rule};
 use crate::noun::{
     AccessKey, AcmeAccount, Certificate, DesyncMode, HealthCheck, InstanceState, InstanceStatus, Listener,
     ManagedPolicy, Manifest, Material, Order, PolicyType, Problem, Scheme, SecurityGroup, Setting, ShutdownBehavior,
-    User,
+    Subscription, Topic, User,
 };
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
@@ -439,6 +439,59 @@ pub enum Change {
         /// Keys.
         keys: Vec<String>,
     },
+    /// A new topic; the same again is a success that changes nothing.
+    CreateTopic(Topic),
+    /// A topic's end, and that of its subscriptions; a missing one is a success.
+    DeleteTopic {
+        /// Which.
+        topic: TopicArn,
+    },
+    /// Another display name for a topic.
+    NameTopic {
+        /// Which.
+        topic: TopicArn,
+        /// Its display name from now on.
+        display_name: String,
+    },
+    /// Tags on a topic, at most 50.
+    TagTopic {
+        /// Which.
+        topic: TopicArn,
+        /// Keys and values.
+        tags: BTreeMap<String, String>,
+    },
+    /// Tags off a topic.
+    UntagTopic {
+        /// Which.
+        topic: TopicArn,
+        /// Keys.
+        keys: Vec<String>,
+    },
+    /// A new subscription, to be confirmed; one of the same endpoint that waits for that is asked again, with the new token.
+    Subscribe(Subscription),
+    /// A subscriber agrees.
+    ConfirmSubscription {
+        /// To which topic.
+        topic: TopicArn,
+        /// The digest of the token that was sent to the subscriber.
+        token_digest: String,
+        /// Whether only somebody who may is to end it.
+        guarded: bool,
+        /// Whether somebody who may says so, rather than whoever has the token.
+        by_caller: bool,
+    },
+    /// A subscription's end; a missing one is a success.
+    Unsubscribe {
+        /// Which.
+        subscription: SubscriptionArn,
+    },
+    /// Whether messages are sent as they are.
+    SetRawDelivery {
+        /// To which subscription.
+        subscription: SubscriptionArn,
+        /// Whether they are from now on.
+        raw: bool,
+    },
 }
 
 /// What [`Change::CreateLoadBalancer`] wants.
@@ -588,6 +641,13 @@ pub enum Reply {
     Transitions(Vec<Transition>),
     /// The number of a new version of a policy.
     PolicyVersion(u32),
+    /// A subscription, and whether it is confirmed.
+    Subscription {
+        /// Which.
+        arn: SubscriptionArn,
+        /// Whether it is confirmed.
+        confirmed: bool,
+    },
 }
 
 /// One instance's state before and after a Change.
@@ -670,6 +730,15 @@ impl Change {
             Self::DeleteManagedPolicy { .. } => "DeleteManagedPolicy",
             Self::TagManagedPolicy { .. } => "TagManagedPolicy",
             Self::UntagManagedPolicy { .. } => "UntagManagedPolicy",
+            Self::CreateTopic(_) => "CreateTopic",
+            Self::DeleteTopic { .. } => "DeleteTopic",
+            Self::NameTopic { .. } => "NameTopic",
+            Self::TagTopic { .. } => "TagTopic",
+            Self::UntagTopic { .. } => "UntagTopic",
+            Self::Subscribe(_) => "Subscribe",
+            Self::ConfirmSubscription { .. } => "ConfirmSubscription",
+            Self::Unsubscribe { .. } => "Unsubscribe",
+            Self::SetRawDelivery { .. } => "SetRawDelivery",
         }
     }
 }

@@ -138,6 +138,20 @@ name!(
 );
 
 name!(
+    /// A topic's Amazon Resource Name: `arn:aws:sns:…:NAME`, the name 1–256 of `[A-Za-z0-9_-]`.
+    TopicArn, "topic ARN", |t| {
+        if is_of_topic(t, 6) { Ok(()) } else { Err("must be arn:aws:sns:REGION:ACCOUNT:NAME, the name 1 to 256 of A-Z a-z 0-9 _ -") }
+    }
+);
+
+name!(
+    /// A subscription's Amazon Resource Name: its topic's and an id.
+    SubscriptionArn, "subscription ARN", |t| {
+        if is_of_topic(t, 7) { Ok(()) } else { Err("must be a topic's ARN, a colon and an id") }
+    }
+);
+
+name!(
     /// A user's name: 1–64 of `[A-Za-z0-9+=,.@_-]`; case is kept.
     UserName, "user name", |t| {
         if (1..=64).contains(&t.len()) && t.bytes().all(is_of_identity) { Ok(()) }
@@ -173,6 +187,15 @@ name!(
 
 fn is_of_identity(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b)
+}
+
+/// `arn:aws:sns:REGION:ACCOUNT:NAME` in so many parts, each of letters, digits, `_` and `-`.
+fn is_of_topic(text: &str, parts: usize) -> bool {
+    let Some(rest) = text.strip_prefix("arn:aws:sns:") else { return false };
+    let is_part = |part: &str| {
+        (1..=256).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+    };
+    rest.split(':').count() + 3 == parts && rest.split(':').all(is_part)
 }
 
 fn prefixed_hex(text: &str, prefix: &str, rule: &'static str) -> Result<(), &'static str> {

@@ -382,6 +382,36 @@ pub enum Refusal {
         /// The quota.
         limit: usize,
     },
+    /// No such topic.
+    #[error("Topic does not exist")]
+    NoSuchTopic,
+    /// A topic of that name is otherwise.
+    #[error("Topic already exists with different {0}")]
+    TopicDiffers(&'static str),
+    /// More topics than there may be.
+    #[error("Topic Limit Exceeded: {limit}")]
+    TooManyTopics {
+        /// The quota.
+        limit: usize,
+    },
+    /// No such subscription.
+    #[error("Subscription does not exist")]
+    NoSuchSubscription,
+    /// The endpoint is subscribed otherwise.
+    #[error("Subscription already exists with different attributes")]
+    SubscriptionDiffers,
+    /// More subscriptions than a topic may have.
+    #[error("Subscription Limit Exceeded: {limit} of a topic")]
+    TooManySubscriptions {
+        /// The quota.
+        limit: usize,
+    },
+    /// A token that nobody was sent, or that counts no more.
+    #[error("Token")]
+    BadToken,
+    /// Messages as they are to somebody who is not told by POST.
+    #[error("Attributes Reason: Delivery protocol does not support raw message delivery.")]
+    NoRawDelivery,
     /// An id that exists already: whoever threw the dice shall throw again.
     #[error("the id `{0}` is taken")]
     IdTaken(String),

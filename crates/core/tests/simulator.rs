@@ -11,12 +11,13 @@ use std::time::Duration;
 use evenkeel_core::change::{AttributesPatch, Change, NewImage, NewInstances, NewLoadBalancer, Seen};
 use evenkeel_core::name::{
     AccessKeyId, CertificateArn, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn, PolicyName,
-    Port, ReservationId, UserName, ZoneName,
+    Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
 use evenkeel_core::noun::{
-    AccessKey, AcmeAccount, Certificate, CertificateOrigin, DesyncMode, Facts, HealthCheck, HealthTarget,
-    InstanceState, InstanceStatus, KeyType, Listener, ManagedPolicy, Manifest, Material, Order, PolicyType,
-    PolicyVersion, Problem, Proof, Protocol, Requested, Scheme, Setting, ShutdownBehavior, User,
+    AccessKey, AcmeAccount, Certificate, CertificateOrigin, DeliveryProtocol, DesyncMode, Facts, HealthCheck,
+    HealthTarget, InstanceState, InstanceStatus, KeyType, Listener, ManagedPolicy, Manifest, Material, Order,
+    PolicyType, PolicyVersion, Problem, Proof, Protocol, Requested, Scheme, Setting, ShutdownBehavior, Subscription,
+    Topic, User,
 };
 use evenkeel_core::plan::{Condition, Sight, Step, expiry, instances};
 use evenkeel_core::routes::{Challenge, Phase, Routes, compile, follow};
@@ -263,6 +264,42 @@ impl Author {
         }
     }
 
+    /// What is done to topics and subscriptions.
+    fn notify(&mut self) -> Change {
+        let topic = TopicArn::new(format!("arn:aws:sns:r:1:{}", self.dice.pick(&["a", "b", "c"]))).unwrap();
+        let subscription = SubscriptionArn::new(format!("{topic}:{}", self.dice.below(6))).unwrap();
+        let token_digest = self.dice.pick(&["x", "y", "z"]).to_owned();
+        let protocol = self.dice.pick(&DeliveryProtocol::ALL);
+        match self.dice.below(12) {
+            0 | 1 => {
+                let display_name = self.dice.pick(&["", "A"]).to_owned();
+                Change::CreateTopic(Topic { arn: topic, display_name, created: Timestamp(1), tags: self.tags() })
+            }
+            2 if self.dice.chance(30) => Change::DeleteTopic { topic },
+            2 => Change::NameTopic { topic, display_name: "B".into() },
+            3 => Change::TagTopic { topic, tags: self.tags() },
+            4 => Change::UntagTopic { topic, keys: vec!["Name".into()] },
+            5..=7 => Change::Subscribe(Subscription {
+                arn: subscription,
+                topic,
+                protocol,
+                endpoint: self.dice.pick(&["http://a", "http://b", "c"]).to_owned(),
+                asked: Timestamp(1),
+                confirmed: None,
+                confirmed_by_caller: false,
+                token_digest,
+                guarded: false,
+                raw: protocol.is_post() && self.dice.chance(50),
+            }),
+            8 | 9 => {
+                let (guarded, by_caller) = (self.dice.chance(20), self.dice.chance(50));
+                Change::ConfirmSubscription { topic, token_digest, guarded, by_caller }
+            }
+            10 => Change::Unsubscribe { subscription },
+            _ => Change::SetRawDelivery { subscription, raw: self.dice.chance(50) },
+        }
+    }
+
     fn known_or_not(&mut self, world: &World) -> Vec<InstanceId> {
         let known: Vec<InstanceId> = world.instances().map(|i| i.id.clone()).collect();
         (0..self.dice.below(4))
@@ -291,6 +328,9 @@ impl Author {
         }
         if self.dice.chance(20) {
             return self.identify();
+        }
+        if self.dice.chance(10) {
+            return self.notify();
         }
         match self.dice.below(23) {
             0 | 1 => Change::CreateLoadBalancer(NewLoadBalancer {

@@ -33,6 +33,11 @@ def differences(element, shape, path=""):
             if bare(child.tag) != name:
                 yield "%s has <%s> where <%s> should be" % (path, bare(child.tag), name)
             yield from differences(child, shape.member, "%s/%s" % (path, name))
+    elif kind == "map":
+        names = {shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")}
+        for child in element:
+            if bare(child.tag) != "entry" or {bare(part.tag) for part in child} != names:
+                yield "%s has an entry that is not one of %s" % (path, sorted(names))
     elif len(element):
         yield "%s should be a value, and has elements" % path
     elif kind in ("integer", "long"):

@@ -30,7 +30,7 @@ impl Serializer for To {
     type SerializeTuple = Impossible<Document, Error>;
     type SerializeTupleStruct = Impossible<Document, Error>;
     type SerializeTupleVariant = Impossible<Document, Error>;
-    type SerializeMap = Impossible<Document, Error>;
+    type SerializeMap = Map;
     type SerializeStruct = Fields;
     type SerializeStructVariant = Impossible<Document, Error>;
 
@@ -131,7 +131,7 @@ impl Serializer for To {
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Error> {
-        unsupported("a map")
+        Ok(Map { map: BTreeMap::new(), key: None })
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields, Error> {
@@ -183,5 +183,36 @@ impl ser::SerializeStruct for Fields {
 
     fn end(self) -> Result<Document, Error> {
         Ok(Document::Map(self.0))
+    }
+}
+
+/// A map of texts to values: attributes.
+pub(super) struct Map {
+    map: BTreeMap<Cow<'static, str>, Document>,
+    key: Option<String>,
+}
+
+impl ser::SerializeMap for Map {
+    type Ok = Document;
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+        match key.serialize(To)? {
+            Document::Text(key) => {
+                self.key = Some(key.to_string());
+                Ok(())
+            }
+            _ => unsupported("a key that is no text"),
+        }
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let Some(key) = self.key.take() else { return unsupported("a value without a key") };
+        self.map.insert(Cow::Owned(key), value.serialize(To)?);
+        Ok(())
+    }
+
+    fn end(self) -> Result<Document, Error> {
+        Ok(Document::Map(self.map))
     }
 }

@@ -1,11 +1,13 @@
 //! XML as AWS writes it: envelopes of answers and errors, and reading them back.
 //!
 //! Outputs are plain serde structs, used by the server to write and by the client to read. Next: [`mod@write`] (values to
-//! elements), [`list`] (the two kinds of list).
+//! elements), [`list`] (the two kinds of list), [`entries`] (the two kinds of map).
 
+pub mod entries;
 pub mod list;
 pub mod write;
 
+pub use entries::{Entries, NamedEntries};
 pub use list::{Items, Members};
 
 use std::borrow::Cow;

@@ -1,5 +1,5 @@
 //! The things people name: load balancers, listeners, policies, certificates and how they are asked for, health checks,
-//! instances, images, users.
+//! instances, images, users, topics.
 //!
 //! Owns their shape and the rules that hold for one thing alone. Must never hold a rule that needs a second thing
 //! (a name already taken, an instance that does not exist): those are in [`crate::world`].
@@ -17,6 +17,7 @@ pub mod policy;
 pub mod requested;
 pub mod security_group;
 pub mod tls_policy;
+pub mod topic;
 
 pub use acme_account::AcmeAccount;
 pub use balancing::{Algorithm, Balancing, Ejection, HashOn, RetryShare, Setting};
@@ -30,3 +31,4 @@ pub use load_balancer::{Attributes, DesyncMode, LeavingNode, LoadBalancer, LogTa
 pub use policy::{Policy, PolicyType};
 pub use requested::{Failure, KeyType, Order, Problem, Progress, Proof, Requested};
 pub use security_group::SecurityGroup;
+pub use topic::{DeliveryProtocol, Subscription, Topic};

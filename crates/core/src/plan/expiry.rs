@@ -1,9 +1,11 @@
-//! What intent lets go of with time: drained instances, nodes of disabled zones, records of the terminated.
+//! What intent lets go of with time: drained instances, nodes of disabled zones, records of the terminated, subscriptions that
+//! nobody confirmed.
 
 use std::time::Duration;
 
 use crate::change::Change;
 use crate::noun::InstanceState;
+use crate::noun::topic::CONFIRMED_WITHIN;
 use crate::sightings::Sightings;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -37,6 +39,11 @@ pub fn due(world: &World, sightings: &Sightings, now: Timestamp) -> Vec<Change> 
             changes.push(Change::ForgetInstance { instance: instance.id.clone() });
         }
     }
+    for held in world.subscriptions() {
+        if held.confirmed.is_none() && now.since(held.asked) >= CONFIRMED_WITHIN {
+            changes.push(Change::Unsubscribe { subscription: held.arn.clone() });
+        }
+    }
     changes
 }
 
@@ -46,5 +53,7 @@ pub fn next_deadline(world: &World) -> Option<Timestamp> {
     let balancers = world.load_balancers();
     let waits = balancers.flat_map(|lb| lb.draining.values().copied().chain(lb.leaving.values().map(|n| n.until)));
     let gone = world.instances().filter(|i| i.state == InstanceState::Terminated);
-    waits.chain(gone.map(|i| i.changed.plus(TERMINATED_STAYS))).min()
+    let unconfirmed = world.subscriptions().filter(|held| held.confirmed.is_none());
+    let unconfirmed = unconfirmed.map(|held| held.asked.plus(CONFIRMED_WITHIN));
+    waits.chain(gone.map(|i| i.changed.plus(TERMINATED_STAYS))).chain(unconfirmed).min()
 }

@@ -66,7 +66,7 @@ pub const PREDEFINED: &[Predefined] = &[
         name: "ReadOnlyAccess",
         id: "ANPAILL3HVNFSB6DCOWYQ",
         description: "Provides read-only access to AWS services and resources.",
-        document: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["acm:Describe*","acm:Get*","acm:List*","ec2:Describe*","ec2:Get*","elasticloadbalancing:Describe*","evenkeel:Get*","iam:Get*","iam:List*","iam:Simulate*","sts:GetCallerIdentity"],"Resource":"*"}]}"#,
+        document: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["acm:Describe*","acm:Get*","acm:List*","ec2:Describe*","ec2:Get*","elasticloadbalancing:Describe*","evenkeel:Get*","iam:Get*","iam:List*","iam:Simulate*","sns:Get*","sns:List*","sts:GetCallerIdentity"],"Resource":"*"}]}"#,
     },
 ];
 

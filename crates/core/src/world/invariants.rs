@@ -81,6 +81,7 @@ impl World {
             demand(image.manifest.validate().is_ok(), format!("{} has a bad manifest", image.id));
         }
         broken.extend(self.broken_identities());
+        broken.extend(self.broken_topics());
         broken
     }
 }

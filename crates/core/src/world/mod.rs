@@ -5,7 +5,7 @@
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
 //! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`requests`], [`groups`],
 //! [`identities`],
-//! [`instances`], [`images`], [`tags`].
+//! [`instances`], [`images`], [`topics`], [`tags`].
 
 mod balancers;
 mod certificates;
@@ -18,6 +18,7 @@ pub mod policies;
 mod pool;
 pub mod requests;
 pub mod tags;
+pub mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,11 +29,12 @@ pub use pool::Pool;
 
 use crate::change::{Change, Reply};
 use crate::name::{
-    AccessKeyId, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, UserName, ZoneName,
+    AccessKeyId, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, SubscriptionArn, TopicArn,
+    UserName, ZoneName,
 };
 use crate::noun::{
     AccessKey, AcmeAccount, Certificate, Image, Instance, InstanceState, LoadBalancer, ManagedPolicy, SecurityGroup,
-    User,
+    Subscription, Topic, User,
 };
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -93,6 +95,8 @@ pub struct World {
     users: BTreeMap<UserName, Arc<User>>,
     access_keys: BTreeMap<AccessKeyId, Arc<AccessKey>>,
     managed_policies: BTreeMap<PolicyArn, Arc<ManagedPolicy>>,
+    topics: BTreeMap<TopicArn, Arc<Topic>>,
+    subscriptions: BTreeMap<SubscriptionArn, Arc<Subscription>>,
 }
 
 /// One record as the Store keeps it.
@@ -116,6 +120,10 @@ pub enum Row {
     AccessKey(AccessKey),
     /// A policy that can be attached to users.
     ManagedPolicy(ManagedPolicy),
+    /// A topic.
+    Topic(Topic),
+    /// A subscription.
+    Subscription(Subscription),
 }
 
 /// Which record.
@@ -139,6 +147,10 @@ pub enum Key {
     AccessKey(AccessKeyId),
     /// A policy by ARN.
     ManagedPolicy(PolicyArn),
+    /// A topic by ARN.
+    Topic(TopicArn),
+    /// A subscription by ARN.
+    Subscription(SubscriptionArn),
 }
 
 /// One row to write.
@@ -174,6 +186,8 @@ impl Row {
             Self::User(user) => Key::User(user.name.clone()),
             Self::AccessKey(key) => Key::AccessKey(key.id.clone()),
             Self::ManagedPolicy(policy) => Key::ManagedPolicy(policy.arn.clone()),
+            Self::Topic(topic) => Key::Topic(topic.arn.clone()),
+            Self::Subscription(subscription) => Key::Subscription(subscription.arn.clone()),
         }
     }
 }
@@ -192,6 +206,8 @@ impl Key {
             Self::User(_) => "user",
             Self::AccessKey(_) => "access_key",
             Self::ManagedPolicy(_) => "managed_policy",
+            Self::Topic(_) => "topic",
+            Self::Subscription(_) => "subscription",
         }
     }
 
@@ -208,6 +224,8 @@ impl Key {
             Self::User(name) => name.as_str(),
             Self::AccessKey(id) => id.as_str(),
             Self::ManagedPolicy(arn) => arn.as_str(),
+            Self::Topic(arn) => arn.as_str(),
+            Self::Subscription(arn) => arn.as_str(),
         }
     }
 }
@@ -228,6 +246,8 @@ impl World {
             users: BTreeMap::new(),
             access_keys: BTreeMap::new(),
             managed_policies: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
         }
     }
 
@@ -325,6 +345,17 @@ impl World {
             Change::DeleteManagedPolicy { policy } => self.delete_managed_policy(policy),
             Change::TagManagedPolicy { policy, tags } => self.tag_managed_policy(policy, tags),
             Change::UntagManagedPolicy { policy, keys } => self.untag_managed_policy(policy, keys),
+            Change::CreateTopic(new) => self.create_topic(new),
+            Change::DeleteTopic { topic } => Ok(self.delete_topic(topic)),
+            Change::NameTopic { topic, display_name } => self.name_topic(topic, display_name),
+            Change::TagTopic { topic, tags } => self.tag_topic(topic, tags),
+            Change::UntagTopic { topic, keys } => self.untag_topic(topic, keys),
+            Change::Subscribe(new) => self.subscribe(new),
+            Change::ConfirmSubscription { topic, token_digest, guarded, by_caller } => {
+                self.confirm_subscription(topic, token_digest, *guarded, *by_caller, now)
+            }
+            Change::Unsubscribe { subscription } => Ok(self.unsubscribe(subscription)),
+            Change::SetRawDelivery { subscription, raw } => self.set_raw_delivery(subscription, *raw),
         }
     }
 
@@ -346,6 +377,8 @@ impl World {
                 Write::Remove(Key::User(name)) => drop(self.users.remove(name)),
                 Write::Remove(Key::AccessKey(id)) => drop(self.access_keys.remove(id)),
                 Write::Remove(Key::ManagedPolicy(arn)) => drop(self.managed_policies.remove(arn)),
+                Write::Remove(Key::Topic(arn)) => drop(self.topics.remove(arn)),
+                Write::Remove(Key::Subscription(arn)) => drop(self.subscriptions.remove(arn)),
             }
         }
     }
@@ -430,6 +463,33 @@ impl World {
         self.security_groups.values()
     }
 
+    /// A topic.
+    #[must_use]
+    pub fn topic(&self, arn: &TopicArn) -> Option<&Arc<Topic>> {
+        self.topics.get(arn)
+    }
+
+    /// All topics, by ARN.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.topics.values()
+    }
+
+    /// A subscription.
+    #[must_use]
+    pub fn subscription(&self, arn: &SubscriptionArn) -> Option<&Arc<Subscription>> {
+        self.subscriptions.get(arn)
+    }
+
+    /// All subscriptions, by ARN.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Arc<Subscription>> {
+        self.subscriptions.values()
+    }
+
+    /// A topic's subscriptions, by ARN.
+    pub fn subscriptions_of<'w>(&'w self, topic: &'w TopicArn) -> impl Iterator<Item = &'w Arc<Subscription>> + 'w {
+        self.subscriptions.values().filter(move |held| held.topic == *topic)
+    }
+
     /// Every record as a row: what a Store that lived through the same Changes holds.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let load_balancers = self.load_balancers.values().map(|lb| Row::LoadBalancer(lb.as_ref().clone()));
@@ -442,7 +502,9 @@ impl World {
         let keys = self.access_keys.values().map(|k| Row::AccessKey(k.as_ref().clone()));
         let policies = self.managed_policies.values().map(|p| Row::ManagedPolicy(p.as_ref().clone()));
         let acting = load_balancers.chain(instances).chain(images).chain(certificates).chain(accounts).chain(groups);
-        acting.chain(users).chain(keys).chain(policies)
+        let topics = self.topics.values().map(|t| Row::Topic(t.as_ref().clone()));
+        let subscriptions = self.subscriptions.values().map(|s| Row::Subscription(s.as_ref().clone()));
+        acting.chain(users).chain(keys).chain(policies).chain(topics).chain(subscriptions)
     }
 
     fn put(&mut self, row: Row) {
@@ -456,6 +518,8 @@ impl World {
             Row::User(u) => drop(self.users.insert(u.name.clone(), Arc::new(u))),
             Row::AccessKey(k) => drop(self.access_keys.insert(k.id.clone(), Arc::new(k))),
             Row::ManagedPolicy(p) => drop(self.managed_policies.insert(p.arn.clone(), Arc::new(p))),
+            Row::Topic(t) => drop(self.topics.insert(t.arn.clone(), Arc::new(t))),
+            Row::Subscription(s) => drop(self.subscriptions.insert(s.arn.clone(), Arc::new(s))),
         }
     }
 

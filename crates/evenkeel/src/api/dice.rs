@@ -27,6 +27,11 @@ pub(super) fn identity_id(kind: &str) -> Result<String, Error> {
     Ok(format!("{kind}{letters}"))
 }
 
+/// What confirms a subscription: 256 bits, in hex.
+pub(super) fn token() -> Result<String, Error> {
+    Ok(hex(&bytes::<32>()?))
+}
+
 /// A request's id: a version 4 UUID (RFC 9562).
 pub(super) fn request_id() -> String {
     // Without dice a request can still be answered; its id is then the nil UUID.

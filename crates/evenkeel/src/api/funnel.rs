@@ -13,9 +13,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::{
     Action, AuthError, Call, Decoded, Error, Form, Request, Response, Time, acm, decode, ec2, elb, encoding, form, iam,
-    render, render_error, sts, verify,
+    render, render_error, sns, sts, verify,
 };
 use evenkeel_core::time::Timestamp;
+use evenkeel_core::world::World;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -24,12 +25,13 @@ use tokio::time::timeout;
 use super::caller::{Directory, stated_token};
 use super::rights::{Circumstances, permit};
 use super::server::{Limits, is_local};
+use super::subscriptions::Agreed;
 use super::wants::{Thing, Want, Wants};
 use super::{
     Api, Asked, Caller, access_keys, attributes, balancers, dice, groups, health, identity, images,
     instance_attributes, instances, launch, limits, listeners, managed_certificates, managed_policies, metadata,
-    network, places, policies, registration, requested_certificates, server_certificates, simulation, status, subnets,
-    tags, user_policies, users, vpcs,
+    network, places, policies, publish, registration, requested_certificates, server_certificates, simulation, status,
+    subnets, subscriptions, tags, topics, user_policies, users, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -86,6 +88,9 @@ async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>
     let world = api.keeper.world();
     let directory = Directory { keys: &api.keys, seal: &api.seal, world: &world, token: stated_token(request), now };
     let dialect = form(request).dialect();
+    if let Some(response) = unsigned(api, &world, request, id).await {
+        return response;
+    }
     let identity = match verify(request, api.guard.versions, |key| directory.secret(key), time) {
         Ok(identity) => identity,
         Err(error) => return render_error(&error.to_wire(dialect), id, form(request)),
@@ -142,8 +147,36 @@ async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>
         Call::Ec2(call) => ec2_call(&asked, call, &say).await,
         Call::Acm(call) => acm_call(&asked, call, &say).await,
         Call::Iam(call) => iam_call(&asked, call, &say).await,
+        Call::Sns(call) => sns_call(&asked, call, &say).await,
         Call::Sts(sts::Call::GetCallerIdentity(_)) => say.out::<sts::GetCallerIdentity>(Ok(identity::caller(&asked))),
     }
+}
+
+/// The answer to a call that nobody signed, if it is one that needs no signature: the links in SNS's messages. Those who make such
+/// calls share one allowance, whoever they are.
+async fn unsigned(api: &Api, world: &World, request: &Request, id: &str) -> Option<Response> {
+    if is_signed(request) {
+        return None;
+    }
+    let decoded = decode(request).ok().filter(|decoded| decoded.api == evenkeel_aws::Api::Sns)?;
+    let say = Say { id, form: decoded.form, version: &decoded.version };
+    if let Err(error) = api.guard.admit("nobody", decoded.form.dialect()) {
+        return Some(render_error(&error, id, decoded.form));
+    }
+    Some(match subscriptions::unsigned(api, world, decoded.call).await? {
+        Ok(Agreed::Yes(output)) => say.out::<sns::ConfirmSubscription>(Ok(output)),
+        Ok(Agreed::No(output)) => say.out::<sns::Unsubscribe>(Ok(output)),
+        Err(error) => render_error(&error, id, decoded.form),
+    })
+}
+
+/// Whether a request says who signed it, in whatever way.
+fn is_signed(request: &Request) -> bool {
+    let (_, query) = request.path_and_query();
+    let stated = ["X-Amz-Algorithm", "X-Amz-Signature", "AWSAccessKeyId", "Signature"];
+    let body = std::str::from_utf8(&request.body).unwrap_or_default();
+    let mut names = query.split('&').chain(body.split('&')).map(|pair| pair.split('=').next().unwrap_or_default());
+    request.header("authorization").is_some() || names.any(|name| stated.contains(&name))
 }
 
 async fn elb_call(asked: &Asked<'_>, call: elb::Call, say: &Say<'_>) -> Response {
@@ -342,6 +375,32 @@ async fn acm_call(asked: &Asked<'_>, call: acm::Call, say: &Say<'_>) -> Response
         }
         C::RenewCertificate(i) => say.out::<acm::RenewCertificate>(requested::renew(asked, &i).await),
         C::RequestCertificate(i) => say.out::<acm::RequestCertificate>(requested::request(asked, i).await),
+    }
+}
+
+async fn sns_call(asked: &Asked<'_>, call: sns::Call, say: &Say<'_>) -> Response {
+    use sns::Call as C;
+    match call {
+        C::ConfirmSubscription(i) => say.out::<sns::ConfirmSubscription>(subscriptions::confirm(asked, &i).await),
+        C::CreateTopic(i) => say.out::<sns::CreateTopic>(topics::create(asked, i).await),
+        C::DeleteTopic(i) => say.out::<sns::DeleteTopic>(topics::delete(asked, &i).await),
+        C::GetSubscriptionAttributes(i) => say.out::<sns::GetSubscriptionAttributes>(subscriptions::get(asked, &i)),
+        C::GetTopicAttributes(i) => say.out::<sns::GetTopicAttributes>(topics::get(asked, &i)),
+        C::ListSubscriptions(i) => say.out::<sns::ListSubscriptions>(subscriptions::list(asked, &i)),
+        C::ListSubscriptionsByTopic(i) => {
+            say.out::<sns::ListSubscriptionsByTopic>(subscriptions::list_by_topic(asked, &i))
+        }
+        C::ListTagsForResource(i) => say.out::<sns::ListTagsForResource>(topics::list_tags(asked, &i)),
+        C::ListTopics(i) => say.out::<sns::ListTopics>(topics::list(asked, &i)),
+        C::Publish(i) => say.out::<sns::Publish>(publish::publish(asked, i).await),
+        C::SetSubscriptionAttributes(i) => {
+            say.out::<sns::SetSubscriptionAttributes>(subscriptions::set(asked, &i).await)
+        }
+        C::SetTopicAttributes(i) => say.out::<sns::SetTopicAttributes>(topics::set(asked, &i).await),
+        C::Subscribe(i) => say.out::<sns::Subscribe>(subscriptions::subscribe(asked, i).await),
+        C::TagResource(i) => say.out::<sns::TagResource>(topics::tag(asked, &i).await),
+        C::Unsubscribe(i) => say.out::<sns::Unsubscribe>(subscriptions::unsubscribe(asked, &i).await),
+        C::UntagResource(i) => say.out::<sns::UntagResource>(topics::untag(asked, &i).await),
     }
 }
 

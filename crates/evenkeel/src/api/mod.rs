@@ -29,6 +29,7 @@ mod network;
 mod page;
 mod places;
 mod policies;
+mod publish;
 mod refusal;
 mod registration;
 mod requested_certificates;
@@ -39,7 +40,9 @@ mod shown;
 mod simulation;
 mod status;
 mod subnets;
+mod subscriptions;
 mod tags;
+mod topics;
 mod user_policies;
 mod users;
 mod vpcs;
@@ -68,6 +71,7 @@ pub use server::serve;
 use caller::Caller;
 
 use crate::keeper::{KeeperHandle, Rejected};
+use crate::notices::Outbox;
 use crate::seal::Seal;
 
 /// Imports that may run at once: each may copy gigabytes.
@@ -120,6 +124,8 @@ pub struct Api {
     imports: Arc<Semaphore>,
     log_check: Option<Arc<LogCheck>>,
     requests: bool,
+    outbox: Option<Arc<Outbox>>,
+    mails: bool,
 }
 
 impl Api {
@@ -147,6 +153,8 @@ impl Api {
             imports: Arc::new(Semaphore::new(IMPORTS)),
             log_check: None,
             requests: false,
+            outbox: None,
+            mails: false,
         }
     }
 
@@ -160,6 +168,13 @@ impl Api {
     #[must_use]
     pub fn requesting(self, requests: bool) -> Self {
         Self { requests, ..self }
+    }
+
+    /// The same API, which has where messages to subscribers wait; without it none can be published. `mails`: whether there is a
+    /// server for e-mail.
+    #[must_use]
+    pub fn notifying(self, outbox: Arc<Outbox>, mails: bool) -> Self {
+        Self { outbox: Some(outbox), mails, ..self }
     }
 
     /// The same API behind another guard than the default one.

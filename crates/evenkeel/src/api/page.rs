@@ -75,6 +75,12 @@ impl Page {
         Self::new(kind, token, size).ok_or_else(|| Error::sender("InvalidArgsException", "The NextToken is invalid."))
     }
 
+    /// A page of an SNS call: always at most 100.
+    pub(super) fn sns(kind: &'static str, token: Option<&str>) -> Result<Self, Error> {
+        let bad = || Error::sender("InvalidParameter", "Invalid parameter: NextToken");
+        Self::new(kind, token, 100).ok_or_else(bad)
+    }
+
     fn new(kind: &'static str, token: Option<&str>, size: usize) -> Option<Self> {
         let after = match token.filter(|token| !token.is_empty()) {
             None => None,

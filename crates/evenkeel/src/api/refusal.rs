@@ -59,6 +59,23 @@ pub(super) fn acm(rejected: Rejected) -> Error {
     }
 }
 
+/// A rejection as SNS words it.
+pub(super) fn sns(rejected: Rejected) -> Error {
+    let refusal = match rejected {
+        Rejected::Refused(refusal) => refusal,
+        Rejected::NotStored(_) | Rejected::Closed => return unavailable("InternalError", &rejected),
+    };
+    let text = refusal.to_string();
+    match &refusal {
+        Refusal::NoSuchTopic | Refusal::NoSuchSubscription => Error::sender("NotFound", text).with_status(404),
+        Refusal::TooManyTopics { .. } => Error::sender("TopicLimitExceeded", text).with_status(403),
+        Refusal::TooManySubscriptions { .. } => Error::sender("SubscriptionLimitExceeded", text).with_status(403),
+        Refusal::TooManyTags { .. } => Error::sender("TagLimitExceeded", text),
+        Refusal::IdTaken(_) => Error::receiver("InternalError", text),
+        _ => Error::sender("InvalidParameter", format!("Invalid parameter: {text}")),
+    }
+}
+
 fn iam_code(refusal: &Refusal) -> (&'static str, u16) {
     match refusal {
         Refusal::NoSuchCertificate(_) => ("NoSuchEntity", 404),
@@ -179,8 +196,16 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::TerminationProtected(_) => ("OperationNotPermitted", "OperationNotPermitted"),
         Refusal::TokenReused(_) => ("ValidationError", "IdempotentParameterMismatch"),
         Refusal::IdTaken(_) => ("InternalFailure", "InternalError"),
-        // IAM's own, which neither of the two can meet.
-        Refusal::NoSuchUser(_)
+        // IAM's and SNS's own, which neither of the two can meet.
+        Refusal::NoSuchTopic
+        | Refusal::TopicDiffers(_)
+        | Refusal::TooManyTopics { .. }
+        | Refusal::NoSuchSubscription
+        | Refusal::SubscriptionDiffers
+        | Refusal::TooManySubscriptions { .. }
+        | Refusal::BadToken
+        | Refusal::NoRawDelivery
+        | Refusal::NoSuchUser(_)
         | Refusal::UserTaken(_)
         | Refusal::NoSuchAccessKey(_)
         | Refusal::NoSuchUserPolicy(_)

@@ -201,6 +201,7 @@ impl Denied {
         let text = format!("User: {caller} is not authorized to perform: {action} on resource: {resource} {why}");
         match api {
             Some(Api::Acm) => Error::sender("AccessDeniedException", text),
+            Some(Api::Sns) => Error::sender("AuthorizationError", text).with_status(403),
             Some(api) if api.dialect() == Dialect::Ec2 => {
                 let text = format!("You are not authorized to perform this operation. {text}");
                 Error::sender("UnauthorizedOperation", text).with_status(403)

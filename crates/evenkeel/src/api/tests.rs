@@ -1,7 +1,7 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
 //! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`policies`], [`certificates`],
-//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`rights`], [`metadata`], [`protocols`] (JSON, CBOR, gzip), [`requests`] (certificates of ACME servers), [`guarded`] (signatures of version 2, throttling), [`size`].
+//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`rights`], [`metadata`], [`notices`] (SNS), [`protocols`] (JSON, CBOR, gzip), [`requests`] (certificates of ACME servers), [`guarded`] (signatures of version 2, throttling), [`size`].
 
 mod balancing;
 mod certificates;
@@ -10,6 +10,7 @@ mod groups;
 mod guarded;
 mod identities;
 mod metadata;
+mod notices;
 mod policies;
 mod protocols;
 mod requests;
@@ -41,6 +42,7 @@ use super::server::{Limits, is_local, serve_within};
 use super::{Api, Guard, Imported, Keys, Reports, ensure_default};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
+use crate::notices::Outbox;
 use crate::seal::Seal;
 
 /// An instance that is up, and well.
@@ -54,6 +56,7 @@ const ACCOUNT: &str = "000000000000";
 struct Rig {
     /// Where root's keys are.
     dir: tempfile::TempDir,
+    outbox: Arc<Outbox>,
     seal: Arc<Seal>,
     host: String,
     credentials: Credentials,
@@ -139,6 +142,8 @@ impl Rig {
             Arc::new(import),
             Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },
         );
+        let outbox = Arc::new(Outbox::open(dir.path()).unwrap());
+        let api = api.notifying(Arc::clone(&outbox), true);
         let api = api.requesting(true).logging_where(Arc::new(|route, balancer| match route.bucket.as_str() {
             "denied" => Err(format!("write `{}` for {balancer}: no", route.test_key())),
             _ => Ok(()),
@@ -147,7 +152,7 @@ impl Rig {
         let host = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve_within(Arc::new(api.behind(guard)), listener, stopped, limits));
-        Self { dir, seal, host, credentials, keeper, store, sightings, stop: Some(stop), served }
+        Self { dir, outbox, seal, host, credentials, keeper, store, sightings, stop: Some(stop), served }
     }
 
     async fn connect(&self) -> TcpStream {

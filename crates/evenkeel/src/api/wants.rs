@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel_aws::{Call, acm, ec2, elb, iam, sts};
-use evenkeel_core::name::{CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, UserName};
+use evenkeel_aws::{Call, acm, ec2, elb, iam, sns, sts};
+use evenkeel_core::name::{
+    CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, TopicArn, UserName,
+};
 use evenkeel_core::world::{Settings, World};
 
 use super::caller::Caller;
@@ -47,6 +49,7 @@ impl Wants<'_> {
             Call::Ec2(call) => self.ec2(name, call),
             Call::Acm(call) => self.acm(name, call),
             Call::Iam(call) => self.iam(name, call),
+            Call::Sns(call) => self.sns(name, call),
             // AWS: no policy can keep anyone from asking who they are.
             Call::Sts(sts::Call::GetCallerIdentity(_)) => Vec::new(),
         }
@@ -297,6 +300,50 @@ impl Wants<'_> {
             C::ListPolicies(_) | C::ListServerCertificates(_) => on(vec![Thing::any()]),
         };
         vec![want]
+    }
+
+    fn sns(&self, name: &str, call: &sns::Call) -> Vec<Want> {
+        use sns::Call as C;
+        let on = |things: Vec<Thing>| Want::new("sns", name, things);
+        let topic = |arn: &str| on(vec![self.topic(arn)]);
+        let want = match call {
+            C::CreateTopic(i) => {
+                let tags = i.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone()));
+                return topic(&self.arn("sns", &i.name)).stating(tags).tagging("sns:TagResource");
+            }
+            C::Subscribe(i) => {
+                let endpoint = i.endpoint.clone().unwrap_or_default();
+                topic(&i.topic_arn).knowing([("sns:Protocol", i.protocol.clone()), ("sns:Endpoint", endpoint)])
+            }
+            C::Publish(i) => match i.topic_arn.as_ref().or(i.target_arn.as_ref()) {
+                Some(arn) => topic(arn),
+                None => on(vec![Thing::any()]),
+            },
+            C::ConfirmSubscription(i) => topic(&i.topic_arn),
+            C::DeleteTopic(i) => topic(&i.topic_arn),
+            C::GetTopicAttributes(i) => topic(&i.topic_arn),
+            C::ListSubscriptionsByTopic(i) => topic(&i.topic_arn),
+            C::SetTopicAttributes(i) => topic(&i.topic_arn),
+            C::ListTagsForResource(i) => topic(&i.resource_arn),
+            C::TagResource(i) => {
+                topic(&i.resource_arn).stating(i.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())))
+            }
+            C::UntagResource(i) => {
+                topic(&i.resource_arn).knowing(i.tag_keys.iter().map(|key| ("aws:TagKeys", key.clone())))
+            }
+            // AWS: of subscriptions there are no resources.
+            C::GetSubscriptionAttributes(_)
+            | C::SetSubscriptionAttributes(_)
+            | C::Unsubscribe(_)
+            | C::ListSubscriptions(_)
+            | C::ListTopics(_) => on(vec![Thing::any()]),
+        };
+        vec![want]
+    }
+
+    fn topic(&self, arn: &str) -> Thing {
+        let held = TopicArn::new(arn).ok().and_then(|arn| self.world.topic(&arn));
+        Thing { arn: arn.to_owned(), tags: held.map(|t| t.tags.clone()).unwrap_or_default() }
     }
 
     fn balancer(&self, name: &str) -> Thing {

@@ -70,6 +70,10 @@ pub struct Up {
     /// `region`, mode 0600 [default: $EVENKEEL_BUCKET_ACCESS_KEY_ID and $EVENKEEL_BUCKET_SECRET_ACCESS_KEY]
     #[arg(long, value_name = "FILE", env = "EVENKEEL_LOG_BUCKET_KEYS")]
     pub log_bucket_keys: Option<PathBuf>,
+    /// Server for e-mail to subscribers of topics: a file whose `[Notification]` has smtp_host, smtp_port, smtp_tls, smtp_user,
+    /// smtp_pass, smtp_from and smtp_ca_file, as in boto's configuration [default: e-mail cannot be subscribed]
+    #[arg(long, value_name = "FILE", env = "EVENKEEL_SMTP_CONFIG")]
+    pub smtp_config: Option<PathBuf>,
     /// Give each request to an instance an X-Amzn-Trace-Id, and a traceparent where it has none; taken up when the load
     /// balancers' process starts
     #[arg(long, env = "EVENKEEL_TRACE_IDS")]

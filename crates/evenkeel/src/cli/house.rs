@@ -141,6 +141,7 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         trace_ids: args.trace_ids,
         spans: args.spans_to.clone().map(|to| (to, args.spans_share)),
         log_buckets: args.log_bucket.clone(),
+        smtp_config: args.smtp_config.clone(),
         bucket_keys: BucketKeys::find(args.log_bucket_keys.as_deref(), &args.region, |name| std::env::var(name).ok())
             .context("failed to read the keys for buckets")?,
         acme: args.acme.server()?,

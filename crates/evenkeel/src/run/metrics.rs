@@ -66,6 +66,13 @@ impl Reporter {
         page.single("evenkeel_road_generation", "gauge", "The Routes that the road drives by.", applied.unwrap_or(0));
         let queries = self.dns.all().map(|(outcome, count)| (format!("outcome=\"{outcome}\""), count));
         page.metric("evenkeel_dns_total", "counter", "What the name server counted.", queries);
+        let notices = self.outbox.counts();
+        let help = "Messages that subscribers took.";
+        page.single("evenkeel_notices_delivered_total", "counter", help, notices.delivered);
+        let help = "Messages that subscribers did not get: refused, too many, or an hour old.";
+        page.single("evenkeel_notices_given_up_total", "counter", help, notices.given_up);
+        let waiting = u64::try_from(notices.waiting).unwrap_or(u64::MAX);
+        page.single("evenkeel_notices_waiting", "gauge", "Messages that wait for a subscriber.", waiting);
         page.single("evenkeel_generation", "gauge", "The newest state.", self.keeper.world().generation());
         page.0
     }

@@ -61,6 +61,8 @@ pub struct Options {
     pub log_buckets: Vec<Mapping>,
     /// What requests to stores are signed with.
     pub bucket_keys: Option<BucketKeys>,
+    /// The file that names the server for e-mail, if there is one.
+    pub smtp_config: Option<PathBuf>,
     /// How long a road that was replaced may finish what it has in flight.
     pub road_drain: Duration,
     /// Whether signatures of version 2 are believed, besides those of version 4.

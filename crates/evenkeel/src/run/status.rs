@@ -11,6 +11,7 @@ use crate::keeper::KeeperHandle;
 use crate::link::Count;
 use crate::loops::road::Counts;
 use crate::loops::{SightingsWatch, Status, Statuses};
+use crate::notices::Outbox;
 
 /// The report, as JSON has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +50,8 @@ pub struct Reporter {
     pub counts: Counts,
     /// The name server's.
     pub dns: Arc<dns::server::Counts>,
+    /// What waits for subscribers.
+    pub outbox: Arc<Outbox>,
 }
 
 impl Reporter {

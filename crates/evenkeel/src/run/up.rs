@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use evenkeel_aws::Time;
 use evenkeel_aws::Versions;
 use evenkeel_core::name::LoadBalancerName;
@@ -28,7 +28,9 @@ use crate::images::ImageStore;
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::link::road::Place;
-use crate::loops::{self, Statuses, acme, certificates, delivery, expiry, instances, road};
+use crate::loops::{self, Statuses, acme, certificates, delivery, expiry, instances, notices, road};
+use crate::notices::Outbox;
+use crate::notices::letter::Server;
 use crate::seal::Seal;
 use crate::sys;
 
@@ -125,12 +127,19 @@ pub async fn up(
     let buckets = Arc::new(Buckets::new(house.dir(), &options.log_buckets, options.bucket_keys.clone()));
     tasks.spawn(delivery::run(Place::new(house.dir()).spool(), Arc::clone(&buckets), statuses.clone()));
 
+    let outbox = Arc::new(Outbox::open(house.dir()).context("failed to open what waits for subscribers")?);
+    let mail =
+        options.smtp_config.as_deref().map(Server::open).transpose().map_err(|why| anyhow!("failed to {why}"))?;
+    let (mail, mails) = (mail.map(Arc::new), options.smtp_config.is_some());
+    tasks.spawn(notices::run(keeper.clone(), Arc::clone(&outbox), mail, statuses.clone()));
+
     let reporter = Arc::new(status::Reporter {
         keeper: keeper.clone(),
         sightings: sightings.clone(),
         statuses,
         counts,
         dns: names,
+        outbox: Arc::clone(&outbox),
     });
     let import = move |path: &Path| match images.import(path) {
         Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest }),
@@ -144,7 +153,7 @@ pub async fn up(
     let api = Api::new(keeper, sightings, Arc::new(keys), seal, Arc::new(console), Arc::new(import), reports);
     let versions = if options.sigv2 { Versions::TwoAndFour } else { Versions::Four };
     let api = api.behind(Guard::new(versions, options.api_rate.0, options.api_rate.1));
-    let api = api.requesting(options.acme.is_some());
+    let api = api.requesting(options.acme.is_some()).notifying(outbox, mails);
     let api = api.logging_where(Arc::new(move |route, balancer| may_log(&buckets, route, balancer)));
     house.announce(&format!("http://{address}"))?;
     ready(address);

@@ -156,6 +156,11 @@ fn boto3_iam() {
 }
 
 #[test]
+fn boto3_sns() {
+    judge("boto3_sns");
+}
+
+#[test]
 fn boto3_metadata() {
     let mut rig = Rig::start();
     let image = rig.image("v1", &[]);

@@ -21,6 +21,7 @@ mod handover;
 mod keys;
 mod lb;
 mod life;
+mod notices;
 mod pebble;
 mod replace;
 mod rig;

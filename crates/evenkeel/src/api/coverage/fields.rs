@@ -98,7 +98,8 @@ impl<'de> Deserializer<'de> for At<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_struct("", &[], visitor)
+        self.is_leaf();
+        visitor.visit_map(Fields { names: [].iter(), name: "", of: self })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

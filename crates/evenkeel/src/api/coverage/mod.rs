@@ -39,6 +39,7 @@ fn model(api: Api) -> Model {
         Api::Iam => include_str!("aws/iam.txt"),
         Api::Acm => include_str!("aws/acm.txt"),
         Api::Sts => include_str!("aws/sts.txt"),
+        Api::Sns => include_str!("aws/sns.txt"),
     };
     let mut model = Model::new();
     let mut operation = "";
@@ -161,6 +162,7 @@ fn coverage() -> String {
             Api::Acm => ("Certificate Manager", api.version()),
             Api::Iam => ("IAM", api.version()),
             Api::Sts => ("STS", api.version()),
+            Api::Sns => ("SNS", api.version()),
         };
         let model = model(api);
         // Writing to a String cannot fail.

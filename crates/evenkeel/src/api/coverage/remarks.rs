@@ -3,7 +3,7 @@
 //! Only what a user could stumble over. A parameter that a handler reads and then ignores must stand here, for no test can
 //! find it. Next: [`super`], which holds these tables against AWS's models.
 
-use evenkeel_aws::Api::{self, Acm, Ec2, Elb, Iam, Sts};
+use evenkeel_aws::Api::{self, Acm, Ec2, Elb, Iam, Sns, Sts};
 
 use crate::api::{groups, images, network, places, shown, status, tags, vpcs};
 
@@ -53,6 +53,44 @@ const MACHINE: Served = No("Ignored: an instance is a process of the node, not a
 
 /// API, operation (`*` for all), parameter or a name above some (empty for the operation itself), and what there is to know.
 pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
+    (
+        Sns,
+        "CreateTopic",
+        "Attributes",
+        Partly("`DisplayName`; others are refused: no FIFO topics, policies, keys or logs of delivery."),
+    ),
+    (Sns, "CreateTopic", "DataProtectionPolicy", No("Refused: there are none.")),
+    (Sns, "ConfirmSubscription", "", Yes("Unsigned too, as in the link that a subscriber gets.")),
+    (Sns, "GetTopicAttributes", "", Yes("The policy is AWS's default one: rights are the callers' policies.")),
+    (
+        Sns,
+        "Publish",
+        "",
+        Yes("Kept on disk before it is answered; told at least once, for an hour. Documents are not signed."),
+    ),
+    (Sns, "Publish", "PhoneNumber", No("Refused: there are no text messages.")),
+    (Sns, "Publish", "MessageDeduplicationId", No("Refused: there are no FIFO topics.")),
+    (Sns, "Publish", "MessageGroupId", No("Refused: there are no FIFO topics.")),
+    (
+        Sns,
+        "SetSubscriptionAttributes",
+        "AttributeName",
+        Partly("`RawMessageDelivery`; others are refused: every message goes to every subscriber."),
+    ),
+    (Sns, "SetTopicAttributes", "AttributeName", Partly("`DisplayName`; others are refused.")),
+    (Sns, "Subscribe", "Attributes", Partly("`RawMessageDelivery`; others are refused.")),
+    (
+        Sns,
+        "Subscribe",
+        "Protocol",
+        Partly("`http`, `https`, and with `evenkeel up --smtp-config` `email` and `email-json`."),
+    ),
+    (
+        Sns,
+        "Unsubscribe",
+        "",
+        Yes("Unsigned too, unless the subscriber asked for signatures. There is no message that confirms it."),
+    ),
     (Iam, "CreateUser", "PermissionsBoundary", No("Refused: there are no boundaries.")),
     (Iam, "GetAccessKeyLastUsed", "", Yes("Since the daemon's start.")),
     (Iam, "ListGroupsForUser", "", Yes("There are no groups: always empty.")),
@@ -448,6 +486,15 @@ const fn absent(api: Api, operations: &'static str, why: &'static str) -> Absent
 }
 
 pub(super) const ABSENT: &[Absent] = &[
+    absent(Sns, "PublishBatch", "One message a call."),
+    absent(
+        Sns,
+        "AddPermission RemovePermission",
+        "Topics have no policies of their own: rights are the callers' policies.",
+    ),
+    absent(Sns, "GetDataProtectionPolicy PutDataProtectionPolicy", "There are no data protection policies."),
+    absent(Sns, "*Platform* *EndpointAttributes DeleteEndpoint", "Nothing is pushed to phones."),
+    absent(Sns, "*SMS* *PhoneNumber* ListOriginationNumbers", "There are no text messages."),
     absent(
         Ec2,
         "CreateKeyPair DeleteKeyPair ImportKeyPair GetPasswordData",

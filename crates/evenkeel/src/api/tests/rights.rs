@@ -24,6 +24,7 @@ impl Rig {
         let (status, code) = match A::API {
             Api::Ec2 => (403, "UnauthorizedOperation"),
             Api::Acm => (400, "AccessDeniedException"),
+            Api::Sns => (403, "AuthorizationError"),
             Api::Elb | Api::Iam | Api::Sts => (403, "AccessDenied"),
         };
         match self.call_as(key, input).await {
@@ -52,6 +53,8 @@ const PARAMETERS: &str = "LoadBalancerName=web&LoadBalancerNames.member.1=web&Lo
     &ServerCertificateName=c&CertificateBody=b&PrivateKey=Yg==&Certificate=Yg==&UserName=u&PolicyDocument=%7B%7D\
     &CertificateArn=arn:aws:acm:us-east-1:1:certificate/c&PolicyArn=arn:aws:iam::1:policy/p&VersionId=v1\
     &ActionNames.member.1=a:b&PolicySourceArn=arn:aws:iam::1:user/u&PolicyInputList.member.1=p\
+    &Protocol=http&Endpoint=http://h.test/&Message=m&Token=t\
+    &TopicArn=arn:aws:sns:us-east-1:1:t&ResourceArn=arn:aws:sns:us-east-1:1:t&SubscriptionArn=arn:aws:sns:us-east-1:1:t:s\
     &AccessKeyId=AKIAAAAAAAAAAAAAAAAA&Status=Active&DomainName=a.test";
 
 #[tokio::test]
@@ -67,6 +70,7 @@ async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {
             "GetConsoleOutput" | "DescribeInstanceAttribute" => "InstanceId=i-00000001",
             "RunInstances" | "DeregisterImage" => "ImageId=ami-00000001",
             "DescribeVpcAttribute" => "VpcId=vpc-1",
+            "SetTopicAttributes" | "SetSubscriptionAttributes" => "AttributeName=DisplayName",
             _ => "InstanceId.1=i-00000001",
         };
         let body = format!("Action={name}&Version={}&{ids}&{PARAMETERS}", api.version());

@@ -85,6 +85,6 @@ pub fn find(folder: &Folder, spec: &Spec) -> Result<Box<dyn Enclosure>, String> 
 pub fn sweep(spec: &Spec) {
     match spec.isolation {
         Isolation::None => {}
-        Isolation::Namespaces => namespaces::sweep(&spec.instance),
+        Isolation::Namespaces => namespaces::sweep(&spec.instance, spec.address),
     }
 }

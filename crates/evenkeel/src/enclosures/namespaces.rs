@@ -53,6 +53,7 @@ pub struct Namespaces {
 struct Made {
     pid: i32,
     link: String,
+    address: Ipv4Addr,
     /// Held open, it keeps the first process at its work after all others have ended.
     open: Option<ChildStdin>,
     doors: Vec<AbortHandle>,
@@ -101,7 +102,7 @@ impl Namespaces {
         network.remove(&link).map_err(say("remove an old link"))?;
         let (child, first) = begin(folder).map_err(say("start its first process"))?;
         let mut enclosure = Self { made: None, first };
-        let mut made = Made { pid: pid_of(&child)?, link, open: None, doors: Vec::new() };
+        let mut made = Made { pid: pid_of(&child)?, link, address, open: None, doors: Vec::new() };
         let connected = await_first(child).and_then(|open| {
             made.open = Some(open);
             let listeners = enclosure
@@ -148,6 +149,8 @@ impl Namespaces {
         let near = here.link(&made.link)?;
         here.address(near, GATE)?;
         here.raise(near)?;
+        // Should the link go before anybody has heard of it, connections are refused instead of sent elsewhere.
+        here.bar(address)?;
         here.route(near, Way::Here(address)).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => io::Error::other(format!("`{address}` is reached by another link already")),
             _ => error,
@@ -197,20 +200,26 @@ impl Enclosure for Namespaces {
         let _ = process::signal(&self.first, rustix::process::Signal::KILL);
         let Some(made) = self.made.take() else { return };
         made.doors.iter().for_each(AbortHandle::abort);
-        remove_link(&made.link);
+        clear(&made.link, made.address);
     }
 }
 
 /// Removes what an agent that was killed may have left of its instance's enclosure.
-pub fn sweep(instance: &InstanceId) {
-    remove_link(&link_name(instance));
+pub fn sweep(instance: &InstanceId, address: IpAddr) {
+    if let IpAddr::V4(address) = address {
+        clear(&link_name(instance), address);
+    }
 }
 
-fn remove_link(link: &str) {
-    // It goes with its namespace anyway; here it is gone at once.
-    let removed = Network::open().and_then(|mut network| network.remove(link));
-    if let Err(error) = removed {
-        eprintln!("evenkeel: failed to remove the link `{link}`: {error}");
+fn clear(link: &str, address: Ipv4Addr) {
+    let clear = || {
+        let mut network = Network::open()?;
+        // It goes with its namespace anyway; here it is gone at once.
+        network.remove(link)?;
+        network.unbar(address)
+    };
+    if let Err(error) = clear() {
+        eprintln!("evenkeel: failed to remove the link `{link}` and the route to `{address}`: {error}");
     }
 }
 

@@ -22,6 +22,7 @@ pub mod keeper;
 pub mod link;
 pub mod lock;
 pub mod loops;
+pub mod mail;
 pub mod run;
 pub mod sample;
 pub mod seal;

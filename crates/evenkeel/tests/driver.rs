@@ -787,24 +787,25 @@ fn a_chatty_application_cannot_fill_the_disk() {
 
 #[test]
 fn limits_hold_where_this_machine_permits_them() {
-    let mut stage = Stage::new();
-    stage.crash();
-    stage.limit = true;
-    stage.open();
-    let mut spec = stage.shell(1, "cat /proc/self/cgroup; exec sleep 300");
-    spec.limits = Limits { cpu_millis: Some(250), memory: Some(256 << 20) };
-    stage.driver().launch(&spec).unwrap();
-    stage.wait_running(1);
-    until("its groups", || stage.console(1).contains("0::/"));
-    let group = format!("evenkeel-{}", stage.id(1));
-    match stage.driver().limits_note() {
-        Some(note) if note.contains("pids") => assert!(!stage.console(1).contains(&group), "{}", stage.console(1)),
-        _ => assert!(stage.console(1).contains(&group), "{}", stage.console(1)),
-    }
-    stage.driver().stop(&stage.id(1), Duration::from_secs(5)).unwrap();
-    assert_eq!(stage.wait_ended(1), Exit::Signal(15));
-    let v1 = ["cpu", "memory", "pids"].map(|c| Path::new("/sys/fs/cgroup").join(c).join(&group));
-    assert!(v1.iter().all(|folder| !folder.exists()), "the groups are removed");
+    each(|mut stage| {
+        stage.crash();
+        stage.limit = true;
+        stage.open();
+        let mut spec = stage.shell(1, "cat /proc/self/cgroup; exec sleep 300");
+        spec.limits = Limits { cpu_millis: Some(250), memory: Some(256 << 20) };
+        stage.driver().launch(&spec).unwrap();
+        stage.wait_running(1);
+        until("its groups", || stage.console(1).contains("0::/"));
+        let group = format!("evenkeel-{}", stage.id(1));
+        match stage.driver().limits_note() {
+            Some(note) if note.contains("pids") => assert!(!stage.console(1).contains(&group), "{}", stage.console(1)),
+            _ => assert!(stage.console(1).contains(&group), "{}", stage.console(1)),
+        }
+        stage.driver().stop(&stage.id(1), Duration::from_secs(5)).unwrap();
+        assert_eq!(stage.wait_ended(1), Exit::Signal(15));
+        let v1 = ["cpu", "memory", "pids"].map(|c| Path::new("/sys/fs/cgroup").join(c).join(&group));
+        assert!(v1.iter().all(|folder| !folder.exists()), "the groups are removed");
+    });
 }
 
 #[test]

@@ -303,6 +303,14 @@ impl Life<'_> {
     }
 
     fn play(&mut self, role: Role) {
+        if let (Role::Mail, Some(why)) = (role, self.course.failure())
+            && let Ok(mut record) = Record::of(self.folder, self.spec.boot)
+            && record.failure.is_none()
+        {
+            record.failure = Some(why.to_owned());
+            // On a full disk the mail says less than it could.
+            let _ = record.write(self.folder);
+        }
         let started = self.stand().and_then(|()| {
             launch::play(self.folder, self.spec.boot, role, self.secret.as_deref(), &self.output, &self.doors)
         });

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use evenkeel_core::name::InstanceId;
@@ -20,7 +21,7 @@ use tokio::task::AbortHandle;
 use super::metadata::{self, Door};
 use super::{Enclosure, Start, plain};
 use crate::drivers::folder::{Folder, Spec};
-use crate::sys::namespaces;
+use crate::sys::namespaces::{self, Session};
 use crate::sys::netlink::{LONGEST_NAME, Network, Way};
 use crate::sys::process::{self, Identity};
 
@@ -135,6 +136,15 @@ impl Namespaces {
         Ok(Self { first, made: None })
     }
 
+    /// Starts a command in it with the outputs, the input and the terminal of the caller, in the folder `dir`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn enter(&self, mut command: Command, dir: &Path, doors: Vec<File>) -> io::Result<Child> {
+        command.current_dir("/");
+        namespaces::start(&mut command, &self.first, dir, doors, Session::Parents)
+    }
+
     /// Wires the enclosure to the node, and opens what is to answer in it.
     fn connect(
         &self,
@@ -182,7 +192,7 @@ impl Enclosure for Namespaces {
         // Which folder it starts in is said again inside, where it may be another.
         command.current_dir("/");
         command.stdin(Stdio::null()).stdout(start.output.try_clone()?).stderr(start.output.try_clone()?);
-        namespaces::start(&mut command, &self.first, start.dir, doors)
+        namespaces::start(&mut command, &self.first, start.dir, doors, Session::Own)
     }
 
     fn holder(&self) -> Option<i32> {

@@ -658,13 +658,14 @@ fn an_enclosed_instance_is_apart_from_the_node_and_from_others() {
         "hostname; echo pid $$; ls {data} {data}/instances; cat {} && echo read; echo x > /usr/x && echo wrote; \
          echo own > file && echo kept; ls -A /tmp; echo x > /tmp/{mark}; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; \
          mount -o remount,rw / && echo remounted; echo 1 > /proc/sys/vm/drop_caches && echo governed; \
+         getent hosts $(hostname); ls /dev | tr '\\n' ' '; echo; head -c 4 /dev/zero | wc -c; \
          kill -9 1; sleep 0.1; echo alive; exec sleep 300",
         secret.display(),
         mark = stage.id(1),
     );
     stage.driver().launch(&stage.shell(1, &script)).unwrap();
     stage.wait_running(1);
-    until("the script", || stage.console(1).contains("alive"));
+    until("the script", || stage.console(1).lines().any(|line| line == "alive"));
     let console = stage.console(1);
     let check = |line: &str, wanted: bool| {
         let found = console.lines().any(|other| other == line);
@@ -672,6 +673,9 @@ fn an_enclosed_instance_is_apart_from_the_node_and_from_others() {
     };
     check(&format!("ip-10-200-{}-1", stage.network), true);
     check("kept", true);
+    check("4", true);
+    check("fd full null ptmx pts random shm stderr stdin stdout tty urandom zero ", true);
+    assert!(console.contains(".internal"), "it knows its own name: {console}");
     check(stage.id(1).as_str(), true);
     check(stage.id(2).as_str(), false);
     for no in ["read", "wrote", "remounted", "governed"] {
@@ -783,24 +787,25 @@ fn a_chatty_application_cannot_fill_the_disk() {
 
 #[test]
 fn limits_hold_where_this_machine_permits_them() {
-    let mut stage = Stage::new();
-    stage.crash();
-    stage.limit = true;
-    stage.open();
-    let mut spec = stage.shell(1, "cat /proc/self/cgroup; exec sleep 300");
-    spec.limits = Limits { cpu_millis: Some(250), memory: Some(256 << 20) };
-    stage.driver().launch(&spec).unwrap();
-    stage.wait_running(1);
-    until("its groups", || stage.console(1).contains("0::/"));
-    let group = format!("evenkeel-{}", stage.id(1));
-    match stage.driver().limits_note() {
-        Some(note) if note.contains("pids") => assert!(!stage.console(1).contains(&group), "{}", stage.console(1)),
-        _ => assert!(stage.console(1).contains(&group), "{}", stage.console(1)),
-    }
-    stage.driver().stop(&stage.id(1), Duration::from_secs(5)).unwrap();
-    assert_eq!(stage.wait_ended(1), Exit::Signal(15));
-    let v1 = ["cpu", "memory", "pids"].map(|c| Path::new("/sys/fs/cgroup").join(c).join(&group));
-    assert!(v1.iter().all(|folder| !folder.exists()), "the groups are removed");
+    each(|mut stage| {
+        stage.crash();
+        stage.limit = true;
+        stage.open();
+        let mut spec = stage.shell(1, "cat /proc/self/cgroup; exec sleep 300");
+        spec.limits = Limits { cpu_millis: Some(250), memory: Some(256 << 20) };
+        stage.driver().launch(&spec).unwrap();
+        stage.wait_running(1);
+        until("its groups", || stage.console(1).contains("0::/"));
+        let group = format!("evenkeel-{}", stage.id(1));
+        match stage.driver().limits_note() {
+            Some(note) if note.contains("pids") => assert!(!stage.console(1).contains(&group), "{}", stage.console(1)),
+            _ => assert!(stage.console(1).contains(&group), "{}", stage.console(1)),
+        }
+        stage.driver().stop(&stage.id(1), Duration::from_secs(5)).unwrap();
+        assert_eq!(stage.wait_ended(1), Exit::Signal(15));
+        let v1 = ["cpu", "memory", "pids"].map(|c| Path::new("/sys/fs/cgroup").join(c).join(&group));
+        assert!(v1.iter().all(|folder| !folder.exists()), "the groups are removed");
+    });
 }
 
 #[test]

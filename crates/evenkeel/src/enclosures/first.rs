@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,12 +33,20 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 pub const READY: &str = "ready";
 
 /// Folders that are the instance's own, empty at each boot, in memory; how much they may hold.
-const OWN: [(&str, &str); 4] = [
-    ("/tmp", "mode=1777,size=256m"),
-    ("/var/tmp", "mode=1777,size=256m"),
-    ("/run", "mode=0755,size=64m"),
-    ("/dev/shm", "mode=1777,size=256m"),
+const OWN: [(&str, &str); 3] =
+    [("/tmp", "mode=1777,size=256m"), ("/var/tmp", "mode=1777,size=256m"), ("/run", "mode=0755,size=64m")];
+/// The devices that are no part of the machine.
+const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+/// What `/dev` names besides them.
+const DEVICE_LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("ptmx", "pts/ptmx"),
+    ("stderr", "/proc/self/fd/2"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
 ];
+/// The instance's own list of hosts, over the node's.
+const HOSTS: &str = "/run/evenkeel-hosts";
 /// What is said of the kernel as a whole: to be read, not written.
 const OF_THE_NODE: [&str; 5] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"];
 
@@ -129,8 +138,9 @@ fn furnish(folder: &Folder) -> Result<(), String> {
 
     at("/", mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC))?;
     // Taken out before everything around it is closed and covered, to be put back at the end.
-    let files = open_tree(CWD, &root, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC);
-    let files = at(&root, files)?;
+    let files = taken_out(&root)?;
+    let devices = DEVICES.map(|name| Path::new("/dev").join(name)).into_iter().filter(|path| path.exists());
+    let devices: Vec<_> = devices.map(|path| Ok((taken_out(&path)?, path))).collect::<Result<_, String>>()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|error| format!("read the mounts: {error}"))?;
     for (place, flags) in mounts.lines().filter_map(mounted) {
         close_off(&place, flags)?;
@@ -141,9 +151,9 @@ fn furnish(folder: &Folder) -> Result<(), String> {
         at(path, mount_bind(path, path))?;
         at(path, mount_remount(path, of_kernel | MountFlags::BIND | MountFlags::RDONLY, c""))?;
     }
-    for (path, options) in
-        OWN.into_iter().filter(|(path, _)| fs::symlink_metadata(path).is_ok_and(|about| about.is_dir()))
-    {
+    furnish_devices(&devices)?;
+    let is_folder = |path: &str| fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
+    for (path, options) in OWN.into_iter().filter(|(path, _)| is_folder(path)) {
         own(Path::new(path), options)?;
     }
     if let Some((text, real)) = resolver.filter(|(_, real)| !real.exists()) {
@@ -154,10 +164,54 @@ fn furnish(folder: &Folder) -> Result<(), String> {
     fs::create_dir_all(data_dir).map_err(|error| format!("make `{}`: {error}", data_dir.display()))?;
     own(data_dir, "mode=0755,size=1m")?;
     fs::create_dir_all(&root).map_err(|error| format!("make `{}`: {error}", root.display()))?;
-    at(&root, move_mount(&files, "", CWD, &root, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH))?;
+    put_back(&files, &root)?;
+    at(&root, mount_remount(&root, MountFlags::BIND | MountFlags::NODEV, c""))?;
     let closed = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
     at(data_dir, mount_remount(data_dir, closed, c""))?;
-    rustix::system::sethostname(host_name(&spec).as_bytes()).map_err(|error| format!("set the host name: {error}"))
+    let name = host_name(&spec);
+    hosts(&name, &spec).map_err(|error| format!("make `/etc/hosts`: {error}"))?;
+    rustix::system::sethostname(name.as_bytes()).map_err(|error| format!("set the host name: {error}"))
+}
+
+/// A copy of a mount that is nowhere yet.
+fn taken_out(path: &Path) -> Result<OwnedFd, String> {
+    at(path, open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC))
+}
+
+fn put_back(tree: &OwnedFd, path: &Path) -> Result<(), String> {
+    at(path, move_mount(tree, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH))
+}
+
+/// A `/dev` without the machine's: a read-only mount would not keep root from writing to a disk.
+fn furnish_devices(devices: &[(OwnedFd, PathBuf)]) -> Result<(), String> {
+    let dev = Path::new("/dev");
+    let made = |error: io::Error| format!("make `/dev`: {error}");
+    own(dev, "mode=0755,size=1m")?;
+    for (tree, path) in devices {
+        fs::write(path, "").map_err(made)?;
+        put_back(tree, path)?;
+    }
+    for (name, to) in DEVICE_LINKS {
+        std::os::unix::fs::symlink(to, dev.join(name)).map_err(made)?;
+    }
+    let (terminals, shared) = (dev.join("pts"), dev.join("shm"));
+    fs::create_dir(&terminals).and_then(|()| fs::create_dir(&shared)).map_err(made)?;
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    at(&terminals, mount("devpts", &terminals, "devpts", flags, c"newinstance,ptmxmode=0666,mode=0620"))?;
+    own(&shared, "mode=1777,size=256m")?;
+    at(dev, mount_remount(dev, MountFlags::BIND | MountFlags::RDONLY | flags, c""))
+}
+
+/// The node's hosts and this one: programs look for the address of their own name.
+fn hosts(name: &str, spec: &Spec) -> io::Result<()> {
+    let hosts = Path::new("/etc/hosts");
+    if !hosts.exists() || !Path::new("/run").is_dir() {
+        return Ok(());
+    }
+    let mut text = fs::read(hosts)?;
+    text.extend(format!("\n{} {name}.internal {name}\n", spec.address).as_bytes());
+    fs::write(HOSTS, text)?;
+    Ok(mount_bind(HOSTS, hosts)?)
 }
 
 /// As EC2 names hosts: `ip-10-81-0-5`.
@@ -175,10 +229,10 @@ fn own(path: &Path, options: &str) -> Result<(), String> {
     at(path, mount("tmpfs", path, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str()))
 }
 
-/// Makes a mount read-only. One that cannot be found is below another and out of reach.
+/// Makes a mount read-only, and its devices plain names. One that cannot be found is below another and out of reach.
 fn close_off(place: &Path, flags: MountFlags) -> Result<(), String> {
     use rustix::io::Errno;
-    match mount_remount(place, flags | MountFlags::BIND | MountFlags::RDONLY, c"") {
+    match mount_remount(place, flags | MountFlags::BIND | MountFlags::RDONLY | MountFlags::NODEV, c"") {
         Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(()),
         done => at(place, done),
     }

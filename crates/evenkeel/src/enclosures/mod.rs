@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use namespaces::Namespaces;
 use plain::Plain;
@@ -33,24 +33,10 @@ pub struct Start<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// Where it starts.
     pub dir: &'a Path,
-    /// What it reads; nothing without one.
-    pub input: Option<&'a OwnedFd>,
-    /// Where it prints to.
+    /// Where it prints to, on both of its outputs.
     pub output: &'a OwnedFd,
-    /// Where it complains; with the rest without one.
-    pub errors: Option<&'a OwnedFd>,
     /// The `cgroup.procs` of the groups that it joins, open for writing; empty where it stays in those of the caller.
     pub doors: &'a [File],
-}
-
-impl Start<'_> {
-    /// Gives a command its ends.
-    fn wire(&self, command: &mut Command) -> io::Result<()> {
-        let input = self.input.map(OwnedFd::try_clone).transpose()?;
-        command.stdin(input.map_or_else(Stdio::null, Stdio::from));
-        command.stdout(self.output.try_clone()?).stderr(self.errors.unwrap_or(self.output).try_clone()?);
-        Ok(())
-    }
 }
 
 /// Where the commands of one instance run.
@@ -99,6 +85,6 @@ pub fn find(folder: &Folder, spec: &Spec) -> Result<Box<dyn Enclosure>, String> 
 pub fn sweep(spec: &Spec) {
     match spec.isolation {
         Isolation::None => {}
-        Isolation::Namespaces => namespaces::sweep(&spec.instance),
+        Isolation::Namespaces => namespaces::sweep(&spec.instance, spec.address),
     }
 }

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use evenkeel_core::name::InstanceId;
@@ -20,7 +21,7 @@ use tokio::task::AbortHandle;
 use super::metadata::{self, Door};
 use super::{Enclosure, Start, plain};
 use crate::drivers::folder::{Folder, Spec};
-use crate::sys::namespaces;
+use crate::sys::namespaces::{self, Session};
 use crate::sys::netlink::{LONGEST_NAME, Network, Way};
 use crate::sys::process::{self, Identity};
 
@@ -53,6 +54,7 @@ pub struct Namespaces {
 struct Made {
     pid: i32,
     link: String,
+    address: Ipv4Addr,
     /// Held open, it keeps the first process at its work after all others have ended.
     open: Option<ChildStdin>,
     doors: Vec<AbortHandle>,
@@ -101,7 +103,7 @@ impl Namespaces {
         network.remove(&link).map_err(say("remove an old link"))?;
         let (child, first) = begin(folder).map_err(say("start its first process"))?;
         let mut enclosure = Self { made: None, first };
-        let mut made = Made { pid: pid_of(&child)?, link, open: None, doors: Vec::new() };
+        let mut made = Made { pid: pid_of(&child)?, link, address, open: None, doors: Vec::new() };
         let connected = await_first(child).and_then(|open| {
             made.open = Some(open);
             let listeners = enclosure
@@ -134,6 +136,15 @@ impl Namespaces {
         Ok(Self { first, made: None })
     }
 
+    /// Starts a command in it with the outputs, the input and the terminal of the caller, in the folder `dir`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn enter(&self, mut command: Command, dir: &Path, doors: Vec<File>) -> io::Result<Child> {
+        command.current_dir("/");
+        namespaces::start(&mut command, &self.first, dir, doors, Session::Parents)
+    }
+
     /// Wires the enclosure to the node, and opens what is to answer in it.
     fn connect(
         &self,
@@ -148,6 +159,8 @@ impl Namespaces {
         let near = here.link(&made.link)?;
         here.address(near, GATE)?;
         here.raise(near)?;
+        // Should the link go before anybody has heard of it, connections are refused instead of sent elsewhere.
+        here.bar(address)?;
         here.route(near, Way::Here(address)).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => io::Error::other(format!("`{address}` is reached by another link already")),
             _ => error,
@@ -178,8 +191,8 @@ impl Enclosure for Namespaces {
         let mut command = plain::command(start);
         // Which folder it starts in is said again inside, where it may be another.
         command.current_dir("/");
-        start.wire(&mut command)?;
-        namespaces::start(&mut command, &self.first, start.dir, doors)
+        command.stdin(Stdio::null()).stdout(start.output.try_clone()?).stderr(start.output.try_clone()?);
+        namespaces::start(&mut command, &self.first, start.dir, doors, Session::Own)
     }
 
     fn holder(&self) -> Option<i32> {
@@ -197,20 +210,26 @@ impl Enclosure for Namespaces {
         let _ = process::signal(&self.first, rustix::process::Signal::KILL);
         let Some(made) = self.made.take() else { return };
         made.doors.iter().for_each(AbortHandle::abort);
-        remove_link(&made.link);
+        clear(&made.link, made.address);
     }
 }
 
 /// Removes what an agent that was killed may have left of its instance's enclosure.
-pub fn sweep(instance: &InstanceId) {
-    remove_link(&link_name(instance));
+pub fn sweep(instance: &InstanceId, address: IpAddr) {
+    if let IpAddr::V4(address) = address {
+        clear(&link_name(instance), address);
+    }
 }
 
-fn remove_link(link: &str) {
-    // It goes with its namespace anyway; here it is gone at once.
-    let removed = Network::open().and_then(|mut network| network.remove(link));
-    if let Err(error) = removed {
-        eprintln!("evenkeel: failed to remove the link `{link}`: {error}");
+fn clear(link: &str, address: Ipv4Addr) {
+    let clear = || {
+        let mut network = Network::open()?;
+        // It goes with its namespace anyway; here it is gone at once.
+        network.remove(link)?;
+        network.unbar(address)
+    };
+    if let Err(error) = clear() {
+        eprintln!("evenkeel: failed to remove the link `{link}` and the route to `{address}`: {error}");
     }
 }
 

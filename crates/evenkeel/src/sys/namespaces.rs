@@ -41,6 +41,15 @@ const KEPT: CapabilitySet = CapabilitySet::CHOWN
 /// One above the highest capability that a kernel may know: they are 64 at most.
 const CAPABILITIES: u32 = 64;
 
+/// Which session a process is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// One that it leads.
+    Own,
+    /// Its parent's, with its terminal.
+    Parents,
+}
+
 /// Whether this process may make namespaces and what belongs to them.
 #[must_use]
 pub fn are_permitted() -> bool {
@@ -60,7 +69,7 @@ pub fn first(command: &mut Command, doors: Vec<File>) -> io::Result<Child> {
     // table of descriptors is not unshared.
     unsafe {
         command.pre_exec(move || {
-            tie(parent.as_fd(), &doors)?;
+            tie(parent.as_fd(), &doors, Session::Own)?;
             Ok(unshare_unsafe(flags)?)
         });
     }
@@ -70,18 +79,24 @@ pub fn first(command: &mut Command, doors: Vec<File>) -> io::Result<Child> {
 }
 
 /// Starts a command in the set whose first process is given, in the folder `dir` of that set. It is tied as [`first`] is,
-/// and as root may do there only what a program on a machine of its own needs.
+/// in the session that is stated, and as root may do there only what a program on a machine of its own needs.
 ///
 /// # Errors
 /// What the system says; `NotFound` (ESRCH) when the set is gone.
-pub fn start(command: &mut Command, first: &OwnedFd, dir: &Path, doors: Vec<File>) -> io::Result<Child> {
+pub fn start(
+    command: &mut Command,
+    first: &OwnedFd,
+    dir: &Path,
+    doors: Vec<File>,
+    session: Session,
+) -> io::Result<Child> {
     let dir = CString::new(dir.as_os_str().as_bytes())?;
     let parent = pidfd_open(getpid(), PidfdFlags::empty())?;
     let set = first.try_clone()?;
     // SAFETY: the closure makes only system calls, all async-signal-safe, on values it owns; nothing allocates.
     unsafe {
         command.pre_exec(move || {
-            tie(parent.as_fd(), &doors)?;
+            tie(parent.as_fd(), &doors, session)?;
             let spaces = ThreadNameSpaceType::MOUNT
                 | ThreadNameSpaceType::NETWORK
                 | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
@@ -111,8 +126,10 @@ pub fn in_network<T: Send>(first: &OwnedFd, work: impl FnOnce() -> io::Result<T>
 
 /// Ties the calling process, between its fork and its exec, to its parent and to control groups. The parent may be in
 /// another PID namespace, where it has no pid that could be asked for.
-fn tie(parent: BorrowedFd<'_>, doors: &[File]) -> io::Result<()> {
-    setsid()?;
+fn tie(parent: BorrowedFd<'_>, doors: &[File], session: Session) -> io::Result<()> {
+    if session == Session::Own {
+        setsid()?;
+    }
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if poll(&mut [PollFd::from_borrowed_fd(parent, PollFlags::IN)], Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0 {
         // It died before the signal was asked for, so none will come.

@@ -16,6 +16,7 @@ const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
 const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
 const NLMSG_ERROR: u16 = 2;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
@@ -35,11 +36,16 @@ const IFA_LOCAL: u16 = 2;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
 const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_STATIC: u8 = 4;
 const RTN_UNICAST: u8 = 1;
+const RTN_UNREACHABLE: u8 = 7;
 const RT_SCOPE_UNIVERSE: u8 = 0;
 const RT_SCOPE_LINK: u8 = 253;
+
+/// How much a bar gives way to routes: any other one comes first.
+const BAR_PRIORITY: u32 = 0x7fff_ffff;
 
 /// Which way a route leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +163,29 @@ impl Network {
         self.ask(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &body)
     }
 
+    /// Bars the way to an address for as long as no route leads there, so that it is refused at once instead of being looked
+    /// for elsewhere. One that is there is no error.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bar(&mut self, address: Ipv4Addr) -> io::Result<()> {
+        match self.ask(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &bar_body(address)) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Takes the bar away. One that is not there is no error.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn unbar(&mut self, address: Ipv4Addr) -> io::Result<()> {
+        match self.ask(RTM_DELROUTE, 0, &bar_body(address)) {
+            Err(e) if e.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(()),
+            done => done,
+        }
+    }
+
     /// Sends one request and waits for its answer, which the kernel gives before the call returns.
     fn ask(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
         self.number += 1;
@@ -192,6 +221,14 @@ fn answered(message: &[u8], number: u32) -> Option<i32> {
     let to = u32::from_ne_bytes(word(8)?);
     let errno = i32::from_ne_bytes(word(16)?);
     (kind == NLMSG_ERROR && to == number).then(|| errno.saturating_neg())
+}
+
+fn bar_body(address: Ipv4Addr) -> Vec<u8> {
+    let mut body = vec![AF_INET, 32, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RTN_UNREACHABLE];
+    body.extend(0u32.to_ne_bytes());
+    attribute(&mut body, RTA_DST, &address.octets());
+    attribute(&mut body, RTA_PRIORITY, &BAR_PRIORITY.to_ne_bytes());
+    body
 }
 
 fn link_body(link: u32, flags: u32, change: u32) -> Vec<u8> {

@@ -277,74 +277,78 @@ fn parts(text: &str) -> Vec<String> {
 
 #[test]
 fn a_boot_is_reported_to_all_recipients_over_tls_with_login_and_a_failed_one_with_its_output() {
-    let mut rig = Rig::start();
-    let smtp = Smtp::start("starttls");
-    let image = image(&rig, |_, _| {});
-    rig.balancer("one", &["us-east-1a"]);
-    rig.balancer("two", &["us-east-1a"]);
-    let to = "one@evenkeel.test, Two <two@evenkeel.test>";
-    let book = |scripts: &str| {
-        format!("{}[Pyami]\nscripts = {scripts}\n[ELB]\nname = one, two\n", smtp.notification("true", to))
-    };
-    let good = rig.launch_told(&image, &book("sh echo hello, code.Web, env A=b"));
-    rig.wait_status(&good, "ok");
-    rig.wait("the mail", PATIENCE, |_| (smtp.mails().len() == 1).then_some(()));
-    let mail = smtp.mails().remove(0);
-    assert!(mail.tls && mail.login == "evenkeel", "{mail:?}");
-    assert_eq!(
-        (mail.from.as_str(), mail.to.as_slice()),
-        ("ops@evenkeel.test", ["one@evenkeel.test".to_owned(), "two@evenkeel.test".to_owned()].as_slice())
-    );
-    assert!(mail.text.contains(&format!("Subject: [{good}] Startup Completed for {good}")), "{}", mail.text);
-    let told = parts(&mail.text);
-    assert_eq!(told.len(), 2, "plain text and HTML: {told:?}");
-    for words in ["sh echo hello", "code.Web", "register with two", "Registered with one, two."] {
-        assert!(told[0].contains(words), "{words} is not in\n{}", told[0]);
-    }
-    rig.wait_in_service("one", std::slice::from_ref(&good));
-    rig.wait_in_service("two", std::slice::from_ref(&good));
+    each(|mut rig| {
+        let smtp = Smtp::start("starttls");
+        let image = image(&rig, |_, _| {});
+        rig.balancer("one", &["us-east-1a"]);
+        rig.balancer("two", &["us-east-1a"]);
+        let to = "one@evenkeel.test, Two <two@evenkeel.test>";
+        let book = |scripts: &str| {
+            format!("{}[Pyami]\nscripts = {scripts}\n[ELB]\nname = one, two\n", smtp.notification("true", to))
+        };
+        let good = rig.launch_told(&image, &book("sh echo hello, code.Web, env A=b"));
+        rig.wait_status(&good, "ok");
+        rig.wait("the mail", PATIENCE, |_| (smtp.mails().len() == 1).then_some(()));
+        let mail = smtp.mails().remove(0);
+        assert!(mail.tls && mail.login == "evenkeel", "{mail:?}");
+        assert_eq!(
+            (mail.from.as_str(), mail.to.as_slice()),
+            ("ops@evenkeel.test", ["one@evenkeel.test".to_owned(), "two@evenkeel.test".to_owned()].as_slice())
+        );
+        assert!(mail.text.contains(&format!("Subject: [{good}] Startup Completed for {good}")), "{}", mail.text);
+        let told = parts(&mail.text);
+        assert_eq!(told.len(), 2, "plain text and HTML: {told:?}");
+        for words in ["sh echo hello", "code.Web", "register with two", "Registered with one, two."] {
+            assert!(told[0].contains(words), "{words} is not in\n{}", told[0]);
+        }
+        rig.wait_in_service("one", std::slice::from_ref(&good));
+        rig.wait_in_service("two", std::slice::from_ref(&good));
 
-    // The second installer fails, and prints a secret while it does.
-    let bad = rig.launch_told(&image, &book("sh echo hello, sh echo the pass is hush-hush; exit 7, code.Web"));
-    rig.wait_status(&bad, "impaired");
-    rig.wait("the mail", PATIENCE, |_| (smtp.mails().len() == 2).then_some(()));
-    let mail = smtp.mails().remove(1);
-    assert!(mail.text.contains(&format!("Subject: [{bad}] Startup Failed for {bad}")), "{}", mail.text);
-    let told = parts(&mail.text);
-    assert!(told[0].contains("the pass is ***") && told[0].contains("exit status: 7"), "{}", told[0]);
-    assert!(told[1].contains("the pass is ***"), "{}", told[1]);
-    assert!(!mail.text.contains("hush-hush"));
-    let registered = |rig: &Rig, name: &str| rig.health(name).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
-    assert_eq!((registered(&rig, "one"), registered(&rig, "two")), (vec![good.clone()], vec![good.clone()]));
-    // Nobody who looks at processes or at what the daemon wrote sees a password.
-    assert!(!rig.log().contains("hush-hush"));
-    rig.finish();
+        // The second installer fails, and prints a secret while it does.
+        let bad = rig.launch_told(&image, &book("sh echo hello, sh echo the pass is hush-hush; exit 7, code.Web"));
+        rig.wait_status(&bad, "impaired");
+        rig.wait("the mail", PATIENCE, |_| (smtp.mails().len() == 2).then_some(()));
+        let mail = smtp.mails().remove(1);
+        assert!(mail.text.contains(&format!("Subject: [{bad}] Startup Failed for {bad}")), "{}", mail.text);
+        let told = parts(&mail.text);
+        assert!(told[0].contains("the pass is ***") && told[0].contains("exit status: 7"), "{}", told[0]);
+        assert!(told[1].contains("the pass is ***"), "{}", told[1]);
+        assert!(!mail.text.contains("hush-hush"));
+        let registered = |rig: &Rig, name: &str| rig.health(name).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        assert_eq!((registered(&rig, "one"), registered(&rig, "two")), (vec![good.clone()], vec![good.clone()]));
+        // Nobody who looks at processes or at what the daemon wrote sees a password.
+        assert!(!rig.log().contains("hush-hush"));
+        rig.finish();
+    });
 }
 
 #[test]
 fn mail_is_tried_again_holds_nothing_up_and_comes_once_whoever_is_killed() {
-    let mut rig = Rig::start();
-    let smtp = Smtp::start("implicit");
-    smtp.refuse(Some("451 later"));
-    let image = image(&rig, |_, _| {});
-    rig.balancer("one", &["us-east-1a"]);
-    let data = format!("{}[ELB]\nname = one\n", smtp.notification("implicit", "me@evenkeel.test"));
-    let id = rig.launch_told(&image, &data);
-    rig.wait_in_service("one", std::slice::from_ref(&id));
-    rig.wait("the refusal", PATIENCE, |_| (smtp.refused() >= 1).then_some(()));
-    rig.kill_daemon();
-    smtp.refuse(None);
-    rig.up();
-    players(&rig, &id).into_iter().for_each(kill9);
-    rig.wait("the mail", PATIENCE, |_| (!smtp.mails().is_empty()).then_some(()));
-    rig.wait("the note of it", PATIENCE, |rig| rig.instance_file(&id, "boot.json").contains("\"sent\"").then_some(()));
-    assert!(smtp.mails().len() == 1 && smtp.mails()[0].text.contains(&format!("Message-ID: <{id}.1@evenkeel>")));
-    assert_eq!(rig.status(&id), "ok");
-    // A server that nobody believes is not told a password; the boot goes well all the same.
-    let stranger = data.lines().filter(|line| !line.starts_with("smtp_ca_file")).collect::<Vec<_>>().join("\n");
-    let other = rig.launch_told(&image, &stranger);
-    rig.wait_status(&other, "ok");
-    rig.wait("the reason", PATIENCE, |rig| rig.console(&other).contains("invalid peer certificate").then_some(()));
-    assert_eq!(smtp.mails().len(), 1);
-    rig.finish();
+    each(|mut rig| {
+        let smtp = Smtp::start("implicit");
+        smtp.refuse(Some("451 later"));
+        let image = image(&rig, |_, _| {});
+        rig.balancer("one", &["us-east-1a"]);
+        let data = format!("{}[ELB]\nname = one\n", smtp.notification("implicit", "me@evenkeel.test"));
+        let id = rig.launch_told(&image, &data);
+        rig.wait_in_service("one", std::slice::from_ref(&id));
+        rig.wait("the refusal", PATIENCE, |_| (smtp.refused() >= 1).then_some(()));
+        rig.kill_daemon();
+        smtp.refuse(None);
+        rig.up();
+        players(&rig, &id).into_iter().for_each(kill9);
+        rig.wait("the mail", PATIENCE, |_| (!smtp.mails().is_empty()).then_some(()));
+        rig.wait("the note of it", PATIENCE, |rig| {
+            rig.instance_file(&id, "boot.json").contains("\"sent\"").then_some(())
+        });
+        assert!(smtp.mails().len() == 1 && smtp.mails()[0].text.contains(&format!("Message-ID: <{id}.1@evenkeel>")));
+        assert_eq!(rig.status(&id), "ok");
+        // A server that nobody believes is not told a password; the boot goes well all the same.
+        let stranger = data.lines().filter(|line| !line.starts_with("smtp_ca_file")).collect::<Vec<_>>().join("\n");
+        let other = rig.launch_told(&image, &stranger);
+        rig.wait_status(&other, "ok");
+        rig.wait("the reason", PATIENCE, |rig| rig.console(&other).contains("invalid peer certificate").then_some(()));
+        assert_eq!(smtp.mails().len(), 1);
+        rig.finish();
+    });
 }

@@ -13,6 +13,7 @@ use crate::name::{
     AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
     PolicyName, Port, ReservationId, UserName, ZoneName,
 };
+use crate::noun::image::Size;
 use crate::noun::security_group::{Reach, Rule};
 use crate::noun::{
     AccessKey, AcmeAccount, Certificate, DesyncMode, HealthCheck, InstanceState, InstanceStatus, Listener,
@@ -543,6 +544,9 @@ pub struct NewImage {
     pub location: String,
     /// SHA-256 of its files, in hex.
     pub digest: String,
+    /// How large it is.
+    #[serde(default)]
+    pub size: Option<Size>,
     /// At most 50.
     pub tags: BTreeMap<String, String>,
 }

@@ -362,6 +362,7 @@ impl Author {
                 manifest: Manifest::new("app", vec!["./serve".into()], Port::new(80).unwrap()),
                 location: "/app".into(),
                 digest: "00".into(),
+                size: None,
                 tags: self.tags(),
             }),
             20 if self.dice.chance(20) && !images.is_empty() => {

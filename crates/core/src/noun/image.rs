@@ -254,6 +254,15 @@ pub fn valid_name(name: &str) -> Result<(), BadManifest> {
     }
 }
 
+/// How large an image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Files, folders and links.
+    pub entries: u32,
+    /// Bytes in its files.
+    pub bytes: u64,
+}
+
 /// A registered image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
@@ -269,6 +278,9 @@ pub struct Image {
     pub location: String,
     /// SHA-256 over its files, in hex: the folder it is kept in.
     pub digest: String,
+    /// How large it is; not known of those registered by earlier versions.
+    #[serde(default)]
+    pub size: Option<Size>,
     /// When it was registered.
     pub created: Timestamp,
     /// Tags by key.

@@ -25,6 +25,7 @@ impl World {
             manifest: new.manifest.clone(),
             location: new.location.clone(),
             digest: new.digest.clone(),
+            size: new.size,
             created: now,
             tags: new.tags.clone(),
         };

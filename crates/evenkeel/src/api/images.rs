@@ -22,8 +22,16 @@ use crate::keeper::{KeeperHandle, Rejected};
 /// Characters of a description (AWS).
 const MOST_DESCRIPTION: usize = 255;
 
+/// What AWS counts volumes in.
+const GIB: u64 = 1 << 30;
+
 pub(super) const FILTERS: &[&str] = &[
     "architecture",
+    "block-device-mapping.delete-on-termination",
+    "block-device-mapping.device-name",
+    "block-device-mapping.snapshot-id",
+    "block-device-mapping.volume-size",
+    "block-device-mapping.volume-type",
     "creation-date",
     "description",
     "hypervisor",
@@ -94,6 +102,7 @@ impl Wanted {
                 manifest: imported.manifest.clone(),
                 location: self.location.display().to_string(),
                 digest: imported.digest.clone(),
+                size: Some(imported.size),
                 tags: self.tags.clone(),
             });
             match keeper.submit(actor, change).await {
@@ -179,15 +188,42 @@ fn described(i: &Image, account: &str) -> ec2::Image {
         root_device_type: "ebs".into(),
         root_device_name: shown::ROOT_DEVICE.into(),
         virtualization_type: "hvm".into(),
+        block_device_mapping: vec![device(i)].into(),
         tag_set: tags::shown(&i.tags),
         hypervisor: "xen".into(),
         ..ec2::Image::default()
     }
 }
 
+/// Its files, as AWS has room for them: a volume of whole GiB, from a snapshot that is named after the digest's beginning.
+fn device(i: &Image) -> ec2::BlockDevice {
+    ec2::BlockDevice {
+        device_name: shown::ROOT_DEVICE.into(),
+        virtual_name: None,
+        ebs: Some(ec2::EbsBlockDeviceShown {
+            snapshot_id: Some(snapshot(i)),
+            volume_size: i.size.map(|size| size.bytes.div_ceil(GIB).max(1).cast_signed()),
+            delete_on_termination: true,
+            volume_type: "standard".into(),
+        }),
+    }
+}
+
+fn snapshot(i: &Image) -> String {
+    format!("snap-{}", i.digest.get(..17).unwrap_or(&i.digest))
+}
+
 fn values(i: &Image, account: &str, name: &'static str) -> Vec<String> {
     vec![match name {
         "architecture" => shown::architecture().into(),
+        "block-device-mapping.delete-on-termination" => "true".into(),
+        "block-device-mapping.device-name" => shown::ROOT_DEVICE.into(),
+        "block-device-mapping.snapshot-id" => snapshot(i),
+        "block-device-mapping.volume-size" => match device(i).ebs.and_then(|ebs| ebs.volume_size) {
+            Some(size) => size.to_string(),
+            None => return Vec::new(),
+        },
+        "block-device-mapping.volume-type" => "standard".into(),
         "creation-date" => wire_time(i.created).to_string(),
         "description" => i.description.clone(),
         "hypervisor" => "xen".into(),

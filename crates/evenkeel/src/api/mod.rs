@@ -52,6 +52,7 @@ use evenkeel_aws::Error;
 use evenkeel_core::change::{Change, Reply};
 use evenkeel_core::name::{InstanceId, LoadBalancerName};
 use evenkeel_core::noun::Manifest;
+use evenkeel_core::noun::image::Size;
 use evenkeel_core::refusal::Refusal;
 use evenkeel_core::routes::AccessLogRoute;
 use evenkeel_core::sightings::Sightings;
@@ -103,6 +104,8 @@ pub struct Imported {
     pub digest: String,
     /// What it runs.
     pub manifest: Manifest,
+    /// How large it is.
+    pub size: Size,
 }
 
 /// What every call is answered from.

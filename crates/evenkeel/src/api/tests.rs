@@ -27,6 +27,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use evenkeel_aws::{Action, Credentials, Error, Request, Time, Versions, client, ec2, elb, sigv4};
 use evenkeel_core::change::{Change, Seen};
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
+use evenkeel_core::noun::image::Size;
 use evenkeel_core::noun::{InstanceStatus, Manifest};
 use evenkeel_core::sightings::Sightings;
 use evenkeel_core::time::Timestamp;
@@ -95,7 +96,7 @@ fn import(path: &Path) -> Result<Imported, String> {
         return Err(format!("read `{}`: no such file", path.display()));
     }
     let manifest = Manifest::new("app", vec!["./serve".into()], Port::new(8080).unwrap());
-    Ok(Imported { digest: "00".repeat(32), manifest })
+    Ok(Imported { digest: "00".repeat(32), manifest, size: Size { entries: 2, bytes: (1 << 30) + 1 } })
 }
 
 /// An instance's log: 70,000 bytes with a tail; none of ids that begin with `i-0`.

@@ -13,6 +13,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use evenkeel_core::noun::image::Size;
 
 use super::{ImageError, MAX_BYTES, MAX_FILES, failed};
 
@@ -71,6 +72,16 @@ pub fn walk(root: &Path) -> Result<Vec<Entry>, ImageError> {
     }
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(entries)
+}
+
+/// How large a tree is: bytes in its files, and how many files, folders and links.
+pub fn size(root: &Path, entries: &[Entry]) -> Result<Size, ImageError> {
+    let mut size = Size { entries: u32::try_from(entries.len()).unwrap_or(u32::MAX), bytes: 0 };
+    for entry in entries.iter().filter(|entry| matches!(entry.kind, Kind::File(_))) {
+        let about = fs::symlink_metadata(root.join(&entry.path));
+        size.bytes += about.map_err(failed(format!("read `{}`", entry.path.display())))?.len();
+    }
+    Ok(size)
 }
 
 /// Copies entries of one tree into an empty folder: sharing blocks where the file system can (reflinks), never by hard

@@ -129,7 +129,7 @@ pub async fn up(
         dns: names,
     });
     let import = move |path: &Path| match images.import(path) {
-        Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest }),
+        Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest, size: imported.size }),
         Err(error) => Err(error.to_string()),
     };
     let measured = Arc::clone(&reporter);

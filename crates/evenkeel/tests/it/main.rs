@@ -16,6 +16,7 @@ mod dns;
 mod draining;
 mod faults;
 mod handover;
+mod images;
 mod keys;
 mod lb;
 mod life;

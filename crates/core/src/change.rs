@@ -216,6 +216,15 @@ pub enum Change {
         /// Which.
         image: ImageId,
     },
+    /// A new image from an instance, pending until its files are taken.
+    CreateImage(NewCapture),
+    /// What came of taking a pending image's files.
+    SettleImage {
+        /// Which.
+        image: ImageId,
+        /// The files, or why there are none, for people.
+        outcome: Result<Captured, String>,
+    },
     /// Tags on instances and images, at most 50 each.
     CreateTags {
         /// Ids of either kind.
@@ -529,6 +538,30 @@ pub struct NewInstances {
     pub tags: BTreeMap<String, String>,
 }
 
+/// What [`Change::CreateImage`] wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCapture {
+    /// Random.
+    pub id: ImageId,
+    /// One image a name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Whose files.
+    pub instance: InstanceId,
+    /// At most 50.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Files that were taken from an instance; they are in the image store already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Captured {
+    /// SHA-256 of them, in hex.
+    pub digest: String,
+    /// How large they are.
+    pub size: Size,
+}
+
 /// What [`Change::RegisterImage`] wants; its files are in the image store already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewImage {
@@ -592,6 +625,8 @@ pub enum Reply {
     Transitions(Vec<Transition>),
     /// The number of a new version of a policy.
     PolicyVersion(u32),
+    /// The image that is pending now.
+    Image(ImageId),
 }
 
 /// One instance's state before and after a Change.
@@ -639,6 +674,8 @@ impl Change {
             Self::ForgetInstance { .. } => "ForgetInstance",
             Self::RegisterImage(_) => "RegisterImage",
             Self::DeregisterImage { .. } => "DeregisterImage",
+            Self::CreateImage(_) => "CreateImage",
+            Self::SettleImage { .. } => "SettleImage",
             Self::CreateTags { .. } => "CreateTags",
             Self::DeleteTags { .. } => "DeleteTags",
             Self::CreateSecurityGroup(_) => "CreateSecurityGroup",

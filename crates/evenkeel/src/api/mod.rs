@@ -83,6 +83,18 @@ pub type Console = dyn Fn(&InstanceId) -> std::io::Result<Vec<u8>> + Send + Sync
 /// image: …".
 pub type Import = dyn Fn(&Path) -> Result<Imported, String> + Send + Sync;
 
+/// Takes an image's files from an instance, which goes on, for what its manifest says; blocking. The error says why they
+/// cannot be taken.
+pub type Capture = dyn Fn(&InstanceId, &Manifest) -> Result<Imported, String> + Send + Sync;
+
+/// Where images' files come from.
+pub struct Intake {
+    /// Folders and tars.
+    pub import: Box<Import>,
+    /// Instances.
+    pub capture: Box<Capture>,
+}
+
 /// Puts AWS's test object where a balancer's access log is to go; blocking. The error says why it cannot be put there.
 pub type LogCheck = dyn Fn(&AccessLogRoute, &LoadBalancerName) -> Result<(), String> + Send + Sync;
 
@@ -115,7 +127,7 @@ pub struct Api {
     keys: Arc<Keys>,
     seal: Arc<Seal>,
     console: Arc<Console>,
-    import: Arc<Import>,
+    intake: Arc<Intake>,
     reports: Reports,
     guard: Guard,
     library: rights::Library,
@@ -125,7 +137,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API over a keeper; `console` and `import` are called on threads that may block.
+    /// An API over a keeper; `console` and what is in `intake` are called on threads that may block.
     #[must_use]
     pub fn new(
         keeper: KeeperHandle,
@@ -133,7 +145,7 @@ impl Api {
         keys: Arc<Keys>,
         seal: Arc<Seal>,
         console: Arc<Console>,
-        import: Arc<Import>,
+        intake: Intake,
         reports: Reports,
     ) -> Self {
         Self {
@@ -142,7 +154,7 @@ impl Api {
             keys,
             seal,
             console,
-            import,
+            intake: Arc::new(intake),
             reports,
             guard: Guard::default(),
             library: rights::Library::default(),

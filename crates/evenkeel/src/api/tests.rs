@@ -39,7 +39,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::server::{Limits, is_local, serve_within};
-use super::{Api, Guard, Imported, Keys, Reports, ensure_default};
+use super::{Api, Guard, Imported, Intake, Keys, Reports, ensure_default};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
 use crate::seal::Seal;
@@ -99,6 +99,16 @@ fn import(path: &Path) -> Result<Imported, String> {
     Ok(Imported { digest: "00".repeat(32), manifest, size: Size { entries: 2, bytes: (1 << 30) + 1 } })
 }
 
+/// Files of any instance, but for one whose image is named `broken`; held up by the gate as `/images/slow` is.
+fn capture(_: &InstanceId, manifest: &Manifest) -> Result<Imported, String> {
+    drop(GATE.lock());
+    if manifest.port == Port::new(1).unwrap() {
+        return Err("copy `x`: no space left on device".into());
+    }
+    let size = Size { entries: 1, bytes: 5 };
+    Ok(Imported { digest: "11".repeat(32), manifest: manifest.clone(), size })
+}
+
 /// An instance's log: 70,000 bytes with a tail; none of ids that begin with `i-0`.
 fn console(id: &InstanceId) -> io::Result<Vec<u8>> {
     if id.as_str().starts_with("i-0") {
@@ -137,7 +147,7 @@ impl Rig {
             Arc::new(keys),
             Arc::clone(&seal),
             Arc::new(console),
-            Arc::new(import),
+            Intake { import: Box::new(import), capture: Box::new(capture) },
             Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },
         );
         let api = api.requesting(true).logging_where(Arc::new(|route, balancer| match route.bucket.as_str() {

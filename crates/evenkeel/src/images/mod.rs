@@ -203,9 +203,40 @@ impl ImageStore {
     /// Takes in a folder or a tar, plain or in gzip or zstd, with an `image.toml` at its root. The same content twice is kept once.
     /// It copies and reads every byte: call it where blocking is allowed.
     pub fn import(&self, path: &Path) -> Result<Imported, ImageError> {
+        self.through(|partial| import_through(path, partial))
+    }
+
+    /// Takes in an instance's files at `root` while its application may be using them: without what `manifest` names as
+    /// state, and without the paths `but`. What the image runs is what the instance ran, so an `image.toml` that has come
+    /// to say something else is written anew. Each file is as it was at some moment of the copy, not all at one moment.
+    pub fn capture(&self, root: &Path, manifest: &Manifest, but: &[&str]) -> Result<Imported, ImageError> {
+        self.through(|partial| {
+            let state = manifest.state.iter().map(String::as_str);
+            let but: Vec<PathBuf> = state.chain(but.iter().copied()).map(PathBuf::from).collect();
+            fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
+            tree::copy_living(root, &tree::walk_living(root, &but)?, partial)?;
+            if manifest_of(partial, root).is_ok_and(|held| held == *manifest) {
+                return Ok(manifest.clone());
+            }
+            let path = partial.join(MANIFEST);
+            let text = toml::to_string(manifest).map_err(io::Error::other);
+            // Whatever is there by that name is not what the instance ran, and nobody's to follow.
+            let removed = match fs::symlink_metadata(&path) {
+                Ok(about) if about.is_dir() => fs::remove_dir_all(&path),
+                Ok(_) => fs::remove_file(&path),
+                Err(_) => Ok(()),
+            };
+            let written = removed.and(text).and_then(|text| fs::write(&path, text));
+            written.map_err(failed(format!("write `{MANIFEST}`")))?;
+            Ok(manifest.clone())
+        })
+    }
+
+    /// Has a partial image filled, and settles it under its digest.
+    fn through(&self, fill: impl FnOnce(&Path) -> Result<Manifest, ImageError>) -> Result<Imported, ImageError> {
         let number = self.partials.fetch_add(1, Ordering::Relaxed);
         let partial = self.folder.join(format!("{PARTIAL}{}-{number}", std::process::id()));
-        let imported = self.import_through(path, &partial);
+        let imported = fill(&partial).and_then(|manifest| self.finish(&partial, manifest));
         if imported.is_err() {
             // The error that counts is already in hand; what cannot be swept now is swept at the next open.
             let _ = fs::remove_dir_all(&partial);
@@ -213,22 +244,7 @@ impl ImageStore {
         imported
     }
 
-    fn import_through(&self, path: &Path, partial: &Path) -> Result<Imported, ImageError> {
-        let about = fs::metadata(path).map_err(failed(format!("read `{}`", path.display())))?;
-        let folder = about.is_dir();
-        if folder {
-            // Before the long copy, so that a mistake in it is told at once.
-            manifest_of(path, path)?;
-        } else if !about.is_file() {
-            return Err(ImageError::NotAnImage(path.to_owned()));
-        }
-        fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
-        if folder {
-            tree::copy(path, &tree::walk(path)?, partial)?;
-        } else {
-            unpack::unpack(path, partial)?;
-        }
-        let manifest = manifest_of(partial, path)?;
+    fn finish(&self, partial: &Path, manifest: Manifest) -> Result<Imported, ImageError> {
         let entries = tree::walk(partial)?;
         let size = tree::size(partial, &entries)?;
         let digest = tree::digest(partial, &entries)?;
@@ -276,6 +292,25 @@ impl ImageStore {
         }
         Ok(removed)
     }
+}
+
+/// Fills `partial`, which is not there yet, from a folder or tar.
+fn import_through(path: &Path, partial: &Path) -> Result<Manifest, ImageError> {
+    let about = fs::metadata(path).map_err(failed(format!("read `{}`", path.display())))?;
+    let folder = about.is_dir();
+    if folder {
+        // Before the long copy, so that a mistake in it is told at once.
+        manifest_of(path, path)?;
+    } else if !about.is_file() {
+        return Err(ImageError::NotAnImage(path.to_owned()));
+    }
+    fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
+    if folder {
+        tree::copy(path, &tree::walk(path)?, partial)?;
+    } else {
+        unpack::unpack(path, partial)?;
+    }
+    manifest_of(partial, path)
 }
 
 fn is_digest(name: &str) -> bool {

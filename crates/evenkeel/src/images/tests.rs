@@ -228,6 +228,46 @@ fn what_comes_out_of_a_compression_is_bounded() {
 }
 
 #[test]
+fn an_instance_in_use_is_taken_without_its_state() {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let root = app(dir.path());
+    let first = store.import(&root).unwrap();
+    let manifest = Manifest { state: vec!["var/db".into(), "log".into()], ..first.manifest.clone() };
+    for folder in ["var/db/deep", "var/kept", "etc"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for file in ["var/db/deep/row", "var/kept/row", "log", "etc/boto.cfg", "etc/other"] {
+        fs::write(root.join(file), file).unwrap();
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("sock")).unwrap();
+    symlink("/elsewhere", root.join("var/db/out")).unwrap();
+    let taken = store.capture(&root, &manifest, &["etc/boto.cfg"]).unwrap();
+    assert_eq!(taken.manifest, manifest);
+    let kept = store.path(&taken.digest);
+    let there = |path: &str| kept.join(path).symlink_metadata().is_ok();
+    assert!(["var/kept/row", "etc/other", "serve", "static/link"].into_iter().all(there));
+    assert!(!["var/db", "log", "etc/boto.cfg", "sock"].into_iter().any(there));
+    // Its own file says less than it ran.
+    assert_eq!(manifest_of(&kept, &kept).unwrap(), manifest);
+    assert_eq!(fs::read_to_string(root.join(MANIFEST)).unwrap(), TOML, "the instance's own is left alone");
+
+    symlink("/etc/passwd", root.join("evil")).unwrap();
+    assert!(store.capture(&root, &manifest, &[]).unwrap_err().to_string().contains("absolute"));
+    fs::remove_file(root.join("evil")).unwrap();
+    // An instance that made its manifest a link has no say in where anything is written.
+    fs::write(dir.path().join("outside"), "untouched").unwrap();
+    fs::remove_file(root.join(MANIFEST)).unwrap();
+    symlink("log", root.join(MANIFEST)).unwrap();
+    let again = store.capture(&root, &manifest, &["etc/boto.cfg"]).unwrap();
+    assert_eq!(again.digest, taken.digest);
+    assert_eq!(fs::read_to_string(root.join("log")).unwrap(), "log");
+    store.capture(&dir.path().join("nowhere"), &manifest, &[]).unwrap_err();
+    let left = fs::read_dir(dir.path().join("images")).unwrap().count();
+    assert_eq!(left, 2, "no half image is left");
+}
+
+#[test]
 fn trees_differ_in_what_a_digest_is_over() {
     let dir = TempDir::new().unwrap();
     let old = app(dir.path());

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use evenkeel_aws::ec2;
 use serde_json::Value;
@@ -63,6 +64,59 @@ fn an_image_goes_through_every_archive_and_stays_the_same() {
     assert!(listed.as_array().unwrap().iter().all(|image| image["bytes"] == bytes), "{listed}");
     let last = listed[3]["image"].as_str().unwrap().to_owned();
     rig.run(&last, "us-east-1a", 1);
+}
+
+#[test]
+fn an_image_of_a_running_instance_has_what_was_made_in_it_and_not_its_state() {
+    let mut rig = Rig::start();
+    let image = rig.image_with("v1", &[], |_, manifest| {
+        manifest.insert("state".into(), vec!["data"].into());
+    });
+    let id = rig.run(&image, "us-east-1a", 1).remove(0);
+    let root = rig.file("instances").join(&id).join("root");
+    std::fs::create_dir(root.join("data")).unwrap();
+    std::fs::write(root.join("data/row"), "mine").unwrap();
+    std::fs::write(root.join("installed"), "by hand").unwrap();
+    let input = ec2::CreateImage { instance_id: id.clone(), name: "golden".into(), ..Default::default() };
+    let golden = rig.call(&input).unwrap().image_id;
+    rig.wait("the image to be available", Duration::from_secs(30), |rig| {
+        let input = ec2::DescribeImages { image_ids: vec![golden.clone()], ..Default::default() };
+        let found = rig.call(&input).unwrap().images_set.0.remove(0);
+        assert_ne!(found.image_state, "failed", "{found:?}");
+        (found.image_state == "available").then_some(())
+    });
+    assert_eq!(rig.state(&id).0, "running");
+    let data = rig.data_dir().display().to_string();
+    let told = done(&["image", "diff", &image, &golden, "--data-dir", &data]);
+    assert_eq!(told, "+ installed\n");
+    let second = rig.run(&golden, "us-east-1a", 1).remove(0);
+    let root = rig.file("instances").join(&second).join("root");
+    assert_eq!(std::fs::read_to_string(root.join("installed")).unwrap(), "by hand");
+    assert!(!root.join("data").exists());
+}
+
+#[test]
+fn an_image_that_was_being_made_when_the_daemon_was_killed_has_failed_or_is_whole() {
+    let mut rig = Rig::start();
+    let image = rig.image("v1", &[]);
+    let id = rig.run(&image, "us-east-1a", 1).remove(0);
+    let root = rig.file("instances").join(&id).join("root");
+    for n in 0..16 {
+        std::fs::write(root.join(format!("large-{n}")), vec![n; 4 << 20]).unwrap();
+    }
+    let input = ec2::CreateImage { instance_id: id.clone(), name: "golden".into(), ..Default::default() };
+    let golden = rig.call(&input).unwrap().image_id;
+    rig.kill_daemon();
+    rig.up();
+    let input = ec2::DescribeImages { image_ids: vec![golden.clone()], ..Default::default() };
+    let found = rig.call(&input).unwrap().images_set.0.remove(0);
+    let kept = std::fs::read_dir(rig.file("images")).unwrap().count();
+    match &*found.image_state {
+        "failed" => assert_eq!((found.state_reason.unwrap().code.as_str(), kept), ("Server.InternalError", 1)),
+        "available" => assert_eq!(kept, 2),
+        state => panic!("{state}"),
+    }
+    assert_eq!(rig.state(&id).0, "running");
 }
 
 #[test]

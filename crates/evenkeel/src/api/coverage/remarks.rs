@@ -151,6 +151,11 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     (Ec2, "*", "IpPermissions.Groups.VpcPeeringConnectionId", NO_PEERING),
     (Ec2, "*", "IpPermissions.Groups.PeeringStatus", NO_PEERING),
     (Ec2, "*", "IpPermissions.PrefixListIds", NO_PREFIX_LISTS),
+    (Ec2, "CreateImage", "", Yes("The instance's files, but for those that its image names as `state`.")),
+    (Ec2, "CreateImage", "BlockDeviceMapping", NO_VOLUMES),
+    (Ec2, "CreateImage", "BootModeOverride", MACHINE),
+    (Ec2, "CreateImage", "NoReboot", Yes("No instance is rebooted: it changes nothing.")),
+    (Ec2, "CreateImage", "SnapshotLocation", No("Ignored: there is one place.")),
     (Ec2, "CreateSecurityGroup", "VpcId", Yes("The one there is, which is also what it is when it is not stated.")),
     (
         Ec2,
@@ -474,8 +479,8 @@ pub(super) const ABSENT: &[Absent] = &[
     ),
     absent(
         Ec2,
-        "CreateImage CopyImage DescribeImageAttribute ModifyImageAttribute ResetImageAttribute ImportImage ExportImage",
-        "An image is a folder or tar file that `RegisterImage` takes in; it is the owner's, and stays as it is.",
+        "CopyImage DescribeImageAttribute ModifyImageAttribute ResetImageAttribute ImportImage ExportImage",
+        "An image is a folder or tar file that `RegisterImage` takes in, or what `CreateImage` takes from an instance; it is the owner's, and stays as it is.",
     ),
     absent(Ec2, "*LaunchTemplate*", "`RunInstances` states a launch in full."),
     absent(

@@ -13,6 +13,7 @@ use crate::name::{
     AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
     PolicyName, Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
+use crate::noun::image::Size;
 use crate::noun::security_group::{Reach, Rule};
 use crate::noun::{
     AccessKey, AcmeAccount, Certificate, DesyncMode, HealthCheck, InstanceState, InstanceStatus, Listener,
@@ -214,6 +215,15 @@ pub enum Change {
     DeregisterImage {
         /// Which.
         image: ImageId,
+    },
+    /// A new image from an instance, pending until its files are taken.
+    CreateImage(NewCapture),
+    /// What came of taking a pending image's files.
+    SettleImage {
+        /// Which.
+        image: ImageId,
+        /// The files, or why there are none, for people.
+        outcome: Result<Captured, String>,
     },
     /// Tags on instances and images, at most 50 each.
     CreateTags {
@@ -581,6 +591,30 @@ pub struct NewInstances {
     pub tags: BTreeMap<String, String>,
 }
 
+/// What [`Change::CreateImage`] wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCapture {
+    /// Random.
+    pub id: ImageId,
+    /// One image a name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Whose files.
+    pub instance: InstanceId,
+    /// At most 50.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Files that were taken from an instance; they are in the image store already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Captured {
+    /// SHA-256 of them, in hex.
+    pub digest: String,
+    /// How large they are.
+    pub size: Size,
+}
+
 /// What [`Change::RegisterImage`] wants; its files are in the image store already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewImage {
@@ -596,6 +630,9 @@ pub struct NewImage {
     pub location: String,
     /// SHA-256 of its files, in hex.
     pub digest: String,
+    /// How large it is.
+    #[serde(default)]
+    pub size: Option<Size>,
     /// At most 50.
     pub tags: BTreeMap<String, String>,
 }
@@ -648,6 +685,8 @@ pub enum Reply {
         /// Whether it is confirmed.
         confirmed: bool,
     },
+    /// The image that is pending now.
+    Image(ImageId),
 }
 
 /// One instance's state before and after a Change.
@@ -695,6 +734,8 @@ impl Change {
             Self::ForgetInstance { .. } => "ForgetInstance",
             Self::RegisterImage(_) => "RegisterImage",
             Self::DeregisterImage { .. } => "DeregisterImage",
+            Self::CreateImage(_) => "CreateImage",
+            Self::SettleImage { .. } => "SettleImage",
             Self::CreateTags { .. } => "CreateTags",
             Self::DeleteTags { .. } => "DeleteTags",
             Self::CreateSecurityGroup(_) => "CreateSecurityGroup",

@@ -282,6 +282,9 @@ pub enum Refusal {
     /// Unknown image.
     #[error("The image id '[{0}]' does not exist")]
     NoSuchImage(ImageId),
+    /// An image that is pending, or has failed.
+    #[error("The image id '[{0}]' is not available")]
+    ImageUnavailable(ImageId),
     /// The image name is taken.
     #[error("AMI name {name} is already in use by AMI {image}")]
     ImageNameTaken {
@@ -312,7 +315,7 @@ pub enum Refusal {
         instance: InstanceId,
         /// Its state.
         state: InstanceState,
-        /// `started`, `stopped`, `rebooted`.
+        /// `started`, `stopped`, `rebooted`, `imaged`.
         wanted: &'static str,
     },
     /// Protected against termination.

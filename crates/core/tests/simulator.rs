@@ -8,11 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_core::change::{AttributesPatch, Change, NewImage, NewInstances, NewLoadBalancer, Seen};
+use evenkeel_core::change::{
+    AttributesPatch, Captured, Change, NewCapture, NewImage, NewInstances, NewLoadBalancer, Seen,
+};
 use evenkeel_core::name::{
     AccessKeyId, CertificateArn, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn, PolicyName,
     Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
+use evenkeel_core::noun::image::Size;
 use evenkeel_core::noun::{
     AccessKey, AcmeAccount, Certificate, CertificateOrigin, DeliveryProtocol, DesyncMode, Facts, HealthCheck,
     HealthTarget, InstanceState, InstanceStatus, KeyType, Listener, ManagedPolicy, Manifest, Material, Order,
@@ -402,8 +405,24 @@ impl Author {
                 manifest: Manifest::new("app", vec!["./serve".into()], Port::new(80).unwrap()),
                 location: "/app".into(),
                 digest: "00".into(),
+                size: None,
                 tags: self.tags(),
             }),
+            20 if self.dice.chance(30) && !ids.is_empty() => Change::CreateImage(NewCapture {
+                id: ImageId::new(format!("ami-{:017x}", self.dice.roll())).unwrap(),
+                name: self.dice.pick(&["app two", "app four"]).to_owned(),
+                description: String::new(),
+                instance: self.dice.pick(&ids),
+                tags: self.tags(),
+            }),
+            20 if self.dice.chance(40) && !images.is_empty() => Change::SettleImage {
+                image: self.dice.pick(&images),
+                outcome: if self.dice.chance(70) {
+                    Ok(Captured { digest: "11".into(), size: Size { entries: 1, bytes: 1 } })
+                } else {
+                    Err("no space left".into())
+                },
+            },
             20 if self.dice.chance(20) && !images.is_empty() => {
                 Change::DeregisterImage { image: self.dice.pick(&images) }
             }

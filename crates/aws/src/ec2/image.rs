@@ -35,6 +35,26 @@ pub struct RegisterImageOutput {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
+pub struct CreateImage {
+    pub instance_id: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub no_reboot: Option<bool>,
+    #[serde(default, rename = "BlockDeviceMapping")]
+    pub block_device_mappings: Vec<BlockDeviceMapping>,
+    #[serde(default, rename = "TagSpecification")]
+    pub tag_specifications: Vec<TagSpecification>,
+    pub dry_run: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CreateImageOutput {
+    pub image_id: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct DeregisterImage {
     pub image_id: String,
     pub dry_run: Option<bool>,
@@ -69,7 +89,7 @@ pub struct DescribeImagesOutput {
 pub struct Image {
     pub image_id: String,
     pub image_location: String,
-    /// `pending` or `available`.
+    /// `pending`, `available` or `failed`.
     pub image_state: String,
     pub image_owner_id: String,
     pub creation_date: String,
@@ -90,6 +110,7 @@ pub struct Image {
     pub virtualization_type: String,
     pub tag_set: Items<TagShown>,
     pub hypervisor: String,
+    pub source_instance_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -35,6 +35,7 @@ actions! {
     Api::Ec2;
     AuthorizeSecurityGroupEgress => AuthorizeOutput,
     AuthorizeSecurityGroupIngress => AuthorizeOutput,
+    CreateImage => CreateImageOutput,
     CreateSecurityGroup => CreateSecurityGroupOutput,
     CreateTags => Done,
     DeleteSecurityGroup => DeleteSecurityGroupOutput,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::name::{ImageId, Port};
+use crate::name::{ImageId, InstanceId, Port};
 use crate::time::Timestamp;
 
 /// What `image.toml` says.
@@ -254,6 +254,31 @@ pub fn valid_name(name: &str) -> Result<(), BadManifest> {
     }
 }
 
+/// Whether instances can be started from an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageState {
+    /// Its files are being taken from an instance.
+    Pending,
+    /// They can.
+    #[default]
+    Available,
+    /// They never can: its files could not be taken.
+    Failed {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// How large an image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Files, folders and links.
+    pub entries: u32,
+    /// Bytes in its files.
+    pub bytes: u64,
+}
+
 /// A registered image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
@@ -269,6 +294,15 @@ pub struct Image {
     pub location: String,
     /// SHA-256 over its files, in hex: the folder it is kept in.
     pub digest: String,
+    /// How large it is; not known of those registered by earlier versions.
+    #[serde(default)]
+    pub size: Option<Size>,
+    /// Whether instances can be started from it.
+    #[serde(default)]
+    pub state: ImageState,
+    /// The instance it was made from.
+    #[serde(default)]
+    pub source: Option<InstanceId>,
     /// When it was registered.
     pub created: Timestamp,
     /// Tags by key.

@@ -11,6 +11,7 @@ use super::{Decision, Key, Row, World, Write, tags};
 use crate::change::{NewInstances, Reply, Seen, Transition};
 use crate::lifecycle::{self, Wish};
 use crate::name::{InstanceId, ZoneName};
+use crate::noun::image::ImageState;
 use crate::noun::{Instance, InstanceState, InstanceStatus};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -27,6 +28,9 @@ impl World {
             return Err(Refusal::BadCombination("MinCount must be at least 1 and at most MaxCount"));
         }
         let image = self.image(&new.image).ok_or_else(|| Refusal::NoSuchImage(new.image.clone()))?;
+        if image.state != ImageState::Available {
+            return Err(Refusal::ImageUnavailable(image.id.clone()));
+        }
         if let Some(zone) = &new.zone {
             self.known_zone(zone)?;
         }

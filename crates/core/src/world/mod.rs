@@ -300,6 +300,8 @@ impl World {
             Change::ForgetInstance { instance } => Ok(self.forget_instance(instance)),
             Change::RegisterImage(new) => self.register_image(new, now),
             Change::DeregisterImage { image } => self.deregister_image(image),
+            Change::CreateImage(new) => self.create_image(new, now),
+            Change::SettleImage { image, outcome } => self.settle_image(image, outcome),
             Change::CreateTags { resources, tags } => self.create_tags(resources, tags),
             Change::DeleteTags { resources, tags } => self.delete_tags(resources, tags),
             Change::CreateSecurityGroup(new) => self.create_security_group(new),

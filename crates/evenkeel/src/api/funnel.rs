@@ -263,6 +263,7 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
         C::CreateTags(i) => say.out::<ec2::CreateTags>(tags::create(asked, i).await),
         C::DeleteSecurityGroup(i) => say.out::<ec2::DeleteSecurityGroup>(groups::delete(asked, &i).await),
         C::DeleteTags(i) => say.out::<ec2::DeleteTags>(tags::delete(asked, i).await),
+        C::CreateImage(i) => say.out::<ec2::CreateImage>(images::create(asked, i).await),
         C::DeregisterImage(i) => say.out::<ec2::DeregisterImage>(images::deregister(asked, &i).await),
         C::DescribeAccountAttributes(i) => say.out::<ec2::DescribeAccountAttributes>(vpcs::account(asked, &i)),
         C::DescribeAvailabilityZones(i) => say.out::<ec2::DescribeAvailabilityZones>(places::zones(asked, &i)),

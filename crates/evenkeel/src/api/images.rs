@@ -1,14 +1,15 @@
-//! Images: registering from a folder or tar on this node, describing, taking away.
+//! Images: registering from a folder or tar on this node, creating from an instance, describing, taking away.
 //!
-//! Owns their form on the wire. Files are taken in by the `Import` that the API was given. Next: [`super::launch`].
+//! Owns their form on the wire. Files are taken in by the `Intake` that the API was given. Next: [`super::launch`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evenkeel_aws::{Dialect, Error, ec2};
-use evenkeel_core::change::{Change, NewImage};
+use evenkeel_core::change::{Captured, Change, NewCapture, NewImage, Reply};
 use evenkeel_core::name::ImageId;
+use evenkeel_core::noun::image::ImageState;
 use evenkeel_core::noun::{Image, image};
 use evenkeel_core::refusal::Refusal;
 
@@ -16,14 +17,25 @@ use super::blocking;
 use super::filter::Filters;
 use super::page::Page;
 use super::words::wire_time;
-use super::{Asked, Import, Imported, ROLLS, dice, refusal, shown, tags, words};
+use super::{Asked, Imported, Intake, ROLLS, dice, refusal, shown, tags, words};
 use crate::keeper::{KeeperHandle, Rejected};
 
 /// Characters of a description (AWS).
 const MOST_DESCRIPTION: usize = 255;
 
+/// What AWS counts volumes in.
+const GIB: u64 = 1 << 30;
+
+/// AWS's code of what went wrong on the service's side.
+const FAILED: &str = "Server.InternalError";
+
 pub(super) const FILTERS: &[&str] = &[
     "architecture",
+    "block-device-mapping.delete-on-termination",
+    "block-device-mapping.device-name",
+    "block-device-mapping.snapshot-id",
+    "block-device-mapping.volume-size",
+    "block-device-mapping.volume-type",
     "creation-date",
     "description",
     "hypervisor",
@@ -39,18 +51,17 @@ pub(super) const FILTERS: &[&str] = &[
     "ramdisk-id",
     "root-device-name",
     "root-device-type",
+    "source-instance-id",
     "state",
+    "state-reason-code",
+    "state-reason-message",
     "virtualization-type",
 ];
 
 pub(super) async fn register(asked: &Asked<'_>, input: ec2::RegisterImage) -> Result<ec2::RegisterImageOutput, Error> {
     let refuse = |refusal: Refusal| Err(refusal::ec2(refusal.into()));
     let tags = tags::specified(input.tag_specifications, "image")?;
-    let description = input.description.unwrap_or_default();
-    if description.chars().count() > MOST_DESCRIPTION {
-        let why = format!("It must be at most {MOST_DESCRIPTION} characters");
-        return Err(words::bad_value("description", &description, &why));
-    }
+    let description = described_as(input.description)?;
     if let Err(bad) = image::valid_name(&input.name) {
         return refuse(bad.into());
     }
@@ -62,17 +73,62 @@ pub(super) async fn register(asked: &Asked<'_>, input: ec2::RegisterImage) -> Re
     words::unless_dry_run(input.dry_run)?;
     let new = Wanted { name: input.name, description, location, tags };
     let (api, actor) = (asked.api, asked.actor.clone());
-    let (keeper, import, imports) = (api.keeper.clone(), Arc::clone(&api.import), Arc::clone(&api.imports));
+    let (keeper, intake, imports) = (api.keeper.clone(), Arc::clone(&api.intake), Arc::clone(&api.imports));
     // On its own task: an import may take longer than the call may, and is then registered all the same.
     let registered = tokio::spawn(async move {
         let busy = |_| Error::receiver("Unavailable", "The service is shutting down.").with_status(503);
         let place = imports.acquire().await.map_err(busy)?;
-        let imported = taken_in(import, new.location.clone()).await?;
+        let imported = taken_in(intake, new.location.clone()).await?;
         drop(place);
         new.registered(&keeper, &actor, imported).await
     });
     let image_id = registered.await.map_err(|_| Error::internal(Dialect::Ec2))??;
     Ok(ec2::RegisterImageOutput { image_id: image_id.into() })
+}
+
+/// Answers as soon as there is an image to wait for; its files are taken while it is pending.
+pub(super) async fn create(asked: &Asked<'_>, input: ec2::CreateImage) -> Result<ec2::CreateImageOutput, Error> {
+    let tags = tags::specified(input.tag_specifications, "image")?;
+    let description = described_as(input.description)?;
+    let instance = words::instance(&input.instance_id)?;
+    let make = || {
+        Ok(Change::CreateImage(NewCapture {
+            id: image_id()?,
+            name: input.name.clone(),
+            description: description.clone(),
+            instance: instance.clone(),
+            tags: tags.clone(),
+        }))
+    };
+    let Reply::Image(id) = asked.ec2_rolled(input.dry_run, make).await? else {
+        return Err(Error::internal(Dialect::Ec2));
+    };
+    let api = asked.api;
+    let (keeper, intake, imports) = (api.keeper.clone(), Arc::clone(&api.intake), Arc::clone(&api.imports));
+    // What the instance ran, also where its own `image.toml` has come to say something else.
+    let manifest = keeper.world().image(&id).map(|image| image.manifest.clone());
+    let (actor, image) = (asked.actor.clone(), id.clone());
+    tokio::spawn(async move {
+        let (Some(manifest), Ok(_place)) = (manifest, imports.acquire().await) else { return };
+        let captured = blocking(move || (intake.capture)(&instance, &manifest)).await;
+        let outcome = match captured {
+            Ok(Ok(taken)) => Ok(Captured { digest: taken.digest, size: taken.size }),
+            Ok(Err(why)) => Err(format!("failed to take the instance's files: {why}")),
+            Err(error) => Err(error.message),
+        };
+        // One that was deregistered meanwhile is none to settle. What cannot be written down now is so at the next start.
+        let _ = keeper.submit(&actor, Change::SettleImage { image, outcome }).await;
+    });
+    Ok(ec2::CreateImageOutput { image_id: id.into() })
+}
+
+fn described_as(description: Option<String>) -> Result<String, Error> {
+    let description = description.unwrap_or_default();
+    if description.chars().count() > MOST_DESCRIPTION {
+        let why = format!("It must be at most {MOST_DESCRIPTION} characters");
+        return Err(words::bad_value("description", &description, &why));
+    }
+    Ok(description)
 }
 
 /// An image as a call states it.
@@ -94,6 +150,7 @@ impl Wanted {
                 manifest: imported.manifest.clone(),
                 location: self.location.display().to_string(),
                 digest: imported.digest.clone(),
+                size: Some(imported.size),
                 tags: self.tags.clone(),
             });
             match keeper.submit(actor, change).await {
@@ -148,9 +205,9 @@ fn location(stated: Option<&str>) -> Result<PathBuf, Error> {
     Ok(path.to_owned())
 }
 
-async fn taken_in(import: Arc<Import>, location: PathBuf) -> Result<Imported, Error> {
+async fn taken_in(intake: Arc<Intake>, location: PathBuf) -> Result<Imported, Error> {
     let failed = |why| Error::sender("InvalidManifest", format!("Failed to import image: {why}"));
-    blocking(move || import(&location)).await?.map_err(failed)
+    blocking(move || (intake.import)(&location)).await?.map_err(failed)
 }
 
 fn wanted(asked: &Asked<'_>, texts: &[String]) -> Result<Option<BTreeSet<ImageId>>, Error> {
@@ -168,7 +225,7 @@ fn described(i: &Image, account: &str) -> ec2::Image {
     ec2::Image {
         image_id: i.id.to_string(),
         image_location: i.location.clone(),
-        image_state: "available".into(),
+        image_state: state(i).into(),
         image_owner_id: account.to_owned(),
         creation_date: wire_time(i.created).to_string(),
         is_public: false,
@@ -179,15 +236,59 @@ fn described(i: &Image, account: &str) -> ec2::Image {
         root_device_type: "ebs".into(),
         root_device_name: shown::ROOT_DEVICE.into(),
         virtualization_type: "hvm".into(),
+        // Without files there is no volume.
+        block_device_mapping: Some(device(i)).filter(|_| !i.digest.is_empty()).into_iter().collect::<Vec<_>>().into(),
         tag_set: tags::shown(&i.tags),
         hypervisor: "xen".into(),
+        state_reason: match &i.state {
+            ImageState::Failed { reason } => Some(ec2::StateReason { code: FAILED.into(), message: reason.clone() }),
+            _ => None,
+        },
+        source_instance_id: i.source.as_ref().map(ToString::to_string),
         ..ec2::Image::default()
     }
 }
 
+fn state(i: &Image) -> &'static str {
+    match i.state {
+        ImageState::Pending => "pending",
+        ImageState::Available => "available",
+        ImageState::Failed { .. } => "failed",
+    }
+}
+
+/// Its files, as AWS has room for them: a volume of whole GiB, from a snapshot that is named after the digest's beginning.
+fn device(i: &Image) -> ec2::BlockDevice {
+    ec2::BlockDevice {
+        device_name: shown::ROOT_DEVICE.into(),
+        virtual_name: None,
+        ebs: Some(ec2::EbsBlockDeviceShown {
+            snapshot_id: Some(snapshot(i)),
+            volume_size: i.size.map(|size| size.bytes.div_ceil(GIB).max(1).cast_signed()),
+            delete_on_termination: true,
+            volume_type: "standard".into(),
+        }),
+    }
+}
+
+fn snapshot(i: &Image) -> String {
+    format!("snap-{}", i.digest.get(..17).unwrap_or(&i.digest))
+}
+
 fn values(i: &Image, account: &str, name: &'static str) -> Vec<String> {
+    if i.digest.is_empty() && name.starts_with("block-device-mapping") {
+        return Vec::new();
+    }
     vec![match name {
         "architecture" => shown::architecture().into(),
+        "block-device-mapping.delete-on-termination" => "true".into(),
+        "block-device-mapping.device-name" => shown::ROOT_DEVICE.into(),
+        "block-device-mapping.snapshot-id" => snapshot(i),
+        "block-device-mapping.volume-size" => match device(i).ebs.and_then(|ebs| ebs.volume_size) {
+            Some(size) => size.to_string(),
+            None => return Vec::new(),
+        },
+        "block-device-mapping.volume-type" => "standard".into(),
         "creation-date" => wire_time(i.created).to_string(),
         "description" => i.description.clone(),
         "hypervisor" => "xen".into(),
@@ -200,7 +301,19 @@ fn values(i: &Image, account: &str, name: &'static str) -> Vec<String> {
         "owner-id" => account.to_owned(),
         "root-device-name" => shown::ROOT_DEVICE.into(),
         "root-device-type" => "ebs".into(),
-        "state" => "available".into(),
+        "source-instance-id" => match &i.source {
+            Some(source) => source.to_string(),
+            None => return Vec::new(),
+        },
+        "state" => state(i).into(),
+        "state-reason-code" => match &i.state {
+            ImageState::Failed { .. } => FAILED.into(),
+            _ => return Vec::new(),
+        },
+        "state-reason-message" => match &i.state {
+            ImageState::Failed { reason } => reason.clone(),
+            _ => return Vec::new(),
+        },
         "virtualization-type" => "hvm".into(),
         _ => return Vec::new(),
     }]

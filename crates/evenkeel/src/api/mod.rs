@@ -56,6 +56,7 @@ use evenkeel_aws::Error;
 use evenkeel_core::change::{Change, Reply};
 use evenkeel_core::name::{InstanceId, LoadBalancerName};
 use evenkeel_core::noun::Manifest;
+use evenkeel_core::noun::image::Size;
 use evenkeel_core::refusal::Refusal;
 use evenkeel_core::routes::AccessLogRoute;
 use evenkeel_core::sightings::Sightings;
@@ -87,6 +88,18 @@ pub type Console = dyn Fn(&InstanceId) -> std::io::Result<Vec<u8>> + Send + Sync
 /// image: …".
 pub type Import = dyn Fn(&Path) -> Result<Imported, String> + Send + Sync;
 
+/// Takes an image's files from an instance, which goes on, for what its manifest says; blocking. The error says why they
+/// cannot be taken.
+pub type Capture = dyn Fn(&InstanceId, &Manifest) -> Result<Imported, String> + Send + Sync;
+
+/// Where images' files come from.
+pub struct Intake {
+    /// Folders and tars.
+    pub import: Box<Import>,
+    /// Instances.
+    pub capture: Box<Capture>,
+}
+
 /// Puts AWS's test object where a balancer's access log is to go; blocking. The error says why it cannot be put there.
 pub type LogCheck = dyn Fn(&AccessLogRoute, &LoadBalancerName) -> Result<(), String> + Send + Sync;
 
@@ -108,6 +121,8 @@ pub struct Imported {
     pub digest: String,
     /// What it runs.
     pub manifest: Manifest,
+    /// How large it is.
+    pub size: Size,
 }
 
 /// What every call is answered from.
@@ -117,7 +132,7 @@ pub struct Api {
     keys: Arc<Keys>,
     seal: Arc<Seal>,
     console: Arc<Console>,
-    import: Arc<Import>,
+    intake: Arc<Intake>,
     reports: Reports,
     guard: Guard,
     library: rights::Library,
@@ -129,7 +144,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API over a keeper; `console` and `import` are called on threads that may block.
+    /// An API over a keeper; `console` and what is in `intake` are called on threads that may block.
     #[must_use]
     pub fn new(
         keeper: KeeperHandle,
@@ -137,7 +152,7 @@ impl Api {
         keys: Arc<Keys>,
         seal: Arc<Seal>,
         console: Arc<Console>,
-        import: Arc<Import>,
+        intake: Intake,
         reports: Reports,
     ) -> Self {
         Self {
@@ -146,7 +161,7 @@ impl Api {
             keys,
             seal,
             console,
-            import,
+            intake: Arc::new(intake),
             reports,
             guard: Guard::default(),
             library: rights::Library::default(),

@@ -188,6 +188,7 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::NoSuchResource(id) if id.starts_with("sg-") => ("InvalidSecurityGroup", "InvalidGroup.NotFound"),
         Refusal::NoSuchResource(_) => ("ValidationError", "InvalidID"),
         Refusal::NoSuchImage(_) => ("ValidationError", "InvalidAMIID.NotFound"),
+        Refusal::ImageUnavailable(_) => ("ValidationError", "InvalidAMIID.Unavailable"),
         Refusal::ImageNameTaken { .. } => ("ValidationError", "InvalidAMIName.Duplicate"),
         Refusal::BadManifest(BadManifest::Name(_)) => ("ValidationError", "InvalidAMIName.Malformed"),
         Refusal::BadManifest(_) => ("ValidationError", "InvalidManifest"),

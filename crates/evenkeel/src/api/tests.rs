@@ -28,6 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use evenkeel_aws::{Action, Credentials, Error, Request, Time, Versions, client, ec2, elb, sigv4};
 use evenkeel_core::change::{Change, Seen};
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
+use evenkeel_core::noun::image::Size;
 use evenkeel_core::noun::{InstanceStatus, Manifest};
 use evenkeel_core::sightings::Sightings;
 use evenkeel_core::time::Timestamp;
@@ -39,7 +40,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::server::{Limits, is_local, serve_within};
-use super::{Api, Guard, Imported, Keys, Reports, ensure_default};
+use super::{Api, Guard, Imported, Intake, Keys, Reports, ensure_default};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
 use crate::notices::Outbox;
@@ -98,7 +99,17 @@ fn import(path: &Path) -> Result<Imported, String> {
         return Err(format!("read `{}`: no such file", path.display()));
     }
     let manifest = Manifest::new("app", vec!["./serve".into()], Port::new(8080).unwrap());
-    Ok(Imported { digest: "00".repeat(32), manifest })
+    Ok(Imported { digest: "00".repeat(32), manifest, size: Size { entries: 2, bytes: (1 << 30) + 1 } })
+}
+
+/// Files of any instance, but for one whose image is named `broken`; held up by the gate as `/images/slow` is.
+fn capture(_: &InstanceId, manifest: &Manifest) -> Result<Imported, String> {
+    drop(GATE.lock());
+    if manifest.port == Port::new(1).unwrap() {
+        return Err("copy `x`: no space left on device".into());
+    }
+    let size = Size { entries: 1, bytes: 5 };
+    Ok(Imported { digest: "11".repeat(32), manifest: manifest.clone(), size })
 }
 
 /// An instance's log: 70,000 bytes with a tail; none of ids that begin with `i-0`.
@@ -139,7 +150,7 @@ impl Rig {
             Arc::new(keys),
             Arc::clone(&seal),
             Arc::new(console),
-            Arc::new(import),
+            Intake { import: Box::new(import), capture: Box::new(capture) },
             Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },
         );
         let outbox = Arc::new(Outbox::open(dir.path()).unwrap());

@@ -133,6 +133,10 @@ impl Wants<'_> {
                 let image = Thing::new(self.image_arn("*"));
                 return on(vec![image]).stating(stated(&i.tag_specifications)).tagging("ec2:CreateTags");
             }
+            C::CreateImage(i) => {
+                let things = vec![self.instance(&i.instance_id), Thing::new(self.image_arn("*"))];
+                return on(things).stating(stated(&i.tag_specifications)).tagging("ec2:CreateTags");
+            }
             C::AuthorizeSecurityGroupEgress(i) => group(&i.0.group_id, &i.0.group_name),
             C::AuthorizeSecurityGroupIngress(i) => group(&i.0.group_id, &i.0.group_name),
             C::RevokeSecurityGroupEgress(i) => group(&i.0.group_id, &i.0.group_name),

@@ -19,12 +19,10 @@ use crate::cli::client::Client;
 use crate::cli::http::Endpoint;
 use crate::cli::metadata::Place;
 use crate::drivers::Isolation;
-use crate::drivers::folder::{Folder, Spec};
+use crate::drivers::folder::{CONFIG, Folder, Spec};
 
 /// The section of what is known of the instance.
 const INSTANCE: &str = "Instance";
-/// Where the configuration is, in the instance's files.
-const CONFIG: &str = "etc/boto.cfg";
 /// How long the metadata are waited for: a daemon that is being replaced answers again within that.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two tries.

@@ -69,7 +69,7 @@ fn ran(stage: &Stage, words: &[&str]) -> Ran {
         Command::Start(args) => instance::start(args, client, streams),
         Command::Reboot(args) => instance::reboot(args, client),
         Command::Terminate(args) => instance::terminate(args, client, streams),
-        Command::Image(args) => image::run(args, client, streams),
+        Command::Image(args) => image::run(args, &|_| Ok(client.clone()), streams),
         other => panic!("{other:?}"),
     })
 }
@@ -112,9 +112,9 @@ fn images_are_registered_by_absolute_path_listed_and_taken_away() {
     assert!(missing.err.starts_with("error: failed to find /no/such/thing: "), "{}", missing.err);
 
     let list = "\
-ID     NAME    STATE      CREATED                   LOCATION
-ami-1  a       available  2026-01-01T00:00:00.000Z  /srv/a
-ami-2  longer  available  2026-01-01T00:00:00.000Z  /srv/longer
+ID     NAME    STATE      SIZE  CREATED                   LOCATION
+ami-1  a       available  -     2026-01-01T00:00:00.000Z  /srv/a
+ami-2  longer  available  -     2026-01-01T00:00:00.000Z  /srv/longer
 ";
     check(&["image", "list"], list, &["DescribeImages"; 2]);
     check(&["image", "deregister", "ami-1", "ami-2"], "", &["DeregisterImage"; 2]);

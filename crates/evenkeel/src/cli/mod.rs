@@ -108,7 +108,7 @@ pub enum Command {
     KillInstance(kill_instance::KillInstance),
     /// Print the settings that aim AWS clients at the daemon
     Env(env::Env),
-    /// Register, list and deregister images
+    /// Build, register, list, show, compare and pack images
     Image(image::ImageCommand),
     /// Make, change and show load balancers, with `--dry-run`
     Lb(lb::args::Lb),
@@ -245,7 +245,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
             kill_instance::run(args, &connect(&args.reach, args.region.as_deref())?, streams)
         }
         Command::Env(args) => env::run(args, streams),
-        Command::Image(args) => image::run(args, &connect(args.reach(), None)?, streams),
+        Command::Image(args) => image::run(args, &|reach| connect(reach, None), streams),
         Command::Lb(args) => lb::run(args, &connect(args.reach(), None)?, streams),
         Command::Cert(args) => match (args.reach(), &args.action) {
             (Some(reach), _) => cert::run(args, &connect(reach, None)?, streams),

@@ -35,6 +35,13 @@ use crate::sys::process::Identity;
 /// The variable that marks every process of an instance.
 pub const MARK: &str = "EVENKEEL_INSTANCE_ID";
 
+/// Where in an instance's files its configuration is, written anew by every boot; it holds what the instance was told in
+/// secret.
+pub const CONFIG: &str = "etc/boto.cfg";
+
+/// Names of the configuration in an instance's files, whole and half written: what no image may have.
+pub const TOLD: [&str; 2] = [CONFIG, "etc/boto.cfg.new"];
+
 /// `spec.json`: one boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {

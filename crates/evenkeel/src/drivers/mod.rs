@@ -189,6 +189,11 @@ pub trait Driver: Send + Sync {
     /// printed anything, `NotFound` for an unknown instance.
     fn console(&self, instance: &InstanceId) -> io::Result<Vec<u8>>;
 
+    /// Where an instance's files are on this machine; `None` where there are none.
+    fn files(&self, _: &InstanceId) -> Option<PathBuf> {
+        None
+    }
+
     /// Asks to be hinted after every change. Hints given before stay.
     fn subscribe(&self, hint: Hint);
 }

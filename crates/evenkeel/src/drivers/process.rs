@@ -275,6 +275,10 @@ impl Driver for ProcessDriver {
         console::tail(&self.shared.folder_of(instance), CONSOLE_LIMIT)
     }
 
+    fn files(&self, instance: &InstanceId) -> Option<PathBuf> {
+        self.shared.slots().contains_key(instance).then(|| self.shared.folder_of(instance).root())
+    }
+
     fn subscribe(&self, hint: Hint) {
         self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner).push(hint);
     }

@@ -2,8 +2,12 @@
 //! folder or tar as a user hands it over and that folder; must never know ids or names of images: those are World's.
 //!
 //! An image is whole or not there: it is written beside its place and renamed into it, so `kill -9` or a full disk leave
-//! only leftovers, which [`ImageStore::open`] sweeps. Read [`tree`] for what files may be in one, `unpack.rs` for tars.
+//! only leftovers, which [`ImageStore::open`] sweeps. Read [`tree`] for what files may be in one, `unpack.rs` and [`pack`]
+//! for tars, [`difference`] for how two differ.
 
+pub mod archive;
+pub mod difference;
+pub mod pack;
 pub mod tree;
 mod unpack;
 
@@ -15,7 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use evenkeel_core::noun::Manifest;
-use evenkeel_core::noun::image::BadManifest;
+use evenkeel_core::noun::image::{BadManifest, Size};
+use tempfile::TempDir;
 use thiserror::Error;
 
 /// The most files, folders and links in an image.
@@ -45,7 +50,7 @@ pub enum ImageError {
     /// Neither a folder nor a tar.
     #[error("read `{0}`: it is neither a folder nor a tar archive")]
     NotAnImage(PathBuf),
-    /// A compressed tar.
+    /// A tar in a compression that is not read here.
     #[error("read `{path}`: it is compressed with {by}; unpack it first (`{command}`)")]
     Compressed {
         /// The file.
@@ -109,6 +114,65 @@ pub struct Imported {
     pub digest: String,
     /// What it runs, held against its rules.
     pub manifest: Manifest,
+    /// How large it is.
+    pub size: Size,
+}
+
+/// An image that is looked at without being kept: a folder where it lies, or a tar unpacked for as long as this lives.
+#[derive(Debug)]
+pub struct Opened {
+    root: PathBuf,
+    /// What it runs, held against its rules.
+    pub manifest: Manifest,
+    /// Its files, folders and links.
+    pub entries: Vec<tree::Entry>,
+    _unpacked: Option<TempDir>,
+}
+
+impl Opened {
+    /// Opens a folder or tar with an `image.toml` at its root. A tar is unpacked among the system's temporary files, and
+    /// gone from there when this is dropped.
+    pub fn open(path: &Path) -> Result<Self, ImageError> {
+        let about = fs::metadata(path).map_err(failed(format!("read `{}`", path.display())))?;
+        let (root, unpacked) = if about.is_dir() {
+            (path.to_owned(), None)
+        } else if about.is_file() {
+            let unpacked = tempfile::Builder::new().prefix("evenkeel-image-").tempdir();
+            let unpacked = unpacked.map_err(failed("make a temporary folder"))?;
+            unpack::unpack(path, unpacked.path())?;
+            (unpacked.path().to_owned(), Some(unpacked))
+        } else {
+            return Err(ImageError::NotAnImage(path.to_owned()));
+        };
+        let manifest = manifest_of(&root, path)?;
+        let entries = tree::walk(&root)?;
+        Ok(Self { root, manifest, entries, _unpacked: unpacked })
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> Result<Size, ImageError> {
+        tree::size(&self.root, &self.entries)
+    }
+
+    /// SHA-256 over its files, as [`Imported::digest`].
+    pub fn digest(&self) -> Result<String, ImageError> {
+        tree::digest(&self.root, &self.entries)
+    }
+}
+
+/// Where a daemon with this data directory keeps the image whose digest begins so; `None` where there is none. Reads the
+/// folder's names and nothing else, so it may be asked beside a daemon.
+#[must_use]
+pub fn kept(data_dir: &Path, beginning: &str) -> Option<PathBuf> {
+    let entries = fs::read_dir(data_dir.join("images")).ok()?;
+    let begins = |name: &str| is_digest(name) && !beginning.is_empty() && name.starts_with(beginning);
+    entries.flatten().find(|entry| entry.file_name().to_str().is_some_and(begins)).map(|entry| entry.path())
 }
 
 /// The images of one data directory. One process at a time may have it open: the daemon's lock sees to that.
@@ -136,12 +200,43 @@ impl ImageStore {
         Ok(Self { folder, fresh: Mutex::default(), partials: AtomicU64::new(0) })
     }
 
-    /// Takes in a folder or an uncompressed tar with an `image.toml` at its root. The same content twice is kept once.
+    /// Takes in a folder or a tar, plain or in gzip or zstd, with an `image.toml` at its root. The same content twice is kept once.
     /// It copies and reads every byte: call it where blocking is allowed.
     pub fn import(&self, path: &Path) -> Result<Imported, ImageError> {
+        self.through(|partial| import_through(path, partial))
+    }
+
+    /// Takes in an instance's files at `root` while its application may be using them: without what `manifest` names as
+    /// state, and without the paths `but`. What the image runs is what the instance ran, so an `image.toml` that has come
+    /// to say something else is written anew. Each file is as it was at some moment of the copy, not all at one moment.
+    pub fn capture(&self, root: &Path, manifest: &Manifest, but: &[&str]) -> Result<Imported, ImageError> {
+        self.through(|partial| {
+            let state = manifest.state.iter().map(String::as_str);
+            let but: Vec<PathBuf> = state.chain(but.iter().copied()).map(PathBuf::from).collect();
+            fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
+            tree::copy_living(root, &tree::walk_living(root, &but)?, partial)?;
+            if manifest_of(partial, root).is_ok_and(|held| held == *manifest) {
+                return Ok(manifest.clone());
+            }
+            let path = partial.join(MANIFEST);
+            let text = toml::to_string(manifest).map_err(io::Error::other);
+            // Whatever is there by that name is not what the instance ran, and nobody's to follow.
+            let removed = match fs::symlink_metadata(&path) {
+                Ok(about) if about.is_dir() => fs::remove_dir_all(&path),
+                Ok(_) => fs::remove_file(&path),
+                Err(_) => Ok(()),
+            };
+            let written = removed.and(text).and_then(|text| fs::write(&path, text));
+            written.map_err(failed(format!("write `{MANIFEST}`")))?;
+            Ok(manifest.clone())
+        })
+    }
+
+    /// Has a partial image filled, and settles it under its digest.
+    fn through(&self, fill: impl FnOnce(&Path) -> Result<Manifest, ImageError>) -> Result<Imported, ImageError> {
         let number = self.partials.fetch_add(1, Ordering::Relaxed);
         let partial = self.folder.join(format!("{PARTIAL}{}-{number}", std::process::id()));
-        let imported = self.import_through(path, &partial);
+        let imported = fill(&partial).and_then(|manifest| self.finish(&partial, manifest));
         if imported.is_err() {
             // The error that counts is already in hand; what cannot be swept now is swept at the next open.
             let _ = fs::remove_dir_all(&partial);
@@ -149,28 +244,14 @@ impl ImageStore {
         imported
     }
 
-    fn import_through(&self, path: &Path, partial: &Path) -> Result<Imported, ImageError> {
-        let about = fs::metadata(path).map_err(failed(format!("read `{}`", path.display())))?;
-        let folder = about.is_dir();
-        if folder {
-            // Before the long copy, so that a mistake in it is told at once.
-            manifest_of(path, path)?;
-        } else if !about.is_file() {
-            return Err(ImageError::NotAnImage(path.to_owned()));
-        }
-        fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
-        if folder {
-            tree::copy(path, &tree::walk(path)?, partial)?;
-        } else {
-            unpack::unpack(path, partial)?;
-        }
-        let manifest = manifest_of(partial, path)?;
+    fn finish(&self, partial: &Path, manifest: Manifest) -> Result<Imported, ImageError> {
         let entries = tree::walk(partial)?;
+        let size = tree::size(partial, &entries)?;
         let digest = tree::digest(partial, &entries)?;
         tree::sync(partial, &entries)?;
         self.settle(partial, &digest)?;
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.clone());
-        Ok(Imported { digest, manifest })
+        Ok(Imported { digest, manifest, size })
     }
 
     /// Puts a finished image in its place; one of the same content that is there already stays.
@@ -211,6 +292,25 @@ impl ImageStore {
         }
         Ok(removed)
     }
+}
+
+/// Fills `partial`, which is not there yet, from a folder or tar.
+fn import_through(path: &Path, partial: &Path) -> Result<Manifest, ImageError> {
+    let about = fs::metadata(path).map_err(failed(format!("read `{}`", path.display())))?;
+    let folder = about.is_dir();
+    if folder {
+        // Before the long copy, so that a mistake in it is told at once.
+        manifest_of(path, path)?;
+    } else if !about.is_file() {
+        return Err(ImageError::NotAnImage(path.to_owned()));
+    }
+    fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
+    if folder {
+        tree::copy(path, &tree::walk(path)?, partial)?;
+    } else {
+        unpack::unpack(path, partial)?;
+    }
+    manifest_of(partial, path)
 }
 
 fn is_digest(name: &str) -> bool {

@@ -142,8 +142,10 @@ fn what_is_not_a_tar_is_named() {
         let error = store.import(&path).unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
     };
-    check(b"\x1f\x8b\x08rest", "gunzip");
-    check(b"\x28\xb5\x2f\xfdrest", "unzstd");
+    check(b"\xfd7zXZ\0rest", "unxz");
+    check(b"BZh9rest", "bunzip2");
+    check(b"\x1f\x8b\x08rest", "read");
+    check(b"\x28\xb5\x2f\xfdrest", "read");
     check(b"hello", "neither a folder nor a tar");
     check(&[0; 2048], "neither a folder nor a tar");
     let dir = TempDir::new().unwrap();
@@ -158,6 +160,140 @@ fn what_is_not_a_tar_is_named() {
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     ImageStore::open(dir.path()).unwrap().import(&path).unwrap_err();
+}
+
+/// A tar of `app` in this compression.
+fn packed(dir: &Path, app: &Path, name: &str) -> PathBuf {
+    let opened = Opened::open(app).unwrap();
+    let path = dir.join(name);
+    let mut bytes = 0;
+    let coding = archive::Coding::of_name(&path).unwrap();
+    pack::write(opened.root(), &opened.entries, &path, coding, &mut |more| bytes += more).unwrap();
+    assert_eq!(bytes, opened.size().unwrap().bytes);
+    path
+}
+
+#[test]
+fn compressed_archives_are_the_same_image() {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let app = app(dir.path());
+    // A name that takes more than one header, and a file that takes more than one frame.
+    fs::write(app.join("n".repeat(200)), vec![7; 5 << 20]).unwrap();
+    let first = store.import(&app).unwrap();
+    assert_eq!(first.size, Size { entries: 7, bytes: (5 << 20) + TOML.len() as u64 + 10 + 5 });
+    for name in ["a.tar", "a.tar.gz", "a.tgz", "a.tar.zst", "a.tzst"] {
+        let path = packed(dir.path(), &app, name);
+        let whole = fs::read(&path).unwrap();
+        assert!(
+            whole == fs::read(packed(dir.path(), &app, &format!("again-{name}"))).unwrap(),
+            "{name} is reproducible"
+        );
+        assert_eq!(store.import(&path).unwrap(), first, "{name}");
+        assert_eq!(Opened::open(&path).unwrap().digest().unwrap(), first.digest);
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        store.import(&path).unwrap_err();
+    }
+    assert_eq!(kept(dir.path(), &first.digest[..17]), Some(store.path(&first.digest)));
+    assert_eq!(kept(dir.path(), ""), None);
+    assert_eq!(kept(dir.path(), "zz"), None);
+}
+
+#[test]
+fn what_comes_out_of_a_compression_is_bounded() {
+    let check = |coding: archive::Coding, claim: u64, kind: tar::EntryType, want: &str| {
+        let dir = TempDir::new().unwrap();
+        let store = ImageStore::open(dir.path()).unwrap();
+        let path = dir.path().join("bomb");
+        let mut to = archive::Encoder::new(File::create(&path).unwrap(), coding);
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(claim);
+        header.as_mut_bytes()[..3].copy_from_slice(b"big");
+        header.set_mode(0o644);
+        header.set_cksum();
+        std::io::Write::write_all(&mut to, header.as_bytes()).unwrap();
+        io::copy(&mut io::repeat(0).take(16 << 20), &mut to).unwrap();
+        to.finish().unwrap();
+        let error = store.import(&path).unwrap_err();
+        let text = std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string);
+        assert!(text.contains(want), "{kind:?}: {error:?}");
+        assert_eq!(fs::read_dir(dir.path().join("images")).unwrap().count(), 0, "no half image is left");
+    };
+    use archive::Coding::{Gzip, Zstd};
+    for coding in [Gzip, Zstd] {
+        check(coding, 1 << 40, tar::EntryType::GNULongName, "1 MiB");
+        check(coding, 12 << 20, tar::EntryType::XHeader, "1 MiB");
+    }
+}
+
+#[test]
+fn an_instance_in_use_is_taken_without_its_state() {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let root = app(dir.path());
+    let first = store.import(&root).unwrap();
+    let manifest = Manifest { state: vec!["var/db".into(), "log".into()], ..first.manifest.clone() };
+    for folder in ["var/db/deep", "var/kept", "etc"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for file in ["var/db/deep/row", "var/kept/row", "log", "etc/boto.cfg", "etc/other"] {
+        fs::write(root.join(file), file).unwrap();
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("sock")).unwrap();
+    symlink("/elsewhere", root.join("var/db/out")).unwrap();
+    let taken = store.capture(&root, &manifest, &["etc/boto.cfg"]).unwrap();
+    assert_eq!(taken.manifest, manifest);
+    let kept = store.path(&taken.digest);
+    let there = |path: &str| kept.join(path).symlink_metadata().is_ok();
+    assert!(["var/kept/row", "etc/other", "serve", "static/link"].into_iter().all(there));
+    assert!(!["var/db", "log", "etc/boto.cfg", "sock"].into_iter().any(there));
+    // Its own file says less than it ran.
+    assert_eq!(manifest_of(&kept, &kept).unwrap(), manifest);
+    assert_eq!(fs::read_to_string(root.join(MANIFEST)).unwrap(), TOML, "the instance's own is left alone");
+
+    symlink("/etc/passwd", root.join("evil")).unwrap();
+    assert!(store.capture(&root, &manifest, &[]).unwrap_err().to_string().contains("absolute"));
+    fs::remove_file(root.join("evil")).unwrap();
+    // An instance that made its manifest a link has no say in where anything is written.
+    fs::write(dir.path().join("outside"), "untouched").unwrap();
+    fs::remove_file(root.join(MANIFEST)).unwrap();
+    symlink("log", root.join(MANIFEST)).unwrap();
+    let again = store.capture(&root, &manifest, &["etc/boto.cfg"]).unwrap();
+    assert_eq!(again.digest, taken.digest);
+    assert_eq!(fs::read_to_string(root.join("log")).unwrap(), "log");
+    store.capture(&dir.path().join("nowhere"), &manifest, &[]).unwrap_err();
+    let left = fs::read_dir(dir.path().join("images")).unwrap().count();
+    assert_eq!(left, 2, "no half image is left");
+}
+
+#[test]
+fn trees_differ_in_what_a_digest_is_over() {
+    let dir = TempDir::new().unwrap();
+    let old = app(dir.path());
+    let opened = Opened::open(&old).unwrap();
+    let other = TempDir::new().unwrap();
+    let new = app(other.path());
+    let check = |want: &[(&str, difference::How)]| {
+        let after = Opened::open(&new).unwrap();
+        let found = difference::between((&old, &opened.entries), (&new, &after.entries)).unwrap();
+        let found: Vec<_> = found.iter().map(|d| (d.path.to_str().unwrap(), d.how)).collect();
+        assert_eq!(found, want);
+    };
+    check(&[]);
+    fs::set_permissions(new.join("serve"), fs::Permissions::from_mode(0o700)).unwrap();
+    check(&[("serve", difference::How::Mode(0o755, 0o700))]);
+    fs::write(new.join("a"), "").unwrap();
+    fs::write(new.join("static/deep/page"), "hullo").unwrap();
+    fs::remove_file(new.join("static/link")).unwrap();
+    fs::remove_file(new.join("serve")).unwrap();
+    fs::create_dir(new.join("serve")).unwrap();
+    check(&[
+        ("a", difference::How::Added),
+        ("serve", difference::How::Kind),
+        ("static/deep/page", difference::How::Contents),
+        ("static/link", difference::How::Removed),
+    ]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use evenkeel_core::noun::image::Size;
 
 use super::{ImageError, MAX_BYTES, MAX_FILES, failed};
 
@@ -38,25 +39,52 @@ pub enum Kind {
 
 /// Everything below `root`, folders before what is in them, sorted by path. Fails on what an image may not hold.
 pub fn walk(root: &Path) -> Result<Vec<Entry>, ImageError> {
+    look(root, None)
+}
+
+/// As [`walk`], of files that an application is using: without the paths `but`, which begin below the root, without what
+/// is gone before it was looked at, and without sockets, pipes and devices, which no image holds.
+pub fn walk_living(root: &Path, but: &[PathBuf]) -> Result<Vec<Entry>, ImageError> {
+    look(root, Some(but))
+}
+
+fn look(root: &Path, living: Option<&[PathBuf]>) -> Result<Vec<Entry>, ImageError> {
+    let gone = |error: &io::Error| living.is_some() && error.kind() == io::ErrorKind::NotFound;
+    let but = |path: &PathBuf| living.is_some_and(|but| but.contains(path));
     let mut entries = Vec::new();
     let mut bytes = 0u64;
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         let what = || format!("read `{}`", root.join(&folder).display());
-        for item in fs::read_dir(root.join(&folder)).map_err(failed(what()))? {
+        let items = match fs::read_dir(root.join(&folder)) {
+            Err(error) if gone(&error) && !folder.as_os_str().is_empty() => continue,
+            items => items.map_err(failed(what()))?,
+        };
+        for item in items {
             let item = item.map_err(failed(what()))?;
             let path = folder.join(item.file_name());
-            let about = item.metadata().map_err(failed(format!("read `{}`", item.path().display())))?;
+            if but(&path) {
+                continue;
+            }
+            let about = match item.metadata() {
+                Err(error) if gone(&error) => continue,
+                about => about.map_err(failed(format!("read `{}`", item.path().display())))?,
+            };
             let kind = if about.is_dir() {
                 folders.push(path.clone());
                 Kind::Folder
             } else if about.is_symlink() {
-                let target = fs::read_link(item.path()).map_err(failed(format!("read `{}`", path.display())))?;
+                let target = match fs::read_link(item.path()) {
+                    Err(error) if gone(&error) => continue,
+                    target => target.map_err(failed(format!("read `{}`", path.display())))?,
+                };
                 stays_inside(&path, &target)?;
                 Kind::Link(target)
             } else if about.is_file() {
                 bytes = bytes.saturating_add(about.len());
                 Kind::File(file_mode(about.permissions().mode()))
+            } else if living.is_some() {
+                continue;
             } else {
                 return Err(ImageError::Kind { path, kind: name_of(about.file_type()) });
             };
@@ -73,9 +101,28 @@ pub fn walk(root: &Path) -> Result<Vec<Entry>, ImageError> {
     Ok(entries)
 }
 
+/// How large a tree is: bytes in its files, and how many files, folders and links.
+pub fn size(root: &Path, entries: &[Entry]) -> Result<Size, ImageError> {
+    let mut size = Size { entries: u32::try_from(entries.len()).unwrap_or(u32::MAX), bytes: 0 };
+    for entry in entries.iter().filter(|entry| matches!(entry.kind, Kind::File(_))) {
+        let about = fs::symlink_metadata(root.join(&entry.path));
+        size.bytes += about.map_err(failed(format!("read `{}`", entry.path.display())))?.len();
+    }
+    Ok(size)
+}
+
 /// Copies entries of one tree into an empty folder: sharing blocks where the file system can (reflinks), never by hard
 /// links, because an application may write to its files.
 pub fn copy(from: &Path, entries: &[Entry], to: &Path) -> Result<(), ImageError> {
+    copy_each(from, entries, to, false)
+}
+
+/// As [`copy`], of files that an application is using: without those that are gone before their turn.
+pub fn copy_living(from: &Path, entries: &[Entry], to: &Path) -> Result<(), ImageError> {
+    copy_each(from, entries, to, true)
+}
+
+fn copy_each(from: &Path, entries: &[Entry], to: &Path, living: bool) -> Result<(), ImageError> {
     let mut bytes = 0u64;
     for entry in entries {
         let (source, target) = (from.join(&entry.path), to.join(&entry.path));
@@ -84,7 +131,11 @@ pub fn copy(from: &Path, entries: &[Entry], to: &Path) -> Result<(), ImageError>
             Kind::Link(at) => symlink(at, &target),
             Kind::File(mode) => copy_file(&source, &target, *mode, MAX_BYTES - bytes).map(|n| bytes += n),
         };
-        done.map_err(failed(format!("copy `{}`", source.display())))?;
+        match done {
+            // Its target's folder is there: what is not found is the source.
+            Err(error) if living && error.kind() == io::ErrorKind::NotFound => {}
+            done => done.map_err(failed(format!("copy `{}`", source.display())))?,
+        }
     }
     Ok(())
 }

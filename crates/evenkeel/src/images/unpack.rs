@@ -1,9 +1,10 @@
 //! Unpacks a tar into an empty folder. Owns what of a tar is believed: nothing that leads out of the folder, nothing but
-//! files, folders and links, nothing above the limits. Read [`super::tree`] for the rule on links.
+//! files, folders and links, nothing above the limits. Read [`super::tree`] for the rule on links, [`super::archive`] for
+//! compressions.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
@@ -11,56 +12,38 @@ use std::path::{Component, Path, PathBuf};
 use tar::{Archive, Entry, EntryType};
 
 use super::tree::{file_mode, make_folder, stays_inside};
-use super::{ImageError, MAX_BYTES, MAX_FILES, failed};
+use super::{ImageError, MAX_BYTES, MAX_FILES, archive, failed};
 
 /// Padding and headers that a tar at both limits may have on top of its contents.
 const OVERHEAD: u64 = MAX_FILES as u64 * 4 * 1024;
 
+/// The most that one entry's headers may be, a long name and extended attributes among them: 1 MiB.
+const HEADERS: u64 = 1024 * 1024;
+
 /// Unpacks the tar at `path` into `to`, which must be empty.
 pub(super) fn unpack(path: &Path, to: &Path) -> Result<(), ImageError> {
     let reading = || format!("read `{}`", path.display());
-    let mut file = File::open(path).map_err(failed(reading()))?;
-    if file.metadata().map_err(failed(reading()))?.len() > MAX_BYTES + OVERHEAD {
+    let about = fs::metadata(path).map_err(failed(reading()))?;
+    if about.len() > MAX_BYTES + OVERHEAD {
         return Err(ImageError::TooLarge);
     }
-    sniff(path, &mut file)?;
-    let mut archive = Archive::new(io::BufReader::with_capacity(64 * 1024, file));
+    let (stream, meter) = archive::open(path, MAX_BYTES + OVERHEAD)?;
+    let mut archive = Archive::new(stream);
     let mut room = MAX_BYTES;
+    meter.expect(HEADERS);
     for (count, entry) in archive.entries().map_err(failed(reading()))?.enumerate() {
         let mut entry = entry.map_err(failed(reading()))?;
         if count >= MAX_FILES {
             return Err(ImageError::TooManyFiles);
         }
+        // One byte more than there is room for tells too much from enough; the rest is the entry's padding.
+        meter.expect(room + HEADERS);
         unpack_entry(&mut entry, to, &mut room)?;
+        // What nobody read of it is no header of the next one.
+        io::copy(&mut entry, &mut io::sink()).map_err(failed(reading()))?;
+        meter.expect(HEADERS);
     }
     Ok(())
-}
-
-/// Tells a tar from what people hand over in its place.
-fn sniff(path: &Path, file: &mut File) -> Result<(), ImageError> {
-    let mut head = Vec::with_capacity(512);
-    let read = file.take(512).read_to_end(&mut head).and_then(|_| file.rewind());
-    read.map_err(failed(format!("read `{}`", path.display())))?;
-    let compressed: [(&[u8], _, _); 4] = [
-        (b"\x1f\x8b", "gzip", "gunzip --keep"),
-        (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
-        (b"\xfd7zXZ\0", "xz", "unxz --keep"),
-        (b"BZh", "bzip2", "bunzip2 --keep"),
-    ];
-    for (magic, by, tool) in compressed {
-        if head.starts_with(magic) {
-            let command = format!("{tool} {}", path.display());
-            return Err(ImageError::Compressed { path: path.to_owned(), by, command });
-        }
-    }
-    // Every tar's first header carries the sum of its bytes, the old ones without `ustar` too.
-    let sums = head.len() == 512 && {
-        let header = tar::Header::from_byte_slice(&head);
-        let sum: u32 =
-            head.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum();
-        header.cksum().is_ok_and(|claimed| claimed == sum)
-    };
-    if sums { Ok(()) } else { Err(ImageError::NotAnImage(path.to_owned())) }
 }
 
 fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, to: &Path, room: &mut u64) -> Result<(), ImageError> {

@@ -4,13 +4,15 @@
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use evenkeel_aws::Time;
 use evenkeel_aws::Versions;
+use evenkeel_core::change::Change;
 use evenkeel_core::name::LoadBalancerName;
+use evenkeel_core::noun::Image;
+use evenkeel_core::noun::image::ImageState;
 use evenkeel_core::routes::AccessLogRoute;
 use evenkeel_core::sightings::Sightings;
 use tokio::net::TcpListener;
@@ -19,12 +21,13 @@ use tokio::sync::watch;
 use super::house::{House, lowest_port};
 use super::{Options, status};
 use crate::api::keys::Keys;
-use crate::api::{self, Api, Guard, Imported, Reports};
+use crate::api::{self, Api, Guard, Imported, Intake, Reports};
 use crate::buckets::{BucketError, Buckets};
 use crate::dns;
 use crate::drivers::Driver;
+use crate::drivers::folder::TOLD;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
-use crate::images::ImageStore;
+use crate::images::{ImageError, ImageStore};
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::link::road::Place;
@@ -55,6 +58,7 @@ pub async fn up(
     api::ensure_default(&keeper, loops::now()).await.context("failed to make the default security group")?;
     let seal = Arc::new(Seal::open(house.dir()).context("failed to open what secrets are sealed with")?);
     let images = Arc::new(ImageStore::open(house.dir()).context("failed to open the image store")?);
+    give_up_images(&keeper).await?;
     sweep_images(&keeper, &images);
     let program = match &options.program {
         Some(program) => program.clone(),
@@ -141,16 +145,25 @@ pub async fn up(
         dns: names,
         outbox: Arc::clone(&outbox),
     });
-    let import = move |path: &Path| match images.import(path) {
-        Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest }),
+    let told = |taken: Result<crate::images::Imported, ImageError>| match taken {
+        Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest, size: imported.size }),
         Err(error) => Err(error.to_string()),
+    };
+    let (store, running) = (Arc::clone(&images), Arc::clone(&driver));
+    let intake = Intake {
+        import: Box::new(move |path| told(images.import(path))),
+        capture: Box::new(move |id, manifest| match running.files(id) {
+            // It is written anew by every boot, with all that the instance was told in secret.
+            Some(root) => told(store.capture(&root, manifest, &TOLD)),
+            None => Err(format!("find the files of `{id}`")),
+        }),
     };
     let measured = Arc::clone(&reporter);
     let status = move || serde_json::to_vec(&reporter.report()).unwrap_or_default();
     let metrics = move || measured.metrics().into_bytes();
     let console = move |id: &_| driver.console(id);
     let reports = Reports { status: Box::new(status), metrics: Box::new(metrics) };
-    let api = Api::new(keeper, sightings, Arc::new(keys), seal, Arc::new(console), Arc::new(import), reports);
+    let api = Api::new(keeper, sightings, Arc::new(keys), seal, Arc::new(console), intake, reports);
     let versions = if options.sigv2 { Versions::TwoAndFour } else { Versions::Four };
     let api = api.behind(Guard::new(versions, options.api_rate.0, options.api_rate.1));
     let api = api.requesting(options.acme.is_some()).notifying(outbox, mails);
@@ -180,6 +193,18 @@ fn may_log(buckets: &Buckets, route: &AccessLogRoute, balancer: &LoadBalancerNam
         Ok(()) | Err(BucketError::Prefix(_)) => Ok(()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Images that were being made when the daemon ended: nobody makes them any more.
+async fn give_up_images(keeper: &keeper::KeeperHandle) -> anyhow::Result<()> {
+    let pending = |image: &&Arc<Image>| image.state == ImageState::Pending;
+    let pending: Vec<_> = keeper.world().images().filter(pending).map(|image| image.id.clone()).collect();
+    for image in pending {
+        let outcome = Err("the daemon ended while it was being made; create it again".to_owned());
+        let settled = keeper.submit("images", Change::SettleImage { image, outcome }).await;
+        settled.context("failed to give up an image that was being made")?;
+    }
+    Ok(())
 }
 
 /// Image files that nobody names any more go when nobody can be using them: before the API answers.

@@ -164,6 +164,7 @@ pub fn image() -> Change {
         manifest: Manifest { stop_grace: 1, ..Manifest::new("app", vec!["serve".into()], port(80)) },
         location: String::new(),
         digest: "d".into(),
+        size: None,
         tags: BTreeMap::new(),
     })
 }

@@ -18,6 +18,7 @@ mod enclosed;
 mod faults;
 mod fleet;
 mod handover;
+mod images;
 mod keys;
 mod lb;
 mod life;

@@ -110,6 +110,7 @@ fn world(balancers: u32, each: u32) -> World {
             manifest,
             location: "/app".into(),
             digest: "00".into(),
+            size: None,
             tags: BTreeMap::new(),
         }),
         Change::RunInstances(NewInstances {

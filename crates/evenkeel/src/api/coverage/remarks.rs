@@ -189,6 +189,11 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     (Ec2, "*", "IpPermissions.Groups.VpcPeeringConnectionId", NO_PEERING),
     (Ec2, "*", "IpPermissions.Groups.PeeringStatus", NO_PEERING),
     (Ec2, "*", "IpPermissions.PrefixListIds", NO_PREFIX_LISTS),
+    (Ec2, "CreateImage", "", Yes("The instance's files, but for those that its image names as `state`.")),
+    (Ec2, "CreateImage", "BlockDeviceMapping", NO_VOLUMES),
+    (Ec2, "CreateImage", "BootModeOverride", MACHINE),
+    (Ec2, "CreateImage", "NoReboot", Yes("No instance is rebooted: it changes nothing.")),
+    (Ec2, "CreateImage", "SnapshotLocation", No("Ignored: there is one place.")),
     (Ec2, "CreateSecurityGroup", "VpcId", Yes("The one there is, which is also what it is when it is not stated.")),
     (
         Ec2,
@@ -202,10 +207,22 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         "ResourceId",
         Partly("Instances, images and security groups: nothing else here has EC2's tags."),
     ),
-    (Ec2, "DeregisterImage", "DeleteAssociatedSnapshots", No("Ignored: images have no snapshots. Their files go.")),
+    (
+        Ec2,
+        "DeregisterImage",
+        "DeleteAssociatedSnapshots",
+        No("Ignored: the snapshot that an image names is its files, which go when nothing needs them."),
+    ),
     (Ec2, "DescribeAvailabilityZones", "AllAvailabilityZones", Yes("All zones are open to all: it changes nothing.")),
     (Ec2, "DescribeAvailabilityZones", "Filter", By(places::ZONE_FILTERS)),
-    (Ec2, "DescribeImages", "", Yes("All images are the owner's own.")),
+    (
+        Ec2,
+        "DescribeImages",
+        "",
+        Yes(
+            "All images are the owner's own. Its files show as one volume, in whole GiB; the snapshot's id is the beginning of their digest.",
+        ),
+    ),
     (Ec2, "DescribeImages", "Filter", By(images::FILTERS)),
     (Ec2, "DescribeImages", "IncludeDeprecated", Yes("No image is deprecated: it changes nothing.")),
     (Ec2, "DescribeImages", "IncludeDisabled", Yes("No image is disabled: it changes nothing.")),
@@ -517,8 +534,8 @@ pub(super) const ABSENT: &[Absent] = &[
     ),
     absent(
         Ec2,
-        "CreateImage CopyImage DescribeImageAttribute ModifyImageAttribute ResetImageAttribute ImportImage ExportImage",
-        "An image is a folder or tar file that `RegisterImage` takes in; it is the owner's, and stays as it is.",
+        "CopyImage DescribeImageAttribute ModifyImageAttribute ResetImageAttribute ImportImage ExportImage",
+        "An image is a folder or tar file that `RegisterImage` takes in, or what `CreateImage` takes from an instance; it is the owner's, and stays as it is.",
     ),
     absent(Ec2, "*LaunchTemplate*", "`RunInstances` states a launch in full."),
     absent(

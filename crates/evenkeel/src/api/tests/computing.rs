@@ -2,6 +2,8 @@
 
 use evenkeel_aws::blob::Blob;
 use evenkeel_aws::sts::GetCallerIdentity;
+use evenkeel_core::change::NewImage;
+use evenkeel_core::name::ImageId;
 
 use super::*;
 
@@ -353,6 +355,89 @@ async fn images_are_registered_described_and_taken_away() {
     rig.ok(deregister(&two)).await;
     rig.no(deregister(&two), 400, "InvalidAMIID.NotFound", &two).await;
     rig.no(deregister("x"), 400, "InvalidAMIID.Malformed", "x").await;
+}
+
+/// Waits until an image is no longer pending.
+async fn settled(rig: &Rig, id: &str) -> ec2::Image {
+    let wait = async {
+        loop {
+            let found = rig.ok(ec2::DescribeImages { image_ids: vec![id.into()], ..Default::default() }).await;
+            let image = found.images_set.0.into_iter().next().unwrap();
+            if image.image_state != "pending" {
+                return image;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, wait).await.unwrap()
+}
+
+#[tokio::test]
+#[allow(clippy::await_holding_lock, reason = "the gate is what holds the capture up; nobody awaits it")]
+async fn an_image_of_an_instance_is_pending_then_available() {
+    let rig = Rig::start().await;
+    let image = rig.image().await;
+    let id = rig.launch(&image, "us-east-1a", 1).await.remove(0);
+    let create = |name: &str, instance: &str| ec2::CreateImage {
+        instance_id: instance.into(),
+        name: name.into(),
+        tag_specifications: vec![ec2::TagSpecification {
+            resource_type: "image".into(),
+            tags: vec![ec2::Tag { key: "a".into(), value: Some("b".into()) }],
+        }],
+        ..Default::default()
+    };
+    rig.no(create("two", &id), 400, "IncorrectInstanceState", "imaged").await;
+    rig.report(&id, WELL).await;
+    rig.no(create("two", "i-12345678"), 400, "InvalidInstanceID.NotFound", "i-12345678").await;
+    rig.no(create("two", "x"), 400, "InvalidInstanceID.Malformed", "x").await;
+    rig.no(create("app", &id), 400, "InvalidAMIName.Duplicate", &image).await;
+    rig.no(create("a", &id), 400, "InvalidAMIName.Malformed", "3 to 128").await;
+    rig.no(ec2::CreateImage { dry_run: Some(true), ..create("two", &id) }, 412, "DryRunOperation", "").await;
+
+    let gate = GATE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let two = rig.ok(create("two", &id)).await.image_id;
+    let described = rig.ok(ec2::DescribeImages { image_ids: vec![two.clone()], ..Default::default() }).await;
+    let pending = &described.images_set[0];
+    assert_eq!((&*pending.image_state, pending.source_instance_id.as_deref()), ("pending", Some(&*id)));
+    assert!(pending.block_device_mapping.is_empty());
+    rig.no(launch(&two, 1), 400, "InvalidAMIID.Unavailable", &two).await;
+    drop(gate);
+    let made = settled(&rig, &two).await;
+    assert_eq!((&*made.image_state, &*made.tag_set[0].value), ("available", "b"));
+    let volume = made.block_device_mapping[0].ebs.clone().unwrap();
+    assert_eq!((volume.volume_size, volume.snapshot_id.as_deref()), (Some(1), Some("snap-11111111111111111")));
+    rig.ok(launch(&two, 1)).await;
+    let state = rig.ok(ec2::DescribeInstances { instance_ids: vec![id], ..Default::default() }).await;
+    assert_eq!(state.reservation_set[0].instances_set[0].instance_state.name, "running", "it goes on");
+}
+
+#[tokio::test]
+async fn an_image_whose_files_cannot_be_taken_has_failed_and_says_why() {
+    let rig = Rig::start().await;
+    let manifest = Manifest::new("broken", vec!["./serve".into()], Port::new(1).unwrap());
+    let new = NewImage {
+        id: ImageId::new("ami-00000009").unwrap(),
+        name: "broken".into(),
+        description: String::new(),
+        manifest,
+        location: "/broken".into(),
+        digest: "22".repeat(32),
+        size: None,
+        tags: BTreeMap::new(),
+    };
+    rig.keeper.submit("test", Change::RegisterImage(new)).await.unwrap();
+    let id = rig.launch("ami-00000009", "us-east-1a", 1).await.remove(0);
+    rig.report(&id, WELL).await;
+    let create = ec2::CreateImage { instance_id: id, name: "two".into(), ..Default::default() };
+    let two = rig.ok(create).await.image_id;
+    let failed = settled(&rig, &two).await;
+    assert_eq!(failed.image_state, "failed");
+    assert!(failed.state_reason.unwrap().message.contains("no space left on device"));
+    rig.no(launch(&two, 1), 400, "InvalidAMIID.Unavailable", &two).await;
+    let filters = vec![filter("state", &["failed"])];
+    assert_eq!(rig.ok(ec2::DescribeImages { filters, ..Default::default() }).await.images_set.len(), 1);
+    rig.ok(ec2::DeregisterImage { image_id: two, dry_run: None }).await;
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {
     for (api, name) in actions {
         // One here, where it is many elsewhere.
         let ids = match name {
-            "GetConsoleOutput" | "DescribeInstanceAttribute" => "InstanceId=i-00000001",
+            "CreateImage" | "GetConsoleOutput" | "DescribeInstanceAttribute" => "InstanceId=i-00000001",
             "RunInstances" | "DeregisterImage" => "ImageId=ami-00000001",
             "DescribeVpcAttribute" => "VpcId=vpc-1",
             "SetTopicAttributes" | "SetSubscriptionAttributes" => "AttributeName=DisplayName",

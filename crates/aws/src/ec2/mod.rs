@@ -1,10 +1,11 @@
 //! EC2, whatever version the client states (boto 2 says 2014-10-01, boto3 2016-11-15): its inputs, outputs and table
 //! of actions.
 //!
-//! Knows names and shapes, not rules. Next: [`instance`], [`launch`], [`status`], [`image`], [`place`], [`network`],
+//! Knows names and shapes, not rules. Next: [`instance`], [`launch`], [`status`], [`attribute`], [`image`], [`place`], [`network`],
 //! [`group`], [`vpc`], [`tag`], and [`crate::dispatch`] for what the table makes.
 #![allow(missing_docs, reason = "names and meanings of wire fields are AWS's own")]
 
+pub mod attribute;
 pub mod group;
 pub mod image;
 pub mod instance;
@@ -15,6 +16,7 @@ pub mod status;
 pub mod tag;
 pub mod vpc;
 
+pub use attribute::*;
 pub use group::*;
 pub use image::*;
 pub use instance::*;
@@ -41,6 +43,7 @@ actions! {
     DescribeAccountAttributes => DescribeAccountAttributesOutput,
     DescribeAvailabilityZones => DescribeAvailabilityZonesOutput,
     DescribeImages => DescribeImagesOutput,
+    DescribeInstanceAttribute => DescribeInstanceAttributeOutput,
     DescribeInstances => DescribeInstancesOutput,
     DescribeInstanceStatus => DescribeInstanceStatusOutput,
     DescribeKeyPairs => DescribeKeyPairsOutput,

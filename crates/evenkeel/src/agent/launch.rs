@@ -32,7 +32,7 @@ pub fn start(
     let root = folder.root();
     let search = env.get("PATH").map_or("", String::as_str);
     let program = program(name, &root, search).ok_or(format!("exec `{name}`: not found in the image or on PATH"))?;
-    let command = Start { program: &program, args, env: &env, dir: &root, output, doors };
+    let command = Start { program: &program, args, env: &env, dir: &root, input: None, output, errors: None, doors };
     pid(enclosure.start(&command)).map_err(|e| format!("exec `{name}`: {}", reason(&e)))
 }
 

@@ -26,9 +26,10 @@ use super::rights::{Circumstances, permit};
 use super::server::{Limits, is_local};
 use super::wants::{Thing, Want, Wants};
 use super::{
-    Api, Asked, Caller, access_keys, attributes, balancers, dice, groups, health, identity, images, instances, launch,
-    limits, listeners, managed_certificates, managed_policies, metadata, network, places, policies, registration,
-    requested_certificates, server_certificates, simulation, status, subnets, tags, user_policies, users, vpcs,
+    Api, Asked, Caller, access_keys, attributes, balancers, dice, groups, health, identity, images,
+    instance_attributes, instances, launch, limits, listeners, managed_certificates, managed_policies, metadata,
+    network, places, policies, registration, requested_certificates, server_certificates, simulation, status, subnets,
+    tags, user_policies, users, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -233,6 +234,9 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
         C::DescribeAccountAttributes(i) => say.out::<ec2::DescribeAccountAttributes>(vpcs::account(asked, &i)),
         C::DescribeAvailabilityZones(i) => say.out::<ec2::DescribeAvailabilityZones>(places::zones(asked, &i)),
         C::DescribeImages(i) => say.out::<ec2::DescribeImages>(images::describe(asked, &i)),
+        C::DescribeInstanceAttribute(i) => {
+            say.out::<ec2::DescribeInstanceAttribute>(instance_attributes::describe(asked, &i))
+        }
         C::DescribeInstances(i) => say.out::<ec2::DescribeInstances>(instances::describe(asked, &i)),
         C::DescribeInstanceStatus(i) => say.out::<ec2::DescribeInstanceStatus>(status::describe(asked, &i)),
         C::DescribeKeyPairs(i) => say.out::<ec2::DescribeKeyPairs>(network::key_pairs(&i)),

@@ -16,6 +16,7 @@ pub mod guard;
 mod health;
 mod identity;
 mod images;
+mod instance_attributes;
 mod instances;
 pub mod keys;
 mod launch;

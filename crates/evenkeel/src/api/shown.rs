@@ -185,7 +185,7 @@ fn reason(i: &Instance) -> String {
     }
 }
 
-fn groups_of(i: &Instance, world: &World) -> Vec<ec2::Group> {
+pub(super) fn groups_of(i: &Instance, world: &World) -> Vec<ec2::Group> {
     let group = |name: &String| ec2::Group {
         group_id: groups::id_of(world, name).unwrap_or_default(),
         group_name: name.clone(),

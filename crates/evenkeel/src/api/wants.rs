@@ -145,6 +145,7 @@ impl Wants<'_> {
             }
             C::DeregisterImage(i) => on(vec![self.image(&i.image_id)]),
             C::GetConsoleOutput(i) => on(vec![self.instance(&i.instance_id)]),
+            C::DescribeInstanceAttribute(i) => on(vec![self.instance(&i.instance_id)]),
             C::RebootInstances(i) => instances(&i.instance_ids),
             C::StartInstances(i) => instances(&i.instance_ids),
             C::StopInstances(i) => instances(&i.instance_ids),

@@ -37,7 +37,7 @@ pub fn run(
     let say = |what: &str, error: io::Error| format!("{what} `{name}`: {error}");
     let output = io::stdout().as_fd().try_clone_to_owned().map_err(|error| say("start", error))?;
     // Our own groups are the instance's.
-    let command = Start { program: &program, args, env, dir, output: &output, doors: &[] };
+    let command = Start { program: &program, args, env, dir, input: None, output: &output, errors: None, doors: &[] };
     let mut child = enclosure.start(&command).map_err(|error| say("start", error))?;
     let pid = i32::try_from(child.id()).map_err(|_| format!("start `{name}`: its pid is out of range"))?;
     // Nobody else reaps it, so its pid is its own until then.

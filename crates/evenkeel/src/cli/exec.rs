@@ -1,9 +1,10 @@
 //! `evenkeel exec`: a command inside an instance, as its boot and its application run: same files, same variables, same limits.
 //!
-//! Works on the node that runs the instance, with the rights of whoever may read the data directory. The command becomes this
-//! process, so its terminal, signals and exit status are its own; one in namespaces cannot, and is waited for. Next:
-//! [`crate::agent::launch`].
+//! Works on the node that runs the instance, with the rights of whoever may read the data directory. Where the instance has no
+//! walls the command becomes this process; else it is started within them, and its exit status is ours. Next: [`crate::agent::launch`].
 
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -16,7 +17,7 @@ use super::boot_log::folder;
 use super::failure::Outcome;
 use crate::agent::launch;
 use crate::drivers::Isolation;
-use crate::enclosures::namespaces::Namespaces;
+use crate::enclosures::{self, Start};
 
 /// Arguments of `evenkeel exec`.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +36,7 @@ pub struct Exec {
     pub data_dir: Option<PathBuf>,
 }
 
-/// Becomes the command, or ends with its status.
+/// Runs the command; its exit status is this process's.
 ///
 /// # Errors
 /// No such instance here, one that does not run, or a command that cannot be started. It returns only with one.
@@ -57,21 +58,33 @@ pub fn run(args: &Exec) -> anyhow::Result<Outcome> {
     let Some(program) = launch::program(name, &root, search) else {
         bail!("failed to find `{name}` in the image of {} or on PATH", args.id);
     };
-    let mut command = Command::new(program);
-    command.args(words).current_dir(&root).env_clear().envs(&env);
     let doors = spec.groups.group(spec.instance.as_str()).doors().unwrap_or_default();
-    if spec.isolation == Isolation::Namespaces {
-        let inside = Namespaces::find(&folder).map_err(|why| anyhow!("failed to {why}"))?;
-        let child = inside.enter(command, &root, doors);
-        let child = child.with_context(|| format!("failed to run `{name}` in {}", args.id))?;
-        std::process::exit(waited_for(child)?);
+    let failed = || format!("failed to run `{name}` in {}", args.id);
+    if spec.isolation == Isolation::None {
+        let mut command = Command::new(program);
+        command.args(words).current_dir(&root).env_clear().envs(&env);
+        for door in &doors {
+            // Without its limits it would not be as the instance is; where none are held there is no door.
+            (&*door).write_all(b"0").with_context(failed)?;
+        }
+        return Err(command.exec()).with_context(failed);
     }
-    for door in doors {
-        // Without its limits it would not be as the instance is; where none are held there is no door.
-        std::io::Write::write_all(&mut &door, b"0")
-            .with_context(|| format!("failed to join the limits of {}", args.id))?;
-    }
-    Err(command.exec()).with_context(|| format!("failed to run `{name}` in {}", args.id))
+    let enclosure = enclosures::find(&folder, &spec).map_err(|why| anyhow!("failed to {why}"))?;
+    let end = |end: BorrowedFd<'_>| end.try_clone_to_owned().with_context(failed);
+    let (input, output) = (end(std::io::stdin().as_fd())?, end(std::io::stdout().as_fd())?);
+    let errors = end(std::io::stderr().as_fd())?;
+    let start = Start {
+        program: &program,
+        args: words,
+        env: &env,
+        dir: &root,
+        input: Some(&input),
+        output: &output,
+        errors: Some(&errors),
+        doors: &doors,
+    };
+    let child = enclosure.start(&start).with_context(failed)?;
+    std::process::exit(waited_for(child).with_context(failed)?)
 }
 
 /// The exit status of a command, as a shell has it. What a terminal sends to both of us is the command's to follow.
@@ -81,5 +94,5 @@ fn waited_for(mut child: Child) -> anyhow::Result<i32> {
         let _heard = (signal(SignalKind::interrupt())?, signal(SignalKind::quit())?);
         tokio::task::spawn_blocking(move || child.wait()).await?
     })?;
-    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
+    Ok(status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1))
 }

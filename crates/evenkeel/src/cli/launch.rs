@@ -151,7 +151,7 @@ fn wait_running(
 
 /// The instances as the daemon sees them; one that it no longer knows makes it refuse the question, so then all are
 /// asked for.
-fn look(client: &Client, ids: &[String]) -> anyhow::Result<Vec<Instance>> {
+pub(super) fn look(client: &Client, ids: &[String]) -> anyhow::Result<Vec<Instance>> {
     let found = match client.reservations(Vec::new(), ids.to_vec()) {
         Err(error) if told(&error).is_some_and(|error| error.code == "InvalidInstanceID.NotFound") => {
             client.reservations(Vec::new(), Vec::new())?
@@ -163,7 +163,7 @@ fn look(client: &Client, ids: &[String]) -> anyhow::Result<Vec<Instance>> {
     Ok(instances)
 }
 
-fn find<'a>(instances: &'a [Instance], id: &str) -> Option<&'a Instance> {
+pub(super) fn find<'a>(instances: &'a [Instance], id: &str) -> Option<&'a Instance> {
     instances.iter().find(|instance| instance.instance_id == id)
 }
 
@@ -178,7 +178,7 @@ fn summary(ids: &[String], instances: &[Instance]) -> String {
     format!("waiting for {} instance{plural}: {}", ids.len(), counts.join(", "))
 }
 
-fn why_not(id: &str, found: Option<&Instance>, timeout: Duration) -> String {
+pub(super) fn why_not(id: &str, found: Option<&Instance>, timeout: Duration) -> String {
     let Some(instance) = found else { return format!("{id} is gone") };
     let state = &instance.instance_state.name;
     if state == "pending" {
@@ -192,7 +192,7 @@ fn why_not(id: &str, found: Option<&Instance>, timeout: Duration) -> String {
 }
 
 /// The end of its console, indented. The launch has failed already: if the console cannot be had, that adds nothing.
-fn console_tail(client: &Client, id: &str) -> Option<String> {
+pub(super) fn console_tail(client: &Client, id: &str) -> Option<String> {
     let input = GetConsoleOutput { instance_id: id.to_owned(), latest: Some(true), dry_run: None };
     let output = client.call(&input).ok()?.output.0;
     let text = String::from_utf8_lossy(&output);

@@ -33,6 +33,7 @@ pub mod metadata;
 pub mod policy;
 pub mod proxy;
 pub mod reference;
+pub mod replace;
 pub mod settings;
 pub mod streams;
 pub mod table;
@@ -140,6 +141,8 @@ pub enum Command {
     Addresses(balancer::Addresses),
     /// Wait until instances behind a load balancer are in service
     Wait(balancer::Wait),
+    /// Replace all instances behind a load balancer by new ones, one by one or more at a time
+    Replace(replace::Replace),
     /// Run the daemon: the APIs, the load balancers, the instances
     Up(daemon::Up),
     /// End the daemon and its load balancers; instances go on unless told otherwise
@@ -262,6 +265,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Terminate(args) => instance::terminate(args, &connect(&args.on.reach, None)?, streams),
         Command::Addresses(args) => balancer::addresses(args, &connect(&args.reach, None)?, streams),
         Command::Wait(args) => balancer::wait(args, &connect(&args.reach, None)?, streams),
+        Command::Replace(args) => replace::run(args, &connect(&args.reach, None)?, streams),
         Command::Up(args) => house::up(args, streams),
         Command::Down(args) => house::down(args, streams),
         Command::Status(args) => house::status(args, streams),

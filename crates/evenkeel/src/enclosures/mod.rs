@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 
 use namespaces::Namespaces;
 use plain::Plain;
@@ -33,15 +33,30 @@ pub struct Start<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// Where it starts.
     pub dir: &'a Path,
-    /// Where it prints to, on both of its outputs.
+    /// What it reads; nothing without one.
+    pub input: Option<&'a OwnedFd>,
+    /// Where it prints to.
     pub output: &'a OwnedFd,
+    /// Where it complains; with the rest without one.
+    pub errors: Option<&'a OwnedFd>,
     /// The `cgroup.procs` of the groups that it joins, open for writing; empty where it stays in those of the caller.
     pub doors: &'a [File],
 }
 
+impl Start<'_> {
+    /// Gives a command its ends.
+    fn wire(&self, command: &mut Command) -> io::Result<()> {
+        let input = self.input.map(OwnedFd::try_clone).transpose()?;
+        command.stdin(input.map_or_else(Stdio::null, Stdio::from));
+        command.stdout(self.output.try_clone()?).stderr(self.errors.unwrap_or(self.output).try_clone()?);
+        Ok(())
+    }
+}
+
 /// Where the commands of one instance run.
 pub trait Enclosure {
-    /// Starts a command: a child of the calling process, leader of a session of its own, killed when the calling thread ends.
+    /// Starts a command: a child of the calling process, killed when the calling thread ends. It leads a session of its own,
+    /// unless it is given an input inside namespaces: then it stays in the caller's, with its terminal.
     ///
     /// # Errors
     /// What the system says; `NotFound` also for the interpreter of a program that is there.

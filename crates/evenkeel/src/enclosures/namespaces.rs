@@ -10,7 +10,6 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use evenkeel_core::name::InstanceId;
@@ -136,15 +135,6 @@ impl Namespaces {
         Ok(Self { first, made: None })
     }
 
-    /// Starts a command in it with the outputs, the input and the terminal of the caller, in the folder `dir`.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn enter(&self, mut command: Command, dir: &Path, doors: Vec<File>) -> io::Result<Child> {
-        command.current_dir("/");
-        namespaces::start(&mut command, &self.first, dir, doors, Session::Parents)
-    }
-
     /// Wires the enclosure to the node, and opens what is to answer in it.
     fn connect(
         &self,
@@ -191,8 +181,10 @@ impl Enclosure for Namespaces {
         let mut command = plain::command(start);
         // Which folder it starts in is said again inside, where it may be another.
         command.current_dir("/");
-        command.stdin(Stdio::null()).stdout(start.output.try_clone()?).stderr(start.output.try_clone()?);
-        namespaces::start(&mut command, &self.first, start.dir, doors, Session::Own)
+        start.wire(&mut command)?;
+        // One that is given an input is given its terminal with it.
+        let session = if start.input.is_some() { Session::Parents } else { Session::Own };
+        namespaces::start(&mut command, &self.first, start.dir, doors, session)
     }
 
     fn holder(&self) -> Option<i32> {

@@ -17,7 +17,9 @@ pub struct Plain;
 
 impl Enclosure for Plain {
     fn start(&self, start: &Start<'_>) -> io::Result<Child> {
-        tied(command(start), start.output, start.doors)
+        let mut command = command(start);
+        start.wire(&mut command)?;
+        tie(command, start.doors)
     }
 }
 
@@ -33,8 +35,12 @@ pub(super) fn command(start: &Start<'_>) -> Command {
 /// # Errors
 /// What the system says.
 pub fn tied(mut command: Command, output: &OwnedFd, doors: &[File]) -> io::Result<Child> {
-    let doors = doors.iter().map(File::try_clone).collect::<io::Result<_>>()?;
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
+    tie(command, doors)
+}
+
+fn tie(mut command: Command, doors: &[File]) -> io::Result<Child> {
+    let doors = doors.iter().map(File::try_clone).collect::<io::Result<_>>()?;
     spawn::tied_to_parent(&mut command, doors);
     command.spawn()
 }

@@ -124,21 +124,21 @@ fn note(
 }
 
 /// xorshift64*, as in core's simulator.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         (self.roll() >> 33) % n
     }
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings {
         region: "us-east-1".into(),
         zones: ["us-east-1a", "us-east-1b"].map(|z| ZoneName::new(z).unwrap()).into(),
@@ -152,11 +152,11 @@ fn settings() -> Settings {
     }
 }
 
-fn frozen() -> Timestamp {
+pub fn frozen() -> Timestamp {
     Timestamp(1_000)
 }
 
-fn image() -> Change {
+pub fn image() -> Change {
     Change::RegisterImage(NewImage {
         id: ImageId::new("ami-00000001").unwrap(),
         name: "app".into(),

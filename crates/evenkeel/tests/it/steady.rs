@@ -7,7 +7,7 @@ use evenkeel::traffic::{self, Plan, Post, Snapshot, Traffic};
 use crate::rig::{Rig, kill9, processes_of_instance};
 
 /// The rate that promises are made for, requests a second.
-const RATE: u32 = 2_000;
+pub const RATE: u32 = 2_000;
 
 /// Traffic to every node of a balancer in turn.
 pub struct Steady {
@@ -58,7 +58,7 @@ impl Steady {
 }
 
 /// Waits until so many requests more were sent.
-fn let_flow(rig: &mut Rig, steady: &Steady, requests: u64) {
+pub fn let_flow(rig: &mut Rig, steady: &Steady, requests: u64) {
     let until = steady.snapshot().sent + requests;
     rig.wait("traffic to flow", Duration::from_secs(60), |_| (steady.snapshot().sent >= until).then_some(()));
 }

@@ -171,6 +171,14 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     (Ec2, "DescribeImages", "Filter", By(images::FILTERS)),
     (Ec2, "DescribeImages", "IncludeDeprecated", Yes("No image is deprecated: it changes nothing.")),
     (Ec2, "DescribeImages", "IncludeDisabled", Yes("No image is disabled: it changes nothing.")),
+    (
+        Ec2,
+        "DescribeInstanceAttribute",
+        "Attribute",
+        Partly(
+            "All that boto 2 knows; there are no enclaves, and nothing is known of `sriovNetSupport` and `enaSupport`.",
+        ),
+    ),
     (Ec2, "DescribeInstances", "", Yes("The public address is the private one. No volumes or network interfaces.")),
     (Ec2, "DescribeInstances", "Filter", By(shown::FILTERS)),
     (Ec2, "DescribeInstanceStatus", "", Yes("`ok` as soon as the application was started; no scheduled events.")),
@@ -447,7 +455,7 @@ pub(super) const ABSENT: &[Absent] = &[
     ),
     absent(
         Ec2,
-        "DescribeInstanceAttribute ModifyInstanceAttribute ResetInstanceAttribute",
+        "ModifyInstanceAttribute ResetInstanceAttribute",
         "An instance is what its launch said: launch another one.",
     ),
     absent(

@@ -454,3 +454,35 @@ async fn a_caller_learns_who_it_is() {
     let wanted = format!("{} CreateLoadBalancer done", rig.credentials.access_key_id);
     assert_eq!(audit.last(), Some(&wanted));
 }
+
+#[tokio::test]
+async fn attributes_are_told_one_at_a_time_and_user_data_nowhere_else() {
+    let rig = Rig::start().await;
+    let image = rig.image().await;
+    let input = ec2::RunInstances {
+        user_data: Some(Blob(b"#!/bin/sh\n\xff".to_vec())),
+        instance_initiated_shutdown_behavior: Some("terminate".into()),
+        ..launch(&image, 1)
+    };
+    let told = rig.ok(input).await.instances_set[0].instance_id.clone();
+    let untold = rig.ok(launch(&image, 1)).await.instances_set[0].instance_id.clone();
+    let of = |id: &str, attribute: &str| ec2::DescribeInstanceAttribute {
+        instance_id: id.into(),
+        attribute: Some(attribute.into()),
+        dry_run: None,
+    };
+    let data = rig.ok(of(&told, "userData")).await.user_data.unwrap();
+    assert_eq!(data.value, Some(Blob(b"#!/bin/sh\n\xff".to_vec())));
+    // An empty element: what boto and the AWS CLI take for none.
+    assert_eq!(rig.ok(of(&untold, "userData")).await.user_data, Some(ec2::BlobValue { value: None }));
+    let behaviour = rig.ok(of(&told, "instanceInitiatedShutdownBehavior")).await;
+    assert_eq!(behaviour.instance_initiated_shutdown_behavior.unwrap().value.as_deref(), Some("terminate"));
+    let kind = rig.ok(of(&told, "instanceType")).await;
+    assert_eq!(kind.instance_type.unwrap().value.as_deref(), Some("m1.small"));
+    assert_eq!(rig.ok(of(&told, "groupSet")).await.group_set.unwrap()[0].group_name, "default");
+    assert!(!rig.ok(of(&told, "disableApiTermination")).await.disable_api_termination.unwrap().value);
+    rig.no(of(&told, "shoeSize"), 400, "InvalidParameterValue", "shoeSize").await;
+    rig.no(of("i-00000001", "userData"), 400, "InvalidInstanceID.NotFound", "").await;
+    let nothing = ec2::DescribeInstanceAttribute { attribute: None, ..of(&told, "") };
+    rig.no(nothing, 400, "MissingParameter", "attribute").await;
+}

@@ -64,7 +64,7 @@ async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {
     for (api, name) in actions {
         // One here, where it is many elsewhere.
         let ids = match name {
-            "GetConsoleOutput" => "InstanceId=i-00000001",
+            "GetConsoleOutput" | "DescribeInstanceAttribute" => "InstanceId=i-00000001",
             "RunInstances" | "DeregisterImage" => "ImageId=ami-00000001",
             "DescribeVpcAttribute" => "VpcId=vpc-1",
             _ => "InstanceId.1=i-00000001",

@@ -1,5 +1,5 @@
 //! The course of one boot, as a state machine: what follows from what happened. Owns the order of install, application,
-//! finish and leave, the restarts of an application that fails, and the words for how the instance fares; must never start,
+//! finish, mail and leave, the restarts of an application that fails, and the words for how the instance fares; must never start,
 //! signal or wait for anything: that is `life.rs`'s, which carries the acts out.
 
 use std::time::Duration;
@@ -119,6 +119,11 @@ impl Course {
         }
     }
 
+    /// Why the boot came to nothing, completing "failed to …".
+    pub fn failure(&self) -> Option<&str> {
+        self.outcome.as_ref()?.as_ref().err().map(String::as_str)
+    }
+
     /// Whether its end has begun.
     pub fn is_closing(&self) -> bool {
         self.is_closing
@@ -173,7 +178,13 @@ impl Course {
         }
         self.application = Application::Gone;
         self.outcome = Some(Err(why));
-        Vec::new()
+        self.report()
+    }
+
+    /// A boot that has ended, well or not, is told of.
+    fn report(&mut self) -> Vec<Act> {
+        self.breaks = 0;
+        self.play(Role::Mail)
     }
 
     fn ended(&mut self, exit: Exit, is_registered: bool, now: Instant) -> Vec<Act> {
@@ -215,14 +226,23 @@ impl Course {
                 self.breaks = 0;
                 return vec![Act::Start];
             }
-            (_, Played::Done) => self.outcome = Some(Ok(())),
-            (_, Played::Failed(why)) => self.outcome = Some(Err(why)),
+            (Role::Mail | Role::Leave, Played::Done | Played::Failed(_)) => {}
+            (_, Played::Done) => {
+                self.outcome = Some(Ok(()));
+                return self.report();
+            }
+            (_, Played::Failed(why)) => {
+                self.outcome = Some(Err(why));
+                return self.report();
+            }
+            (Role::Mail | Role::Leave, Played::Broke(_)) if self.breaks >= BREAKS => {}
             (_, Played::Broke(exit)) if self.breaks >= BREAKS => {
                 self.outcome = Some(Err(format!(
                     "boot: `{}` was cut short {} times, last: {exit}",
                     role.as_str(),
                     self.breaks + 1
                 )));
+                return self.report();
             }
             (_, Played::Broke(_)) => {
                 self.breaks += 1;
@@ -330,7 +350,12 @@ mod tests {
         story.check(Event::Played(Role::Install, Played::Done), &[Act::Start]);
         story.check(Event::Started(Ok(())), &[Act::Play(Role::Finish)]);
         assert_eq!(story.course.status(), InstanceStatus::Initializing);
-        story.check(Event::Played(Role::Finish, Played::Done), &[]);
+        story.check(Event::Played(Role::Finish, Played::Done), &[Act::Play(Role::Mail)]);
+        assert_eq!(story.course.status(), InstanceStatus::Ok);
+        story.check(Event::Played(Role::Mail, Played::Broke(Exit::Signal(9))), &[]);
+        story.later(1);
+        story.check(Event::Due, &[Act::Play(Role::Mail)]);
+        story.check(Event::Played(Role::Mail, Played::Done), &[]);
         assert_eq!(story.course.status(), InstanceStatus::Ok);
         story.is_registered = true;
         story.check(Event::Asked, &[Act::Play(Role::Leave)]);
@@ -342,7 +367,8 @@ mod tests {
     fn a_boot_that_fails_leaves_the_instance_impaired_and_starts_nothing() {
         let mut story = Story::new(true);
         story.check(Event::Begun, &[Act::Play(Role::Install)]);
-        story.check(Event::Played(Role::Install, Played::Failed("do step 2".into())), &[]);
+        story.check(Event::Played(Role::Install, Played::Failed("do step 2".into())), &[Act::Play(Role::Mail)]);
+        story.check(Event::Played(Role::Mail, Played::Done), &[]);
         assert_eq!(impaired(&story.course), "failed to do step 2");
         assert_eq!(story.course.due(), None);
         story.check(Event::Asked, &[Act::Stop]);
@@ -359,7 +385,7 @@ mod tests {
             assert_eq!(story.course.due(), Some(story.now));
             story.check(Event::Due, &[Act::Play(Role::Install)]);
         }
-        story.check(Event::Played(Role::Install, Played::Broke(Exit::Signal(9))), &[]);
+        story.check(Event::Played(Role::Install, Played::Broke(Exit::Signal(9))), &[Act::Play(Role::Mail)]);
         assert!(impaired(&story.course).contains("cut short 4 times"));
     }
 

@@ -7,17 +7,24 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command};
 
 use crate::boot::{ENVIRONMENT, MARKS, Role};
 use crate::drivers::folder::{Folder, MARK, Spec};
-use crate::sys::spawn;
+use crate::enclosures::{Enclosure, Start, plain};
 
 /// The search path of an application when the daemon itself has none.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Starts the application with its output going to `output`. Returns its pid; an error completes "failed to …".
-pub fn start(folder: &Folder, spec: &Spec, path: &str, output: &OwnedFd, doors: &[File]) -> Result<i32, String> {
+pub fn start(
+    enclosure: &dyn Enclosure,
+    folder: &Folder,
+    spec: &Spec,
+    path: &str,
+    output: &OwnedFd,
+    doors: &[File],
+) -> Result<i32, String> {
     let env = environment(folder, spec, path);
     let words: Vec<String> =
         spec.manifest.command.iter().map(|word| expand(word, &env)).collect::<Result<_, String>>()?;
@@ -25,12 +32,11 @@ pub fn start(folder: &Folder, spec: &Spec, path: &str, output: &OwnedFd, doors: 
     let root = folder.root();
     let search = env.get("PATH").map_or("", String::as_str);
     let program = program(name, &root, search).ok_or(format!("exec `{name}`: not found in the image or on PATH"))?;
-    let mut command = Command::new(program);
-    command.args(args).current_dir(&root).env_clear().envs(&env);
-    tied(command, output, doors).map_err(|e| format!("exec `{name}`: {}", reason(&e)))
+    let command = Start { program: &program, args, env: &env, dir: &root, output, doors };
+    pid(enclosure.start(&command)).map_err(|e| format!("exec `{name}`: {}", reason(&e)))
 }
 
-/// Starts a process of the boot, which prints what the instance prints and counts against its limits.
+/// Starts a process of the boot on the node, which prints what the instance prints and counts against its limits.
 pub fn play(
     folder: &Folder,
     boot: u32,
@@ -43,16 +49,12 @@ pub fn play(
     let mut command = Command::new(std::env::current_exe().map_err(say)?);
     command.args(["boot", role.as_str(), "--dir"]).arg(folder.path()).args(["--boot", &boot.to_string()]);
     command.envs(secret.map(|secret| (MARKS, secret))).current_dir("/");
-    tied(command, output, doors).map_err(say)
+    pid(plain::tied(command, output, doors)).map_err(say)
 }
 
-/// Starts a command that prints to `output` and ends with us. Returns its pid.
-fn tied(mut command: Command, output: &OwnedFd, doors: &[File]) -> io::Result<i32> {
-    let doors = doors.iter().map(File::try_clone).collect::<io::Result<_>>()?;
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
-    spawn::tied_to_parent(&mut command, doors);
-    let child = command.spawn()?;
-    i32::try_from(child.id()).map_err(io::Error::other)
+/// Whoever reaps everything needs no more of a child.
+fn pid(started: io::Result<Child>) -> io::Result<i32> {
+    i32::try_from(started?.id()).map_err(io::Error::other)
 }
 
 /// Most "not found" of a program that is there means its interpreter, which the kernel does not say.

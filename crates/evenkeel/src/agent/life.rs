@@ -26,6 +26,7 @@ use crate::boot::record::Record;
 use crate::boot::{self, Role};
 use crate::drivers::Exit;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
+use crate::enclosures::{self, Enclosure};
 use crate::sys::cgroup::Group;
 use crate::sys::process::{self, Identity};
 
@@ -88,6 +89,7 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
         unwritten: false,
         group,
         doors,
+        enclosure: enclosures::find(),
         output: writer.into(),
         path,
         secret,
@@ -148,6 +150,8 @@ struct Life<'a> {
     unwritten: bool,
     group: Group,
     doors: Vec<File>,
+    /// Where the application runs.
+    enclosure: Box<dyn Enclosure>,
     /// The writing end of what the instance prints, for whatever is started.
     output: OwnedFd,
     path: String,
@@ -277,6 +281,14 @@ impl Life<'_> {
     }
 
     fn play(&mut self, role: Role) {
+        if let (Role::Mail, Some(why)) = (role, self.course.failure())
+            && let Ok(mut record) = Record::of(self.folder, self.spec.boot)
+            && record.failure.is_none()
+        {
+            record.failure = Some(why.to_owned());
+            // On a full disk the mail says less than it could.
+            let _ = record.write(self.folder);
+        }
         let started =
             launch::play(self.folder, self.spec.boot, role, self.secret.as_deref(), &self.output, &self.doors);
         match started {
@@ -298,7 +310,7 @@ impl Life<'_> {
     }
 
     fn start(&mut self) {
-        let started = launch::start(self.folder, self.spec, &self.path, &self.output, &self.doors);
+        let started = launch::start(&*self.enclosure, self.folder, self.spec, &self.path, &self.output, &self.doors);
         let event = match started {
             Ok(pid) => {
                 self.application = Some(pid);

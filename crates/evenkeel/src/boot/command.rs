@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::agent::launch;
-use crate::sys::{process, spawn};
+use crate::enclosures::{Enclosure, Start};
+use crate::sys::process;
 
 /// How long what was sent TERM has until KILL.
 const GRACE: Duration = Duration::from_secs(2);
@@ -24,18 +24,21 @@ const SWEEP: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Completes "failed to …": it could not be started, exited with another status than 0, or took longer than `limit`.
-pub fn run(words: &[String], env: &BTreeMap<String, String>, dir: &Path, limit: Duration) -> Result<(), String> {
+pub fn run(
+    enclosure: &dyn Enclosure,
+    words: &[String],
+    env: &BTreeMap<String, String>,
+    dir: &Path,
+    limit: Duration,
+) -> Result<(), String> {
     let Some((name, args)) = words.split_first() else { return Err("run nothing".into()) };
     let search = env.get("PATH").map_or("", String::as_str);
     let program = launch::program(name, dir, search).ok_or_else(|| format!("find `{name}` in the image or on PATH"))?;
     let say = |what: &str, error: io::Error| format!("{what} `{name}`: {error}");
     let output = io::stdout().as_fd().try_clone_to_owned().map_err(|error| say("start", error))?;
-    let errors = output.try_clone().map_err(|error| say("start", error))?;
-    let mut command = Command::new(program);
-    command.args(args).current_dir(dir).env_clear().envs(env);
-    command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    spawn::tied_to_parent(&mut command, Vec::new());
-    let mut child = command.spawn().map_err(|error| say("start", error))?;
+    // Our own groups are the instance's.
+    let command = Start { program: &program, args, env, dir, output: &output, doors: &[] };
+    let mut child = enclosure.start(&command).map_err(|error| say("start", error))?;
     let pid = i32::try_from(child.id()).map_err(|_| format!("start `{name}`: its pid is out of range"))?;
     // Nobody else reaps it, so its pid is its own until then.
     let watched = process::watch(pid).map_err(|error| say("watch", error))?;

@@ -129,6 +129,11 @@ impl Ini {
         value.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
+    /// The names of all sections.
+    pub fn sections(&self) -> impl Iterator<Item = &str> {
+        self.sections.keys().map(String::as_str)
+    }
+
     /// All values of a section.
     #[must_use]
     pub fn section(&self, section: &str) -> BTreeMap<String, String> {

@@ -1,7 +1,8 @@
 //! The boot of an instance: what it is told, what is installed, and how it comes into service.
 //!
 //! Runs in short-lived processes below the instance's agent, so that the agent stays small and whatever is killed is
-//! followed by one that goes on: `install` (the queue), `finish` (readiness and registration), `leave` (the way out).
+//! followed by one that goes on: `install` (the queue), `finish` (readiness and registration), `leave` (the way
+//! out), `mail` (the report).
 //! Owns `boot.json` ([`record`]). Must never start the application: that is the agent's. Read [`queue`] for what is done
 //! in which order, [`userdata`] for what a launch can say, [`installer`] for the words of it, [`run`] for how.
 
@@ -13,6 +14,7 @@ pub mod ini;
 pub mod installer;
 pub mod queue;
 pub mod record;
+mod report;
 mod run;
 mod site;
 pub mod userdata;
@@ -38,6 +40,8 @@ pub enum Role {
     Finish,
     /// Deregistration.
     Leave,
+    /// The report of the boot.
+    Mail,
 }
 
 impl Role {
@@ -48,11 +52,12 @@ impl Role {
             Self::Install => "install",
             Self::Finish => "finish",
             Self::Leave => "leave",
+            Self::Mail => "mail",
         }
     }
 
     fn named(word: &str) -> Option<Self> {
-        [Self::Install, Self::Finish, Self::Leave].into_iter().find(|role| role.as_str() == word)
+        [Self::Install, Self::Finish, Self::Leave, Self::Mail].into_iter().find(|role| role.as_str() == word)
     }
 }
 
@@ -66,7 +71,7 @@ pub const MARKS: &str = "EVENKEEL_BOOT_MARKS";
 /// wrong arguments, 1 when not even that could be written down.
 pub fn main(args: &[String]) -> ExitCode {
     let Some((role, folder, boot)) = arguments(args) else {
-        eprintln!("usage: evenkeel boot install|finish|leave --dir FOLDER --boot N (started by evenkeel itself)");
+        eprintln!("usage: evenkeel boot install|finish|leave|mail --dir FOLDER --boot N (started by evenkeel itself)");
         return ExitCode::from(2);
     };
     match play(role, folder, boot) {
@@ -95,6 +100,8 @@ fn play(role: Role, folder: Folder, boot: u32) -> Result<bool, String> {
     let mut record = Record::of(&folder, boot).map_err(|error| read(record::FILE, error))?;
     let mut site = match Site::open(folder.clone(), spec) {
         Ok(site) => site,
+        // What cannot be read says nothing of whom to write to either.
+        Err(_) if role != Role::Install => return Ok(true),
         Err(why) => {
             say(&format!("the boot failed to {why}"));
             record.failure = Some(why);
@@ -105,6 +112,7 @@ fn play(role: Role, folder: Folder, boot: u32) -> Result<bool, String> {
     match role {
         Role::Install => run::install(&mut site, &mut record),
         Role::Finish => finish::finish(&site, &mut record),
+        Role::Mail => report::deliver(&site, &mut record),
         Role::Leave => {
             finish::leave(&site, &mut record);
             Ok(true)

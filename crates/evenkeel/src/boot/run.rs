@@ -16,6 +16,7 @@ use super::queue::queue;
 use super::record::{Record, Step, StepState};
 use super::site::Site;
 use super::{built_in, command, say};
+use crate::enclosures;
 
 /// What the first step is called.
 const CONFIGURATION: &str = "configuration";
@@ -171,7 +172,7 @@ fn command(site: &Site, words: &[&str], limit: Duration) -> Result<(), String> {
 }
 
 fn run(site: &Site, words: &[String], limit: Duration) -> Result<(), String> {
-    command::run(words, &site.environment(), &site.folder.root(), limit)
+    command::run(&*enclosures::find(), words, &site.environment(), &site.folder.root(), limit)
 }
 
 /// The script as a file of its own, so that its first line says what runs it.

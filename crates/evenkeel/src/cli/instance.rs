@@ -2,24 +2,32 @@
 //!
 //! Next: [`super::launch`] for where instances come from.
 
+use std::io::{ErrorKind, Write as _};
+use std::time::Duration;
+
 use anyhow::Context;
 use clap::Args;
 use evenkeel_aws::ec2::{
     GetConsoleOutput, RebootInstances, StartInstances, StateChanges, StopInstances, TerminateInstances,
 };
 
-use super::client::Client;
+use super::client::{Client, told};
 use super::failure::Outcome;
 use super::settings::Reach;
 use super::streams::Streams;
 
 /// Arguments of `evenkeel console`.
 #[derive(Debug, Clone, Default, Args)]
-#[command(after_help = "Examples:\n  evenkeel console i-0123456789abcdef0 | tail -20")]
+#[command(
+    after_help = "Examples:\n  evenkeel console i-0123456789abcdef0 | tail -20\n  evenkeel logs i-0123456789abcdef0 -f"
+)]
 pub struct Console {
     /// The instance
     #[arg(value_name = "ID")]
     pub id: String,
+    /// Go on printing what comes, until the instance is gone
+    #[arg(short, long)]
+    pub follow: bool,
     /// How to reach the daemon.
     #[command(flatten)]
     pub reach: Reach,
@@ -78,10 +86,47 @@ pub struct Terminate {
 /// Those of the client.
 pub fn console(args: &Console, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
     let input = GetConsoleOutput { instance_id: args.id.clone(), latest: Some(true), dry_run: None };
-    let output = client.call(&input).with_context(|| format!("failed to read the console of {}", args.id))?;
-    streams.out.write_all(&output.output.0)?;
-    streams.out.flush()?;
-    Ok(Outcome::Done)
+    let mut seen = Vec::new();
+    loop {
+        let output = match client.call(&input) {
+            Ok(output) => output.output.0,
+            // One that was followed to its end is no failure.
+            Err(error) if args.follow && !seen.is_empty() && is_gone(&error) => return Ok(Outcome::Done),
+            Err(error) => return Err(error).with_context(|| format!("failed to read the console of {}", args.id)),
+        };
+        if !args.follow {
+            streams.out.write_all(&output)?;
+            streams.out.flush()?;
+            return Ok(Outcome::Done);
+        }
+        // Not through `streams`, which forgive a reader that is gone: this would follow for nobody, for ever.
+        let mut out = std::io::stdout().lock();
+        match out.write_all(news(&seen, &output)).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Outcome::Done),
+            written => written?,
+        }
+        seen = output;
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// How often it is asked whether there is more.
+const LOOK: Duration = Duration::from_millis(500);
+/// How much of what was seen last is looked for in what comes.
+const OVERLAP: usize = 1024;
+
+fn is_gone(error: &anyhow::Error) -> bool {
+    told(error).is_some_and(|error| error.code == "InvalidInstanceID.NotFound")
+}
+
+/// What of a console's end is new after what was seen of it. Where nothing of that is left, all of it is.
+pub(super) fn news<'a>(seen: &[u8], output: &'a [u8]) -> &'a [u8] {
+    if let Some(rest) = output.strip_prefix(seen) {
+        return rest;
+    }
+    let last = &seen[seen.len().saturating_sub(OVERLAP)..];
+    let at = output.windows(last.len()).rposition(|window| window == last);
+    at.map_or(output, |at| &output[at + last.len()..])
 }
 
 /// Stops instances; prints id and new state of each.

@@ -119,3 +119,17 @@ ami-2  longer  available  -     2026-01-01T00:00:00.000Z  /srv/longer
     check(&["image", "list"], list, &["DescribeImages"; 2]);
     check(&["image", "deregister", "ami-1", "ami-2"], "", &["DeregisterImage"; 2]);
 }
+
+#[test]
+fn a_console_that_is_followed_shows_each_byte_once() {
+    let check = |seen: &str, output: &str, want: &str| {
+        assert_eq!(instance::news(seen.as_bytes(), output.as_bytes()), want.as_bytes(), "{seen:?} {output:?}");
+    };
+    check("", "", "");
+    check("", "ab", "ab");
+    check("ab", "ab", "");
+    check("ab", "abc", "c");
+    // The console has moved on: its beginning is gone.
+    check("abcd", "cdabcde", "e");
+    check("abcd", "xy", "xy");
+}

@@ -6,6 +6,7 @@
 
 pub mod acme;
 pub mod balancer;
+mod boot_log;
 pub mod cert;
 pub mod client;
 pub mod connections;
@@ -14,6 +15,7 @@ pub mod demo;
 mod difference;
 pub mod elbadmin;
 pub mod env;
+mod exec;
 pub mod failure;
 pub mod house;
 pub mod http;
@@ -120,7 +122,12 @@ pub enum Command {
     /// Launch instances of an image
     Run(launch::Run),
     /// Print what an instance wrote to its console
+    #[command(visible_alias = "logs")]
     Console(instance::Console),
+    /// Show how the boot of an instance goes, step by step
+    BootLog(boot_log::BootLog),
+    /// Run a command inside an instance
+    Exec(exec::Exec),
     /// Stop instances; they keep their addresses and their folders
     Stop(instance::Stop),
     /// Start stopped instances
@@ -245,6 +252,8 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::User(args) => user::run(args, &connect(args.reach(), None)?, streams),
         Command::Policy(args) => policy::run(args, &connect(args.reach(), None)?, streams),
         Command::Run(args) => launch::run(args, &connect(&args.reach, None)?, streams),
+        Command::BootLog(args) => boot_log::run(args, streams),
+        Command::Exec(args) => exec::run(args),
         Command::Console(args) => instance::console(args, &connect(&args.reach, None)?, streams),
         Command::Stop(args) => instance::stop(args, &connect(&args.on.reach, None)?, streams),
         Command::Start(args) => instance::start(args, &connect(&args.on.reach, None)?, streams),

@@ -1,11 +1,13 @@
 //! Boots: installers in order, self-registration last, what fails, what is cut short, and applications that end.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use evenkeel_aws::ec2;
 
-use crate::rig::{INSTANCE_PORT, Rig, kill9, processes_of, processes_of_instance};
+use crate::rig::{INSTANCE_PORT, PROGRAM, Rig, kill9, processes_of, processes_of_instance};
+use crate::smtp::Smtp;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -122,6 +124,11 @@ fn a_boot_goes_on_from_the_step_at_which_it_was_cut_short() {
     let mut rig = Rig::start();
     let image = image(&rig, |_, _| {});
     rig.balancer("one", &["us-east-1a"]);
+    let evenkeel = |rig: &Rig, args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).env("EVENKEEL_DATA_DIR", rig.data_dir()).stdin(Stdio::null());
+        command.output().unwrap()
+    };
     let step =
         |n: u32| format!("sh echo begin{n} >> order; while ! test -e go{n}; do sleep 0.05; done; echo end{n} >> order");
     let data = format!("[Pyami]\nscripts = {}, {}, {}\n[ELB]\nname = one\n", step(1), step(2), step(3));
@@ -145,7 +152,16 @@ fn a_boot_goes_on_from_the_step_at_which_it_was_cut_short() {
         expected += &format!("end{n}\n");
         std::fs::write(rig.file(&format!("instances/{id}/root/go{n}")), "").unwrap();
     }
+    // Whoever follows the boot sees it end, and then how it was; whoever enters the instance is where it works.
+    let followed = evenkeel(&rig, &["boot-log", &id, "--follow", "--timeout", "60"]);
+    assert!(followed.status.success(), "{followed:?}");
+    assert!(String::from_utf8(followed.stdout).unwrap().contains("4  done"));
     rig.wait_status(&id, "ok");
+    let told = String::from_utf8(evenkeel(&rig, &["boot-log", &id]).stdout).unwrap();
+    assert!(told.contains("boot 1 is done") && told.contains("registered with one"), "{told}");
+    let inside = evenkeel(&rig, &["exec", &id, "--", "sh", "-c", "cat order; echo $EVENKEEL_INSTANCE_ID; exit 5"]);
+    assert_eq!(inside.status.code(), Some(5), "{inside:?}");
+    assert_eq!(String::from_utf8(inside.stdout).unwrap(), format!("{expected}{id}\n"));
     assert_eq!(order(&rig), expected);
     rig.wait_in_service("one", std::slice::from_ref(&id));
     assert_eq!(rig.health("one").len(), 1);
@@ -231,5 +247,85 @@ fn built_in_installers_fetch_unpack_and_wait() {
     assert!(!rig.file(&format!("instances/{bad}/root/x")).exists());
     let outside = rig.launch_told(&image, "[Pyami]\nscripts = unpack code.tar.gz into=../../out\n");
     rig.wait_status(&outside, "impaired");
+    rig.finish();
+}
+
+/// The parts of a mail's text, decoded.
+fn parts(text: &str) -> Vec<String> {
+    let mail = mailparse::parse_mail(text.as_bytes()).unwrap();
+    mail.parts().filter(|part| part.subparts.is_empty()).map(|part| part.get_body().unwrap()).collect()
+}
+
+#[test]
+fn a_boot_is_reported_to_all_recipients_over_tls_with_login_and_a_failed_one_with_its_output() {
+    let mut rig = Rig::start();
+    let smtp = Smtp::start("starttls");
+    let image = image(&rig, |_, _| {});
+    rig.balancer("one", &["us-east-1a"]);
+    rig.balancer("two", &["us-east-1a"]);
+    let to = "one@evenkeel.test, Two <two@evenkeel.test>";
+    let book = |scripts: &str| {
+        format!("{}[Pyami]\nscripts = {scripts}\n[ELB]\nname = one, two\n", smtp.notification("true", to))
+    };
+    let good = rig.launch_told(&image, &book("sh echo hello, code.Web, env A=b"));
+    rig.wait_status(&good, "ok");
+    rig.wait("the mail", PATIENCE, |_| (smtp.mails().len() == 1).then_some(()));
+    let mail = smtp.mails().remove(0);
+    assert!(mail.tls && mail.login == "evenkeel", "{mail:?}");
+    assert_eq!(
+        (mail.from.as_str(), mail.to.as_slice()),
+        ("ops@evenkeel.test", ["one@evenkeel.test".to_owned(), "two@evenkeel.test".to_owned()].as_slice())
+    );
+    assert!(mail.text.contains(&format!("Subject: [{good}] Startup Completed for {good}")), "{}", mail.text);
+    let told = parts(&mail.text);
+    assert_eq!(told.len(), 2, "plain text and HTML: {told:?}");
+    for words in ["sh echo hello", "code.Web", "register with two", "Registered with one, two."] {
+        assert!(told[0].contains(words), "{words} is not in\n{}", told[0]);
+    }
+    rig.wait_in_service("one", std::slice::from_ref(&good));
+    rig.wait_in_service("two", std::slice::from_ref(&good));
+
+    // The second installer fails, and prints a secret while it does.
+    let bad = rig.launch_told(&image, &book("sh echo hello, sh echo the pass is hush-hush; exit 7, code.Web"));
+    rig.wait_status(&bad, "impaired");
+    rig.wait("the mail", PATIENCE, |_| (smtp.mails().len() == 2).then_some(()));
+    let mail = smtp.mails().remove(1);
+    assert!(mail.text.contains(&format!("Subject: [{bad}] Startup Failed for {bad}")), "{}", mail.text);
+    let told = parts(&mail.text);
+    assert!(told[0].contains("the pass is ***") && told[0].contains("exit status: 7"), "{}", told[0]);
+    assert!(told[1].contains("the pass is ***"), "{}", told[1]);
+    assert!(!mail.text.contains("hush-hush"));
+    let registered = |rig: &Rig, name: &str| rig.health(name).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!((registered(&rig, "one"), registered(&rig, "two")), (vec![good.clone()], vec![good.clone()]));
+    // Nobody who looks at processes or at what the daemon wrote sees a password.
+    assert!(!rig.log().contains("hush-hush"));
+    rig.finish();
+}
+
+#[test]
+fn mail_is_tried_again_holds_nothing_up_and_comes_once_whoever_is_killed() {
+    let mut rig = Rig::start();
+    let smtp = Smtp::start("implicit");
+    smtp.refuse(Some("451 later"));
+    let image = image(&rig, |_, _| {});
+    rig.balancer("one", &["us-east-1a"]);
+    let data = format!("{}[ELB]\nname = one\n", smtp.notification("implicit", "me@evenkeel.test"));
+    let id = rig.launch_told(&image, &data);
+    rig.wait_in_service("one", std::slice::from_ref(&id));
+    rig.wait("the refusal", PATIENCE, |_| (smtp.refused() >= 1).then_some(()));
+    rig.kill_daemon();
+    smtp.refuse(None);
+    rig.up();
+    players(&rig, &id).into_iter().for_each(kill9);
+    rig.wait("the mail", PATIENCE, |_| (!smtp.mails().is_empty()).then_some(()));
+    rig.wait("the note of it", PATIENCE, |rig| rig.instance_file(&id, "boot.json").contains("\"sent\"").then_some(()));
+    assert!(smtp.mails().len() == 1 && smtp.mails()[0].text.contains(&format!("Message-ID: <{id}.1@evenkeel>")));
+    assert_eq!(rig.status(&id), "ok");
+    // A server that nobody believes is not told a password; the boot goes well all the same.
+    let stranger = data.lines().filter(|line| !line.starts_with("smtp_ca_file")).collect::<Vec<_>>().join("\n");
+    let other = rig.launch_told(&image, &stranger);
+    rig.wait_status(&other, "ok");
+    rig.wait("the reason", PATIENCE, |rig| rig.console(&other).contains("invalid peer certificate").then_some(()));
+    assert_eq!(smtp.mails().len(), 1);
     rig.finish();
 }

@@ -12,12 +12,13 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use crate::pebble;
 use crate::rig::{INSTANCE_PORT, PORT, Rig, processes_of_instance};
 
-fn clients() -> PathBuf {
+/// Where they and their scenarios are.
+pub fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients").canonicalize().unwrap()
 }
 
 /// The Python that has the clients.
-fn python() -> &'static str {
+pub fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("clients");

@@ -24,6 +24,7 @@ mod pebble;
 mod rig;
 mod seen;
 mod size;
+mod smtp;
 mod steady;
 mod tidy;
 mod zones;

@@ -29,7 +29,9 @@ fn json(words: &[&str]) -> Value {
 #[test]
 fn an_image_goes_through_every_archive_and_stays_the_same() {
     let mut rig = Rig::start();
-    let first = rig.image("v1", &[]);
+    // Something that can be packed.
+    let text = "the same again\n".repeat(5000);
+    let first = rig.image_with("v1", &[], |dir, _| std::fs::write(dir.join("text"), &text).unwrap());
     let (data, folder) = (rig.data_dir().display().to_string(), rig.file("image-v1").display().to_string());
     let shown = json(&["image", "show", &first, "--json", "--data-dir", &data]);
     assert_eq!(shown["manifest"]["version"], "v1", "{shown}");

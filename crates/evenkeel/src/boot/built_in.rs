@@ -15,7 +15,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use flate2::read::MultiGzDecoder;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::installer::Awaited;
+use super::installer::{Awaited, plain};
 use super::site::Site;
 
 /// The most bytes of a download: 4 GiB.
@@ -55,14 +55,6 @@ pub fn fetch(site: &Site, url: &str, sha256: Option<&str>, to: &str, mode: u32, 
         let _ = fs::remove_file(&beside);
     }
     done.map_err(|why| say(&why))
-}
-
-/// A URL without the password it may carry.
-fn plain(url: &str) -> String {
-    match url.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
-        Some((scheme, Some((user, host)))) if !user.contains('/') => format!("{scheme}://{host}"),
-        _ => url.to_owned(),
-    }
 }
 
 fn taken_in(mut from: impl Read, to: &Path, sha256: Option<&str>) -> Result<(), String> {

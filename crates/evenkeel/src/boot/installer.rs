@@ -154,7 +154,12 @@ impl Installer {
             },
         };
         let usual = if matches!(what, What::Fetch { .. }) { FETCH_RETRIES } else { 0 };
-        let name = rest.trim().to_owned();
+        let name = match &what {
+            // Their values may be secrets, and names stand on the console and in mails.
+            What::Env(pairs) => pairs.iter().fold("env".to_owned(), |name, (key, _)| format!("{name} {key}")),
+            What::Fetch { url, .. } => format!("fetch {}", plain(url)),
+            _ => rest.trim().to_owned(),
+        };
         let (timeout, retries) = (options.timeout.unwrap_or(DEFAULT_TIMEOUT), options.retries.unwrap_or(usual));
         Ok(Some(Self { name, what, timeout, retries, once: false }))
     }
@@ -183,6 +188,15 @@ fn options(line: &str) -> Result<(Options, &str), BadInstaller> {
             return Ok((options, rest));
         }
         rest = after.trim_start();
+    }
+}
+
+/// A URL without the password that it may carry.
+#[must_use]
+pub fn plain(url: &str) -> String {
+    match url.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
+        Some((scheme, Some((user, host)))) if !user.contains('/') => format!("{scheme}://{host}"),
+        _ => url.to_owned(),
     }
 }
 
@@ -303,6 +317,9 @@ mod tests {
         check("env A=1 'B=two words'", What::Env(vec![("A".into(), "1".into()), ("B".into(), "two words".into())]));
         check("wait-for tcp:[::1]:80", What::Wait(Awaited::Port("[::1]:80".into())));
         check("wait-for file:a/b", What::Wait(Awaited::File("a/b".into())));
+        let named = |line: &str| read(line).unwrap().unwrap().name;
+        assert_eq!(named("env DB_PASS=hush A=b"), "env DB_PASS A");
+        assert_eq!(named("fetch https://me:hush@x/y to=z"), "fetch https://x/y");
         assert_eq!(read("ELBRegister"), Ok(None));
         let slow = read("timeout=5m retries=2 sh make").unwrap().unwrap();
         assert_eq!((slow.timeout, slow.retries, slow.name.as_str()), (Duration::from_secs(300), 2, "sh make"));

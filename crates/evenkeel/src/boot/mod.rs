@@ -22,6 +22,7 @@ pub mod userdata;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 pub use built_in::ENVIRONMENT;
 use evenkeel_core::noun::Manifest;
@@ -30,6 +31,11 @@ use site::Site;
 use userdata::UserData;
 
 use crate::drivers::folder::Folder;
+
+/// How long the way out of service may take in all, draining included, where the instance ends by itself.
+const LEAVE: Duration = Duration::from_secs(300);
+/// How long, where it is stopped: well below what the driver grants an agent beyond its grace.
+const LEAVE_ASKED: Duration = Duration::from_secs(3);
 
 /// What one of these processes does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +120,12 @@ fn play(role: Role, folder: Folder, boot: u32) -> Result<bool, String> {
         Role::Finish => finish::finish(&site, &mut record),
         Role::Mail => report::deliver(&site, &mut record),
         Role::Leave => {
+            // Whoever stops the instance has waited for requests in flight before, and ends the agent if it outlasts its grace.
+            let limit = if folder.ask(boot).is_some() { LEAVE_ASKED } else { LEAVE };
+            std::thread::spawn(move || {
+                std::thread::sleep(limit);
+                std::process::exit(0)
+            });
             finish::leave(&site, &mut record);
             Ok(true)
         }

@@ -1,11 +1,13 @@
 //! Boots: installers in order, self-registration last, what fails, what is cut short, and applications that end.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use evenkeel_aws::ec2;
 
+use crate::draining::set_draining;
 use crate::rig::{INSTANCE_PORT, PROGRAM, Rig, kill9, processes_of, processes_of_instance};
 use crate::smtp::Smtp;
 
@@ -351,4 +353,22 @@ fn mail_is_tried_again_holds_nothing_up_and_comes_once_whoever_is_killed() {
         assert_eq!(smtp.mails().len(), 1);
         rig.finish();
     });
+}
+
+#[test]
+fn an_instance_that_is_stopped_with_a_request_in_flight_ends_in_order_all_the_same() {
+    let mut rig = Rig::start();
+    let image = image(&rig, |_, _| {});
+    rig.balancer("one", &["us-east-1a"]);
+    set_draining(&rig, "one", 300);
+    let id = rig.launch_told(&image, "[ELB]\nname = one\n");
+    rig.wait_status(&id, "ok");
+    rig.wait_in_service("one", std::slice::from_ref(&id));
+    let mut slow = std::net::TcpStream::connect(rig.nodes("one")[0].1).unwrap();
+    slow.write_all(b"GET /slow?ms=50000 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    rig.call(&ec2::StopInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
+    rig.wait_state(&id, "stopped");
+    let console = rig.console(&id);
+    assert!(console.contains("application exited with status 0"), "it was told to end, not killed:\n{console}");
+    rig.finish();
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel::drivers::folder::{Folder, State, Status};
 use evenkeel::drivers::{
-    Driver, DriverError, Exit, Isolation, LaunchSpec, Limits, ProcessConfig, ProcessDriver, Seen, SeenState,
+    Driver, DriverError, Exit, Isolation, Isolations, LaunchSpec, Limits, ProcessConfig, ProcessDriver, Seen, SeenState,
 };
 use evenkeel::enclosures::namespaces;
 use evenkeel::images::ImageStore;
@@ -96,12 +96,16 @@ impl Stage {
             data_dir: self.dir.path().into(),
             agent: EXE.into(),
             limit: self.limit,
-            isolation: self.isolation,
+            isolation: self.isolation.into(),
         }
     }
 
     fn open(&mut self) {
-        let driver = ProcessDriver::open(&self.config()).unwrap();
+        self.open_as(&self.config());
+    }
+
+    fn open_as(&mut self, config: &ProcessConfig) {
+        let driver = ProcessDriver::open(config).unwrap();
         let bell = self.bell.clone();
         driver.subscribe(Arc::new(move || {
             *bell.0.lock().unwrap() += 1;
@@ -309,6 +313,28 @@ fn an_instance_runs_serves_stops_and_leaves_nothing() {
         assert!(stage.seen(1).is_none() && !stage.folder(1).path().exists());
         assert_eq!(stage.driver().console(&stage.id(1)).unwrap_err().kind(), std::io::ErrorKind::NotFound);
     });
+}
+
+#[test]
+fn an_instance_keeps_what_its_zone_had_when_it_was_first_started() {
+    let mut stage = Stage::new();
+    let kept = |stage: &Stage, n| stage.folder(n).spec().unwrap().unwrap().isolation;
+    stage.driver().launch(&stage.shell(1, "exit 3")).unwrap();
+    assert_eq!(stage.wait_ended(1), Exit::Status(3));
+    stage.crash();
+    let zones = [(ZoneName::new("us-east-1a").unwrap(), Isolation::Namespaces)].into();
+    let isolation = Isolations { elsewhere: Isolation::None, zones };
+    stage.open_as(&ProcessConfig { isolation, ..stage.config() });
+    stage.driver().launch(&LaunchSpec { boot: 2, ..stage.shell(1, "exit 4") }).unwrap();
+    stage.wait(1, "boot 2 to end", |s| *s == SeenState::Ended { how: Exit::Status(4) });
+    assert_eq!(kept(&stage, 1), Isolation::None);
+    // Whether namespaces can be made here or not: nothing is routed to its loopback address.
+    stage.driver().launch(&stage.shell(2, "exit 5")).unwrap();
+    assert!(matches!(stage.wait_ended(2), Exit::NeverStarted(_)));
+    assert_eq!(kept(&stage, 2), Isolation::Namespaces);
+    let zone = ZoneName::new("us-east-1b").unwrap();
+    stage.driver().launch(&LaunchSpec { zone, ..stage.shell(3, "exit 6") }).unwrap();
+    assert_eq!(stage.wait_ended(3), Exit::Status(6));
 }
 
 #[test]
@@ -626,7 +652,7 @@ fn on_a_small_disk() {
         data_dir: disk,
         agent: EXE.into(),
         limit: false,
-        isolation: Isolation::None,
+        isolation: Isolation::None.into(),
     })
     .unwrap();
     let pair = std::env::var("DRIVER_INSTANCES").unwrap();
@@ -885,7 +911,7 @@ fn the_driver_to_be_killed() {
         data_dir: dir.into(),
         agent: EXE.into(),
         limit: false,
-        isolation: Isolation::None,
+        isolation: Isolation::None.into(),
     })
     .unwrap();
     println!("launching");

@@ -21,6 +21,7 @@ Examples:
   evenkeel up
   evenkeel up --data-dir ./state --listen 127.0.0.1:0
   evenkeel up --port-shift 8000                     a listener on port 80 is then reached on port 8080
+  evenkeel up --config /etc/evenkeel.toml           what the zones are: docs/files.md
 
 Stop it with Ctrl-C or `evenkeel down`. Instances go on running, and the next `evenkeel up` finds them again.";
 
@@ -31,6 +32,9 @@ pub struct Up {
     /// Where state is kept [default: $XDG_DATA_HOME/evenkeel, else ~/.local/share/evenkeel]
     #[arg(long, value_name = "DIR", env = "EVENKEEL_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
+    /// What the zones are, in TOML [default: `evenkeel.toml` of the data directory, where it is]
+    #[arg(long, value_name = "FILE", env = "EVENKEEL_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Address of the APIs; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", env = "EVENKEEL_LISTEN", default_value = "127.0.0.1:7480")]
     pub listen: SocketAddr,
@@ -49,7 +53,8 @@ pub struct Up {
     /// Private addresses for instances
     #[arg(long, value_name = "CIDR", env = "EVENKEEL_INSTANCE_POOL", default_value = "127.81.0.0/16")]
     pub instance_pool: String,
-    /// What keeps instances apart, from their next start on. `namespaces` needs root, and an `--instance-pool` of addresses
+    /// What keeps instances apart that are first started from now on, in zones whose `driver` the configuration file does
+    /// not name. `namespaces` needs root, and an `--instance-pool` of addresses
     /// that packets are routed to, as 10.81.0.0/16
     #[arg(long, value_name = "HOW", env = "EVENKEEL_ISOLATION", value_enum, default_value_t = Isolation::None)]
     pub isolation: Isolation,

@@ -3,7 +3,9 @@
 //! Owns what they print. Must never hold what they do: that is [`crate::run`]'s. `audit` is the one command that reads
 //! the data directory's database: the record is for whoever may read that directory, not for every API key.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -19,7 +21,9 @@ use super::settings::{Reach, Settings, data_dir, process_environment};
 use super::streams::Streams;
 use super::wait;
 use crate::buckets::BucketKeys;
-use crate::drivers::Isolation;
+use crate::config::BadFile;
+use crate::config::daemon_file::{self, DaemonFile, ZoneDriver, ZoneEntry};
+use crate::drivers::{Isolation, Isolations};
 use crate::enclosures;
 use crate::keeper::store::sqlite::SqliteStore;
 use crate::link::RoadOptions;
@@ -117,10 +121,13 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
     let data_dir = args.data_dir().ok_or_else(|| {
         hinted("nothing says where to keep state", "give `--data-dir`, or set HOME or EVENKEEL_DATA_DIR")
     })?;
-    let zones = args.zones().iter().map(ZoneName::new).collect::<Result<_, _>>().context("failed to read `--zones`")?;
+    let zones: Vec<_> =
+        args.zones().iter().map(ZoneName::new).collect::<Result<_, _>>().context("failed to read `--zones`")?;
     let pool = |text: &str, flag: &str| text.parse().map_err(|e| anyhow!("failed to read `{flag}`: {e}"));
     let instance_pool = pool(&args.instance_pool, "--instance-pool")?;
-    if args.isolation == Isolation::Namespaces {
+    let file = daemon_file(args, &data_dir, &zones)?;
+    let isolation = Isolations { elsewhere: args.isolation, zones: isolations(&file) };
+    if isolation.has(Isolation::Namespaces) {
         enclosures::namespaces::can_enclose(&instance_pool).map_err(|(why, hint)| hinted(why, hint))?;
     }
     Ok(Options {
@@ -134,7 +141,7 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         own_domain: args.dns_alias.clone(),
         node_pool: pool(&args.node_pool, "--node-pool")?,
         instance_pool,
-        isolation: args.isolation,
+        isolation,
         port_shift: args.port_shift,
         workers: args.workers.map_or(0, usize::from),
         access_log: args.access_log.format(),
@@ -150,6 +157,28 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         api_rate: (args.api_rate, args.api_burst),
         program: None,
     })
+}
+
+/// What the configuration file says: the one that is named, else the data directory's, where there is one.
+fn daemon_file(args: &daemon::Up, data_dir: &Path, zones: &[ZoneName]) -> anyhow::Result<DaemonFile> {
+    let path = args.config.clone().unwrap_or_else(|| data_dir.join(daemon_file::NAME));
+    match daemon_file::read(&path, zones) {
+        Err(BadFile::Io(error)) if error.kind() == ErrorKind::NotFound && args.config.is_none() => {
+            Ok(DaemonFile::default())
+        }
+        read => read.with_context(|| format!("failed to read `{}`", path.display())),
+    }
+}
+
+fn isolations(file: &DaemonFile) -> BTreeMap<ZoneName, Isolation> {
+    let own = |(zone, entry): (&ZoneName, &ZoneEntry)| {
+        let isolation = match entry.driver.as_ref()? {
+            ZoneDriver::Process => Isolation::None,
+            ZoneDriver::Namespaces => Isolation::Namespaces,
+        };
+        Some((zone.clone(), isolation))
+    };
+    file.zones.iter().filter_map(own).collect()
 }
 
 fn privilege_notice(options: &Options, streams: &mut Streams<'_>) -> anyhow::Result<()> {

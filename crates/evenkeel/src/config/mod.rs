@@ -2,7 +2,10 @@
 //!
 //! Owns their grammar and the words for what is wrong in them. Must never act on what was read.
 
+pub mod daemon_file;
 pub mod proxy_file;
+
+pub use proxy_file::BadFile;
 
 /// The share of requests that have a span where nothing says, in a million.
 pub const SPANS_SHARE: u32 = 10_000;

@@ -104,6 +104,7 @@ use evenkeel_proxy::log::{Format, LogConfig};
 use evenkeel_proxy::spans::SpansConfig;
 use evenkeel_proxy::target::TargetKey;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 use toml::Spanned;
 
@@ -255,9 +256,9 @@ struct TargetEntry {
 }
 
 /// A rule broken, and where.
-struct Wrong(Range<usize>, String);
+pub(super) struct Wrong(pub(super) Range<usize>, pub(super) String);
 
-fn wrong<T>(at: &Spanned<T>, key: &str, rule: impl std::fmt::Display) -> Wrong {
+pub(super) fn wrong<T>(at: &Spanned<T>, key: &str, rule: impl std::fmt::Display) -> Wrong {
     Wrong(at.span(), format!("`{key}` {rule}"))
 }
 
@@ -273,12 +274,20 @@ pub fn parse(text: &str, generation: u64) -> Result<ProxyFile, BadFile> {
 
 /// Reads a file's text. `folder` is where relative paths in it begin; `generation` numbers the Routes made of it.
 pub fn parse_in(text: &str, folder: &Path, generation: u64) -> Result<ProxyFile, BadFile> {
+    built(text, |file| build(file, folder, generation))
+}
+
+/// What is made of a file's text; what is wrong with it is named by its line.
+pub(super) fn built<F: DeserializeOwned, T>(
+    text: &str,
+    build: impl FnOnce(F) -> Result<T, Wrong>,
+) -> Result<T, BadFile> {
     let line_of = |at: usize| text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count() + 1;
-    let file: File = toml::from_str(text).map_err(|error| BadFile::Line {
+    let file: F = toml::from_str(text).map_err(|error| BadFile::Line {
         line: line_of(error.span().map_or(0, |span| span.start)),
         why: error.message().to_owned(),
     })?;
-    build(file, folder, generation).map_err(|Wrong(span, why)| BadFile::Line { line: line_of(span.start), why })
+    build(file).map_err(|Wrong(span, why)| BadFile::Line { line: line_of(span.start), why })
 }
 
 /// Keeps what `before` had and `after` has no more, so that what is in flight there may finish until then: targets that
@@ -611,7 +620,7 @@ fn port(at: &Spanned<i64>, key: &str) -> Result<Port, Wrong> {
     u16::try_from(number).ok().and_then(|n| Port::new(n).ok()).ok_or_else(|| wrong(at, key, "must be from 1 to 65535"))
 }
 
-fn number(at: &Spanned<i64>, key: &str, low: i64, high: i64) -> Result<i64, Wrong> {
+pub(super) fn number(at: &Spanned<i64>, key: &str, low: i64, high: i64) -> Result<i64, Wrong> {
     let number = *at.get_ref();
     if (low..=high).contains(&number) {
         Ok(number)

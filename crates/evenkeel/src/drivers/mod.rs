@@ -9,6 +9,7 @@ pub mod limits;
 pub mod memory;
 pub mod process;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -42,6 +43,36 @@ pub enum Isolation {
     None,
     /// Its own network, process ids, host name, `/tmp` and view of the node's files; needs root
     Namespaces,
+}
+
+/// What keeps instances apart, zone by zone. An instance keeps what it was first started with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Isolations {
+    /// In zones that have none of their own.
+    pub elsewhere: Isolation,
+    /// In zones that have.
+    pub zones: BTreeMap<ZoneName, Isolation>,
+}
+
+impl Isolations {
+    /// What keeps an instance apart that is first started in this zone.
+    #[must_use]
+    pub fn of(&self, zone: &ZoneName) -> Isolation {
+        self.zones.get(zone).copied().unwrap_or(self.elsewhere)
+    }
+
+    /// Whether any zone has this one.
+    #[must_use]
+    pub fn has(&self, isolation: Isolation) -> bool {
+        self.elsewhere == isolation || self.zones.values().any(|own| *own == isolation)
+    }
+}
+
+impl From<Isolation> for Isolations {
+    /// One for all zones.
+    fn from(elsewhere: Isolation) -> Self {
+        Self { elsewhere, zones: BTreeMap::new() }
+    }
 }
 
 /// What to run.

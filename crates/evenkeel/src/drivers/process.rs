@@ -26,7 +26,7 @@ use rustix::fs::inotify;
 use rustix::process::Signal;
 
 use super::folder::{Ask, Folder, State};
-use super::{CONSOLE_LIMIT, Driver, DriverError, Hint, Isolation, LaunchSpec, Seen, SeenState, begins};
+use super::{CONSOLE_LIMIT, Driver, DriverError, Hint, Isolations, LaunchSpec, Seen, SeenState, begins};
 use crate::agent::console;
 use crate::lock::{self, Lock};
 use crate::sys::cgroup::Groups;
@@ -46,14 +46,19 @@ pub struct ProcessConfig {
     pub agent: PathBuf,
     /// Whether instances are held to their limits by control groups, where this machine permits it.
     pub limit: bool,
-    /// What keeps instances apart, from their next boot on.
-    pub isolation: Isolation,
+    /// What keeps instances apart that are first started from now on.
+    pub isolation: Isolations,
 }
 
 impl ProcessConfig {
     /// The usual: agents run the binary that is running now, limits are held where possible.
     pub fn new(data_dir: impl Into<PathBuf>) -> io::Result<Self> {
-        Ok(Self { data_dir: data_dir.into(), agent: std::env::current_exe()?, limit: true, isolation: Isolation::None })
+        Ok(Self {
+            data_dir: data_dir.into(),
+            agent: std::env::current_exe()?,
+            limit: true,
+            isolation: Isolations::default(),
+        })
     }
 }
 
@@ -69,7 +74,7 @@ struct Shared {
     folder: PathBuf,
     agent: PathBuf,
     groups: Groups,
-    isolation: Isolation,
+    isolation: Isolations,
     slots: Mutex<BTreeMap<InstanceId, Slot>>,
     hints: Mutex<Vec<Hint>>,
     jobs: Mutex<VecDeque<Job>>,
@@ -157,7 +162,7 @@ impl ProcessDriver {
             folder,
             agent: config.agent.clone(),
             groups,
-            isolation: config.isolation,
+            isolation: config.isolation.clone(),
             slots: Mutex::default(),
             hints: Mutex::default(),
             jobs: Mutex::default(),

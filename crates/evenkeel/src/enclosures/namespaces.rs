@@ -66,16 +66,17 @@ struct Made {
 /// A privilege that is missing, or addresses that no packet can be routed to.
 pub fn can_enclose(pool: &Pool) -> Result<(), (String, &'static str)> {
     if !namespaces::are_permitted() {
-        let why = "`--isolation namespaces` needs root: this process may not make namespaces and network links";
-        return Err((why.to_owned(), "start `evenkeel up` as root, or leave out `--isolation`"));
+        let why = "instances in namespaces need root: this process may not make namespaces and network links";
+        return Err((
+            why.to_owned(),
+            "start `evenkeel up` as root, or leave out `--isolation` and the zones' `driver`",
+        ));
     }
     let text = pool.to_string();
     match text.split('/').next().and_then(|network| network.parse().ok()) {
         Some(IpAddr::V4(address)) if is_routable(address) => Ok(()),
         _ => Err((
-            format!(
-                "`--isolation namespaces` cannot use `--instance-pool {pool}`: nothing is routed to such addresses"
-            ),
+            format!("instances in namespaces cannot use `--instance-pool {pool}`: nothing is routed to such addresses"),
             "give private IPv4 addresses that this machine uses for nothing else, as `--instance-pool 10.81.0.0/16`",
         )),
     }

@@ -20,7 +20,7 @@ use evenkeel_proxy::spans::Endpoint;
 
 use crate::acme::Server;
 use crate::buckets::{BucketKeys, Mapping};
-use crate::drivers::Isolation;
+use crate::drivers::Isolations;
 
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
@@ -45,8 +45,8 @@ pub struct Options {
     pub node_pool: Pool,
     /// Where instances' addresses come from.
     pub instance_pool: Pool,
-    /// What keeps instances apart.
-    pub isolation: Isolation,
+    /// What keeps instances apart, zone by zone.
+    pub isolation: Isolations,
     /// Added to ports that this process may not bind; 0 refuses them instead.
     pub port_shift: u16,
     /// The road's worker threads; 0 for one a core.

@@ -68,7 +68,7 @@ pub async fn up(
         data_dir: house.dir().to_owned(),
         agent: program.clone(),
         limit: true,
-        isolation: options.isolation,
+        isolation: options.isolation.clone(),
     };
     let driver = ProcessDriver::open(&config).context("failed to open the process driver")?;
     if let Some(note) = driver.limits_note() {

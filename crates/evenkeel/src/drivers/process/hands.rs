@@ -99,6 +99,9 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
             return Err(why);
         }
     }
+    // Its address and what it has on the node are of the kind that it began with.
+    let before = folder.spec().ok().flatten().map(|before| before.isolation);
+    let isolation = before.unwrap_or_else(|| shared.isolation.of(&spec.zone));
     let written = (|| {
         let bytes = spec.user_data.as_deref().unwrap_or_default();
         let mut options = OpenOptions::new();
@@ -114,7 +117,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
             groups: shared.groups.clone(),
             boots: spec.boots,
             metadata: spec.metadata.clone(),
-            isolation: shared.isolation,
+            isolation,
         })
     })();
     written.map_err(|e: io::Error| format!("write to `{}`: {e}", folder.path().display()))

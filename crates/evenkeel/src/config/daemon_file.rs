@@ -1,0 +1,131 @@
+//! `evenkeel.toml`: what the daemon is told of its zones.
+//!
+//! Owns the file's grammar and the words for what is wrong in it. Must never make or ask anything of what it names. Next:
+//! [`crate::cli::house`], which reads it before the daemon starts.
+//!
+//! ```toml
+//! [zone.us-east-1a]
+//! driver = "process"                   # or "namespaces"; default: as `--isolation` says
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use evenkeel_core::name::ZoneName;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::proxy_file::{BadFile, Wrong, built, wrong};
+
+/// What the file is called in the data directory.
+pub const NAME: &str = "evenkeel.toml";
+
+/// A file as read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DaemonFile {
+    /// The zones that it speaks of.
+    pub zones: BTreeMap<ZoneName, ZoneEntry>,
+}
+
+/// What it says of a zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ZoneEntry {
+    /// How instances run there, where it says.
+    pub driver: Option<ZoneDriver>,
+}
+
+/// How the instances of a zone run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ZoneDriver {
+    /// As processes among all others of this machine.
+    Process,
+    /// As processes of this machine in namespaces of their own.
+    Namespaces,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    zone: BTreeMap<Spanned<String>, Zone>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Zone {
+    driver: Option<Spanned<String>>,
+}
+
+/// Reads a file. `zones` are those that there are.
+///
+/// # Errors
+/// A file that cannot be read, or says what cannot be: the text says where.
+pub fn read(path: &Path, zones: &[ZoneName]) -> Result<DaemonFile, BadFile> {
+    parse(&std::fs::read_to_string(path)?, zones)
+}
+
+/// Reads a file's text; see [`read`].
+///
+/// # Errors
+/// What it says that cannot be, and on which line.
+pub fn parse(text: &str, zones: &[ZoneName]) -> Result<DaemonFile, BadFile> {
+    built(text, |file: File| {
+        let mut read = DaemonFile::default();
+        for (name, entry) in &file.zone {
+            let zone = known(name, zones)?;
+            let key = |part: &str| format!("zone.{zone}.{part}");
+            let driver = entry.driver.as_ref().map(|text| driver(text, &key("driver"))).transpose()?;
+            read.zones.insert(zone.clone(), ZoneEntry { driver });
+        }
+        Ok(read)
+    })
+}
+
+fn known<'z>(name: &Spanned<String>, zones: &'z [ZoneName]) -> Result<&'z ZoneName, Wrong> {
+    zones.iter().find(|zone| zone.as_str() == name.get_ref()).ok_or_else(|| {
+        let there = zones.iter().map(ZoneName::as_str).collect::<Vec<_>>().join(", ");
+        wrong(name, &format!("zone.{}", name.get_ref()), format_args!("is no zone here; the zones are {there}"))
+    })
+}
+
+fn driver(text: &Spanned<String>, key: &str) -> Result<ZoneDriver, Wrong> {
+    match text.get_ref().as_str() {
+        "process" => Ok(ZoneDriver::Process),
+        "namespaces" => Ok(ZoneDriver::Namespaces),
+        other => Err(wrong(text, key, format_args!("is `{other}`; it must be `process` or `namespaces`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zones() -> Vec<ZoneName> {
+        ["us-east-1a", "us-east-1b"].map(|name| ZoneName::new(name).unwrap()).into()
+    }
+
+    #[test]
+    fn a_file_says_what_zones_are() {
+        let text = "[zone.us-east-1a]\ndriver = \"namespaces\"\n[zone.us-east-1b]\n";
+        let file = parse(text, &zones()).unwrap();
+        let entry = |name: &str| file.zones[&ZoneName::new(name).unwrap()].clone();
+        assert_eq!(entry("us-east-1a").driver, Some(ZoneDriver::Namespaces));
+        assert_eq!(entry("us-east-1b").driver, None);
+        assert_eq!(parse("", &zones()).unwrap(), DaemonFile::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line_and_what_is_allowed() {
+        let check = |text: &str, wants: &[&str]| {
+            let error = parse(text, &zones()).unwrap_err().to_string();
+            assert!(wants.iter().all(|want| error.contains(want)), "{error}");
+        };
+        check("\n[zone.us-east-1z]\n", &["line 2", "`zone.us-east-1z`", "us-east-1a, us-east-1b"]);
+        check("[zones.us-east-1a]\n", &["line 1", "zones", "expected `zone`"]);
+        check("[zone.us-east-1a]\nhost = \"x\"\n", &["line 2", "unknown field `host`", "`driver`"]);
+        let driver = "[zone.us-east-1a]\n\ndriver = \"dokcer\"\n";
+        check(driver, &["line 3", "`zone.us-east-1a.driver` is `dokcer`", "`process` or `namespaces`"]);
+        check("[zone.us-east-1a]\ndriver = 1\n", &["line 2", "expected a string"]);
+        check("[zone.us-east-1a]\n[zone.us-east-1a]\n", &["line 2", "duplicate key"]);
+    }
+}

@@ -323,7 +323,7 @@ fn an_instance_keeps_what_its_zone_had_when_it_was_first_started() {
     assert_eq!(stage.wait_ended(1), Exit::Status(3));
     stage.crash();
     let zones = [(ZoneName::new("us-east-1a").unwrap(), Isolation::Namespaces)].into();
-    let isolation = Isolations { elsewhere: Isolation::None, zones };
+    let isolation = Isolations { zones, ..Isolations::default() };
     stage.open_as(&ProcessConfig { isolation, ..stage.config() });
     stage.driver().launch(&LaunchSpec { boot: 2, ..stage.shell(1, "exit 4") }).unwrap();
     stage.wait(1, "boot 2 to end", |s| *s == SeenState::Ended { how: Exit::Status(4) });

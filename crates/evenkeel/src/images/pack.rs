@@ -39,6 +39,15 @@ pub fn write(
     Ok(size)
 }
 
+/// Writes the tar alone, uncompressed.
+pub fn tar(root: &Path, entries: &[Entry], to: &mut dyn Write) -> Result<(), ImageError> {
+    let mut archive = Builder::new(to);
+    for entry in entries {
+        append(&mut archive, root, entry, &mut |_| {}).map_err(failed(format!("pack `{}`", entry.path.display())))?;
+    }
+    archive.finish().map_err(failed("pack the image"))
+}
+
 /// No owner and no time go in: they are no content of an image.
 fn append<W: Write>(to: &mut Builder<W>, root: &Path, entry: &Entry, packed: &mut dyn FnMut(u64)) -> io::Result<()> {
     let mut header = Header::new_gnu();

@@ -27,6 +27,7 @@ use crate::dns;
 use crate::drivers::Driver;
 use crate::drivers::folder::TOLD;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
+use crate::enclosures::docker;
 use crate::images::{ImageError, ImageStore};
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
@@ -73,6 +74,14 @@ pub async fn up(
     let driver = ProcessDriver::open(&config).context("failed to open the process driver")?;
     if let Some(note) = driver.limits_note() {
         eprintln!("instances: {note}");
+    }
+    for engine in options.isolation.used_engines() {
+        // It may come back, and everything else goes on without it.
+        tokio::task::spawn_blocking(move || {
+            if let Err(why) = docker::check(&engine) {
+                eprintln!("instances: failed to {why}; until it answers none can be started there");
+            }
+        });
     }
     let driver: Arc<dyn Driver> = Arc::new(driver);
 

@@ -21,9 +21,10 @@ use super::{Job, SeenState, Shared, watched};
 use crate::agent::EXIT_HELD;
 use crate::agent::launch::DEFAULT_PATH;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
-use crate::drivers::{Exit, LaunchSpec, STOPPED_BEFORE_START};
-use crate::enclosures;
+use crate::drivers::{Exit, Isolation, LaunchSpec, STOPPED_BEFORE_START};
+use crate::enclosures::{self, docker};
 use crate::images::tree;
+use crate::sys::cgroup::Groups;
 use crate::sys::process::{self, Identity};
 use crate::sys::spawn;
 
@@ -63,7 +64,7 @@ fn work(shared: &Shared, job: Job) {
         Job::Start(id, boot) => begin(shared, &id, boot),
         Job::Settle(id, boot, end) => settle(shared, &id, boot, end),
         // What cannot be deleted now is tried again when the driver is next opened.
-        Job::Discard(path) => drop(fs::remove_dir_all(path)),
+        Job::Discard(path) => discard(&path),
     }
 }
 
@@ -89,8 +90,15 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
         }
         _ => {}
     }
+    // Its files, its address and what it has on the node are of the kind that it began with.
+    let before = folder.spec().ok().flatten().map(|before| (before.isolation, before.engine));
+    let ways = &shared.isolation;
+    let (isolation, engine) = before.unwrap_or_else(|| (ways.of(&spec.zone), ways.engine_of(&spec.zone).cloned()));
+    let engine = engine.filter(|_| isolation == Isolation::Docker);
     let root = folder.root();
-    if !root.exists() {
+    if let Some(engine) = &engine {
+        docker::make(engine, spec)?;
+    } else if !root.exists() {
         let partial = folder.file("root.partial");
         let copied = copy(&spec.image_dir, &partial, &root);
         if let Err(why) = copied {
@@ -99,9 +107,6 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
             return Err(why);
         }
     }
-    // Its address and what it has on the node are of the kind that it began with.
-    let before = folder.spec().ok().flatten().map(|before| before.isolation);
-    let isolation = before.unwrap_or_else(|| shared.isolation.of(&spec.zone));
     let written = (|| {
         let bytes = spec.user_data.as_deref().unwrap_or_default();
         let mut options = OpenOptions::new();
@@ -114,13 +119,25 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
             zone: spec.zone.clone(),
             address: spec.address,
             limits: spec.limits,
-            groups: shared.groups.clone(),
+            // A container has its engine's.
+            groups: if engine.is_some() { Groups::default() } else { shared.groups.clone() },
             boots: spec.boots,
             metadata: spec.metadata.clone(),
             isolation,
+            engine: engine.clone(),
         })
     })();
     written.map_err(|e: io::Error| format!("write to `{}`: {e}", folder.path().display()))
+}
+
+/// Deletes the folder of a removed instance, last what says what else there is of it.
+fn discard(path: &Path) {
+    let spec = Folder::new(path.to_owned()).spec().ok().flatten();
+    match spec.map_or(Ok(()), |spec| enclosures::discard(&spec)) {
+        // What cannot be deleted now is tried again when the driver is next opened.
+        Ok(()) => drop(fs::remove_dir_all(path)),
+        Err(why) => eprintln!("instances: failed to {why}; it is tried again at the next start"),
+    }
 }
 
 fn copy(image: &Path, partial: &Path, root: &Path) -> Result<(), String> {

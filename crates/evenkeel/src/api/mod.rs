@@ -49,12 +49,12 @@ mod vpcs;
 mod wants;
 mod words;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use evenkeel_aws::Error;
 use evenkeel_core::change::{Change, Reply};
-use evenkeel_core::name::{InstanceId, LoadBalancerName};
+use evenkeel_core::name::{InstanceId, LoadBalancerName, Port};
 use evenkeel_core::noun::Manifest;
 use evenkeel_core::noun::image::Size;
 use evenkeel_core::refusal::Refusal;
@@ -86,7 +86,18 @@ pub type Console = dyn Fn(&InstanceId) -> std::io::Result<Vec<u8>> + Send + Sync
 
 /// Takes an image's files in from a folder or tar on this node; blocking. The error completes "failed to import
 /// image: …".
-pub type Import = dyn Fn(&Path) -> Result<Imported, String> + Send + Sync;
+pub type Import = dyn Fn(&Source) -> Result<Imported, String> + Send + Sync;
+
+/// Where an image is taken in from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// A folder or tar.
+    pub path: PathBuf,
+    /// Where its application listens, for images that may not say it.
+    pub port: Option<Port>,
+    /// Which image is meant, of an archive of several.
+    pub image: Option<String>,
+}
 
 /// Takes an image's files from an instance, which goes on, for what its manifest says; blocking. The error says why they
 /// cannot be taken.

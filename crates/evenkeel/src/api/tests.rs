@@ -40,7 +40,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::server::{Limits, is_local, serve_within};
-use super::{Api, Guard, Imported, Intake, Keys, Reports, ensure_default};
+use super::{Api, Guard, Imported, Intake, Keys, Reports, Source, ensure_default};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
 use crate::notices::Outbox;
@@ -89,11 +89,12 @@ static GATE: Mutex<()> = Mutex::new(());
 /// Imports of `/images/slow` so far.
 static HELD_UP: AtomicUsize = AtomicUsize::new(0);
 
-fn import(path: &Path) -> Result<Imported, String> {
+fn import(source: &Source) -> Result<Imported, String> {
+    let path = source.path.as_path();
     if path == Path::new("/images/slow") {
         HELD_UP.fetch_add(1, Ordering::SeqCst);
         drop(GATE.lock());
-        return import(Path::new("/images/app"));
+        return import(&Source { path: "/images/app".into(), ..Source::default() });
     }
     if path != Path::new("/images/app") {
         return Err(format!("read `{}`: no such file", path.display()));

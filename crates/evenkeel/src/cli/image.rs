@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use evenkeel_aws::ec2::{DeregisterImage, Image, RegisterImage};
+use evenkeel_core::name::Port;
 use serde_json::json;
 
 use super::client::Client;
@@ -131,15 +132,21 @@ pub struct Export {
 /// Arguments of `evenkeel image import`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  evenkeel image import myapp-1.tar.zst\n  evenkeel image import myapp.tar.gz --name myapp-2"
+    after_help = "An OCI image is one too: what `docker save` writes, or a layout of OCI in a tar or folder.\n\nExamples:\n  evenkeel image import myapp-1.tar.zst\n  docker save web:1.2 -o web.tar && evenkeel image import web.tar --port 8080"
 )]
 pub struct Import {
-    /// The archive, on the daemon's node
+    /// The archive, or a folder with an OCI layout, on the daemon's node
     #[arg(value_name = "FILE")]
     pub path: PathBuf,
-    /// Name of the image [default: the one in its image.toml]
+    /// Name of the image [default: the one in its image.toml, or of its tag]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Of an OCI image: where its application listens [default: the lowest port that it exposes]
+    #[arg(long, value_name = "PORT", value_parser = port)]
+    pub port: Option<Port>,
+    /// Of an archive of several OCI images: the tag or digest of one
+    #[arg(long, value_name = "TAG")]
+    pub image: Option<String>,
     /// Print the image's id and name as JSON
     #[arg(long)]
     pub json: bool,
@@ -195,6 +202,11 @@ pub struct Deregister {
     /// How to reach the daemon.
     #[command(flatten)]
     pub reach: Reach,
+}
+
+fn port(text: &str) -> Result<Port, String> {
+    let number = text.parse().map_err(|_| "it must be 1 to 65535".to_owned())?;
+    Port::new(number).map_err(|bad| bad.to_string())
 }
 
 /// Connects to a daemon.

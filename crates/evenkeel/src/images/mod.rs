@@ -3,10 +3,11 @@
 //!
 //! An image is whole or not there: it is written beside its place and renamed into it, so `kill -9` or a full disk leave
 //! only leftovers, which [`ImageStore::open`] sweeps. Read [`tree`] for what files may be in one, `unpack.rs` and [`pack`]
-//! for tars, [`difference`] for how two differ.
+//! for tars, [`oci`] for images of Docker and its kin, [`difference`] for how two differ.
 
 pub mod archive;
 pub mod difference;
+pub mod oci;
 pub mod pack;
 pub mod tree;
 mod unpack;
@@ -23,9 +24,12 @@ use evenkeel_core::noun::image::{BadManifest, Size};
 use tempfile::TempDir;
 use thiserror::Error;
 
-/// The most files, folders and links in an image.
+use oci::Choice;
+use tree::Shape;
+
+/// The most files, folders and links in an image; ten times as many in a root filesystem.
 pub const MAX_FILES: usize = 20_000;
-/// The most bytes in an image's files: 2 GiB.
+/// The most bytes in an image's files: 2 GiB; four times as many in a root filesystem.
 pub const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// The most bytes in an `image.toml`: 64 KiB.
 pub const MAX_MANIFEST: u64 = 64 * 1024;
@@ -60,8 +64,8 @@ pub enum ImageError {
         /// What unpacks it.
         command: String,
     },
-    /// No `image.toml`.
-    #[error("find `{MANIFEST}` at the root of `{0}`")]
+    /// No `image.toml`, and no image of Docker's or OCI's either.
+    #[error("find `{MANIFEST}` at the root of `{0}`, or an OCI image in it")]
     NoManifest(PathBuf),
     /// An `image.toml` that is not TOML or not a manifest.
     #[error("read `{MANIFEST}`: line {line}: {message}")]
@@ -77,12 +81,24 @@ pub enum ImageError {
     /// An `image.toml` above its limit.
     #[error("read `{MANIFEST}`: it is larger than the limit of {MAX_MANIFEST} bytes")]
     ManifestTooLarge,
-    /// More than [`MAX_FILES`].
-    #[error("take in more than {MAX_FILES} files, the limit of an image")]
-    TooManyFiles,
-    /// More than [`MAX_BYTES`].
-    #[error("take in more than {MAX_BYTES} bytes (2 GiB), the limit of an image")]
-    TooLarge,
+    /// More than [`tree::Shape::most_files`].
+    #[error("take in more than {0} files, the limit of such an image")]
+    TooManyFiles(usize),
+    /// More than [`tree::Shape::most_bytes`], in GiB.
+    #[error("take in more than {0} GiB, the limit of such an image")]
+    TooLarge(u64),
+    /// More in names than in an image's files.
+    #[error("take in more than 64 MiB of paths, the limit of an image")]
+    Names,
+    /// An OCI image that cannot be understood, or not run here.
+    #[error("{0}")]
+    Oci(String),
+    /// An archive of several OCI images, none of which was chosen.
+    #[error("choose one image of the archive: it has {0}")]
+    SeveralImages(String),
+    /// An OCI image that does not say where it listens.
+    #[error("find the port: the image exposes none")]
+    NoPort,
     /// A path or link that leads out of the image.
     #[error("take in `{path}`: {why}")]
     Outside {
@@ -126,27 +142,33 @@ pub struct Opened {
     pub manifest: Manifest,
     /// Its files, folders and links.
     pub entries: Vec<tree::Entry>,
+    /// What an OCI image says that is not followed, for people.
+    pub notes: Vec<String>,
     _unpacked: Option<TempDir>,
 }
 
 impl Opened {
-    /// Opens a folder or tar with an `image.toml` at its root. A tar is unpacked among the system's temporary files, and
-    /// gone from there when this is dropped.
+    /// Opens a folder or tar with an `image.toml` at its root, or with an OCI image in it. Anything but a folder of an image
+    /// is unpacked among the system's temporary files, and gone from there when this is dropped.
     pub fn open(path: &Path) -> Result<Self, ImageError> {
+        Self::open_as(path, &Choice::default())
+    }
+
+    /// As [`Opened::open`], where an OCI image does not say everything.
+    pub fn open_as(path: &Path, choice: &Choice) -> Result<Self, ImageError> {
         let about = fs::metadata(path).map_err(failed(format!("read `{}`", path.display())))?;
-        let (root, unpacked) = if about.is_dir() {
-            (path.to_owned(), None)
-        } else if about.is_file() {
-            let unpacked = tempfile::Builder::new().prefix("evenkeel-image-").tempdir();
-            let unpacked = unpacked.map_err(failed("make a temporary folder"))?;
-            unpack::unpack(path, unpacked.path())?;
-            (unpacked.path().to_owned(), Some(unpacked))
-        } else {
-            return Err(ImageError::NotAnImage(path.to_owned()));
-        };
-        let manifest = manifest_of(&root, path)?;
-        let entries = tree::walk(&root)?;
-        Ok(Self { root, manifest, entries, _unpacked: unpacked })
+        if about.is_dir() && (has_manifest(path) || !oci::is_layout(path)) {
+            let manifest = manifest_of(path, path)?;
+            says_itself(choice)?;
+            let entries = tree::walk(path, Shape::of(&manifest))?;
+            return Ok(Self { root: path.to_owned(), manifest, entries, notes: Vec::new(), _unpacked: None });
+        }
+        let unpacked = tempfile::Builder::new().prefix("evenkeel-image-").tempdir();
+        let unpacked = unpacked.map_err(failed("make a temporary folder"))?;
+        let root = unpacked.path().join("image");
+        let oci::Made { manifest, notes } = fill(path, &root, choice)?;
+        let entries = tree::walk(&root, Shape::of(&manifest))?;
+        Ok(Self { root, manifest, entries, notes, _unpacked: Some(unpacked) })
     }
 
     /// Where its files are.
@@ -200,10 +222,10 @@ impl ImageStore {
         Ok(Self { folder, fresh: Mutex::default(), partials: AtomicU64::new(0) })
     }
 
-    /// Takes in a folder or a tar, plain or in gzip or zstd, with an `image.toml` at its root. The same content twice is kept once.
-    /// It copies and reads every byte: call it where blocking is allowed.
-    pub fn import(&self, path: &Path) -> Result<Imported, ImageError> {
-        self.through(|partial| import_through(path, partial))
+    /// Takes in a folder or a tar, plain or in gzip or zstd, with an `image.toml` at its root, or with an OCI image in it. The
+    /// same content twice is kept once. It copies and reads every byte: call it where blocking is allowed.
+    pub fn import(&self, path: &Path, choice: &Choice) -> Result<Imported, ImageError> {
+        self.through(|partial| Ok(fill(path, partial, choice)?.manifest))
     }
 
     /// Takes in an instance's files at `root` while its application may be using them: without what `manifest` names as
@@ -214,7 +236,8 @@ impl ImageStore {
             let state = manifest.state.iter().map(String::as_str);
             let but: Vec<PathBuf> = state.chain(but.iter().copied()).map(PathBuf::from).collect();
             fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
-            tree::copy_living(root, &tree::walk_living(root, &but)?, partial)?;
+            let shape = Shape::of(manifest);
+            tree::copy_living(root, &tree::walk_living(root, shape, &but)?, partial, shape)?;
             if manifest_of(partial, root).is_ok_and(|held| held == *manifest) {
                 return Ok(manifest.clone());
             }
@@ -245,7 +268,7 @@ impl ImageStore {
     }
 
     fn finish(&self, partial: &Path, manifest: Manifest) -> Result<Imported, ImageError> {
-        let entries = tree::walk(partial)?;
+        let entries = tree::walk(partial, Shape::of(&manifest))?;
         let size = tree::size(partial, &entries)?;
         let digest = tree::digest(partial, &entries)?;
         tree::sync(partial, &entries)?;
@@ -294,23 +317,50 @@ impl ImageStore {
     }
 }
 
-/// Fills `partial`, which is not there yet, from a folder or tar.
-fn import_through(path: &Path, partial: &Path) -> Result<Manifest, ImageError> {
+/// Fills `to`, which is not there yet, from a folder or tar.
+fn fill(path: &Path, to: &Path, choice: &Choice) -> Result<oci::Made, ImageError> {
     let about = fs::metadata(path).map_err(failed(format!("read `{}`", path.display())))?;
     let folder = about.is_dir();
-    if folder {
+    let make = || fs::create_dir(to).map_err(failed(format!("make `{}`", to.display())));
+    if folder && !has_manifest(path) && oci::is_layout(path) {
+        make()?;
+        return oci::make(path, to, choice, path);
+    } else if folder {
         // Before the long copy, so that a mistake in it is told at once.
         manifest_of(path, path)?;
+        says_itself(choice)?;
     } else if !about.is_file() {
         return Err(ImageError::NotAnImage(path.to_owned()));
     }
-    fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
+    make()?;
     if folder {
-        tree::copy(path, &tree::walk(path)?, partial)?;
+        let shape = Shape::of(&manifest_of(path, path)?);
+        tree::copy(path, &tree::walk(path, shape)?, to, shape)?;
     } else {
-        unpack::unpack(path, partial)?;
+        unpack::unpack(path, to)?;
+        if !has_manifest(to) && oci::is_layout(to) {
+            let beside = oci::beside(to)?;
+            let layout = beside.path().join("layout");
+            fs::rename(to, &layout).map_err(failed(format!("move `{}`", to.display())))?;
+            make()?;
+            return oci::make(&layout, to, choice, path);
+        }
+        says_itself(choice)?;
     }
-    manifest_of(partial, path)
+    Ok(oci::Made { manifest: manifest_of(to, path)?, notes: Vec::new() })
+}
+
+/// Whether there is anything by the name of a manifest.
+fn has_manifest(folder: &Path) -> bool {
+    fs::symlink_metadata(folder.join(MANIFEST)).is_ok()
+}
+
+/// An image with a manifest has said all of it.
+fn says_itself(choice: &Choice) -> Result<(), ImageError> {
+    if *choice == Choice::default() {
+        return Ok(());
+    }
+    Err(ImageError::Oci(format!("choose a port or an image: this one is no OCI image, and its `{MANIFEST}` says both")))
 }
 
 fn is_digest(name: &str) -> bool {

@@ -27,6 +27,7 @@ use crate::dns;
 use crate::drivers::Driver;
 use crate::drivers::folder::TOLD;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
+use crate::images::oci::Choice;
 use crate::images::{ImageError, ImageStore};
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
@@ -151,7 +152,10 @@ pub async fn up(
     };
     let (store, running) = (Arc::clone(&images), Arc::clone(&driver));
     let intake = Intake {
-        import: Box::new(move |path| told(images.import(path))),
+        import: Box::new(move |source| {
+            let choice = Choice { port: source.port, image: source.image.clone() };
+            told(images.import(&source.path, &choice))
+        }),
         capture: Box::new(move |id, manifest| match running.files(id) {
             // It is written anew by every boot, with all that the instance was told in secret.
             Some(root) => told(store.capture(&root, manifest, &TOLD)),

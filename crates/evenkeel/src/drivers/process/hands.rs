@@ -23,7 +23,7 @@ use crate::agent::launch::DEFAULT_PATH;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
 use crate::drivers::{Exit, LaunchSpec, STOPPED_BEFORE_START};
 use crate::enclosures;
-use crate::images::tree;
+use crate::images::tree::{self, Shape};
 use crate::sys::process::{self, Identity};
 use crate::sys::spawn;
 
@@ -33,6 +33,9 @@ pub(super) const COUNT: usize = 4;
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long killed processes may take to be gone.
 const SWEEP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why an image that is a root filesystem cannot be run here.
+const ROOTFS: &str = "start a root filesystem (`rootfs = true`): processes that share the node's `/` cannot run one";
 
 /// What the watch saw of an agent's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,9 @@ fn next(shared: &Shared) -> Option<Job> {
 
 /// Makes the folder of a boot. The last write is `spec.json`.
 fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
+    if spec.manifest.rootfs {
+        return Err(ROOTFS.into());
+    }
     let folder = shared.folder_of(&spec.instance);
     match DirBuilder::new().mode(0o700).create(folder.path()) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
@@ -92,7 +98,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
     let root = folder.root();
     if !root.exists() {
         let partial = folder.file("root.partial");
-        let copied = copy(&spec.image_dir, &partial, &root);
+        let copied = copy(spec, &partial, &root);
         if let Err(why) = copied {
             // On a full disk this is what makes room again.
             let _ = fs::remove_dir_all(&partial);
@@ -120,15 +126,16 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
     written.map_err(|e: io::Error| format!("write to `{}`: {e}", folder.path().display()))
 }
 
-fn copy(image: &Path, partial: &Path, root: &Path) -> Result<(), String> {
+fn copy(spec: &LaunchSpec, partial: &Path, root: &Path) -> Result<(), String> {
     let say = |e: io::Error| format!("copy the image to `{}`: {e}", partial.display());
     match fs::remove_dir_all(partial) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(say(e)),
         _ => {}
     }
-    let entries = tree::walk(image).map_err(|e| format!("copy the image: {e}"))?;
+    let (image, shape) = (&spec.image_dir, Shape::of(&spec.manifest));
+    let entries = tree::walk(image, shape).map_err(|e| format!("copy the image: {e}"))?;
     fs::create_dir(partial).map_err(say)?;
-    tree::copy(image, &entries, partial).map_err(|e| format!("copy the image: {e}"))?;
+    tree::copy(image, &entries, partial, shape).map_err(|e| format!("copy the image: {e}"))?;
     fs::rename(partial, root).map_err(say)
 }
 

@@ -18,7 +18,7 @@ use super::blocking;
 use super::filter::Filters;
 use super::page::Page;
 use super::words::wire_time;
-use super::{Asked, Imported, Intake, ROLLS, Source, dice, refusal, shown, tags, words};
+use super::{Api, Asked, Held, Imported, Intake, ROLLS, Source, dice, refusal, shown, tags, words};
 use crate::keeper::{KeeperHandle, Rejected};
 
 /// Characters of a description (AWS).
@@ -81,9 +81,11 @@ pub(super) async fn register(asked: &Asked<'_>, input: ec2::RegisterImage) -> Re
     let registered = tokio::spawn(async move {
         let busy = |_| Error::receiver("Unavailable", "The service is shutting down.").with_status(503);
         let place = imports.acquire().await.map_err(busy)?;
-        let imported = taken_in(intake, source).await?;
+        let (imported, held) = taken_in(intake, source).await?;
         drop(place);
-        new.registered(&keeper, &actor, imported).await
+        let registered = new.registered(&keeper, &actor, imported).await;
+        drop(held);
+        registered
     });
     let image_id = registered.await.map_err(|_| Error::internal(Dialect::Ec2))??;
     Ok(ec2::RegisterImageOutput { image_id: image_id.into() })
@@ -114,13 +116,14 @@ pub(super) async fn create(asked: &Asked<'_>, input: ec2::CreateImage) -> Result
     tokio::spawn(async move {
         let (Some(manifest), Ok(_place)) = (manifest, imports.acquire().await) else { return };
         let captured = blocking(move || (intake.capture)(&instance, &manifest)).await;
-        let outcome = match captured {
-            Ok(Ok(taken)) => Ok(Captured { digest: taken.digest, size: taken.size }),
-            Ok(Err(why)) => Err(format!("failed to take the instance's files: {why}")),
-            Err(error) => Err(error.message),
+        let (outcome, held) = match captured {
+            Ok(Ok((taken, held))) => (Ok(Captured { digest: taken.digest, size: taken.size }), Some(held)),
+            Ok(Err(why)) => (Err(format!("failed to take the instance's files: {why}")), None),
+            Err(error) => (Err(error.message), None),
         };
         // One that was deregistered meanwhile is none to settle. What cannot be written down now is so at the next start.
         let _ = keeper.submit(&actor, Change::SettleImage { image, outcome }).await;
+        drop(held);
     });
     Ok(ec2::CreateImageOutput { image_id: id.into() })
 }
@@ -233,9 +236,17 @@ fn source(text: &str) -> Result<Source, Error> {
     Ok(source)
 }
 
-async fn taken_in(intake: Arc<Intake>, source: Source) -> Result<Imported, Error> {
+async fn taken_in(intake: Arc<Intake>, source: Source) -> Result<(Imported, Held), Error> {
     let failed = |why| Error::sender("InvalidManifest", format!("Failed to import image: {why}"));
     blocking(move || (intake.import)(&source)).await?.map_err(failed)
+}
+
+/// Removes what nobody names any more, for which AWS has no call; the answer is JSON. It goes on if nobody waits for it.
+pub(super) async fn collect(api: &Api, dry: bool) -> Result<Vec<u8>, Error> {
+    let intake = Arc::clone(&api.intake);
+    let collected = tokio::spawn(blocking(move || (intake.collect)(dry))).await;
+    let collected = collected.map_err(|_| Error::internal(Dialect::Ec2))??;
+    collected.map_err(|why| Error::receiver("InternalError", format!("Failed to {why}")))
 }
 
 fn wanted(asked: &Asked<'_>, texts: &[String]) -> Result<Option<BTreeSet<ImageId>>, Error> {

@@ -86,7 +86,14 @@ pub type Console = dyn Fn(&InstanceId) -> std::io::Result<Vec<u8>> + Send + Sync
 
 /// Takes an image's files in from a folder or tar on this node; blocking. The error completes "failed to import
 /// image: …".
-pub type Import = dyn Fn(&Source) -> Result<Imported, String> + Send + Sync;
+pub type Import = dyn Fn(&Source) -> Result<(Imported, Held), String> + Send + Sync;
+
+/// Keeps files that were taken in from being taken away: let go of once they are registered.
+pub type Held = Box<dyn Send>;
+
+/// Removes the files of images that nobody names any more, or with `true` only says which; blocking. The answer is JSON; the
+/// error completes "failed to …".
+pub type Collect = dyn Fn(bool) -> Result<Vec<u8>, String> + Send + Sync;
 
 /// Where an image is taken in from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,14 +108,16 @@ pub struct Source {
 
 /// Takes an image's files from an instance, which goes on, for what its manifest says; blocking. The error says why they
 /// cannot be taken.
-pub type Capture = dyn Fn(&InstanceId, &Manifest) -> Result<Imported, String> + Send + Sync;
+pub type Capture = dyn Fn(&InstanceId, &Manifest) -> Result<(Imported, Held), String> + Send + Sync;
 
-/// Where images' files come from.
+/// Where images' files come from, and how they go.
 pub struct Intake {
     /// Folders and tars.
     pub import: Box<Import>,
     /// Instances.
     pub capture: Box<Capture>,
+    /// Away.
+    pub collect: Box<Collect>,
 }
 
 /// Puts AWS's test object where a balancer's access log is to go; blocking. The error says why it cannot be put there.

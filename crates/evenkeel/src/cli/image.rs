@@ -55,6 +55,8 @@ pub enum Action {
     Import(Import),
     /// Take images away; their instances stay
     Deregister(Deregister),
+    /// Remove the files of images that neither an image nor an instance names any more
+    Gc(Gc),
 }
 
 /// Said where an image's files are needed, for which AWS has no call.
@@ -192,6 +194,23 @@ pub struct List {
     pub reach: Reach,
 }
 
+/// Arguments of `evenkeel image gc`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "The daemon does so by itself whenever it starts.\n\nExamples:\n  evenkeel image gc --dry-run\n  evenkeel image gc"
+)]
+pub struct Gc {
+    /// Only say what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the digests and bytes as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How to reach the daemon.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
 /// Arguments of `evenkeel image deregister`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  evenkeel image deregister ami-0123456789abcdef0")]
@@ -225,6 +244,7 @@ pub fn run(args: &ImageCommand, connect: &Connect<'_>, streams: &mut Streams<'_>
         Action::Build(args) => files::build(args, streams),
         Action::Export(args) => files::export(args, &connect(&args.reach)?, streams),
         Action::Import(args) => files::import(args, &connect(&args.reach)?, streams),
+        Action::Gc(args) => gc(args, &connect(&args.reach)?, streams),
         Action::Deregister(args) => {
             let client = connect(&args.reach)?;
             for id in &args.ids {
@@ -235,6 +255,30 @@ pub fn run(args: &ImageCommand, connect: &Connect<'_>, streams: &mut Streams<'_>
             Ok(Outcome::Done)
         }
     }
+}
+
+fn gc(args: &Gc, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
+    let bar = Bar::of_time(streams.live, "looking for what nobody uses");
+    let collected = client.collect_images(args.dry_run).context("failed to remove unused images")?;
+    drop(bar);
+    let collected: serde_json::Value = serde_json::from_slice(&collected).context("failed to read the answer")?;
+    if args.json {
+        writeln!(streams.out, "{collected:#}")?;
+        return Ok(Outcome::Done);
+    }
+    let digests: Vec<&str> = collected["images"].as_array().into_iter().flatten().filter_map(|d| d.as_str()).collect();
+    for digest in &digests {
+        writeln!(streams.out, "{digest}")?;
+    }
+    let (done, bytes) = (if args.dry_run { "would free" } else { "freed" }, collected["bytes"].as_u64().unwrap_or(0));
+    writeln!(
+        streams.err,
+        "{done} {}, the files of {} image{}",
+        human(bytes),
+        digests.len(),
+        if digests.len() == 1 { "" } else { "s" }
+    )?;
+    Ok(Outcome::Done)
 }
 
 fn register(args: &Register, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {

@@ -1,23 +1,24 @@
-//! The images that instances are started from, kept by content. Owns `<data>/images/<digest>/` and everything between a
-//! folder or tar as a user hands it over and that folder; must never know ids or names of images: those are World's.
+//! The images that instances are started from, kept by content. Owns `<data>/images/<digest>/`, `<data>/image-files/`, which
+//! has what they have in common, and everything between a folder or tar as a user hands it over and there; must never know ids
+//! or names of images: those are World's.
 //!
 //! An image is whole or not there: it is written beside its place and renamed into it, so `kill -9` or a full disk leave
 //! only leftovers, which [`ImageStore::open`] sweeps. Read [`tree`] for what files may be in one, `unpack.rs` and [`pack`]
-//! for tars, [`oci`] for images of Docker and its kin, [`difference`] for how two differ.
+//! for tars, [`oci`] for images of Docker and its kin, [`difference`] for how two differ, [`shelf`] for what may go.
 
 pub mod archive;
 pub mod difference;
 pub mod oci;
 pub mod pack;
+pub mod shelf;
 pub mod tree;
 mod unpack;
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use evenkeel_core::noun::Manifest;
 use evenkeel_core::noun::image::{BadManifest, Size};
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 use thiserror::Error;
 
 use oci::Choice;
+use shelf::{Claim, Claims};
 use tree::Shape;
 
 /// The most files, folders and links in an image; ten times as many in a root filesystem.
@@ -124,7 +126,7 @@ pub(crate) fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> Image
 }
 
 /// An image that was taken in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Imported {
     /// SHA-256 over its files' paths, modes and contents, in lower-case hex.
     pub digest: String,
@@ -132,6 +134,17 @@ pub struct Imported {
     pub manifest: Manifest,
     /// How large it is.
     pub size: Size,
+    /// Held until it is registered: nobody takes it away before.
+    pub claim: Claim,
+}
+
+/// What went, or would go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// The digests of images.
+    pub images: Vec<String>,
+    /// Bytes of files that nothing else has.
+    pub bytes: u64,
 }
 
 /// An image that is looked at without being kept: a folder where it lies, or a tar unpacked for as long as this lives.
@@ -201,8 +214,13 @@ pub fn kept(data_dir: &Path, beginning: &str) -> Option<PathBuf> {
 #[derive(Debug)]
 pub struct ImageStore {
     folder: PathBuf,
-    /// Imported since the last [`ImageStore::remove_unused`], perhaps not yet registered anywhere.
-    fresh: Mutex<BTreeSet<String>>,
+    /// Files that images have in common.
+    files: PathBuf,
+    /// Held by who makes names of such files, or removes them.
+    sharing: Mutex<()>,
+    /// Held by who takes images away.
+    collecting: Mutex<()>,
+    claims: Arc<Claims>,
     partials: AtomicU64,
 }
 
@@ -219,7 +237,15 @@ impl ImageStore {
                 fs::remove_dir_all(entry.path()).map_err(failed(what()))?;
             }
         }
-        Ok(Self { folder, fresh: Mutex::default(), partials: AtomicU64::new(0) })
+        let files = data_dir.join("image-files");
+        Ok(Self {
+            folder,
+            files,
+            sharing: Mutex::default(),
+            collecting: Mutex::default(),
+            claims: Arc::default(),
+            partials: AtomicU64::new(0),
+        })
     }
 
     /// Takes in a folder or a tar, plain or in gzip or zstd, with an `image.toml` at its root, or with an OCI image in it. The
@@ -272,9 +298,9 @@ impl ImageStore {
         let size = tree::size(partial, &entries)?;
         let digest = tree::digest(partial, &entries)?;
         tree::sync(partial, &entries)?;
-        self.settle(partial, &digest)?;
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.clone());
-        Ok(Imported { digest, manifest, size })
+        shelf::share(&self.files, &self.sharing, partial, &entries)?;
+        let claim = self.claims.claim(&digest, || self.settle(partial, &digest))?;
+        Ok(Imported { digest, manifest, size, claim })
     }
 
     /// Puts a finished image in its place; one of the same content that is there already stays.
@@ -297,23 +323,37 @@ impl ImageStore {
         self.folder.join(digest)
     }
 
-    /// Removes every image whose digest is not in `keep`, and returns their digests. An image imported since the last call
-    /// survives this one, so that an import and its registration need no lock between them.
-    pub fn remove_unused(&self, keep: &BTreeSet<String>) -> Result<Vec<String>, ImageError> {
-        let fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Removes every image whose digest is not `wanted`, as far as nobody has just taken it in, and what of files nothing else
+    /// has; with `dry` nothing, and says what would go. `wanted` is asked when it matters: who registers an image does so
+    /// before the claim on it goes.
+    pub fn collect(&self, wanted: &dyn Fn(&str) -> bool, dry: bool) -> Result<Collected, ImageError> {
+        let _alone = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
         let what = || format!("sweep `{}`", self.folder.display());
-        let mut removed = Vec::new();
+        let mut going = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(failed(what()))? {
-            let entry = entry.map_err(failed(what()))?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if !is_digest(&name) || keep.contains(&name) || fresh.contains(&name) {
-                continue;
+            let Ok(name) = entry.map_err(failed(what()))?.file_name().into_string() else { continue };
+            if is_digest(&name) && self.claims.unless_claimed(&name, || !wanted(&name)) == Some(true) {
+                going.push(name);
             }
-            let gone = self.folder.join(format!("{GONE}{name}"));
-            fs::rename(entry.path(), &gone).and_then(|()| fs::remove_dir_all(&gone)).map_err(failed(what()))?;
-            removed.push(name);
         }
-        Ok(removed)
+        going.sort();
+        let folders: Vec<PathBuf> = going.iter().map(|name| self.path(name)).collect();
+        let mut collected = Collected { images: Vec::new(), bytes: shelf::freed(&folders).map_err(failed(what()))? };
+        if dry {
+            collected.images = going;
+            return Ok(collected);
+        }
+        for name in going {
+            let gone = self.folder.join(format!("{GONE}{name}"));
+            let put_aside =
+                || if wanted(&name) { Ok(false) } else { fs::rename(self.path(&name), &gone).map(|()| true) };
+            if self.claims.unless_claimed(&name, put_aside).transpose().map_err(failed(what()))? == Some(true) {
+                fs::remove_dir_all(&gone).map_err(failed(what()))?;
+                collected.images.push(name);
+            }
+        }
+        shelf::tidy(&self.files, &self.sharing).map_err(failed(format!("sweep `{}`", self.files.display())))?;
+        Ok(collected)
     }
 }
 

@@ -15,7 +15,6 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use evenkeel_core::name::Port;
 use evenkeel_core::noun::Manifest;
 use serde::Deserialize;
@@ -271,7 +270,7 @@ impl Layout<'_> {
         }
         let open = || options.open(self.root.join(&place)).map_err(failed(what()));
         if let Some(stated) = stated_sum(name) {
-            let found = sum(&mut open()?).map_err(failed(what()))?;
+            let found = super::tree::content(&mut open()?).map_err(failed(what()))?;
             if found != stated {
                 return Err(ImageError::Oci(format!("{}: its SHA-256 is {found}", what())));
             }
@@ -310,18 +309,6 @@ fn hex_of(digest: &str) -> Result<&str, ImageError> {
 fn stated_sum(name: &str) -> Option<&str> {
     let hex = name.strip_prefix("blobs/sha256/").or_else(|| name.strip_suffix(".json"))?;
     super::is_digest(hex).then_some(hex)
-}
-
-fn sum(file: &mut File) -> io::Result<String> {
-    let mut sum = Context::new(&SHA256);
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            n => sum.update(&buffer[..n]),
-        }
-    }
-    Ok(super::tree::hex(sum))
 }
 
 /// What an image is called by whoever made the archive.

@@ -309,11 +309,19 @@ fn leftovers_are_swept_and_unused_images_removed() {
     let store = ImageStore::open(dir.path()).unwrap();
     assert_eq!(fs::read_dir(&images).unwrap().count(), 0);
 
-    let digest = store.import(&app(dir.path()), &none()).unwrap().digest;
-    let none = BTreeSet::new();
-    assert!(store.remove_unused(&none).unwrap().is_empty(), "just imported, not yet registered");
-    assert!(store.remove_unused(&BTreeSet::from([digest.clone()])).unwrap().is_empty());
-    assert_eq!(store.remove_unused(&none).unwrap(), std::slice::from_ref(&digest));
+    let app = app(dir.path());
+    let Imported { digest, claim, size, .. } = store.import(&app, &none()).unwrap();
+    let again = store.import(&app, &none()).unwrap().claim;
+    let nothing = Collected::default();
+    assert_eq!(store.collect(&|_| false, false).unwrap(), nothing, "just imported, not yet registered");
+    drop(claim);
+    assert_eq!(store.collect(&|_| false, false).unwrap(), nothing, "imported twice, and registered once");
+    drop(again);
+    assert_eq!(store.collect(&|wanted| wanted == digest, false).unwrap(), nothing);
+    let all = Collected { images: vec![digest.clone()], bytes: size.bytes };
+    assert_eq!(store.collect(&|_| false, true).unwrap(), all);
+    assert!(store.path(&digest).exists(), "nothing goes in a dry run");
+    assert_eq!(store.collect(&|_| false, false).unwrap(), all);
     assert!(!store.path(&digest).exists());
 }
 
@@ -346,4 +354,81 @@ fn a_root_filesystem_is_an_image_by_hand_too() {
     fs::remove_dir(root.join("tmp")).unwrap();
     fs::set_permissions(root.join("static"), fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(store.import(&root, &none()).unwrap(), usual);
+}
+
+#[test]
+fn what_images_have_in_common_is_kept_once() {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let app = app(dir.path());
+    let large = "x".repeat(100_000);
+    fs::write(app.join("large"), &large).unwrap();
+    fs::write(app.join("twin"), &large).unwrap();
+    let first = store.import(&app, &none()).unwrap();
+    fs::write(app.join("serve"), "#!/bin/sh\n# the next\n").unwrap();
+    fs::write(app.join("own"), "y".repeat(50_000)).unwrap();
+    let second = store.import(&app, &none()).unwrap();
+    let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
+    let places = [&first, &second].map(|image| store.path(&image.digest));
+    let names: Vec<u64> = places.iter().flat_map(|at| [inode(&at.join("large")), inode(&at.join("twin"))]).collect();
+    assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+    // The same content with other rights is another file.
+    fs::set_permissions(app.join("twin"), fs::Permissions::from_mode(0o755)).unwrap();
+    let third = store.import(&app, &none()).unwrap();
+    assert_ne!(inode(&store.path(&third.digest).join("twin")), names[0]);
+    assert_eq!(fs::metadata(places[0].join("twin")).unwrap().permissions().mode() & 0o777, 0o644);
+
+    let (kept, small) = (first.digest.clone(), TOML.len() as u64 + 20 + 5);
+    let own = 50_000 + 100_000;
+    let digests = [first, second, third].map(|image| image.digest);
+    let gone = store.collect(&|digest| digest == kept, true).unwrap();
+    assert_eq!((gone.images.len(), gone.bytes), (2, own + 2 * (small + 1)), "what the kept one has is not freed");
+    assert_eq!(store.collect(&|digest| digest == kept, false).unwrap(), gone);
+    assert_eq!(fs::read_to_string(places[0].join("twin")).unwrap(), large);
+    let left = || {
+        let shelves = fs::read_dir(dir.path().join("image-files")).unwrap().flatten();
+        shelves.flat_map(|shelf| fs::read_dir(shelf.path()).unwrap()).count()
+    };
+    assert_eq!(left(), 1);
+    store.collect(&|_| false, false).unwrap();
+    assert_eq!(left(), 0);
+    assert!(digests.iter().all(|digest| !store.path(digest).exists()));
+    // A shared file that lost its content is not shared on.
+    let again = store.import(&app, &none()).unwrap();
+    let place = store.path(&again.digest).join("large");
+    File::create(&place).unwrap();
+    fs::write(app.join("more"), "1").unwrap();
+    let mended = store.import(&app, &none()).unwrap();
+    assert_eq!(fs::read_to_string(store.path(&mended.digest).join("large")).unwrap(), large);
+}
+
+#[test]
+fn an_image_that_comes_while_others_go_stays() {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let app = app(dir.path());
+    fs::write(app.join("large"), "x".repeat(10_000)).unwrap();
+    // Whoever has taken it in registers it, and only then lets go of it.
+    let registered = Mutex::new(std::collections::BTreeSet::new());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let collector = scope.spawn(|| {
+            let mut gone = 0;
+            while !done.load(Ordering::Relaxed) {
+                let wanted = |digest: &str| registered.lock().unwrap().contains(digest);
+                gone += store.collect(&wanted, false).unwrap().images.len();
+            }
+            gone
+        });
+        for n in 0..200 {
+            let imported = store.import(&app, &none()).unwrap();
+            assert!(registered.lock().unwrap().insert(imported.digest.clone()));
+            drop(imported.claim);
+            let place = store.path(&imported.digest);
+            assert_eq!(fs::metadata(place.join("large")).unwrap().len(), 10_000, "round {n}");
+            registered.lock().unwrap().clear();
+        }
+        done.store(true, Ordering::Relaxed);
+        collector.join().unwrap();
+    });
 }

@@ -244,6 +244,18 @@ pub(super) fn hex(sum: Context) -> String {
     sum.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// SHA-256 over a file from where it is read, in lower-case hex.
+pub(super) fn content(file: &mut File) -> io::Result<String> {
+    let mut sum = Context::new(&SHA256);
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(sum)),
+            n => sum.update(&buffer[..n]),
+        }
+    }
+}
+
 /// Brings a tree to the disk: file by file while that is cheap, the whole file system when there are many.
 pub fn sync(root: &Path, entries: &[Entry]) -> Result<(), ImageError> {
     let synced = if entries.len() > 256 {

@@ -230,3 +230,35 @@ fn an_image_of_docker_is_one_too_and_says_what_cannot_run_it() {
         (state == "terminated" || state == "stopped").then(|| assert!(reason.contains("rootfs = true"), "{reason}"))
     });
 }
+
+#[test]
+fn what_neither_an_image_nor_an_instance_names_goes_when_it_is_told_to() {
+    let mut rig = Rig::start();
+    let data = rig.data_dir().display().to_string();
+    let large = |dir: &Path| std::fs::write(dir.join("large"), "x".repeat(100_000)).unwrap();
+    let (used, unused, kept) = (
+        rig.image_with("v1", &[], |dir, _| large(dir)),
+        rig.image_with("v2", &[], |dir, _| {
+            large(dir);
+            std::fs::write(dir.join("own"), "y".repeat(50_000)).unwrap();
+        }),
+        rig.image("v3", &[]),
+    );
+    let id = rig.run(&used, "us-east-1a", 1).remove(0);
+    done(&["image", "deregister", &used, &unused, "--data-dir", &data]);
+    let folders = |rig: &Rig| std::fs::read_dir(rig.file("images")).unwrap().count();
+    assert_eq!(folders(&rig), 3);
+    let told = json(&["image", "gc", "--dry-run", "--json", "--data-dir", &data]);
+    let bytes = told["bytes"].as_u64().unwrap();
+    assert_eq!(told["images"].as_array().unwrap().len(), 1, "{told}");
+    assert!((50_000..100_000).contains(&bytes), "what the instance's image has too is not freed: {told}");
+    assert_eq!(folders(&rig), 3);
+    let output = evenkeel(&["image", "gc", "--data-dir", &data]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with("freed ") && said.contains("the files of 1 image"), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), told["images"][0].as_str().unwrap());
+    assert_eq!(folders(&rig), 2);
+    assert_eq!(json(&["image", "gc", "--json", "--data-dir", &data])["bytes"], 0);
+    rig.run(&kept, "us-east-1a", 1);
+    assert_eq!(rig.state(&id).0, "running");
+}

@@ -4,6 +4,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Value, json};
 use tar::EntryType as T;
 use tempfile::TempDir;

@@ -18,6 +18,7 @@ use evenkeel::drivers::{
 };
 use evenkeel::enclosures::namespaces;
 use evenkeel::images::ImageStore;
+use evenkeel::images::oci::Choice;
 use evenkeel::sample;
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
 use evenkeel_core::noun::{Manifest, image::Restart};
@@ -643,10 +644,10 @@ fn on_a_small_disk() {
     let Some(disk) = std::env::var_os("SMALL_DISK").map(PathBuf::from) else { return };
     let (small, large) = (disk.with_file_name("image"), disk.with_file_name("large"));
     let store = ImageStore::open(&disk).unwrap();
-    let error = store.import(&large).unwrap_err().to_string();
+    let error = store.import(&large, &Choice::default()).unwrap_err().to_string();
     assert!(error.contains("ballast") && error.contains("No space left"), "{error}");
     assert_eq!(fs::read_dir(disk.join("images")).unwrap().count(), 0);
-    store.import(&small).unwrap();
+    store.import(&small, &Choice::default()).unwrap();
 
     let driver = ProcessDriver::open(&ProcessConfig {
         data_dir: disk,

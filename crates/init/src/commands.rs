@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use evenkeel_init::{ENDED, TAG};
 
-use crate::sys;
+use crate::{sys, users};
 
 /// Where numbers of processes are kept.
 const NOTES: &str = "/.evenkeel/commands";
@@ -27,9 +27,9 @@ const KILL: i32 = 9;
 /// What a keeper outlives: HUP, INT, QUIT, USR1, USR2, TERM.
 const ENDINGS: [i32; 6] = [1, 2, 3, 10, 12, 15];
 
-/// Runs a program, and ends with its exit status; 128 and the signal's number, where a signal ended it. The program prints to
+/// Runs a program, as root or as this user, and ends with its exit status; 128 and the signal's number, where a signal ended it. The program prints to
 /// standard output alone; on standard error its keeper says how it ended, since others may go on printing.
-pub fn run(tag: &str, program: &str, args: &[String]) -> io::Result<ExitCode> {
+pub fn run(tag: &str, user: &str, program: &str, args: &[String]) -> io::Result<ExitCode> {
     let said =
         |what: &str, error: &dyn std::fmt::Display| io::Error::other(format!("evenkeel: failed to {what}: {error}"));
     fs::create_dir_all(NOTES)
@@ -38,8 +38,13 @@ pub fn run(tag: &str, program: &str, args: &[String]) -> io::Result<ExitCode> {
     // What is sent to all is the program's to follow; it ends, and its keeper with it.
     sys::outlive(&ENDINGS).map_err(|error| said("catch signals", &error))?;
     let errors = io::stdout().as_fd().try_clone_to_owned()?;
-    let spawned = Command::new(program).args(args).env(TAG, tag).stdin(Stdio::null()).stderr(errors).spawn();
-    let mut child = spawned.map_err(|error| match error.kind() {
+    let mut command = Command::new(program);
+    command.args(args).env(TAG, tag).stdin(Stdio::null()).stderr(errors);
+    if !user.is_empty() {
+        let user = users::find(user).map_err(|error| said("find whom to run it as", &error))?;
+        command.uid(user.id).gid(user.group);
+    }
+    let mut child = command.spawn().map_err(|error| match error.kind() {
         // That of the program itself was looked for before.
         io::ErrorKind::NotFound => said(&format!("run `{program}`"), &"its interpreter or loader was not found"),
         _ => said(&format!("run `{program}`"), &error),

@@ -9,6 +9,7 @@ mod commands;
 mod doors;
 mod files;
 mod sys;
+mod users;
 
 use std::io;
 use std::path::Path;
@@ -37,14 +38,14 @@ fn main() -> ExitCode {
         ["signal", number, tag] => {
             number.parse().map_err(io::Error::other).and_then(|number| commands::signal(tag, number))
         }
-        ["run", tag, program, ..] => match commands::run(tag, program, &args[3..]) {
+        ["run", tag, user, program, ..] => match commands::run(tag, user, program, &args[4..]) {
             Ok(code) => return code,
             Err(error) => Err(error),
         },
         ["leave"] => sys::signal(1, sys::USR1),
         _ => {
             eprintln!(
-                "usage: init [doors ADDRESS…|put SIZE MODE PATH|get PATH|kind PATH|mkdir PATH|which NAME ROOT SEARCH|signal NUMBER [TAG]|run TAG PROGRAM ARG…|leave]"
+                "usage: init [doors ADDRESS…|put SIZE MODE PATH|get PATH|kind PATH|mkdir PATH|which NAME ROOT SEARCH|signal NUMBER [TAG]|run TAG USER PROGRAM ARG…|leave]"
             );
             return ExitCode::from(2);
         }

@@ -31,9 +31,11 @@ pub fn start(
         spec.manifest.command.iter().map(|word| expand(word, &env)).collect::<Result<_, String>>()?;
     let Some((name, args)) = words.split_first() else { return Err("exec: `command` is empty".into()) };
     let search = env.get("PATH").map_or("", String::as_str);
-    let program = files.program(name, search)?;
+    // Where it is to start, where its image says so.
+    let dir = spec.manifest.working_dir.as_deref().map_or(files.root(), Path::new);
+    let program = files.program(dir, name, search)?;
     let program = program.ok_or_else(|| format!("exec `{name}`: not found in the image or on PATH"))?;
-    let command = Start { program: &program, args, env: &env, dir: files.root(), output, doors };
+    let command = Start { program: &program, args, env: &env, user: spec.manifest.user.as_deref(), dir, output, doors };
     pid(enclosure.start(&command)).map_err(|e| format!("exec `{name}`: {}", reason(&e)))
 }
 

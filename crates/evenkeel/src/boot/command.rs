@@ -32,12 +32,12 @@ pub fn run(
 ) -> Result<(), String> {
     let Some((name, args)) = words.split_first() else { return Err("run nothing".into()) };
     let search = env.get("PATH").map_or("", String::as_str);
-    let program = files.program(name, search)?;
+    let program = files.program(files.root(), name, search)?;
     let program = program.ok_or_else(|| format!("find `{name}` in the image or on PATH"))?;
     let say = |what: &str, error: io::Error| format!("{what} `{name}`: {error}");
     let output = io::stdout().as_fd().try_clone_to_owned().map_err(|error| say("start", error))?;
     // Our own groups are the instance's.
-    let command = Start { program: &program, args, env, dir: files.root(), output: &output, doors: &[] };
+    let command = Start { program: &program, args, env, user: None, dir: files.root(), output: &output, doors: &[] };
     let mut child = enclosure.start(&command).map_err(|error| say("start", error))?;
     let pid = i32::try_from(child.id()).map_err(|_| format!("start `{name}`: its pid is out of range"))?;
     // Nobody else reaps it, so its pid is its own until then.

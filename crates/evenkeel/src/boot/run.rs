@@ -187,7 +187,7 @@ fn python(site: &Site) -> Result<String, String> {
     let search = env.get("PATH").map_or("", String::as_str);
     let names = ["python3", "python", "python2"];
     for name in names {
-        if site.files.program(name, search)?.is_some() {
+        if site.files.program(site.files.root(), name, search)?.is_some() {
             return Ok(name.to_owned());
         }
     }

@@ -55,7 +55,7 @@ pub fn run(args: &Exec) -> anyhow::Result<Outcome> {
     }
     let (name, words) = args.command.split_first().context("failed to run nothing")?;
     let search = env.get("PATH").map_or("", String::as_str);
-    let Some(program) = files.program(name, search).map_err(|why| anyhow!("failed to {why}"))? else {
+    let Some(program) = files.program(files.root(), name, search).map_err(|why| anyhow!("failed to {why}"))? else {
         bail!("failed to find `{name}` in the image of {} or on PATH", args.id);
     };
     if spec.isolation == Isolation::Docker {

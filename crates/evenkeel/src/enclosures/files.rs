@@ -58,12 +58,12 @@ pub trait Files {
     /// instance's files.
     fn place_all(&self, folder: &Path, into: &Path) -> Result<(), String>;
 
-    /// Where a program is. A name is looked for among the instance's files first, then, when it has no `/`, on the search
-    /// path.
+    /// Where a program is that is started in this folder. A name is looked for there first, then, when it has no `/`, on the
+    /// search path.
     ///
     /// # Errors
     /// They cannot be asked.
-    fn program(&self, name: &str, search: &str) -> Result<Option<PathBuf>, String>;
+    fn program(&self, dir: &Path, name: &str, search: &str) -> Result<Option<PathBuf>, String>;
 }
 
 /// A path of the instance's files, from what somebody wrote: absolute ones are meant within them.
@@ -170,10 +170,10 @@ impl Files for OnNode {
         self.place_below(folder, into)
     }
 
-    fn program(&self, name: &str, search: &str) -> Result<Option<PathBuf>, String> {
+    fn program(&self, dir: &Path, name: &str, search: &str) -> Result<Option<PathBuf>, String> {
         let there = |path: PathBuf| fs::metadata(&path).is_ok_and(|about| about.is_file()).then_some(path);
         // `join` of an absolute path is that path: programs of the node can be run too.
-        if let Some(found) = there(self.root.join(name)) {
+        if let Some(found) = there(dir.join(name)) {
             return Ok(Some(found));
         }
         if name.contains('/') {
@@ -194,8 +194,9 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         fs::write(dir.path().join("ls"), "").unwrap();
         let files = OnNode::new(dir.path().to_owned());
-        let check =
-            |name: &str, want: Option<PathBuf>| assert_eq!(files.program(name, "relative:/bin"), Ok(want), "{name}");
+        let check = |name: &str, want: Option<PathBuf>| {
+            assert_eq!(files.program(dir.path(), name, "relative:/bin"), Ok(want), "{name}")
+        };
         check("ls", Some(dir.path().join("ls")));
         check("./ls", Some(dir.path().join("./ls")));
         check("sh", Some("/bin/sh".into()));

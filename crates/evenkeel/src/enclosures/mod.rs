@@ -35,6 +35,8 @@ pub struct Start<'a> {
     pub args: &'a [String],
     /// Its whole environment.
     pub env: &'a BTreeMap<String, String>,
+    /// Whom it runs as, in a root filesystem: a user and perhaps a group of that, by name or number; else whom it is started by.
+    pub user: Option<&'a str>,
     /// Where it starts.
     pub dir: &'a Path,
     /// Where it prints to, on both of its outputs.

@@ -56,9 +56,9 @@ fn append<W: Write>(to: &mut Builder<W>, root: &Path, entry: &Entry, packed: &mu
     header.set_gid(0);
     header.set_size(0);
     match &entry.kind {
-        Kind::Folder => {
+        Kind::Folder(mode) => {
             header.set_entry_type(EntryType::Directory);
-            header.set_mode(0o755);
+            header.set_mode(*mode);
             to.append_data(&mut header, &entry.path, io::empty())
         }
         Kind::Link(target) => {

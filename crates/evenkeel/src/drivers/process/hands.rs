@@ -23,7 +23,7 @@ use crate::agent::launch::DEFAULT_PATH;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
 use crate::drivers::{Exit, Isolation, LaunchSpec, STOPPED_BEFORE_START};
 use crate::enclosures::{self, docker};
-use crate::images::tree;
+use crate::images::tree::{self, Shape};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::{self, Identity};
 use crate::sys::spawn;
@@ -34,6 +34,9 @@ pub(super) const COUNT: usize = 4;
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long killed processes may take to be gone.
 const SWEEP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why an image that is a root filesystem cannot be run here.
+const ROOTFS: &str = "start a root filesystem (`rootfs = true`): processes that share the node's `/` cannot run one";
 
 /// What the watch saw of an agent's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,12 +98,15 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
     let ways = &shared.isolation;
     let (isolation, engine) = before.unwrap_or_else(|| (ways.of(&spec.zone), ways.engine_of(&spec.zone).cloned()));
     let engine = engine.filter(|_| isolation == Isolation::Docker);
+    if spec.manifest.rootfs && isolation != Isolation::Docker {
+        return Err(ROOTFS.into());
+    }
     let root = folder.root();
     if let Some(engine) = &engine {
         docker::make(engine, spec)?;
     } else if !root.exists() {
         let partial = folder.file("root.partial");
-        let copied = copy(&spec.image_dir, &partial, &root);
+        let copied = copy(spec, &partial, &root);
         if let Err(why) = copied {
             // On a full disk this is what makes room again.
             let _ = fs::remove_dir_all(&partial);
@@ -140,15 +146,16 @@ fn discard(path: &Path) {
     }
 }
 
-fn copy(image: &Path, partial: &Path, root: &Path) -> Result<(), String> {
+fn copy(spec: &LaunchSpec, partial: &Path, root: &Path) -> Result<(), String> {
     let say = |e: io::Error| format!("copy the image to `{}`: {e}", partial.display());
     match fs::remove_dir_all(partial) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(say(e)),
         _ => {}
     }
-    let entries = tree::walk(image).map_err(|e| format!("copy the image: {e}"))?;
+    let (image, shape) = (&spec.image_dir, Shape::of(&spec.manifest));
+    let entries = tree::walk(image, shape).map_err(|e| format!("copy the image: {e}"))?;
     fs::create_dir(partial).map_err(say)?;
-    tree::copy(image, &entries, partial).map_err(|e| format!("copy the image: {e}"))?;
+    tree::copy(image, &entries, partial, shape).map_err(|e| format!("copy the image: {e}"))?;
     fs::rename(partial, root).map_err(say)
 }
 

@@ -25,6 +25,7 @@ use super::image;
 use crate::drivers::folder::Spec;
 use crate::drivers::{Engine, LaunchSpec, Limits};
 use crate::enclosures::namespaces::is_routable;
+use crate::images::tree::Shape;
 
 /// What tells ours from others on the same engine.
 const LABEL: &str = "evenkeel.instance";
@@ -52,7 +53,7 @@ pub async fn make(docker: &Docker, engine: &Engine, spec: &LaunchSpec) -> Result
     connect(docker, engine).await?;
     let mut again = true;
     loop {
-        let image = image::load(docker, &spec.image_dir).await?;
+        let image = image::load(docker, &spec.image_dir, Shape::of(&spec.manifest)).await?;
         let options = CreateContainerOptions { name: Some(name.clone()), ..CreateContainerOptions::default() };
         match docker.create_container(Some(options), body(engine, spec, image)).await {
             Ok(_) => return Ok(()),

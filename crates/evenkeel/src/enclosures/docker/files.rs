@@ -102,8 +102,8 @@ impl Files for InContainer {
         })
     }
 
-    fn program(&self, name: &str, search: &str) -> Result<Option<PathBuf>, String> {
-        let found = self.answer(&["which", name, "/", search])?;
+    fn program(&self, dir: &Path, name: &str, search: &str) -> Result<Option<PathBuf>, String> {
+        let found = self.answer(&["which", name, text(dir)?, search])?;
         Ok((!found.is_empty()).then(|| found.into()))
     }
 }

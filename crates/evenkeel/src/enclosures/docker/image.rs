@@ -18,6 +18,7 @@ use tokio_stream::StreamExt as _;
 
 use super::engine::{answered, told};
 use super::exec::body;
+use crate::images::tree::Shape;
 use crate::images::{pack, tree};
 
 /// The program that every container begins with; empty where this build could not link it.
@@ -49,7 +50,7 @@ pub fn name(files: &Path) -> String {
 ///
 /// # Errors
 /// Completes "failed to …".
-pub async fn load(docker: &Docker, files: &Path) -> Result<String, String> {
+pub async fn load(docker: &Docker, files: &Path, shape: Shape) -> Result<String, String> {
     let name = name(files);
     let say = |why: &dyn std::fmt::Display| format!("load the image into Docker: {why}");
     if INIT.is_empty() {
@@ -65,7 +66,7 @@ pub async fn load(docker: &Docker, files: &Path) -> Result<String, String> {
     let (files, tag) = (files.to_owned(), name.clone());
     let packed = tokio::task::spawn_blocking(move || {
         let mut stream = Stream { to: to.clone(), held: Vec::with_capacity(PIECE) };
-        let written = archive(&files, &tag, &mut stream).and_then(|()| stream.flush());
+        let written = archive(&files, shape, &tag, &mut stream).and_then(|()| stream.flush());
         if let Err(error) = &written {
             // An archive that is cut short is an error to the engine, too.
             let _ = to.blocking_send(Err(io::Error::new(error.kind(), error.to_string())));
@@ -104,9 +105,10 @@ pub async fn remove(docker: &Docker, name: &str) -> Result<(), String> {
 }
 
 /// The whole archive: layers, and what they make.
-fn archive(files: &Path, tag: &str, to: &mut dyn Write) -> io::Result<()> {
+fn archive(files: &Path, shape: Shape, tag: &str, to: &mut dyn Write) -> io::Result<()> {
     // Each layer is made twice: to learn its size and digest, which stand before it and after, and to send it.
-    let layers: [(&str, Layer<'_>); 2] = [("init.tar", Box::new(init)), ("files.tar", Box::new(|to| layer(files, to)))];
+    let layers: [(&str, Layer<'_>); 2] =
+        [("init.tar", Box::new(init)), ("files.tar", Box::new(|to| layer(files, shape, to)))];
     let mut sums = Vec::new();
     for (name, make) in &layers {
         let mut measured = Measured { sum: Context::new(&SHA256), size: 0 };
@@ -164,8 +166,8 @@ fn init(to: &mut dyn Write) -> io::Result<()> {
     tar.into_inner().map(drop)
 }
 
-fn layer(files: &Path, to: &mut dyn Write) -> io::Result<()> {
-    let entries = tree::walk(files).map_err(io::Error::other)?;
+fn layer(files: &Path, shape: Shape, to: &mut dyn Write) -> io::Result<()> {
+    let entries = tree::walk(files, shape).map_err(io::Error::other)?;
     pack::tar(files, &entries, to).map_err(io::Error::other)
 }
 
@@ -260,7 +262,7 @@ mod tests {
         let tag = name(&files);
         assert!(tag.starts_with("evenkeel:0123456789abcdef0123456789abcdef-"), "{tag}");
         let mut bytes = Vec::new();
-        archive(&files, &tag, &mut bytes).unwrap();
+        archive(&files, Shape::Folder, &tag, &mut bytes).unwrap();
         assert_eq!(bytes.len() % BLOCK, 0);
         let mut found = std::collections::BTreeMap::new();
         for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {

@@ -154,6 +154,7 @@ impl Enclosure for Container {
         let order = Order {
             words: [program].into_iter().chain(start.args.iter().cloned()).collect(),
             env: start.env.clone(),
+            user: start.user.unwrap_or_default().to_owned(),
             dir: start.dir.to_owned(),
             tag: tag.clone(),
             // Of what the agent ends, its holder tells all that are in the container.

@@ -40,6 +40,8 @@ const REST: Duration = Duration::from_secs(1);
 pub struct Order {
     /// The program and its arguments.
     pub words: Vec<String>,
+    /// Whom it runs as; empty for root.
+    pub user: String,
     /// All its variables.
     pub env: BTreeMap<String, String>,
     /// Where it starts.
@@ -80,7 +82,13 @@ async fn run(engine: &Engine, container: &str) -> Result<ExitCode, String> {
         attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
-        cmd: Some([PROGRAM, "run", &order.tag].map(str::to_owned).into_iter().chain(order.words.clone()).collect()),
+        cmd: Some(
+            [PROGRAM, "run", &order.tag, &order.user]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(order.words.clone())
+                .collect(),
+        ),
         env: Some(env.collect()),
         working_dir: Some(order.dir.to_string_lossy().into_owned()),
         ..CreateExecOptions::default()

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use evenkeel_core::name::{InstanceId, ZoneName};
 use evenkeel_core::noun::{InstanceStatus, Manifest};
 use evenkeel_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use thiserror::Error;
 
 pub use limits::{Limits, limits_for};
@@ -194,6 +195,26 @@ impl fmt::Display for Exit {
     }
 }
 
+/// An instance's files on this machine.
+#[derive(Debug)]
+pub enum FilesOf {
+    /// Those that it works with.
+    Own(PathBuf),
+    /// A copy, for as long as this is held.
+    Copy(TempDir),
+}
+
+impl FilesOf {
+    /// The folder that they are in.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        match self {
+            Self::Own(path) => path,
+            Self::Copy(folder) => folder.path(),
+        }
+    }
+}
+
 /// Why a driver cannot do as told. Completes "failed to launch/stop/remove …".
 #[derive(Debug, Error)]
 pub enum DriverError {
@@ -255,9 +276,9 @@ pub trait Driver: Send + Sync {
     /// printed anything, `NotFound` for an unknown instance.
     fn console(&self, instance: &InstanceId) -> io::Result<Vec<u8>>;
 
-    /// Where an instance's files are on this machine; `None` where there are none.
-    fn files(&self, _: &InstanceId) -> Option<PathBuf> {
-        None
+    /// An instance's files, to be read on this machine. The error completes "failed to …".
+    fn files(&self, instance: &InstanceId) -> Result<FilesOf, String> {
+        Err(format!("find the files of `{instance}`"))
     }
 
     /// Asks to be hinted after every change. Hints given before stay.

@@ -9,6 +9,7 @@ mod boot;
 mod certificates;
 mod clients;
 mod clock;
+mod contained;
 mod crash;
 mod delivery;
 mod demo;

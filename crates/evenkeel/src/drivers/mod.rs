@@ -176,6 +176,10 @@ pub enum Exit {
     Signal(i32),
     /// The application was never started; why, completing "failed to …".
     NeverStarted(String),
+    /// The node could not launch it; why, completing "failed to …".
+    NotLaunched(String),
+    /// The node had no room to launch it, on disk, in memory or for processes; why, completing "failed to …".
+    NoRoom(String),
     /// It was stopped while no application ran: its boot was under way or had failed, or the application was about to be
     /// started again.
     Stopped,
@@ -189,6 +193,8 @@ impl fmt::Display for Exit {
             Self::Status(status) => write!(f, "application exited with status {status}"),
             Self::Signal(signal) => write!(f, "application was ended by signal {signal}"),
             Self::NeverStarted(why) => write!(f, "application was never started: failed to {why}"),
+            Self::NotLaunched(why) => write!(f, "the node could not launch it: failed to {why}"),
+            Self::NoRoom(why) => write!(f, "the node has no room for it: failed to {why}"),
             Self::Stopped => f.write_str("it was stopped while no application ran"),
             Self::Unknown => f.write_str("application ended unseen"),
         }
@@ -256,7 +262,7 @@ pub enum DriverError {
 /// Runs instances. Every call may be repeated and none waits for a process: what came of it shows in [`Driver::seen`].
 pub trait Driver: Send + Sync {
     /// Starts a boot. Repeating it for a boot already seen, running or ended, changes nothing. An error means that
-    /// nothing was begun; what goes wrong later shows as [`Exit::NeverStarted`].
+    /// nothing was begun; what goes wrong later shows as [`Exit::NotLaunched`], [`Exit::NoRoom`] or [`Exit::NeverStarted`].
     fn launch(&self, spec: &LaunchSpec) -> Result<(), DriverError>;
 
     /// Ends an instance in order: TERM to all its processes, KILL to what is left after `grace`. Returns at once; again

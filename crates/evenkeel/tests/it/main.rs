@@ -6,6 +6,7 @@
 
 mod acme;
 mod boot;
+mod capacity;
 mod certificates;
 mod clients;
 mod clock;

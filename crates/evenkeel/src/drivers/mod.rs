@@ -178,6 +178,11 @@ pub enum Exit {
     /// It was stopped while no application ran: its boot was under way or had failed, or the application was about to be
     /// started again.
     Stopped,
+    /// Its files took up more of the disk than its image states.
+    OverDisk {
+        /// MiB that they may take up.
+        mib: u32,
+    },
     /// It ended while nobody could see how (the machine went down, or its agent was lost).
     Unknown,
 }
@@ -189,6 +194,7 @@ impl fmt::Display for Exit {
             Self::Signal(signal) => write!(f, "application was ended by signal {signal}"),
             Self::NeverStarted(why) => write!(f, "application was never started: failed to {why}"),
             Self::Stopped => f.write_str("it was stopped while no application ran"),
+            Self::OverDisk { mib } => write!(f, "it was ended: its files take up more than the {mib} MiB of its image"),
             Self::Unknown => f.write_str("application ended unseen"),
         }
     }

@@ -183,6 +183,11 @@ pub enum Exit {
     /// It was stopped while no application ran: its boot was under way or had failed, or the application was about to be
     /// started again.
     Stopped,
+    /// Its files took up more of the disk than its image states.
+    OverDisk {
+        /// MiB that they may take up.
+        mib: u32,
+    },
     /// It ended while nobody could see how (the machine went down, or its agent was lost).
     Unknown,
 }
@@ -196,6 +201,7 @@ impl fmt::Display for Exit {
             Self::NotLaunched(why) => write!(f, "the node could not launch it: failed to {why}"),
             Self::NoRoom(why) => write!(f, "the node has no room for it: failed to {why}"),
             Self::Stopped => f.write_str("it was stopped while no application ran"),
+            Self::OverDisk { mib } => write!(f, "it was ended: its files take up more than the {mib} MiB of its image"),
             Self::Unknown => f.write_str("application ended unseen"),
         }
     }

@@ -798,7 +798,7 @@ fn a_launch_that_is_stopped_at_once_starts_nothing_or_stops_it() {
 #[test]
 fn a_chatty_application_cannot_fill_the_disk() {
     each(|stage| {
-        let script = "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo the end";
+        let script = "head -c 1000000000 /dev/zero | tr '\\0' x; echo; echo the end";
         stage.driver().launch(&stage.shell(1, script)).unwrap();
         assert_eq!(stage.wait_ended(1), Exit::Status(0));
         let folder = stage.folder(1);

@@ -13,7 +13,8 @@ use std::sync::OnceLock;
 use crate::rig::PROGRAM;
 
 /// Python's modules that are libraries, as far as asking over HTTP needs them.
-const NATIVE: [&str; 8] = ["binascii.", "math.", "select.", "_socket.", "_struct.", "_random.", "_bisect.", "_sha512."];
+const NATIVE: [&str; 10] =
+    ["binascii.", "math.", "select.", "_socket.", "_struct.", "_random.", "_bisect.", "_md5.", "_sha", "_blake2."];
 /// Where an image has the program under test.
 const WITHIN: &str = "/bin/evenkeel";
 

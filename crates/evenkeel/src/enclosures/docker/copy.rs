@@ -1,7 +1,7 @@
 //! A copy of a container's files on this machine, for an image that is made of them.
 //!
 //! Owns what of a container is the instance's: not our own program, not what the kernel and Docker show in it, not what is
-//! temporary. Must never write outside of its folder. Ends where an image would ([`MAX_BYTES`]).
+//! temporary. Must never write outside of its folder. Ends where an image would.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, Write as _};
@@ -15,7 +15,7 @@ use tokio_stream::StreamExt as _;
 use super::engine::told;
 use super::{Held, container};
 use crate::drivers::folder::Spec;
-use crate::images::{MAX_BYTES, MAX_FILES};
+use crate::images::tree::Shape;
 
 /// What is in every container and of no image: folders with what is in them, and files.
 const NOT_OURS: [&str; 10] = [
@@ -39,6 +39,7 @@ const NOT_OURS: [&str; 10] = [
 pub fn copy(spec: &Spec, beside: &Path, prefix: &str) -> Result<TempDir, String> {
     let say = |why: &dyn std::fmt::Display| format!("copy the files of `{}`: {why}", spec.instance);
     let held = Held::by(spec).ok_or_else(|| say(&"it has no engine"))?;
+    let shape = Shape::of(&spec.manifest);
     let to = tempfile::Builder::new().prefix(prefix).tempdir_in(beside).map_err(|error| say(&error))?;
     let mut archive = tempfile::tempfile_in(beside).map_err(|error| say(&error))?;
     held.engine.wait(async |docker| {
@@ -48,7 +49,7 @@ pub fn copy(spec: &Spec, beside: &Path, prefix: &str) -> Result<TempDir, String>
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| say(&told(&error)))?;
             size += piece.len() as u64;
-            if size > 2 * MAX_BYTES {
+            if size > 2 * shape.most_bytes() {
                 return Err(say(&"they are larger than an image may be"));
             }
             archive.write_all(&piece).map_err(|error| say(&error))?;
@@ -56,12 +57,12 @@ pub fn copy(spec: &Spec, beside: &Path, prefix: &str) -> Result<TempDir, String>
         Ok(())
     })?;
     archive.rewind().map_err(|error| say(&error))?;
-    unpack(archive, to.path()).map_err(|error| say(&error))?;
+    unpack(archive, to.path(), shape).map_err(|error| say(&error))?;
     Ok(to)
 }
 
-fn unpack(archive: File, to: &Path) -> io::Result<()> {
-    let mut tar = tar::Archive::new(BufReader::with_capacity(64 * 1024, archive).take(2 * MAX_BYTES));
+fn unpack(archive: File, to: &Path, shape: Shape) -> io::Result<()> {
+    let mut tar = tar::Archive::new(BufReader::with_capacity(64 * 1024, archive).take(2 * shape.most_bytes()));
     let mut count = 0;
     for entry in tar.entries()? {
         let mut entry = entry?;
@@ -80,8 +81,9 @@ fn unpack(archive: File, to: &Path) -> io::Result<()> {
             continue;
         }
         count += 1;
-        if count > MAX_FILES {
-            return Err(io::Error::other(format!("they are more than {MAX_FILES}, the limit of an image")));
+        if count > shape.most_files() {
+            let most = shape.most_files();
+            return Err(io::Error::other(format!("they are more than {most}, the limit of an image")));
         }
         if !entry.unpack_in(to)? {
             return Err(io::Error::other(format!("`{}` leads out of them", path.display())));
@@ -109,7 +111,7 @@ mod tests {
         let mut archive = tar.into_inner().unwrap();
         archive.rewind().unwrap();
         let dir = TempDir::new().unwrap();
-        unpack(archive, dir.path()).unwrap();
+        unpack(archive, dir.path(), Shape::Folder).unwrap();
         let there = |path: &str| dir.path().join(path).exists();
         assert!(there("app/main") && there("etc/hosts.d"));
         assert!(![".evenkeel", "proc", "etc/hosts", ".dockerenv", "tmp"].into_iter().any(there));

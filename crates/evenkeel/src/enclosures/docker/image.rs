@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bollard::Docker;
@@ -25,6 +26,8 @@ use crate::images::{pack, tree};
 const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 /// The repository that our images are in.
 const REPOSITORY: &str = "evenkeel";
+/// How long a load may take: 8 GiB at 10 MB/s.
+const LOAD: Duration = Duration::from_secs(900);
 /// Bytes at a time.
 const PIECE: usize = 256 * 1024;
 /// A tar is made of blocks of so many bytes, and ends with two empty ones.
@@ -73,6 +76,8 @@ pub async fn load(docker: &Docker, files: &Path, shape: Shape) -> Result<String,
         }
         written
     });
+    // The answer begins when all is taken in.
+    let docker = docker.clone().with_timeout(LOAD);
     let options = ImportImageOptions { quiet: true, ..ImportImageOptions::default() };
     let mut answers = Box::pin(docker.import_image_stream(options, body(from), None));
     let mut refused = None;

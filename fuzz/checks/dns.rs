@@ -27,6 +27,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         dns_domain: "elb.evenkeel.test".into(),
         node_pool: "127.80.0.0/16".parse().expect("a pool"),
         instance_pool: "127.81.0.0/16".parse().expect("a pool"),
+        instance_pools: Default::default(),
         lowest_port: 0,
         port_shift: 0,
         limits: Limits::default(),

@@ -18,6 +18,7 @@ use evenkeel::drivers::{
 };
 use evenkeel::enclosures::namespaces;
 use evenkeel::images::ImageStore;
+use evenkeel::images::oci::Choice;
 use evenkeel::sample;
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
 use evenkeel_core::noun::{Manifest, image::Restart};
@@ -323,7 +324,7 @@ fn an_instance_keeps_what_its_zone_had_when_it_was_first_started() {
     assert_eq!(stage.wait_ended(1), Exit::Status(3));
     stage.crash();
     let zones = [(ZoneName::new("us-east-1a").unwrap(), Isolation::Namespaces)].into();
-    let isolation = Isolations { elsewhere: Isolation::None, zones };
+    let isolation = Isolations { zones, ..Isolations::default() };
     stage.open_as(&ProcessConfig { isolation, ..stage.config() });
     stage.driver().launch(&LaunchSpec { boot: 2, ..stage.shell(1, "exit 4") }).unwrap();
     stage.wait(1, "boot 2 to end", |s| *s == SeenState::Ended { how: Exit::Status(4) });
@@ -643,10 +644,10 @@ fn on_a_small_disk() {
     let Some(disk) = std::env::var_os("SMALL_DISK").map(PathBuf::from) else { return };
     let (small, large) = (disk.with_file_name("image"), disk.with_file_name("large"));
     let store = ImageStore::open(&disk).unwrap();
-    let error = store.import(&large).unwrap_err().to_string();
+    let error = store.import(&large, &Choice::default()).unwrap_err().to_string();
     assert!(error.contains("ballast") && error.contains("No space left"), "{error}");
     assert_eq!(fs::read_dir(disk.join("images")).unwrap().count(), 0);
-    store.import(&small).unwrap();
+    store.import(&small, &Choice::default()).unwrap();
 
     let driver = ProcessDriver::open(&ProcessConfig {
         data_dir: disk,

@@ -53,6 +53,15 @@ pub struct Manifest {
     /// What an instance needs; less than its type gives where both are stated.
     #[serde(default, skip_serializing_if = "Resources::is_unstated")]
     pub resources: Resources,
+    /// The files are a whole root filesystem: an instance's commands see them as `/`. Its links may be absolute.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rootfs: bool,
+    /// Whom the application runs as in a root filesystem, as Docker has it: `NAME`, `NAME:GROUP`, or numbers for either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Where the application starts in a root filesystem: an absolute path of at most 1,024 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
 }
 
 /// What becomes of an application that ends by failure: with a status other than 0, or by a signal.
@@ -139,6 +148,17 @@ pub enum BadManifest {
     /// A resource outside its limits.
     #[error("`resources.{0}` must be 1 to {1}, and is {2}")]
     Resource(&'static str, u32, u32),
+    /// What only a root filesystem has.
+    #[error("`{0}` is for images with `rootfs = true`")]
+    NeedsRootfs(&'static str),
+    /// A user or group that no system has.
+    #[error(
+        "`user` must be NAME or NAME:GROUP, each 1 to 64 letters, digits, `_`, `.` and `-`, or a number, and is `{0}`"
+    )]
+    User(String),
+    /// A place that is none in a root filesystem.
+    #[error("`working_dir` must be an absolute path of at most 1024 characters, without `..`, and is `{0}`")]
+    WorkingDir(String),
 }
 
 /// The variables that every instance is given and no manifest may set.
@@ -171,6 +191,9 @@ impl Manifest {
             installers: Vec::new(),
             state: Vec::new(),
             resources: Resources::default(),
+            rootfs: false,
+            user: None,
+            working_dir: None,
         }
     }
 
@@ -178,6 +201,7 @@ impl Manifest {
     pub fn validate(&self) -> Result<(), BadManifest> {
         valid_name(&self.name)?;
         self.validate_boot()?;
+        self.validate_root()?;
         if self.command.first().is_none_or(String::is_empty) {
             return Err(BadManifest::Command);
         }
@@ -210,6 +234,31 @@ impl Manifest {
 }
 
 impl Manifest {
+    /// What only root filesystems have.
+    fn validate_root(&self) -> Result<(), BadManifest> {
+        for (name, stated) in [("user", self.user.is_some()), ("working_dir", self.working_dir.is_some())] {
+            if stated && !self.rootfs {
+                return Err(BadManifest::NeedsRootfs(name));
+            }
+        }
+        let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        let named = |name: &str| (1..=64).contains(&name.len()) && name.chars().all(good);
+        let user = |text: &str| text.split(':').count() <= 2 && text.split(':').all(named);
+        if let Some(bad) = self.user.as_ref().filter(|text| !user(text)) {
+            return Err(BadManifest::User(bad.chars().take(130).collect()));
+        }
+        let place = |path: &str| {
+            path.starts_with('/')
+                && path.chars().count() <= LONGEST_LINE
+                && !path.contains('\0')
+                && path.split('/').all(|part| !matches!(part, "." | ".."))
+        };
+        if let Some(bad) = self.working_dir.as_ref().filter(|path| !place(path)) {
+            return Err(BadManifest::WorkingDir(bad.chars().take(LONGEST_LINE).collect()));
+        }
+        Ok(())
+    }
+
     /// What the boot goes by.
     fn validate_boot(&self) -> Result<(), BadManifest> {
         let visible = |path: &String| path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
@@ -346,5 +395,17 @@ mod tests {
             assert_eq!(m.validate(), Err(BadManifest::State(outside.into())));
         }
         check(|m| m.resources.cpu_millis = Some(0), Err(BadManifest::Resource("cpu_millis", MOST_CPU, 0)));
+        check(|m| m.user = Some("www".into()), Err(BadManifest::NeedsRootfs("user")));
+        check(|m| m.working_dir = Some("/srv".into()), Err(BadManifest::NeedsRootfs("working_dir")));
+        for (user, good) in [("www-data", true), ("1000:0", true), ("a:b:c", false), (":0", false), ("a b", false)] {
+            let mut m = manifest();
+            (m.rootfs, m.user) = (true, Some(user.into()));
+            assert_eq!(m.validate().is_ok(), good, "{user}");
+        }
+        for (place, good) in [("/", true), ("/srv/app/", true), ("srv", false), ("/srv/../..", false), ("", false)] {
+            let mut m = manifest();
+            (m.rootfs, m.working_dir) = (true, Some(place.into()));
+            assert_eq!(m.validate().is_ok(), good, "{place}");
+        }
     }
 }

@@ -91,6 +91,7 @@ mod tests {
             dns_domain: "elb.evenkeel.test".into(),
             node_pool: "127.80.0.0/16".parse().unwrap(),
             instance_pool: "127.81.0.0/16".parse().unwrap(),
+            instance_pools: Default::default(),
             lowest_port: 0,
             port_shift: 0,
             limits: Limits::default(),

@@ -15,6 +15,7 @@ fn settings() -> Settings {
         dns_domain: "elb.evenkeel.test".into(),
         node_pool: "127.80.0.0/27".parse().unwrap(),
         instance_pool: "127.81.0.0/27".parse().unwrap(),
+        instance_pools: Default::default(),
         lowest_port: 0,
         port_shift: 0,
         limits: Limits::default(),

@@ -48,7 +48,7 @@ impl World {
         let mut used: BTreeSet<IpAddr> = self.instances().map(|i| i.address).collect();
         let mut writes = Vec::with_capacity(count);
         for (index, id) in (0u32..).zip(&new.ids[..count]) {
-            let pool = self.settings.instance_pool;
+            let pool = self.settings.instance_pool_of(&zone);
             let address = pool.next(&used).ok_or_else(|| Refusal::PoolExhausted { pool: pool.to_string() })?;
             used.insert(address);
             writes.push(Write::Put(Row::Instance(Instance {

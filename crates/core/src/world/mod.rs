@@ -57,12 +57,22 @@ pub struct Settings {
     pub node_pool: Pool,
     /// Where instances' private addresses come from.
     pub instance_pool: Pool,
+    /// Where those in zones with a pool of their own come from.
+    pub instance_pools: BTreeMap<ZoneName, Pool>,
     /// The lowest port this process may bind; 0 for any.
     pub lowest_port: u16,
     /// Added to ports below `lowest_port` when they are bound; 0 for none, and then such listeners are refused.
     pub port_shift: u16,
     /// Quotas.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// Where private addresses of instances in this zone come from.
+    #[must_use]
+    pub fn instance_pool_of(&self, zone: &ZoneName) -> Pool {
+        self.instance_pools.get(zone).copied().unwrap_or(self.instance_pool)
+    }
 }
 
 /// Quotas; AWS's defaults where AWS has one.

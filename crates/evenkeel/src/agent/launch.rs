@@ -1,38 +1,41 @@
-//! The application's start. Owns its environment, its command line with the variables filled in, and where its program is
-//! looked for; must never watch what it started: that is `life.rs`'s.
+//! The application's start. Owns its environment and its command line with the variables filled in; must never watch what
+//! it started: that is `life.rs`'s.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command};
 
 use crate::boot::{ENVIRONMENT, MARKS, Role};
+use crate::drivers::Isolation;
 use crate::drivers::folder::{Folder, MARK, Spec};
+use crate::enclosures::files::Files;
 use crate::enclosures::{Enclosure, Start, plain};
 
 /// The search path of an application when the daemon itself has none.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Starts the application with its output going to `output`. Returns its pid; an error completes "failed to …".
+/// Starts the application in its files, with its output going to `output`. Returns its pid; an error completes "failed to …".
 pub fn start(
     enclosure: &dyn Enclosure,
+    files: &dyn Files,
     folder: &Folder,
     spec: &Spec,
-    path: &str,
     output: &OwnedFd,
     doors: &[File],
 ) -> Result<i32, String> {
-    let env = environment(folder, spec, path);
+    let env = environment(folder, spec, files.root());
     let words: Vec<String> =
         spec.manifest.command.iter().map(|word| expand(word, &env)).collect::<Result<_, String>>()?;
     let Some((name, args)) = words.split_first() else { return Err("exec: `command` is empty".into()) };
-    let root = folder.root();
     let search = env.get("PATH").map_or("", String::as_str);
-    let program = program(name, &root, search).ok_or(format!("exec `{name}`: not found in the image or on PATH"))?;
-    let command = Start { program: &program, args, env: &env, dir: &root, output, doors };
+    // Where it is to start, where its image says so.
+    let dir = spec.manifest.working_dir.as_deref().map_or(files.root(), Path::new);
+    let program = files.program(dir, name, search)?;
+    let program = program.ok_or_else(|| format!("exec `{name}`: not found in the image or on PATH"))?;
+    let command = Start { program: &program, args, env: &env, user: spec.manifest.user.as_deref(), dir, output, doors };
     pid(enclosure.start(&command)).map_err(|e| format!("exec `{name}`: {}", reason(&e)))
 }
 
@@ -67,10 +70,15 @@ fn reason(error: &io::Error) -> String {
 
 /// The manifest's variables over the basics, those of installers over both, and what Evenkeel itself sets over all.
 #[must_use]
-pub fn environment(folder: &Folder, spec: &Spec, path: &str) -> BTreeMap<String, String> {
+pub fn environment(folder: &Folder, spec: &Spec, root: &Path) -> BTreeMap<String, String> {
+    let path = match spec.isolation {
+        Isolation::None | Isolation::Namespaces => std::env::var("PATH").ok(),
+        // A container has programs of its own.
+        Isolation::Docker => None,
+    };
     let mut env = BTreeMap::from([
-        ("PATH".to_owned(), path.to_owned()),
-        ("HOME".to_owned(), folder.root().to_string_lossy().into_owned()),
+        ("PATH".to_owned(), path.unwrap_or_else(|| DEFAULT_PATH.to_owned())),
+        ("HOME".to_owned(), root.to_string_lossy().into_owned()),
         ("LANG".to_owned(), "C.UTF-8".to_owned()),
     ]);
     env.extend(spec.manifest.env.clone());
@@ -109,24 +117,6 @@ fn expand(word: &str, env: &BTreeMap<String, String>) -> Result<String, String> 
     Ok(done)
 }
 
-/// A name is looked for in the image first, then, when it has no `/`, on the search path.
-#[must_use]
-pub fn program(name: &str, root: &Path, search: &str) -> Option<PathBuf> {
-    let there = |path: PathBuf| fs::metadata(&path).is_ok_and(|about| about.is_file()).then_some(path);
-    // `join` of an absolute path is that path.
-    if let Some(found) = there(root.join(name)) {
-        return Some(found);
-    }
-    if name.contains('/') {
-        return None;
-    }
-    let may_run = |path: &PathBuf| fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o111 != 0);
-    search
-        .split(':')
-        .filter(|dir| dir.starts_with('/'))
-        .find_map(|dir| there(Path::new(dir).join(name)).filter(may_run))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,18 +137,5 @@ mod tests {
         check("${NOPE}", Err("`${NOPE}` is not set"));
         check("${HOST", Err("without its `}`"));
         check("${}", Err("not set"));
-    }
-
-    #[test]
-    fn programs_are_looked_for_in_the_image_first() {
-        let dir = tempfile::TempDir::new().unwrap();
-        fs::write(dir.path().join("ls"), "").unwrap();
-        let check = |name: &str, want: Option<PathBuf>| assert_eq!(program(name, dir.path(), "relative:/bin"), want);
-        check("ls", Some(dir.path().join("ls")));
-        check("./ls", Some(dir.path().join("./ls")));
-        check("sh", Some("/bin/sh".into()));
-        check("/bin/sh", Some("/bin/sh".into()));
-        check("./sh", None);
-        check("no-such-program", None);
     }
 }

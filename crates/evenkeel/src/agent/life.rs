@@ -21,14 +21,15 @@ use tokio::time::{Instant, sleep_until};
 
 use super::console::Console;
 use super::course::{Act, Course, Event, Played};
-use super::launch::{self, DEFAULT_PATH};
+use super::launch;
 use crate::boot::record::Record;
 use crate::boot::{self, Role};
-use crate::drivers::Exit;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
+use crate::drivers::{Exit, Isolation};
+use crate::enclosures::files::Files;
 use crate::enclosures::{self, Enclosure};
 use crate::sys::cgroup::Group;
-use crate::sys::process::{self, Identity};
+use crate::sys::process::{self, Identity, NO_MARK};
 
 /// How long processes that outlive the application have between TERM and KILL; less when the manifest's grace is less.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
@@ -86,7 +87,6 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
         }
     };
     let (reader, writer) = io::pipe()?;
-    let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
     let secret = spec.boots.then(secret).transpose()?;
     console.expect_marks(secret.clone());
     let mut course = Course::new(secret.is_some(), spec.manifest.restart);
@@ -99,9 +99,9 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
         group,
         doors,
         enclosure,
+        files: enclosures::files(folder, &spec),
         is_open: true,
         output: writer.into(),
-        path,
         secret,
         course,
         application: None,
@@ -163,11 +163,12 @@ struct Life<'a> {
     doors: Vec<File>,
     /// Where the application runs.
     enclosure: Box<dyn Enclosure>,
+    /// The application's files, as it sees them.
+    files: Box<dyn Files>,
     /// Whether it still stands.
     is_open: bool,
     /// The writing end of what the instance prints, for whatever is started.
     output: OwnedFd,
-    path: String,
     secret: Option<String>,
     course: Course,
     /// The application's pid, while it lives.
@@ -334,7 +335,7 @@ impl Life<'_> {
 
     fn start(&mut self) {
         let started = self.stand().and_then(|()| {
-            launch::start(&*self.enclosure, self.folder, self.spec, &self.path, &self.output, &self.doors)
+            launch::start(&*self.enclosure, &*self.files, self.folder, self.spec, &self.output, &self.doors)
         });
         let event = match started {
             Ok(pid) => {
@@ -356,6 +357,7 @@ impl Life<'_> {
     fn clear(&self) {
         let Some(leader) = self.status.application.as_ref().map(|identity| identity.pid) else { return };
         process::sweep(|| process::in_session(leader), LEFTOVER_GRACE);
+        self.enclosure.clear(leader);
     }
 
     /// Whether the boot has taken the instance into service.
@@ -431,7 +433,11 @@ impl Life<'_> {
     }
 
     fn left(&self) -> Vec<OwnedFd> {
-        let mark = format!("{MARK}={}", self.spec.instance);
+        let mark = match self.spec.isolation {
+            Isolation::None | Isolation::Namespaces => format!("{MARK}={}", self.spec.instance),
+            // On an engine of this node its processes can be seen from here; but what stands for them is what counts.
+            Isolation::Docker => NO_MARK.to_owned(),
+        };
         process::together(Some(getpid().as_raw_nonzero().get()), &self.group.members(), &mark)
     }
 

@@ -54,7 +54,8 @@ pub(super) async fn answer(
     }
     // Scrapers sign nothing: whoever is on this machine may read numbers.
     if peer.is_some_and(is_local) && Report::asked_for(&request) == Some(Report::Metrics) {
-        return http(Report::Metrics.page(api, &id), false);
+        let told = Report::Metrics.page(api, &id).await;
+        return http(told.unwrap_or_else(|error| render_error(&error, &id, form(&request))), false);
     }
     if metadata::is_asked(&request) {
         let told = contained(async { metadata::answer(api, &request, &id, wall_clock()) }).await;
@@ -107,7 +108,7 @@ async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>
     };
     if let Some(report) = Report::asked_for(request) {
         return match may(&[Want::new("evenkeel", report.action(), vec![Thing::any()])], None) {
-            Ok(()) => report.page(api, id),
+            Ok(()) => report.page(api, id).await.unwrap_or_else(|error| render_error(&error, id, form(request))),
             Err(error) => render_error(&error, id, form(request)),
         };
     }
@@ -513,11 +514,12 @@ fn is_health_check(request: &Request) -> bool {
     request.method == "GET" && request.path_and_query().0 == "/health"
 }
 
-/// What the daemon says of itself outside of AWS's APIs.
+/// What the daemon says and does of itself outside of AWS's APIs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Report {
     Status,
     Metrics,
+    Collect { dry: bool },
 }
 
 impl Report {
@@ -525,6 +527,8 @@ impl Report {
         match (request.method.as_str(), request.path_and_query()) {
             ("GET", ("/status", "")) => Some(Self::Status),
             ("GET", ("/metrics", _)) => Some(Self::Metrics),
+            ("POST", ("/images/collect", "")) => Some(Self::Collect { dry: false }),
+            ("POST", ("/images/collect", "dry-run")) => Some(Self::Collect { dry: true }),
             _ => None,
         }
     }
@@ -534,15 +538,17 @@ impl Report {
         match self {
             Self::Status => "GetStatus",
             Self::Metrics => "GetMetrics",
+            Self::Collect { .. } => "CollectImages",
         }
     }
 
-    fn page(self, api: &Api, id: &str) -> Response {
+    async fn page(self, api: &Api, id: &str) -> Result<Response, Error> {
         let (body, kind) = match self {
             Self::Status => ((api.reports.status)(), "application/json"),
             Self::Metrics => ((api.reports.metrics)(), "text/plain; version=0.0.4; charset=utf-8"),
+            Self::Collect { dry } => (images::collect(api, dry).await?, "application/json"),
         };
-        Response { body, ..page(kind, id) }
+        Ok(Response { body, ..page(kind, id) })
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Owns their form on the wire. Files are taken in by the `Intake` that the API was given. Next: [`super::launch`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use evenkeel_aws::{Dialect, Error, ec2};
 use evenkeel_core::change::{Captured, Change, NewCapture, NewImage, Reply};
-use evenkeel_core::name::ImageId;
+use evenkeel_core::name::{ImageId, Port};
 use evenkeel_core::noun::image::ImageState;
 use evenkeel_core::noun::{Image, image};
 use evenkeel_core::refusal::Refusal;
@@ -17,7 +18,7 @@ use super::blocking;
 use super::filter::Filters;
 use super::page::Page;
 use super::words::wire_time;
-use super::{Asked, Imported, Intake, ROLLS, dice, refusal, shown, tags, words};
+use super::{Api, Asked, Held, Imported, Intake, ROLLS, Source, dice, refusal, shown, tags, words};
 use crate::keeper::{KeeperHandle, Rejected};
 
 /// Characters of a description (AWS).
@@ -65,7 +66,9 @@ pub(super) async fn register(asked: &Asked<'_>, input: ec2::RegisterImage) -> Re
     if let Err(bad) = image::valid_name(&input.name) {
         return refuse(bad.into());
     }
-    let location = location(input.image_location.as_deref())?;
+    let location =
+        input.image_location.filter(|text| !text.is_empty()).ok_or_else(|| words::missing("ImageLocation"))?;
+    let source = source(&location)?;
     // Before gigabytes are copied in vain; the World looks again.
     if let Some(held) = asked.world.images().find(|image| image.name == input.name) {
         return refuse(Refusal::ImageNameTaken { name: input.name, image: held.id.clone() });
@@ -78,9 +81,11 @@ pub(super) async fn register(asked: &Asked<'_>, input: ec2::RegisterImage) -> Re
     let registered = tokio::spawn(async move {
         let busy = |_| Error::receiver("Unavailable", "The service is shutting down.").with_status(503);
         let place = imports.acquire().await.map_err(busy)?;
-        let imported = taken_in(intake, new.location.clone()).await?;
+        let (imported, held) = taken_in(intake, source).await?;
         drop(place);
-        new.registered(&keeper, &actor, imported).await
+        let registered = new.registered(&keeper, &actor, imported).await;
+        drop(held);
+        registered
     });
     let image_id = registered.await.map_err(|_| Error::internal(Dialect::Ec2))??;
     Ok(ec2::RegisterImageOutput { image_id: image_id.into() })
@@ -111,13 +116,14 @@ pub(super) async fn create(asked: &Asked<'_>, input: ec2::CreateImage) -> Result
     tokio::spawn(async move {
         let (Some(manifest), Ok(_place)) = (manifest, imports.acquire().await) else { return };
         let captured = blocking(move || (intake.capture)(&instance, &manifest)).await;
-        let outcome = match captured {
-            Ok(Ok(taken)) => Ok(Captured { digest: taken.digest, size: taken.size }),
-            Ok(Err(why)) => Err(format!("failed to take the instance's files: {why}")),
-            Err(error) => Err(error.message),
+        let (outcome, held) = match captured {
+            Ok(Ok((taken, held))) => (Ok(Captured { digest: taken.digest, size: taken.size }), Some(held)),
+            Ok(Err(why)) => (Err(format!("failed to take the instance's files: {why}")), None),
+            Err(error) => (Err(error.message), None),
         };
         // One that was deregistered meanwhile is none to settle. What cannot be written down now is so at the next start.
         let _ = keeper.submit(&actor, Change::SettleImage { image, outcome }).await;
+        drop(held);
     });
     Ok(ec2::CreateImageOutput { image_id: id.into() })
 }
@@ -135,7 +141,7 @@ fn described_as(description: Option<String>) -> Result<String, Error> {
 struct Wanted {
     name: String,
     description: String,
-    location: PathBuf,
+    location: String,
     tags: BTreeMap<String, String>,
 }
 
@@ -148,7 +154,7 @@ impl Wanted {
                 name: self.name.clone(),
                 description: self.description.clone(),
                 manifest: imported.manifest.clone(),
-                location: self.location.display().to_string(),
+                location: self.location.clone(),
                 digest: imported.digest.clone(),
                 size: Some(imported.size),
                 tags: self.tags.clone(),
@@ -195,19 +201,52 @@ pub(super) fn describe(asked: &Asked<'_>, input: &ec2::DescribeImages) -> Result
     })
 }
 
-fn location(stated: Option<&str>) -> Result<PathBuf, Error> {
-    let text = stated.filter(|text| !text.is_empty()).ok_or_else(|| words::missing("ImageLocation"))?;
-    let path = Path::new(text);
-    if !path.is_absolute() || text.contains('\0') || text.len() > 4096 {
-        let why = "It must be the absolute path of a folder or tar file on the node that runs Evenkeel";
-        return Err(words::bad_value("ImageLocation", text, why));
+/// A path, or `file:///path?port=8080&image=web:1` for what an OCI image may not say itself.
+fn source(text: &str) -> Result<Source, Error> {
+    let refuse = |why: &str| words::bad_value("ImageLocation", text, why);
+    let mut source = Source::default();
+    if let Some(url) = text.strip_prefix("file://") {
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        let decoded = |text| {
+            let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+            decoded.map(Cow::into_owned).map_err(|_| refuse("It must be UTF-8"))
+        };
+        source.path = decoded(path)?.into();
+        for (key, value) in query.split('&').filter(|pair| !pair.is_empty()).filter_map(|pair| pair.split_once('=')) {
+            let value = decoded(value)?;
+            match key {
+                "port" => {
+                    let port = value.parse().ok().and_then(|port| Port::new(port).ok());
+                    source.port = Some(port.ok_or_else(|| refuse("Its port must be 1 to 65535"))?);
+                }
+                "image" => source.image = Some(value),
+                _ => return Err(refuse("It may say `port` and `image`, and nothing else, after the path")),
+            }
+        }
+    } else {
+        source.path = text.into();
     }
-    Ok(path.to_owned())
+    if !source.path.is_absolute()
+        || text.contains('\0')
+        || text.len() > 4096
+        || source.path.as_os_str().as_bytes().contains(&0)
+    {
+        return Err(refuse("It must be the absolute path of a folder or tar file on the node that runs Evenkeel"));
+    }
+    Ok(source)
 }
 
-async fn taken_in(intake: Arc<Intake>, location: PathBuf) -> Result<Imported, Error> {
+async fn taken_in(intake: Arc<Intake>, source: Source) -> Result<(Imported, Held), Error> {
     let failed = |why| Error::sender("InvalidManifest", format!("Failed to import image: {why}"));
-    blocking(move || (intake.import)(&location)).await?.map_err(failed)
+    blocking(move || (intake.import)(&source)).await?.map_err(failed)
+}
+
+/// Removes what nobody names any more, for which AWS has no call; the answer is JSON. It goes on if nobody waits for it.
+pub(super) async fn collect(api: &Api, dry: bool) -> Result<Vec<u8>, Error> {
+    let intake = Arc::clone(&api.intake);
+    let collected = tokio::spawn(blocking(move || (intake.collect)(dry))).await;
+    let collected = collected.map_err(|_| Error::internal(Dialect::Ec2))??;
+    collected.map_err(|why| Error::receiver("InternalError", format!("Failed to {why}")))
 }
 
 fn wanted(asked: &Asked<'_>, texts: &[String]) -> Result<Option<BTreeSet<ImageId>>, Error> {
@@ -321,4 +360,30 @@ fn values(i: &Image, account: &str, name: &'static str) -> Vec<String> {
 
 fn image_id() -> Result<ImageId, Error> {
     ImageId::new(dice::id("ami-")?).map_err(|bad| Error::receiver("InternalError", bad.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_location_is_a_path_or_says_more() {
+        let check = |text: &str, want: Option<(&str, Option<u16>, Option<&str>)>| {
+            let found = source(text).ok();
+            let found = found.as_ref().map(|s| (s.path.as_path(), s.port.map(Port::number), s.image.as_deref()));
+            assert_eq!(found, want.map(|(path, port, image)| (Path::new(path), port, image)), "{text}");
+        };
+        check("/srv/app.tar", Some(("/srv/app.tar", None, None)));
+        check("/srv/app?port=1", Some(("/srv/app?port=1", None, None)));
+        check("file:///srv/my%20app.tar", Some(("/srv/my app.tar", None, None)));
+        check("file:///a.tar?port=80&image=web%3A1", Some(("/a.tar", Some(80), Some("web:1"))));
+        check("file:///a.tar?port=0", None);
+        check("file:///a.tar?colour=blue", None);
+        check("file://a.tar", None);
+        check("file:///a%00", None);
+        check("file:///a%ff", None);
+        check("app.tar", None);
+    }
 }

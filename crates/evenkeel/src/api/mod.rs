@@ -50,12 +50,12 @@ mod vpcs;
 mod wants;
 mod words;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use evenkeel_aws::Error;
 use evenkeel_core::change::{Change, Reply};
-use evenkeel_core::name::{InstanceId, LoadBalancerName};
+use evenkeel_core::name::{InstanceId, LoadBalancerName, Port};
 use evenkeel_core::noun::Manifest;
 use evenkeel_core::noun::image::Size;
 use evenkeel_core::refusal::Refusal;
@@ -87,18 +87,38 @@ pub type Console = dyn Fn(&InstanceId) -> std::io::Result<Vec<u8>> + Send + Sync
 
 /// Takes an image's files in from a folder or tar on this node; blocking. The error completes "failed to import
 /// image: …".
-pub type Import = dyn Fn(&Path) -> Result<Imported, String> + Send + Sync;
+pub type Import = dyn Fn(&Source) -> Result<(Imported, Held), String> + Send + Sync;
+
+/// Keeps files that were taken in from being taken away: let go of once they are registered.
+pub type Held = Box<dyn Send>;
+
+/// Removes the files of images that nobody names any more, or with `true` only says which; blocking. The answer is JSON; the
+/// error completes "failed to …".
+pub type Collect = dyn Fn(bool) -> Result<Vec<u8>, String> + Send + Sync;
+
+/// Where an image is taken in from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// A folder or tar.
+    pub path: PathBuf,
+    /// Where its application listens, for images that may not say it.
+    pub port: Option<Port>,
+    /// Which image is meant, of an archive of several.
+    pub image: Option<String>,
+}
 
 /// Takes an image's files from an instance, which goes on, for what its manifest says; blocking. The error says why they
 /// cannot be taken.
-pub type Capture = dyn Fn(&InstanceId, &Manifest) -> Result<Imported, String> + Send + Sync;
+pub type Capture = dyn Fn(&InstanceId, &Manifest) -> Result<(Imported, Held), String> + Send + Sync;
 
-/// Where images' files come from.
+/// Where images' files come from, and how they go.
 pub struct Intake {
     /// Folders and tars.
     pub import: Box<Import>,
     /// Instances.
     pub capture: Box<Capture>,
+    /// Away.
+    pub collect: Box<Collect>,
 }
 
 /// Puts AWS's test object where a balancer's access log is to go; blocking. The error says why it cannot be put there.

@@ -41,7 +41,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::server::{Limits, is_local, serve_within};
-use super::{Api, Guard, Imported, Intake, Keys, Reports, ensure_default};
+use super::{Api, Guard, Held, Imported, Intake, Keys, Reports, Source, ensure_default};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
 use crate::notices::Outbox;
@@ -79,6 +79,7 @@ fn settings() -> Settings {
         dns_domain: "elb.evenkeel.test".into(),
         node_pool: "127.80.0.0/16".parse().unwrap(),
         instance_pool: "127.81.0.0/16".parse().unwrap(),
+        instance_pools: Default::default(),
         lowest_port: 0,
         port_shift: 0,
         limits: Quotas::default(),
@@ -91,27 +92,29 @@ static GATE: Mutex<()> = Mutex::new(());
 /// Imports of `/images/slow` so far.
 static HELD_UP: AtomicUsize = AtomicUsize::new(0);
 
-fn import(path: &Path) -> Result<Imported, String> {
+fn import(source: &Source) -> Result<(Imported, Held), String> {
+    let path = source.path.as_path();
     if path == Path::new("/images/slow") {
         HELD_UP.fetch_add(1, Ordering::SeqCst);
         drop(GATE.lock());
-        return import(Path::new("/images/app"));
+        return import(&Source { path: "/images/app".into(), ..Source::default() });
     }
     if path != Path::new("/images/app") {
         return Err(format!("read `{}`: no such file", path.display()));
     }
     let manifest = Manifest::new("app", vec!["./serve".into()], Port::new(8080).unwrap());
-    Ok(Imported { digest: "00".repeat(32), manifest, size: Size { entries: 2, bytes: (1 << 30) + 1 } })
+    let size = Size { entries: 2, bytes: (1 << 30) + 1 };
+    Ok((Imported { digest: "00".repeat(32), manifest, size }, Box::new(())))
 }
 
 /// Files of any instance, but for one whose image is named `broken`; held up by the gate as `/images/slow` is.
-fn capture(_: &InstanceId, manifest: &Manifest) -> Result<Imported, String> {
+fn capture(_: &InstanceId, manifest: &Manifest) -> Result<(Imported, Held), String> {
     drop(GATE.lock());
     if manifest.port == Port::new(1).unwrap() {
         return Err("copy `x`: no space left on device".into());
     }
     let size = Size { entries: 1, bytes: 5 };
-    Ok(Imported { digest: "11".repeat(32), manifest: manifest.clone(), size })
+    Ok((Imported { digest: "11".repeat(32), manifest: manifest.clone(), size }, Box::new(())))
 }
 
 /// An instance's log: 70,000 bytes with a tail; none of ids that begin with `i-0`.
@@ -152,7 +155,11 @@ impl Rig {
             Arc::new(keys),
             Arc::clone(&seal),
             Arc::new(console),
-            Intake { import: Box::new(import), capture: Box::new(capture) },
+            Intake {
+                import: Box::new(import),
+                capture: Box::new(capture),
+                collect: Box::new(|dry| Ok(format!("{{\"dry\":{dry}}}").into_bytes())),
+            },
             Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },
         );
         let outbox = Arc::new(Outbox::open(dir.path()).unwrap());

@@ -97,7 +97,7 @@ pub(super) fn subnets(asked: &Asked<'_>, input: &ec2::DescribeSubnets) -> Result
                 state: "available".into(),
                 owner_id: settings.account.clone(),
                 vpc_id: vpc_id(settings),
-                cidr_block: settings.instance_pool.to_string(),
+                cidr_block: settings.instance_pool_of(zone).to_string(),
                 available_ip_address_count: i64::try_from(free).unwrap_or(i64::MAX),
                 availability_zone: zone.to_string(),
                 availability_zone_id: zone_id(&settings.region, index),

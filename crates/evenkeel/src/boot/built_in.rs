@@ -17,6 +17,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::installer::{Awaited, plain};
 use super::site::Site;
+use crate::enclosures::files::{self, Files as _, Kind, OnNode};
 
 /// The most bytes of a download: 4 GiB.
 const MOST_FETCHED: u64 = 4 * 1024 * 1024 * 1024;
@@ -42,14 +43,9 @@ pub fn fetch(site: &Site, url: &str, sha256: Option<&str>, to: &str, mode: u32, 
     if !response.status().is_success() {
         return Err(say(&format!("the server answers {}", response.status())));
     }
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(|e| say(&e))?;
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".fetched");
-    let beside = PathBuf::from(beside);
+    let beside = site.beside();
     let done = taken_in(response.into_body().into_reader(), &beside, sha256)
-        .and_then(|()| set_mode(&beside, mode).and_then(|()| fs::rename(&beside, &path)).map_err(|e| e.to_string()));
+        .and_then(|()| site.files.place(&beside, &path, mode));
     if done.is_err() {
         // The error that counts is in hand.
         let _ = fs::remove_file(&beside);
@@ -108,36 +104,64 @@ fn http(limit: Duration) -> Result<ureq::Agent, String> {
 pub fn unpack(site: &Site, archive: &str, into: &str, strip: usize) -> Result<(), String> {
     let say = |why: &dyn std::fmt::Display| format!("unpack `{archive}`: {why}");
     let (from, to) = (site.inside(archive)?, site.inside(into)?);
-    fs::create_dir_all(&to).map_err(|e| say(&e))?;
-    let mut file = File::open(&from).map_err(|e| say(&e))?;
+    let mut file = site.files.open(&from)?;
     let mut magic = [0; 2];
     let is_gzip = file.read_exact(&mut magic).is_ok() && magic == *b"\x1f\x8b";
     file.rewind().map_err(|e| say(&e))?;
     let file = BufReader::with_capacity(64 * 1024, file);
     let reader: Box<dyn Read> = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-    let mut tar = tar::Archive::new(reader.take(MOST_UNPACKED));
-    let entries = tar.entries().map_err(|e| say(&e))?;
-    for (count, entry) in entries.enumerate() {
-        let mut entry = entry.map_err(|e| say(&e))?;
+    let fresh = site.folder.file("unpacking");
+    let unpacked = remove(&fresh)
+        .and_then(|()| fs::create_dir(&fresh))
+        .map_err(|e| e.to_string())
+        .and_then(|()| unpack_fresh(reader.take(MOST_UNPACKED), &fresh, strip))
+        .and_then(|()| site.files.place_all(&fresh, &to));
+    // What is left of it goes with the next one, or with the instance.
+    let _ = remove(&fresh);
+    unpacked.map_err(|why| say(&why))
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Unpacks into a folder that is empty, so that nothing but the archive itself can lead out of it.
+fn unpack_fresh(reader: impl Read, fresh: &Path, strip: usize) -> Result<(), String> {
+    let mut tar = tar::Archive::new(reader);
+    let files = OnNode::new(fresh.to_owned());
+    let stripped = |path: &Path| -> PathBuf { path.components().skip(strip).collect() };
+    for (count, entry) in tar.entries().map_err(|e| e.to_string())?.enumerate() {
+        let mut entry = entry.map_err(|e| e.to_string())?;
         if count >= MOST_FILES {
-            return Err(say(&format!("it has more than {MOST_FILES} files")));
+            return Err(format!("it has more than {MOST_FILES} files"));
         }
-        let path = entry.path().map_err(|e| say(&e))?.into_owned();
-        let stripped: PathBuf = path.components().skip(strip).collect();
-        if stripped.as_os_str().is_empty() {
-            continue;
-        }
+        let path = entry.path().map_err(|e| e.to_string())?.into_owned();
         if strip == 0 {
-            if !entry.unpack_in(&to).map_err(|e| say(&e))? {
-                return Err(say(&format!("`{}` leads out of the folder", path.display())));
+            if !entry.unpack_in(fresh).map_err(|e| e.to_string())? {
+                return Err(format!("`{}` leads out of the folder", path.display()));
             }
             continue;
         }
-        let target = site.inside(&to.join(&stripped).to_string_lossy())?;
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(|e| say(&e))?;
+        let name = stripped(&path);
+        if name.as_os_str().is_empty() {
+            continue;
         }
-        entry.unpack(&target).map_err(|e| say(&e))?;
+        let target = files::inside(fresh, &name.to_string_lossy())?;
+        files.make_dir(target.parent().unwrap_or(fresh))?;
+        if entry.header().entry_type().is_hard_link() {
+            // It names an earlier file by its whole path.
+            let link = entry.link_name().map_err(|e| e.to_string())?.unwrap_or_default();
+            let source = files::inside(fresh, &stripped(&link).to_string_lossy())?;
+            if files.kind(&source)? != Some(Kind::File) {
+                return Err(format!("`{}` is a link to `{}`, which is no file in it", path.display(), link.display()));
+            }
+            fs::copy(source, target).map_err(|e| e.to_string())?;
+            continue;
+        }
+        entry.unpack(&target).map_err(|e| e.to_string())?;
     }
     Ok(())
 }
@@ -149,12 +173,9 @@ pub fn unpack(site: &Site, archive: &str, into: &str, strip: usize) -> Result<()
 pub fn write(site: &Site, file: &super::cloud::File) -> Result<(), String> {
     let path = site.inside(&file.path)?;
     let mut content = Vec::new();
-    if file.append {
-        match fs::read(&path) {
-            Ok(before) => content = before,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("read `{}`: {error}", path.display())),
-        }
+    if file.append && site.files.kind(&path)?.is_some() {
+        let read = site.files.open(&path)?.read_to_end(&mut content);
+        read.map_err(|error| format!("read `{}`: {error}", path.display()))?;
     }
     content.extend_from_slice(&file.content);
     site.write(&path, &content, file.mode)
@@ -184,9 +205,9 @@ pub fn wait(site: &Site, what: &Awaited, limit: Duration) -> Result<(), String> 
             Ok(response) => Err(format!("it answers {}", response.status())),
             Err(error) => Err(error.to_string()),
         },
-        Awaited::File(path) => match site.inside(path)?.exists() {
-            true => Ok(()),
-            false => Err("it is not there".to_owned()),
+        Awaited::File(path) => match site.files.kind(&site.inside(path)?)? {
+            Some(_) => Ok(()),
+            None => Err("it is not there".to_owned()),
         },
     };
     loop {
@@ -215,11 +236,6 @@ pub fn connects(port: &str, limit: Duration) -> Result<(), String> {
         }
     }
     Err(last)
-}
-
-fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 /// Whether a URL answers with 200; why not, where it does not. No redirect is followed.

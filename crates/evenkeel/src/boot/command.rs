@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::agent::launch;
+use crate::enclosures::files::Files;
 use crate::enclosures::{Enclosure, Start};
-use crate::sys::process;
+use crate::sys::process::{self, NO_MARK};
 
 /// How long what was sent TERM has until KILL.
 const GRACE: Duration = Duration::from_secs(2);
@@ -26,18 +25,19 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// Completes "failed to …": it could not be started, exited with another status than 0, or took longer than `limit`.
 pub fn run(
     enclosure: &dyn Enclosure,
+    files: &dyn Files,
     words: &[String],
     env: &BTreeMap<String, String>,
-    dir: &Path,
     limit: Duration,
 ) -> Result<(), String> {
     let Some((name, args)) = words.split_first() else { return Err("run nothing".into()) };
     let search = env.get("PATH").map_or("", String::as_str);
-    let program = launch::program(name, dir, search).ok_or_else(|| format!("find `{name}` in the image or on PATH"))?;
+    let program = files.program(files.root(), name, search)?;
+    let program = program.ok_or_else(|| format!("find `{name}` in the image or on PATH"))?;
     let say = |what: &str, error: io::Error| format!("{what} `{name}`: {error}");
     let output = io::stdout().as_fd().try_clone_to_owned().map_err(|error| say("start", error))?;
     // Our own groups are the instance's.
-    let command = Start { program: &program, args, env, dir, output: &output, doors: &[] };
+    let command = Start { program: &program, args, env, user: None, dir: files.root(), output: &output, doors: &[] };
     let mut child = enclosure.start(&command).map_err(|error| say("start", error))?;
     let pid = i32::try_from(child.id()).map_err(|_| format!("start `{name}`: its pid is out of range"))?;
     // Nobody else reaps it, so its pid is its own until then.
@@ -50,12 +50,10 @@ pub fn run(
         }
         process::ended_within(&watched, GRACE);
         process::sweep(left, SWEEP);
+        enclosure.clear(pid);
         let _ = child.wait();
         return Err(format!("run `{name}`: it took longer than {} s", limit.as_secs()));
     }
     let status = child.wait().map_err(|error| say("wait for", error))?;
     if status.success() { Ok(()) } else { Err(format!("run `{name}`: {status}")) }
 }
-
-/// No process carries this: only what descends from the command is meant, not all of the instance.
-const NO_MARK: &str = "=";

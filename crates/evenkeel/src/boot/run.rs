@@ -4,8 +4,6 @@
 //! it has. Must never begin a step before the one ahead of it is done, nor go on after a failure. Next: [`super::finish`].
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -33,8 +31,7 @@ pub fn install(site: &mut Site, record: &mut Record) -> Result<bool, String> {
     if record.failure.is_some() {
         return Ok(false);
     }
-    let root = site.folder.root();
-    let in_image = |name: &str| root.join(name).is_file();
+    let in_image = |name: &str| site.has_file(name);
     let queue = match queue(&site.spec.manifest, &site.data, in_image) {
         Ok(queue) => queue,
         Err(bad) => return fail(site, record, &bad.to_string()),
@@ -53,8 +50,8 @@ pub fn install(site: &mut Site, record: &mut Record) -> Result<bool, String> {
     }
     record.steps[0].state = StepState::Done;
     put(site, record)?;
-    if let Err(error) = fs::create_dir_all(site.working_dir()) {
-        return fail(site, record, &format!("make `{}`: {error}", site.working_dir().display()));
+    if let Err(why) = site.files.make_dir(&site.working_dir()) {
+        return fail(site, record, &why);
     }
     for (index, installer) in (1..).zip(&queue) {
         let Some(step) = record.steps.get(index) else {
@@ -173,7 +170,7 @@ fn command(site: &Site, words: &[&str], limit: Duration) -> Result<(), String> {
 
 fn run(site: &Site, words: &[String], limit: Duration) -> Result<(), String> {
     let enclosure = enclosures::find(&site.folder, &site.spec)?;
-    command::run(&*enclosure, words, &site.environment(), &site.folder.root(), limit)
+    command::run(&*enclosure, &*site.files, words, &site.environment(), limit)
 }
 
 /// The script as a file of its own, so that its first line says what runs it.
@@ -181,8 +178,6 @@ fn script(site: &Site, number: usize, limit: Duration) -> Result<(), String> {
     let Some(script) = site.data.scripts.get(number) else { return Err("find it in the user data".into()) };
     let path = site.inside(&format!("var/lib/evenkeel/user-data-{number}"))?;
     site.write(&path, &script.text, 0o700)?;
-    let made = fs::set_permissions(&path, fs::Permissions::from_mode(0o700));
-    made.map_err(|error| format!("make `{}` a program: {error}", path.display()))?;
     command(site, &[&path.to_string_lossy()], limit)
 }
 
@@ -190,10 +185,13 @@ fn script(site: &Site, number: usize, limit: Duration) -> Result<(), String> {
 fn python(site: &Site) -> Result<String, String> {
     let env: BTreeMap<String, String> = site.environment();
     let search = env.get("PATH").map_or("", String::as_str);
-    let root = site.folder.root();
     let names = ["python3", "python", "python2"];
-    let found = names.into_iter().find(|name| crate::agent::launch::program(name, &root, search).is_some());
-    found.map(str::to_owned).ok_or_else(|| "run Python: there is none in the image or on PATH".into())
+    for name in names {
+        if site.files.program(site.files.root(), name, search)?.is_some() {
+            return Ok(name.to_owned());
+        }
+    }
+    Err("run Python: there is none in the image or on PATH".into())
 }
 
 /// What boto's own start-up does with a class: it is imported, made without arguments, and told to begin. A `sys.exit` in it

@@ -5,10 +5,10 @@
 //! let a secret into an error, a log or a command line. Next: [`super::queue`].
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::ini::{Ini, literal};
@@ -20,6 +20,8 @@ use crate::cli::http::Endpoint;
 use crate::cli::metadata::Place;
 use crate::drivers::Isolation;
 use crate::drivers::folder::{CONFIG, Folder, Spec};
+use crate::enclosures;
+use crate::enclosures::files::{self, Files, Kind};
 
 /// The section of what is known of the instance.
 const INSTANCE: &str = "Instance";
@@ -34,6 +36,8 @@ pub struct Site {
     pub folder: Folder,
     /// What it is to run.
     pub spec: Spec,
+    /// Its files, as its own commands see them.
+    pub files: Box<dyn Files>,
     /// What its user data say.
     pub data: UserData,
     /// The merged configuration.
@@ -52,7 +56,8 @@ impl Site {
             Err(error) => return Err(format!("read the user data: {error}")),
         };
         let data = UserData::read(&raw).map_err(|bad| bad.to_string())?;
-        let mut site = Self { config: Ini::default(), folder, spec, data };
+        let files = enclosures::files(&folder, &spec);
+        let mut site = Self { config: Ini::default(), folder, spec, files, data };
         site.config = site.usual();
         Ok(site)
     }
@@ -72,7 +77,7 @@ impl Site {
     fn endpoint(&self) -> Option<Endpoint> {
         let place = match self.spec.isolation {
             Isolation::None => self.place(),
-            Isolation::Namespaces => self.spec.metadata.as_deref().and_then(Place::read),
+            Isolation::Namespaces | Isolation::Docker => self.spec.metadata.as_deref().and_then(Place::read),
         };
         place.map(|place| place.endpoint().clone())
     }
@@ -106,7 +111,7 @@ impl Site {
         // What an instance is, is not for its user data to say.
         told.remove(INSTANCE);
         config.merge(told);
-        config.set_default(PYAMI, "working_dir", &literal(&self.folder.root().join("mnt/pyami").to_string_lossy()));
+        config.set_default(PYAMI, "working_dir", &literal(&self.files.root().join("mnt/pyami").to_string_lossy()));
         if let Some(endpoint) = self.endpoint() {
             // Boto 2 then keeps AWS's host names and asks us.
             config.set_default("Boto", "is_secure", "False");
@@ -120,9 +125,9 @@ impl Site {
     #[must_use]
     pub fn working_dir(&self) -> PathBuf {
         let stated = self.config.value(PYAMI, "working_dir").unwrap_or_default();
-        let root = self.folder.root();
+        let root = self.files.root();
         // An absolute one of user data that were written for a machine of its own is one in the instance's files.
-        if Path::new(&stated).starts_with(&root) { stated.into() } else { root.join(stated.trim_start_matches('/')) }
+        if Path::new(&stated).starts_with(root) { stated.into() } else { root.join(stated.trim_start_matches('/')) }
     }
 
     /// A client that signs with the instance's own keys, if there is a daemon to ask.
@@ -139,10 +144,9 @@ impl Site {
     /// The environment of a boot's commands: the application's, with where boto's configuration is and, unless the
     /// user data bring keys, the instance's own.
     pub fn environment(&self) -> BTreeMap<String, String> {
-        let path = std::env::var("PATH").unwrap_or_else(|_| launch::DEFAULT_PATH.into());
-        let mut env = launch::environment(&self.folder, &self.spec, &path);
+        let mut env = launch::environment(&self.folder, &self.spec, self.files.root());
         let mut set = |name: &str, value: &str| drop(env.insert(name.to_owned(), value.to_owned()));
-        let root = self.folder.root();
+        let root = self.files.root();
         let working_dir = self.working_dir();
         set("BOTO_CONFIG", &root.join(CONFIG).to_string_lossy());
         set("PYTHONPATH", &format!("{}:{}", working_dir.display(), root.display()));
@@ -162,27 +166,24 @@ impl Site {
         env
     }
 
-    /// A path of the instance's files as one of the node's.
+    /// A path of the instance's files, from what somebody wrote.
     ///
     /// # Errors
-    /// One that leads out of them, by `..` or by a link.
+    /// One with `..` in it.
     pub fn inside(&self, path: &str) -> Result<PathBuf, String> {
-        let root = self.folder.root();
-        let mut at = root.clone();
-        for component in Path::new(path.strip_prefix(&*root.to_string_lossy()).unwrap_or(path)).components() {
-            match component {
-                Component::Normal(name) => at.push(name),
-                Component::RootDir | Component::CurDir => {}
-                Component::ParentDir | Component::Prefix(_) => return Err(format!("use `{path}`: it has `..` in it")),
-            }
-            let linked = fs::symlink_metadata(&at).is_ok_and(|about| about.is_symlink());
-            if linked
-                && !at.canonicalize().is_ok_and(|real| root.canonicalize().is_ok_and(|root| real.starts_with(root)))
-            {
-                return Err(format!("use `{path}`: it leads out of the instance's files"));
-            }
-        }
-        Ok(at)
+        files::inside(self.files.root(), path)
+    }
+
+    /// Whether the instance has such a file.
+    #[must_use]
+    pub fn has_file(&self, name: &str) -> bool {
+        self.inside(name).and_then(|path| self.files.kind(&path)) == Ok(Some(Kind::File))
+    }
+
+    /// Where a file of the instance is made before it is put in its place.
+    #[must_use]
+    pub fn beside(&self) -> PathBuf {
+        self.folder.file("placing")
     }
 
     /// Writes a file whole, making the folders above it.
@@ -190,22 +191,14 @@ impl Site {
     /// # Errors
     /// Completes "failed to …".
     pub fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
+        let beside = self.beside();
         let written = || -> io::Result<()> {
-            if let Some(parent) = path.parent() {
-                DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
-            }
-            let mut beside = path.as_os_str().to_owned();
-            beside.push(".new");
-            // A leftover keeps its own mode.
-            match fs::remove_file(&beside) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
-            file.write_all(bytes)?;
-            fs::rename(&beside, path)
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            file.write_all(bytes)
         };
-        written().map_err(|error| format!("write `{}`: {error}", path.display()))
+        written().map_err(|error| format!("write `{}`: {error}", path.display()))?;
+        self.files.place(&beside, path, mode)
     }
 }
 

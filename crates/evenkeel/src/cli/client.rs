@@ -61,15 +61,27 @@ impl Client {
         Ok(client::parse::<A>(status, &body)?)
     }
 
-    /// How the daemon fares, as JSON: its own signed `GET /status`, the one thing AWS has no call for.
+    /// How the daemon fares, as JSON: its own signed `GET /status`, for which AWS has no call.
     ///
     /// # Errors
     /// Those of [`Self::call`].
     pub fn status(&self) -> anyhow::Result<Vec<u8>> {
+        self.own("GET", "/status")
+    }
+
+    /// Has the files go of images that nobody names any more; with `dry` nothing goes. The answer is JSON.
+    ///
+    /// # Errors
+    /// Those of [`Self::call`].
+    pub fn collect_images(&self, dry: bool) -> anyhow::Result<Vec<u8>> {
+        self.own("POST", if dry { "/images/collect?dry-run" } else { "/images/collect" })
+    }
+
+    fn own(&self, method: &str, target: &str) -> anyhow::Result<Vec<u8>> {
         let settings = &self.settings;
         let mut request = evenkeel_aws::Request {
-            method: "GET".into(),
-            target: "/status".into(),
+            method: method.into(),
+            target: target.into(),
             headers: vec![("Host".into(), settings.endpoint.authority().into_bytes())],
             body: Vec::new(),
         };

@@ -54,10 +54,16 @@ pub struct Up {
     #[arg(long, value_name = "CIDR", env = "EVENKEEL_INSTANCE_POOL", default_value = "127.81.0.0/16")]
     pub instance_pool: String,
     /// What keeps instances apart that are first started from now on, in zones whose `driver` the configuration file does
-    /// not name. `namespaces` needs root, and an `--instance-pool` of addresses
-    /// that packets are routed to, as 10.81.0.0/16
+    /// not name. `namespaces` needs root, and both it and `docker` an `--instance-pool` of addresses that packets are routed
+    /// to, as 10.81.0.0/16
     #[arg(long, value_name = "HOW", env = "EVENKEEL_ISOLATION", value_enum, default_value_t = Isolation::None)]
     pub isolation: Isolation,
+    /// The Docker Engine that runs instances under `--isolation docker`: unix://PATH or tcp://HOST:PORT
+    #[arg(long, value_name = "URL", env = "DOCKER_HOST", default_value = "unix:///var/run/docker.sock")]
+    pub docker_host: String,
+    /// Folder with ca.pem, cert.pem and key.pem, for a Docker Engine that is spoken to over TLS
+    #[arg(long, value_name = "DIR", env = "DOCKER_CERT_PATH")]
+    pub docker_certs: Option<PathBuf>,
     /// Add this to listener ports that need a privilege this process lacks (ports below 1024 as a rule); 0 refuses them
     #[arg(long, value_name = "N", env = "EVENKEEL_PORT_SHIFT", default_value_t = 0)]
     pub port_shift: u16,

@@ -1,7 +1,7 @@
 //! `evenkeel exec`: a command inside an instance, as its boot and its application run: same files, same variables, same limits.
 //!
 //! Works on the node that runs the instance, with the rights of whoever may read the data directory. The command becomes this
-//! process, so its terminal, signals and exit status are its own; one in namespaces cannot, and is waited for. Next:
+//! process, so its terminal, signals and exit status are its own; one in namespaces or a container cannot, and is waited for. Next:
 //! [`crate::agent::launch`].
 
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -16,6 +16,8 @@ use super::boot_log::folder;
 use super::failure::Outcome;
 use crate::agent::launch;
 use crate::drivers::Isolation;
+use crate::enclosures;
+use crate::enclosures::docker;
 use crate::enclosures::namespaces::Namespaces;
 
 /// Arguments of `evenkeel exec`.
@@ -46,23 +48,27 @@ pub fn run(args: &Exec) -> anyhow::Result<Outcome> {
     if !matches!(folder.lock(), Ok(None)) {
         bail!("failed to enter {}: it does not run", args.id);
     }
-    let path = std::env::var("PATH").unwrap_or_else(|_| launch::DEFAULT_PATH.into());
-    let mut env = launch::environment(&folder, &spec, &path);
+    let files = enclosures::files(&folder, &spec);
+    let mut env = launch::environment(&folder, &spec, files.root());
     if let Ok(term) = std::env::var("TERM") {
         env.insert("TERM".into(), term);
     }
-    let root = folder.root();
     let (name, words) = args.command.split_first().context("failed to run nothing")?;
     let search = env.get("PATH").map_or("", String::as_str);
-    let Some(program) = launch::program(name, &root, search) else {
+    let Some(program) = files.program(files.root(), name, search).map_err(|why| anyhow!("failed to {why}"))? else {
         bail!("failed to find `{name}` in the image of {} or on PATH", args.id);
     };
+    if spec.isolation == Isolation::Docker {
+        let words = [program.to_string_lossy().into_owned()].into_iter().chain(words.iter().cloned()).collect();
+        let status = docker::enter(&spec, words, &env, files.root()).map_err(|why| anyhow!("failed to {why}"))?;
+        std::process::exit(status);
+    }
     let mut command = Command::new(program);
-    command.args(words).current_dir(&root).env_clear().envs(&env);
+    command.args(words).current_dir(files.root()).env_clear().envs(&env);
     let doors = spec.groups.group(spec.instance.as_str()).doors().unwrap_or_default();
     if spec.isolation == Isolation::Namespaces {
         let inside = Namespaces::find(&folder).map_err(|why| anyhow!("failed to {why}"))?;
-        let child = inside.enter(command, &root, doors);
+        let child = inside.enter(command, files.root(), doors);
         let child = child.with_context(|| format!("failed to run `{name}` in {}", args.id))?;
         std::process::exit(waited_for(child)?);
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use evenkeel_core::name::ZoneName;
+use evenkeel_core::world::Pool;
 use evenkeel_proxy::spans::Endpoint;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,8 +23,8 @@ use super::streams::Streams;
 use super::wait;
 use crate::buckets::BucketKeys;
 use crate::config::BadFile;
-use crate::config::daemon_file::{self, DaemonFile, ZoneDriver, ZoneEntry};
-use crate::drivers::{Isolation, Isolations};
+use crate::config::daemon_file::{self, DaemonFile, ZoneDriver};
+use crate::drivers::{Engine, Isolation, Isolations};
 use crate::enclosures;
 use crate::keeper::store::sqlite::SqliteStore;
 use crate::link::RoadOptions;
@@ -126,9 +127,16 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
     let pool = |text: &str, flag: &str| text.parse().map_err(|e| anyhow!("failed to read `{flag}`: {e}"));
     let instance_pool = pool(&args.instance_pool, "--instance-pool")?;
     let file = daemon_file(args, &data_dir, &zones)?;
-    let isolation = Isolations { elsewhere: args.isolation, zones: isolations(&file) };
-    if isolation.has(Isolation::Namespaces) {
-        enclosures::namespaces::can_enclose(&instance_pool).map_err(|(why, hint)| hinted(why, hint))?;
+    let isolation = isolations(args, &file, instance_pool);
+    let pools = instance_pools(&file);
+    for zone in zones.iter().map(Some).chain([None]) {
+        let pool = zone.and_then(|zone| pools.get(zone)).unwrap_or(&instance_pool);
+        match zone.map_or(isolation.elsewhere, |zone| isolation.of(zone)) {
+            Isolation::None => Ok(()),
+            Isolation::Namespaces => enclosures::namespaces::can_enclose(pool),
+            Isolation::Docker => enclosures::docker::container::can_connect(pool),
+        }
+        .map_err(|(why, hint)| hinted(why, hint))?;
     }
     Ok(Options {
         data_dir,
@@ -143,6 +151,7 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         instance_pool,
         isolation,
         capacity: file.zones.iter().map(|(zone, entry)| (zone.clone(), entry.capacity)).collect(),
+        instance_pools: pools,
         port_shift: args.port_shift,
         workers: args.workers.map_or(0, usize::from),
         access_log: args.access_log.format(),
@@ -171,15 +180,33 @@ fn daemon_file(args: &daemon::Up, data_dir: &Path, zones: &[ZoneName]) -> anyhow
     }
 }
 
-fn isolations(file: &DaemonFile) -> BTreeMap<ZoneName, Isolation> {
-    let own = |(zone, entry): (&ZoneName, &ZoneEntry)| {
-        let isolation = match entry.driver.as_ref()? {
-            ZoneDriver::Process => Isolation::None,
-            ZoneDriver::Namespaces => Isolation::Namespaces,
-        };
-        Some((zone.clone(), isolation))
+fn isolations(args: &daemon::Up, file: &DaemonFile, instance_pool: Pool) -> Isolations {
+    let engine = |host: Option<&String>, certs: Option<&PathBuf>, pool: Pool| Engine {
+        host: host.unwrap_or(&args.docker_host).clone(),
+        certs: certs.or(args.docker_certs.as_ref().filter(|_| host.is_none())).cloned(),
+        network: pool.to_string(),
     };
-    file.zones.iter().filter_map(own).collect()
+    let mut isolations = Isolations::from(args.isolation);
+    isolations.engine = Some(engine(None, None, instance_pool));
+    for (zone, entry) in &file.zones {
+        let isolation = match &entry.driver {
+            None => args.isolation,
+            Some(ZoneDriver::Process) => Isolation::None,
+            Some(ZoneDriver::Namespaces) => Isolation::Namespaces,
+            Some(ZoneDriver::Docker { .. }) => Isolation::Docker,
+        };
+        let (host, certs) = match &entry.driver {
+            Some(ZoneDriver::Docker { host, certs }) => (host.as_ref(), certs.as_ref()),
+            _ => (None, None),
+        };
+        isolations.zones.insert(zone.clone(), isolation);
+        isolations.engines.insert(zone.clone(), engine(host, certs, entry.instance_pool.unwrap_or(instance_pool)));
+    }
+    isolations
+}
+
+fn instance_pools(file: &DaemonFile) -> BTreeMap<ZoneName, Pool> {
+    file.zones.iter().filter_map(|(zone, entry)| Some((zone.clone(), entry.instance_pool?))).collect()
 }
 
 fn privilege_notice(options: &Options, streams: &mut Streams<'_>) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use evenkeel_aws::ec2::{DeregisterImage, Image, RegisterImage};
+use evenkeel_core::name::Port;
 use serde_json::json;
 
 use super::client::Client;
@@ -54,6 +55,8 @@ pub enum Action {
     Import(Import),
     /// Take images away; their instances stay
     Deregister(Deregister),
+    /// Remove the files of images that neither an image nor an instance names any more
+    Gc(Gc),
 }
 
 /// Said where an image's files are needed, for which AWS has no call.
@@ -131,15 +134,21 @@ pub struct Export {
 /// Arguments of `evenkeel image import`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  evenkeel image import myapp-1.tar.zst\n  evenkeel image import myapp.tar.gz --name myapp-2"
+    after_help = "An OCI image is one too: what `docker save` writes, or a layout of OCI in a tar or folder.\n\nExamples:\n  evenkeel image import myapp-1.tar.zst\n  docker save web:1.2 -o web.tar && evenkeel image import web.tar --port 8080"
 )]
 pub struct Import {
-    /// The archive, on the daemon's node
+    /// The archive, or a folder with an OCI layout, on the daemon's node
     #[arg(value_name = "FILE")]
     pub path: PathBuf,
-    /// Name of the image [default: the one in its image.toml]
+    /// Name of the image [default: the one in its image.toml, or of its tag]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Of an OCI image: where its application listens [default: the lowest port that it exposes]
+    #[arg(long, value_name = "PORT", value_parser = port)]
+    pub port: Option<Port>,
+    /// Of an archive of several OCI images: the tag or digest of one
+    #[arg(long, value_name = "TAG")]
+    pub image: Option<String>,
     /// Print the image's id and name as JSON
     #[arg(long)]
     pub json: bool,
@@ -185,6 +194,23 @@ pub struct List {
     pub reach: Reach,
 }
 
+/// Arguments of `evenkeel image gc`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "The daemon does so by itself whenever it starts.\n\nExamples:\n  evenkeel image gc --dry-run\n  evenkeel image gc"
+)]
+pub struct Gc {
+    /// Only say what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the digests and bytes as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How to reach the daemon.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
 /// Arguments of `evenkeel image deregister`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  evenkeel image deregister ami-0123456789abcdef0")]
@@ -195,6 +221,11 @@ pub struct Deregister {
     /// How to reach the daemon.
     #[command(flatten)]
     pub reach: Reach,
+}
+
+fn port(text: &str) -> Result<Port, String> {
+    let number = text.parse().map_err(|_| "it must be 1 to 65535".to_owned())?;
+    Port::new(number).map_err(|bad| bad.to_string())
 }
 
 /// Connects to a daemon.
@@ -213,6 +244,7 @@ pub fn run(args: &ImageCommand, connect: &Connect<'_>, streams: &mut Streams<'_>
         Action::Build(args) => files::build(args, streams),
         Action::Export(args) => files::export(args, &connect(&args.reach)?, streams),
         Action::Import(args) => files::import(args, &connect(&args.reach)?, streams),
+        Action::Gc(args) => gc(args, &connect(&args.reach)?, streams),
         Action::Deregister(args) => {
             let client = connect(&args.reach)?;
             for id in &args.ids {
@@ -223,6 +255,30 @@ pub fn run(args: &ImageCommand, connect: &Connect<'_>, streams: &mut Streams<'_>
             Ok(Outcome::Done)
         }
     }
+}
+
+fn gc(args: &Gc, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
+    let bar = Bar::of_time(streams.live, "looking for what nobody uses");
+    let collected = client.collect_images(args.dry_run).context("failed to remove unused images")?;
+    drop(bar);
+    let collected: serde_json::Value = serde_json::from_slice(&collected).context("failed to read the answer")?;
+    if args.json {
+        writeln!(streams.out, "{collected:#}")?;
+        return Ok(Outcome::Done);
+    }
+    let digests: Vec<&str> = collected["images"].as_array().into_iter().flatten().filter_map(|d| d.as_str()).collect();
+    for digest in &digests {
+        writeln!(streams.out, "{digest}")?;
+    }
+    let (done, bytes) = (if args.dry_run { "would free" } else { "freed" }, collected["bytes"].as_u64().unwrap_or(0));
+    writeln!(
+        streams.err,
+        "{done} {}, the files of {} image{}",
+        human(bytes),
+        digests.len(),
+        if digests.len() == 1 { "" } else { "s" }
+    )?;
+    Ok(Outcome::Done)
 }
 
 fn register(args: &Register, client: &Client, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {

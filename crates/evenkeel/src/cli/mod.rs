@@ -199,7 +199,7 @@ fn inner_main(arguments: &[OsString]) -> Option<ExitCode> {
     match arguments.get(1)?.to_str()? {
         "agent" => Some(crate::agent::main(&rest())),
         "boot" => Some(crate::boot::main(&rest())),
-        "enclosure" => Some(crate::enclosures::first::main(&rest())),
+        "enclosure" => Some(crate::enclosures::main(&rest())),
         "sample-app" => Some(crate::sample::main(&rest())),
         _ => None,
     }

@@ -7,14 +7,22 @@
 //! [zone.us-east-1a]
 //! cpus = 3.5                           # for all instances, 0.001-100000; default: as many as are asked for
 //! memory_mib = 8192                    # 1-1073741824; default: as much as is asked for
-//! driver = "process"                   # or "namespaces"; default: as `--isolation` says
+//! driver = "process"                   # or "namespaces", "docker"; default: as `--isolation` says
+//! instance_pool = "10.82.0.0/16"       # private addresses of its instances; default: as `--instance-pool` says
+//!
+//! [zone.us-east-1b]
+//! driver = "docker"
+//! host = "tcp://10.0.0.5:2376"         # default: as `--docker-host` says
+//! certs = "/etc/evenkeel/docker"       # folder with ca.pem, cert.pem, key.pem, for TLS
+//! instance_pool = "10.83.0.0/16"
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use evenkeel_core::name::ZoneName;
 use evenkeel_core::noun::Capacity;
+use evenkeel_core::world::Pool;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -43,6 +51,8 @@ pub struct ZoneEntry {
     pub capacity: Capacity,
     /// How instances run there, where it says.
     pub driver: Option<ZoneDriver>,
+    /// Where its instances' addresses come from, where it says.
+    pub instance_pool: Option<Pool>,
 }
 
 /// How the instances of a zone run.
@@ -52,6 +62,13 @@ pub enum ZoneDriver {
     Process,
     /// As processes of this machine in namespaces of their own.
     Namespaces,
+    /// As Docker containers.
+    Docker {
+        /// Where the engine listens, where it says.
+        host: Option<String>,
+        /// The folder of certificates for it.
+        certs: Option<PathBuf>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -67,6 +84,9 @@ struct Zone {
     cpus: Option<Spanned<toml::Value>>,
     memory_mib: Option<Spanned<i64>>,
     driver: Option<Spanned<String>>,
+    host: Option<Spanned<String>>,
+    certs: Option<Spanned<PathBuf>>,
+    instance_pool: Option<Spanned<String>>,
 }
 
 /// Reads a file. `zones` are those that there are.
@@ -87,13 +107,26 @@ pub fn parse(text: &str, zones: &[ZoneName]) -> Result<DaemonFile, BadFile> {
         for (name, entry) in &file.zone {
             let zone = known(name, zones)?;
             let key = |part: &str| format!("zone.{zone}.{part}");
-            let driver = entry.driver.as_ref().map(|text| driver(text, &key("driver"))).transpose()?;
             let memory = |stated: &Spanned<i64>| number(stated, &key("memory_mib"), 1, MOST_MIB);
             let capacity = Capacity {
                 cpu_millis: entry.cpus.as_ref().map(|stated| cpus(stated, &key("cpus"))).transpose()?,
                 memory_mib: entry.memory_mib.as_ref().map(memory).transpose()?.map(i64::unsigned_abs),
             };
-            read.zones.insert(zone.clone(), ZoneEntry { capacity, driver });
+            let mut driver = entry.driver.as_ref().map(|text| driver(text, &key("driver"))).transpose()?;
+            if let Some(ZoneDriver::Docker { host, certs }) = &mut driver {
+                *host = entry.host.as_ref().map(|text| engine(text, &key("host"))).transpose()?;
+                *certs = entry.certs.as_ref().map(|path| path.get_ref().clone());
+            } else if let Some(text) = &entry.host {
+                return Err(wrong(text, &key("host"), format_args!("is for `driver = \"docker\"` alone")));
+            } else if let Some(path) = &entry.certs {
+                return Err(wrong(path, &key("certs"), format_args!("is for `driver = \"docker\"` alone")));
+            }
+            let pool = |text: &Spanned<String>| {
+                let read = text.get_ref().parse::<Pool>();
+                read.map_err(|why| wrong(text, &key("instance_pool"), format_args!("cannot be used: {why}")))
+            };
+            let instance_pool = entry.instance_pool.as_ref().map(pool).transpose()?;
+            read.zones.insert(zone.clone(), ZoneEntry { capacity, driver, instance_pool });
         }
         Ok(read)
     })
@@ -120,7 +153,16 @@ fn driver(text: &Spanned<String>, key: &str) -> Result<ZoneDriver, Wrong> {
     match text.get_ref().as_str() {
         "process" => Ok(ZoneDriver::Process),
         "namespaces" => Ok(ZoneDriver::Namespaces),
-        other => Err(wrong(text, key, format_args!("is `{other}`; it must be `process` or `namespaces`"))),
+        "docker" => Ok(ZoneDriver::Docker { host: None, certs: None }),
+        other => Err(wrong(text, key, format_args!("is `{other}`; it must be `process`, `namespaces` or `docker`"))),
+    }
+}
+
+fn engine(text: &Spanned<String>, key: &str) -> Result<String, Wrong> {
+    let known = ["unix://", "tcp://", "http://", "https://"];
+    match known.iter().any(|scheme| text.get_ref().starts_with(scheme)) {
+        true => Ok(text.get_ref().clone()),
+        false => Err(wrong(text, key, format_args!("is `{}`; it must begin with unix:// or tcp://", text.get_ref()))),
     }
 }
 
@@ -143,6 +185,11 @@ mod tests {
         let entry = entry("us-east-1b");
         assert_eq!((entry.driver, entry.capacity), (None, Capacity { cpu_millis: Some(2000), memory_mib: None }));
         assert_eq!(parse("", &zones()).unwrap(), DaemonFile::default());
+        let text = "[zone.us-east-1b]\ndriver = \"docker\"\nhost = \"tcp://10.0.0.5:2376\"\ncerts = \"/certs\"\n\
+                    instance_pool = \"10.83.0.0/16\"\n";
+        let entry = parse(text, &zones()).unwrap().zones[&zones()[1]].clone();
+        let docker = ZoneDriver::Docker { host: Some("tcp://10.0.0.5:2376".into()), certs: Some("/certs".into()) };
+        assert_eq!((entry.driver, entry.instance_pool), (Some(docker), "10.83.0.0/16".parse().ok()));
     }
 
     #[test]
@@ -153,9 +200,16 @@ mod tests {
         };
         check("\n[zone.us-east-1z]\n", &["line 2", "`zone.us-east-1z`", "us-east-1a, us-east-1b"]);
         check("[zones.us-east-1a]\n", &["line 1", "zones", "expected `zone`"]);
-        check("[zone.us-east-1a]\nhost = \"x\"\n", &["line 2", "unknown field `host`", "`driver`"]);
+        check("[zone.us-east-1a]\nhosts = \"x\"\n", &["line 2", "unknown field `hosts`", "`driver`"]);
+        check(
+            "[zone.us-east-1a]\nhost = \"unix:///x\"\n",
+            &["line 2", "`zone.us-east-1a.host`", "`driver = \"docker\"`"],
+        );
+        let docker = "[zone.us-east-1a]\ndriver = \"docker\"\n";
+        check(&format!("{docker}host = \"/x\"\n"), &["line 3", "unix:// or tcp://"]);
+        check(&format!("{docker}instance_pool = \"10.0.0.1/16\"\n"), &["line 3", "beyond its prefix"]);
         let driver = "[zone.us-east-1a]\n\ndriver = \"dokcer\"\n";
-        check(driver, &["line 3", "`zone.us-east-1a.driver` is `dokcer`", "`process` or `namespaces`"]);
+        check(driver, &["line 3", "`zone.us-east-1a.driver` is `dokcer`", "`process`, `namespaces` or `docker`"]);
         for bad in ["0", "-1", "nan", "inf", "1e9", "\"2\"", "true"] {
             let text = format!("[zone.us-east-1a]\ncpus = {bad}\n");
             check(&text, &["line 2", "`zone.us-east-1a.cpus` is ", "from 0.001 to 100000"]);

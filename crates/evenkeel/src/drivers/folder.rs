@@ -27,7 +27,7 @@ use evenkeel_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, Isolation, Limits};
+use super::{Engine, Exit, Isolation, Limits};
 use crate::lock::{self, Lock};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::Identity;
@@ -68,6 +68,9 @@ pub struct Spec {
     /// What keeps it apart.
     #[serde(default)]
     pub isolation: Isolation,
+    /// Where its container is, if it is in one.
+    #[serde(default)]
+    pub engine: Option<Engine>,
 }
 
 /// `status.json`: how a boot fares.

@@ -43,6 +43,20 @@ pub enum Isolation {
     None,
     /// Its own network, process ids, host name, `/tmp` and view of the node's files; needs root
     Namespaces,
+    /// A Docker container, on this node or another
+    Docker,
+}
+
+/// A Docker Engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    /// Where it listens: `unix:///var/run/docker.sock`, `tcp://10.0.0.5:2376`.
+    pub host: String,
+    /// A folder with `ca.pem`, `cert.pem` and `key.pem`, where it is spoken to over TLS.
+    #[serde(default)]
+    pub certs: Option<PathBuf>,
+    /// The network of its instances: addresses and prefix, as `10.81.0.0/16`.
+    pub network: String,
 }
 
 /// What keeps instances apart, zone by zone. An instance keeps what it was first started with.
@@ -52,6 +66,10 @@ pub struct Isolations {
     pub elsewhere: Isolation,
     /// In zones that have.
     pub zones: BTreeMap<ZoneName, Isolation>,
+    /// The engine of zones that have none of their own, where containers are wanted.
+    pub engine: Option<Engine>,
+    /// Those of zones that have.
+    pub engines: BTreeMap<ZoneName, Engine>,
 }
 
 impl Isolations {
@@ -59,6 +77,23 @@ impl Isolations {
     #[must_use]
     pub fn of(&self, zone: &ZoneName) -> Isolation {
         self.zones.get(zone).copied().unwrap_or(self.elsewhere)
+    }
+
+    /// The engine of this zone's containers.
+    #[must_use]
+    pub fn engine_of(&self, zone: &ZoneName) -> Option<&Engine> {
+        self.engines.get(zone).or(self.engine.as_ref())
+    }
+
+    /// The engines of all zones whose instances are containers.
+    #[must_use]
+    pub fn used_engines(&self) -> Vec<Engine> {
+        let own = self.zones.iter().filter(|(_, isolation)| **isolation == Isolation::Docker);
+        let elsewhere = self.engine.iter().filter(|_| self.elsewhere == Isolation::Docker);
+        let mut engines: Vec<_> = own.filter_map(|(zone, _)| self.engine_of(zone)).chain(elsewhere).cloned().collect();
+        engines.sort_by(|a, b| a.host.cmp(&b.host));
+        engines.dedup_by(|a, b| a.host == b.host);
+        engines
     }
 
     /// Whether any zone has this one.
@@ -71,7 +106,7 @@ impl Isolations {
 impl From<Isolation> for Isolations {
     /// One for all zones.
     fn from(elsewhere: Isolation) -> Self {
-        Self { elsewhere, zones: BTreeMap::new() }
+        Self { elsewhere, ..Self::default() }
     }
 }
 

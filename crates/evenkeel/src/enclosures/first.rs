@@ -50,18 +50,14 @@ const HOSTS: &str = "/run/evenkeel-hosts";
 /// What is said of the kernel as a whole: to be read, not written.
 const OF_THE_NODE: [&str; 5] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"];
 
-/// Runs until nothing is left in the enclosure. Exit status 2 for wrong arguments, 1 for an enclosure that cannot be made,
+/// Runs until nothing is left in the enclosure. Exit status 2 where it is no first process, 1 for an enclosure that cannot be made,
 /// which its output then says, completing "failed to …".
-pub fn main(args: &[String]) -> ExitCode {
-    let [dir, folder] = args else { return usage() };
-    if dir != "--dir" {
-        return usage();
-    }
+pub fn main(folder: PathBuf) -> ExitCode {
     if std::process::id() != 1 {
         eprintln!("evenkeel enclosure: it is for the first process of a PID namespace");
         return ExitCode::from(2);
     }
-    let folder = Folder::new(PathBuf::from(folder));
+    let folder = Folder::new(folder);
     let told = |line: &str| io::stdout().write_all(format!("{line}\n").as_bytes());
     if let Err(why) = furnish(&folder) {
         let _ = told(&why);
@@ -83,11 +79,6 @@ pub fn main(args: &[String]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn usage() -> ExitCode {
-    eprintln!("usage: evenkeel enclosure --dir FOLDER (started by evenkeel itself)");
-    ExitCode::from(2)
 }
 
 /// Reaps until the agent has closed our input and nobody is left.

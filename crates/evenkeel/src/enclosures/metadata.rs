@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -76,6 +76,11 @@ pub fn doors(told: &str, metadata: SocketAddr, data_dir: &Path) -> Vec<Door> {
     std::iter::once(door(metadata, LeadsTo::Metadata)).chain(api).collect()
 }
 
+/// A connection of whatever kind.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
+
 /// Answers at a door until it is told to stop; it needs a runtime.
 ///
 /// # Errors
@@ -93,7 +98,11 @@ pub fn serve(door: Door, listener: TcpListener) -> io::Result<AbortHandle> {
                 continue;
             }
             match listener.accept().await {
-                Ok((stream, _)) => drop(connections.spawn(pass(door.clone(), stream))),
+                Ok((stream, _)) => {
+                    // Where it cannot be said, answers come a little later.
+                    let _ = stream.set_nodelay(true);
+                    drop(connections.spawn(pass(door.clone(), stream)));
+                }
                 Err(_) => sleep(REST).await,
             }
         }
@@ -101,7 +110,8 @@ pub fn serve(door: Door, listener: TcpListener) -> io::Result<AbortHandle> {
     Ok(task.abort_handle())
 }
 
-async fn pass(door: Door, stream: TcpStream) {
+/// Answers one connection to its end.
+pub async fn pass(door: Door, stream: impl Stream) {
     // What goes wrong on a connection is that connection's end, and the client's to try again.
     let _ = match door.leads_to {
         LeadsTo::Metadata => metadata(&door, stream).await,
@@ -118,10 +128,9 @@ async fn connect(place: &Place) -> io::Result<TcpStream> {
 }
 
 /// Bytes both ways, until the API has said all that it will.
-async fn api(door: &Door, mut near: TcpStream) -> io::Result<()> {
-    near.set_nodelay(true)?;
+async fn api(door: &Door, near: impl Stream) -> io::Result<()> {
     let mut far = connect(&door.place()).await?;
-    let ((mut from_near, mut to_near), (mut from_far, mut to_far)) = (near.split(), far.split());
+    let ((mut from_near, mut to_near), (mut from_far, mut to_far)) = (tokio::io::split(near), far.split());
     let there = async {
         tokio::io::copy(&mut from_near, &mut to_far).await?;
         to_far.shutdown().await?;
@@ -134,7 +143,7 @@ async fn api(door: &Door, mut near: TcpStream) -> io::Result<()> {
     }
 }
 
-async fn metadata(door: &Door, stream: TcpStream) -> io::Result<()> {
+async fn metadata(door: &Door, stream: impl Stream) -> io::Result<()> {
     let service = service_fn(|request: Request<Incoming>| async move {
         let answer = timeout(ANSWER, ask(&door.place(), &request)).await;
         Ok::<_, Infallible>(answer.ok().flatten().unwrap_or_else(|| {

@@ -82,7 +82,9 @@ pub fn can_enclose(pool: &Pool) -> Result<(), (String, &'static str)> {
     }
 }
 
-fn is_routable(address: Ipv4Addr) -> bool {
+/// Whether packets are routed to such an address.
+#[must_use]
+pub fn is_routable(address: Ipv4Addr) -> bool {
     !(address.is_loopback() || address.is_link_local() || address.is_multicast() || address.is_unspecified())
 }
 

@@ -32,9 +32,17 @@ pub(super) fn command(start: &Start<'_>) -> Command {
 ///
 /// # Errors
 /// What the system says.
-pub fn tied(mut command: Command, output: &OwnedFd, doors: &[File]) -> io::Result<Child> {
+pub fn tied(command: Command, output: &OwnedFd, doors: &[File]) -> io::Result<Child> {
+    tied_with(command, Stdio::null(), output, doors)
+}
+
+/// As [`tied`], with an input.
+///
+/// # Errors
+/// What the system says.
+pub fn tied_with(mut command: Command, input: Stdio, output: &OwnedFd, doors: &[File]) -> io::Result<Child> {
     let doors = doors.iter().map(File::try_clone).collect::<io::Result<_>>()?;
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
+    command.stdin(input).stdout(output.try_clone()?).stderr(output.try_clone()?);
     spawn::tied_to_parent(&mut command, doors);
     command.spawn()
 }

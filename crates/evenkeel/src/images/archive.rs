@@ -54,6 +54,7 @@ pub const ENDINGS: [(&str, Coding); 5] = [
 #[derive(Clone, Debug, Default)]
 pub(super) struct Meter {
     now: Rc<Cell<u64>>,
+    total: Rc<Cell<u64>>,
 }
 
 impl Meter {
@@ -61,18 +62,22 @@ impl Meter {
     pub(super) fn expect(&self, bytes: u64) {
         self.now.set(bytes);
     }
+
+    /// What all of it may still be.
+    pub(super) fn left(&self) -> u64 {
+        self.total.get()
+    }
 }
 
 /// A reader that ends in an error above its meter, or above what all of it may be.
 struct Metered<R> {
     source: R,
     meter: Meter,
-    total: u64,
 }
 
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = self.meter.now.get().min(self.total);
+        let left = self.meter.now.get().min(self.meter.total.get());
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
         if most == 0 && !buf.is_empty() {
             let why = "it has a header of more than 1 MiB, or more in it than an image may have";
@@ -80,7 +85,7 @@ impl<R: Read> Read for Metered<R> {
         }
         let read = self.source.read(&mut buf[..most])?;
         self.meter.now.set(self.meter.now.get() - read as u64);
-        self.total -= read as u64;
+        self.meter.total.set(self.meter.total.get() - read as u64);
         Ok(read)
     }
 }
@@ -88,23 +93,34 @@ impl<R: Read> Read for Metered<R> {
 /// Opens a tar and reads through its compression; at most `total` bytes come out, and no more than its meter allows.
 pub(super) fn open(path: &Path, total: u64) -> Result<(Box<dyn Read>, Meter), ImageError> {
     let reading = || format!("read `{}`", path.display());
-    let mut file = File::open(path).map_err(failed(reading()))?;
-    let coding = sniff(path, &mut file)?;
-    let file = BufReader::with_capacity(64 * 1024, file);
-    let mut stream: Box<dyn Read> = match coding {
-        Coding::Plain => Box::new(file),
-        Coding::Gzip => Box::new(BufReader::with_capacity(64 * 1024, MultiGzDecoder::new(file))),
-        Coding::Zstd => Box::new(BufReader::with_capacity(64 * 1024, Frames::new(file))),
-    };
+    let mut stream = decoded(File::open(path).map_err(failed(reading()))?, path)?;
     // What a compressed file holds is looked at as well, before anything is made of it.
     let mut head = Vec::with_capacity(512);
     (&mut stream).take(512).read_to_end(&mut head).map_err(failed(reading()))?;
     if !is_header(&head) {
         return Err(ImageError::NotAnImage(path.to_owned()));
     }
-    let meter = Meter::default();
-    let whole = io::Cursor::new(head).chain(stream);
-    Ok((Box::new(Metered { source: whole, meter: meter.clone(), total }), meter))
+    Ok(metered(io::Cursor::new(head).chain(stream), total))
+}
+
+/// As [`open`], of a layer of an OCI image, which may be a tar with nothing in it. It is called `name`.
+pub(super) fn layer(file: File, name: &Path, total: u64) -> Result<(Box<dyn Read>, Meter), ImageError> {
+    Ok(metered(decoded(file, name)?, total))
+}
+
+fn metered(source: impl Read + 'static, total: u64) -> (Box<dyn Read>, Meter) {
+    let meter = Meter { now: Rc::default(), total: Rc::new(Cell::new(total)) };
+    (Box::new(Metered { source, meter: meter.clone() }), meter)
+}
+
+fn decoded(mut file: File, path: &Path) -> Result<Box<dyn Read>, ImageError> {
+    let coding = sniff(path, &mut file)?;
+    let file = BufReader::with_capacity(64 * 1024, file);
+    Ok(match coding {
+        Coding::Plain => Box::new(file),
+        Coding::Gzip => Box::new(BufReader::with_capacity(64 * 1024, MultiGzDecoder::new(file))),
+        Coding::Zstd => Box::new(BufReader::with_capacity(64 * 1024, Frames::new(file))),
+    })
 }
 
 /// Tells compressions by their first bytes.

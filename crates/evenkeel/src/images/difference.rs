@@ -27,7 +27,7 @@ pub enum How {
     Removed,
     /// A file of other contents, and perhaps another mode; or a link to somewhere else.
     Contents,
-    /// A file of the same contents and another mode.
+    /// A folder, or a file of the same contents, of another mode.
     Mode(u32, u32),
     /// Not even of the same kind.
     Kind,
@@ -60,7 +60,7 @@ pub fn between(old: (&Path, &[Entry]), new: (&Path, &[Entry])) -> Result<Vec<Dif
 
 fn how(old: &Path, a: &Entry, new: &Path, b: &Entry) -> Result<Option<How>, ImageError> {
     Ok(match (&a.kind, &b.kind) {
-        (Kind::Folder, Kind::Folder) => None,
+        (Kind::Folder(mode), Kind::Folder(other)) => (mode != other).then_some(How::Mode(*mode, *other)),
         (Kind::Link(a), Kind::Link(b)) => (a != b).then_some(How::Contents),
         (Kind::File(mode), Kind::File(other)) => {
             let same = same(&old.join(&a.path), &new.join(&b.path));

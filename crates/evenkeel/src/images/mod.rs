@@ -1,31 +1,37 @@
-//! The images that instances are started from, kept by content. Owns `<data>/images/<digest>/` and everything between a
-//! folder or tar as a user hands it over and that folder; must never know ids or names of images: those are World's.
+//! The images that instances are started from, kept by content. Owns `<data>/images/<digest>/`, `<data>/image-files/`, which
+//! has what they have in common, and everything between a folder or tar as a user hands it over and there; must never know ids
+//! or names of images: those are World's.
 //!
 //! An image is whole or not there: it is written beside its place and renamed into it, so `kill -9` or a full disk leave
 //! only leftovers, which [`ImageStore::open`] sweeps. Read [`tree`] for what files may be in one, `unpack.rs` and [`pack`]
-//! for tars, [`difference`] for how two differ.
+//! for tars, [`oci`] for images of Docker and its kin, [`difference`] for how two differ, [`shelf`] for what may go.
 
 pub mod archive;
 pub mod difference;
+pub mod oci;
 pub mod pack;
+pub mod shelf;
 pub mod tree;
 mod unpack;
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use evenkeel_core::noun::Manifest;
 use evenkeel_core::noun::image::{BadManifest, Size};
 use tempfile::TempDir;
 use thiserror::Error;
 
-/// The most files, folders and links in an image.
+use oci::Choice;
+use shelf::{Claim, Claims};
+use tree::Shape;
+
+/// The most files, folders and links in an image; ten times as many in a root filesystem.
 pub const MAX_FILES: usize = 20_000;
-/// The most bytes in an image's files: 2 GiB.
+/// The most bytes in an image's files: 2 GiB; four times as many in a root filesystem.
 pub const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// The most bytes in an `image.toml`: 64 KiB.
 pub const MAX_MANIFEST: u64 = 64 * 1024;
@@ -60,8 +66,8 @@ pub enum ImageError {
         /// What unpacks it.
         command: String,
     },
-    /// No `image.toml`.
-    #[error("find `{MANIFEST}` at the root of `{0}`")]
+    /// No `image.toml`, and no image of Docker's or OCI's either.
+    #[error("find `{MANIFEST}` at the root of `{0}`, or an OCI image in it")]
     NoManifest(PathBuf),
     /// An `image.toml` that is not TOML or not a manifest.
     #[error("read `{MANIFEST}`: line {line}: {message}")]
@@ -77,12 +83,24 @@ pub enum ImageError {
     /// An `image.toml` above its limit.
     #[error("read `{MANIFEST}`: it is larger than the limit of {MAX_MANIFEST} bytes")]
     ManifestTooLarge,
-    /// More than [`MAX_FILES`].
-    #[error("take in more than {MAX_FILES} files, the limit of an image")]
-    TooManyFiles,
-    /// More than [`MAX_BYTES`].
-    #[error("take in more than {MAX_BYTES} bytes (2 GiB), the limit of an image")]
-    TooLarge,
+    /// More than [`tree::Shape::most_files`].
+    #[error("take in more than {0} files, the limit of such an image")]
+    TooManyFiles(usize),
+    /// More than [`tree::Shape::most_bytes`], in GiB.
+    #[error("take in more than {0} GiB, the limit of such an image")]
+    TooLarge(u64),
+    /// More in names than in an image's files.
+    #[error("take in more than 64 MiB of paths, the limit of an image")]
+    Names,
+    /// An OCI image that cannot be understood, or not run here.
+    #[error("{0}")]
+    Oci(String),
+    /// An archive of several OCI images, none of which was chosen.
+    #[error("choose one image of the archive: it has {0}")]
+    SeveralImages(String),
+    /// An OCI image that does not say where it listens.
+    #[error("find the port: the image exposes none")]
+    NoPort,
     /// A path or link that leads out of the image.
     #[error("take in `{path}`: {why}")]
     Outside {
@@ -108,7 +126,7 @@ pub(crate) fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> Image
 }
 
 /// An image that was taken in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Imported {
     /// SHA-256 over its files' paths, modes and contents, in lower-case hex.
     pub digest: String,
@@ -116,6 +134,17 @@ pub struct Imported {
     pub manifest: Manifest,
     /// How large it is.
     pub size: Size,
+    /// Held until it is registered: nobody takes it away before.
+    pub claim: Claim,
+}
+
+/// What went, or would go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// The digests of images.
+    pub images: Vec<String>,
+    /// Bytes of files that nothing else has.
+    pub bytes: u64,
 }
 
 /// An image that is looked at without being kept: a folder where it lies, or a tar unpacked for as long as this lives.
@@ -126,27 +155,33 @@ pub struct Opened {
     pub manifest: Manifest,
     /// Its files, folders and links.
     pub entries: Vec<tree::Entry>,
+    /// What an OCI image says that is not followed, for people.
+    pub notes: Vec<String>,
     _unpacked: Option<TempDir>,
 }
 
 impl Opened {
-    /// Opens a folder or tar with an `image.toml` at its root. A tar is unpacked among the system's temporary files, and
-    /// gone from there when this is dropped.
+    /// Opens a folder or tar with an `image.toml` at its root, or with an OCI image in it. Anything but a folder of an image
+    /// is unpacked among the system's temporary files, and gone from there when this is dropped.
     pub fn open(path: &Path) -> Result<Self, ImageError> {
+        Self::open_as(path, &Choice::default())
+    }
+
+    /// As [`Opened::open`], where an OCI image does not say everything.
+    pub fn open_as(path: &Path, choice: &Choice) -> Result<Self, ImageError> {
         let about = fs::metadata(path).map_err(failed(format!("read `{}`", path.display())))?;
-        let (root, unpacked) = if about.is_dir() {
-            (path.to_owned(), None)
-        } else if about.is_file() {
-            let unpacked = tempfile::Builder::new().prefix("evenkeel-image-").tempdir();
-            let unpacked = unpacked.map_err(failed("make a temporary folder"))?;
-            unpack::unpack(path, unpacked.path())?;
-            (unpacked.path().to_owned(), Some(unpacked))
-        } else {
-            return Err(ImageError::NotAnImage(path.to_owned()));
-        };
-        let manifest = manifest_of(&root, path)?;
-        let entries = tree::walk(&root)?;
-        Ok(Self { root, manifest, entries, _unpacked: unpacked })
+        if about.is_dir() && (has_manifest(path) || !oci::is_layout(path)) {
+            let manifest = manifest_of(path, path)?;
+            says_itself(choice)?;
+            let entries = tree::walk(path, Shape::of(&manifest))?;
+            return Ok(Self { root: path.to_owned(), manifest, entries, notes: Vec::new(), _unpacked: None });
+        }
+        let unpacked = tempfile::Builder::new().prefix("evenkeel-image-").tempdir();
+        let unpacked = unpacked.map_err(failed("make a temporary folder"))?;
+        let root = unpacked.path().join("image");
+        let oci::Made { manifest, notes } = fill(path, &root, choice)?;
+        let entries = tree::walk(&root, Shape::of(&manifest))?;
+        Ok(Self { root, manifest, entries, notes, _unpacked: Some(unpacked) })
     }
 
     /// Where its files are.
@@ -179,8 +214,13 @@ pub fn kept(data_dir: &Path, beginning: &str) -> Option<PathBuf> {
 #[derive(Debug)]
 pub struct ImageStore {
     folder: PathBuf,
-    /// Imported since the last [`ImageStore::remove_unused`], perhaps not yet registered anywhere.
-    fresh: Mutex<BTreeSet<String>>,
+    /// Files that images have in common.
+    files: PathBuf,
+    /// Held by who makes names of such files, or removes them.
+    sharing: Mutex<()>,
+    /// Held by who takes images away.
+    collecting: Mutex<()>,
+    claims: Arc<Claims>,
     partials: AtomicU64,
 }
 
@@ -197,13 +237,21 @@ impl ImageStore {
                 fs::remove_dir_all(entry.path()).map_err(failed(what()))?;
             }
         }
-        Ok(Self { folder, fresh: Mutex::default(), partials: AtomicU64::new(0) })
+        let files = data_dir.join("image-files");
+        Ok(Self {
+            folder,
+            files,
+            sharing: Mutex::default(),
+            collecting: Mutex::default(),
+            claims: Arc::default(),
+            partials: AtomicU64::new(0),
+        })
     }
 
-    /// Takes in a folder or a tar, plain or in gzip or zstd, with an `image.toml` at its root. The same content twice is kept once.
-    /// It copies and reads every byte: call it where blocking is allowed.
-    pub fn import(&self, path: &Path) -> Result<Imported, ImageError> {
-        self.through(|partial| import_through(path, partial))
+    /// Takes in a folder or a tar, plain or in gzip or zstd, with an `image.toml` at its root, or with an OCI image in it. The
+    /// same content twice is kept once. It copies and reads every byte: call it where blocking is allowed.
+    pub fn import(&self, path: &Path, choice: &Choice) -> Result<Imported, ImageError> {
+        self.through(|partial| Ok(fill(path, partial, choice)?.manifest))
     }
 
     /// Takes in an instance's files at `root` while its application may be using them: without what `manifest` names as
@@ -214,7 +262,8 @@ impl ImageStore {
             let state = manifest.state.iter().map(String::as_str);
             let but: Vec<PathBuf> = state.chain(but.iter().copied()).map(PathBuf::from).collect();
             fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
-            tree::copy_living(root, &tree::walk_living(root, &but)?, partial)?;
+            let shape = Shape::of(manifest);
+            tree::copy_living(root, &tree::walk_living(root, shape, &but)?, partial, shape)?;
             if manifest_of(partial, root).is_ok_and(|held| held == *manifest) {
                 return Ok(manifest.clone());
             }
@@ -245,13 +294,13 @@ impl ImageStore {
     }
 
     fn finish(&self, partial: &Path, manifest: Manifest) -> Result<Imported, ImageError> {
-        let entries = tree::walk(partial)?;
+        let entries = tree::walk(partial, Shape::of(&manifest))?;
         let size = tree::size(partial, &entries)?;
         let digest = tree::digest(partial, &entries)?;
         tree::sync(partial, &entries)?;
-        self.settle(partial, &digest)?;
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.clone());
-        Ok(Imported { digest, manifest, size })
+        shelf::share(&self.files, &self.sharing, partial, &entries)?;
+        let claim = self.claims.claim(&digest, || self.settle(partial, &digest))?;
+        Ok(Imported { digest, manifest, size, claim })
     }
 
     /// Puts a finished image in its place; one of the same content that is there already stays.
@@ -274,43 +323,84 @@ impl ImageStore {
         self.folder.join(digest)
     }
 
-    /// Removes every image whose digest is not in `keep`, and returns their digests. An image imported since the last call
-    /// survives this one, so that an import and its registration need no lock between them.
-    pub fn remove_unused(&self, keep: &BTreeSet<String>) -> Result<Vec<String>, ImageError> {
-        let fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Removes every image whose digest is not `wanted`, as far as nobody has just taken it in, and what of files nothing else
+    /// has; with `dry` nothing, and says what would go. `wanted` is asked when it matters: who registers an image does so
+    /// before the claim on it goes.
+    pub fn collect(&self, wanted: &dyn Fn(&str) -> bool, dry: bool) -> Result<Collected, ImageError> {
+        let _alone = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
         let what = || format!("sweep `{}`", self.folder.display());
-        let mut removed = Vec::new();
+        let mut going = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(failed(what()))? {
-            let entry = entry.map_err(failed(what()))?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if !is_digest(&name) || keep.contains(&name) || fresh.contains(&name) {
-                continue;
+            let Ok(name) = entry.map_err(failed(what()))?.file_name().into_string() else { continue };
+            if is_digest(&name) && self.claims.unless_claimed(&name, || !wanted(&name)) == Some(true) {
+                going.push(name);
             }
-            let gone = self.folder.join(format!("{GONE}{name}"));
-            fs::rename(entry.path(), &gone).and_then(|()| fs::remove_dir_all(&gone)).map_err(failed(what()))?;
-            removed.push(name);
         }
-        Ok(removed)
+        going.sort();
+        let folders: Vec<PathBuf> = going.iter().map(|name| self.path(name)).collect();
+        let mut collected = Collected { images: Vec::new(), bytes: shelf::freed(&folders).map_err(failed(what()))? };
+        if dry {
+            collected.images = going;
+            return Ok(collected);
+        }
+        for name in going {
+            let gone = self.folder.join(format!("{GONE}{name}"));
+            let put_aside =
+                || if wanted(&name) { Ok(false) } else { fs::rename(self.path(&name), &gone).map(|()| true) };
+            if self.claims.unless_claimed(&name, put_aside).transpose().map_err(failed(what()))? == Some(true) {
+                fs::remove_dir_all(&gone).map_err(failed(what()))?;
+                collected.images.push(name);
+            }
+        }
+        shelf::tidy(&self.files, &self.sharing).map_err(failed(format!("sweep `{}`", self.files.display())))?;
+        Ok(collected)
     }
 }
 
-/// Fills `partial`, which is not there yet, from a folder or tar.
-fn import_through(path: &Path, partial: &Path) -> Result<Manifest, ImageError> {
+/// Fills `to`, which is not there yet, from a folder or tar.
+fn fill(path: &Path, to: &Path, choice: &Choice) -> Result<oci::Made, ImageError> {
     let about = fs::metadata(path).map_err(failed(format!("read `{}`", path.display())))?;
     let folder = about.is_dir();
-    if folder {
+    let make = || fs::create_dir(to).map_err(failed(format!("make `{}`", to.display())));
+    if folder && !has_manifest(path) && oci::is_layout(path) {
+        make()?;
+        return oci::make(path, to, choice, path);
+    } else if folder {
         // Before the long copy, so that a mistake in it is told at once.
         manifest_of(path, path)?;
+        says_itself(choice)?;
     } else if !about.is_file() {
         return Err(ImageError::NotAnImage(path.to_owned()));
     }
-    fs::create_dir(partial).map_err(failed(format!("make `{}`", partial.display())))?;
+    make()?;
     if folder {
-        tree::copy(path, &tree::walk(path)?, partial)?;
+        let shape = Shape::of(&manifest_of(path, path)?);
+        tree::copy(path, &tree::walk(path, shape)?, to, shape)?;
     } else {
-        unpack::unpack(path, partial)?;
+        unpack::unpack(path, to)?;
+        if !has_manifest(to) && oci::is_layout(to) {
+            let beside = oci::beside(to)?;
+            let layout = beside.path().join("layout");
+            fs::rename(to, &layout).map_err(failed(format!("move `{}`", to.display())))?;
+            make()?;
+            return oci::make(&layout, to, choice, path);
+        }
+        says_itself(choice)?;
     }
-    manifest_of(partial, path)
+    Ok(oci::Made { manifest: manifest_of(to, path)?, notes: Vec::new() })
+}
+
+/// Whether there is anything by the name of a manifest.
+fn has_manifest(folder: &Path) -> bool {
+    fs::symlink_metadata(folder.join(MANIFEST)).is_ok()
+}
+
+/// An image with a manifest has said all of it.
+fn says_itself(choice: &Choice) -> Result<(), ImageError> {
+    if *choice == Choice::default() {
+        return Ok(());
+    }
+    Err(ImageError::Oci(format!("choose a port or an image: this one is no OCI image, and its `{MANIFEST}` says both")))
 }
 
 fn is_digest(name: &str) -> bool {

@@ -39,6 +39,15 @@ pub fn write(
     Ok(size)
 }
 
+/// Writes the tar alone, uncompressed.
+pub fn tar(root: &Path, entries: &[Entry], to: &mut dyn Write) -> Result<(), ImageError> {
+    let mut archive = Builder::new(to);
+    for entry in entries {
+        append(&mut archive, root, entry, &mut |_| {}).map_err(failed(format!("pack `{}`", entry.path.display())))?;
+    }
+    archive.finish().map_err(failed("pack the image"))
+}
+
 /// No owner and no time go in: they are no content of an image.
 fn append<W: Write>(to: &mut Builder<W>, root: &Path, entry: &Entry, packed: &mut dyn FnMut(u64)) -> io::Result<()> {
     let mut header = Header::new_gnu();
@@ -47,9 +56,9 @@ fn append<W: Write>(to: &mut Builder<W>, root: &Path, entry: &Entry, packed: &mu
     header.set_gid(0);
     header.set_size(0);
     match &entry.kind {
-        Kind::Folder => {
+        Kind::Folder(mode) => {
             header.set_entry_type(EntryType::Directory);
-            header.set_mode(0o755);
+            header.set_mode(*mode);
             to.append_data(&mut header, &entry.path, io::empty())
         }
         Kind::Link(target) => {

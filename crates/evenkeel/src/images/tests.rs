@@ -8,6 +8,10 @@ use super::*;
 
 const TOML: &str = "name = \"my app\"\nversion = \"1\"\ncommand = [\"./serve\"]\nport = 8080\n";
 
+fn none() -> Choice {
+    Choice::default()
+}
+
 fn app(dir: &Path) -> PathBuf {
     let app = dir.join("app");
     fs::create_dir_all(app.join("static/deep")).unwrap();
@@ -24,7 +28,7 @@ fn refused(change: impl FnOnce(&Path)) -> String {
     let store = ImageStore::open(dir.path()).unwrap();
     let app = app(dir.path());
     change(&app);
-    let error = store.import(&app).unwrap_err().to_string();
+    let error = store.import(&app, &none()).unwrap_err().to_string();
     assert_eq!(fs::read_dir(dir.path().join("images")).unwrap().count(), 0, "no half image is left");
     error
 }
@@ -56,7 +60,7 @@ fn tar_refused(entries: &[(&str, tar::EntryType, &str)]) -> String {
     let path = dir.path().join("app.tar");
     let all: Vec<_> = [(MANIFEST, tar::EntryType::Regular, TOML)].iter().chain(entries).copied().collect();
     tar_of(&path, &all);
-    let error = store.import(&path).unwrap_err().to_string();
+    let error = store.import(&path, &none()).unwrap_err().to_string();
     assert_eq!(fs::read_dir(dir.path().join("images")).unwrap().count(), 0, "no half image is left");
     assert!(!dir.path().join("evil").exists());
     error
@@ -67,16 +71,16 @@ fn a_folder_and_its_tar_are_the_same_image() {
     let dir = TempDir::new().unwrap();
     let store = ImageStore::open(dir.path()).unwrap();
     let app = app(dir.path());
-    let first = store.import(&app).unwrap();
+    let first = store.import(&app, &none()).unwrap();
     assert_eq!(first.manifest.name, "my app");
-    assert_eq!(store.import(&app).unwrap(), first);
+    assert_eq!(store.import(&app, &none()).unwrap(), first);
 
     let path = dir.path().join("app.tar");
     let mut tar = tar::Builder::new(File::create(&path).unwrap());
     tar.follow_symlinks(false);
     tar.append_dir_all(".", &app).unwrap();
     tar.finish().unwrap();
-    assert_eq!(store.import(&path).unwrap(), first);
+    assert_eq!(store.import(&path, &none()).unwrap(), first);
 
     let kept = store.path(&first.digest);
     assert_eq!(fs::read_to_string(kept.join("static/link")).unwrap(), "hello");
@@ -85,7 +89,7 @@ fn a_folder_and_its_tar_are_the_same_image() {
     assert_eq!(fs::read_dir(dir.path().join("images")).unwrap().count(), 1);
 
     fs::set_permissions(app.join("serve"), fs::Permissions::from_mode(0o700)).unwrap();
-    assert_ne!(store.import(&app).unwrap().digest, first.digest, "a mode is content");
+    assert_ne!(store.import(&app, &none()).unwrap().digest, first.digest, "a mode is content");
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn what_is_not_a_tar_is_named() {
         let store = ImageStore::open(dir.path()).unwrap();
         let path = dir.path().join("x");
         fs::write(&path, content).unwrap();
-        let error = store.import(&path).unwrap_err().to_string();
+        let error = store.import(&path, &none()).unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
     };
     check(b"\xfd7zXZ\0rest", "unxz");
@@ -149,7 +153,7 @@ fn what_is_not_a_tar_is_named() {
     check(b"hello", "neither a folder nor a tar");
     check(&[0; 2048], "neither a folder nor a tar");
     let dir = TempDir::new().unwrap();
-    let missing = ImageStore::open(dir.path()).unwrap().import(&dir.path().join("nowhere")).unwrap_err();
+    let missing = ImageStore::open(dir.path()).unwrap().import(&dir.path().join("nowhere"), &none()).unwrap_err();
     assert!(missing.to_string().contains("nowhere"));
 
     let app = app(dir.path());
@@ -159,7 +163,7 @@ fn what_is_not_a_tar_is_named() {
     tar.finish().unwrap();
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    ImageStore::open(dir.path()).unwrap().import(&path).unwrap_err();
+    ImageStore::open(dir.path()).unwrap().import(&path, &none()).unwrap_err();
 }
 
 /// A tar of `app` in this compression.
@@ -180,7 +184,7 @@ fn compressed_archives_are_the_same_image() {
     let app = app(dir.path());
     // A name that takes more than one header, and a file that takes more than one frame.
     fs::write(app.join("n".repeat(200)), vec![7; 5 << 20]).unwrap();
-    let first = store.import(&app).unwrap();
+    let first = store.import(&app, &none()).unwrap();
     assert_eq!(first.size, Size { entries: 7, bytes: (5 << 20) + TOML.len() as u64 + 10 + 5 });
     for name in ["a.tar", "a.tar.gz", "a.tgz", "a.tar.zst", "a.tzst"] {
         let path = packed(dir.path(), &app, name);
@@ -189,10 +193,10 @@ fn compressed_archives_are_the_same_image() {
             whole == fs::read(packed(dir.path(), &app, &format!("again-{name}"))).unwrap(),
             "{name} is reproducible"
         );
-        assert_eq!(store.import(&path).unwrap(), first, "{name}");
+        assert_eq!(store.import(&path, &none()).unwrap(), first, "{name}");
         assert_eq!(Opened::open(&path).unwrap().digest().unwrap(), first.digest);
         fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        store.import(&path).unwrap_err();
+        store.import(&path, &none()).unwrap_err();
     }
     assert_eq!(kept(dir.path(), &first.digest[..17]), Some(store.path(&first.digest)));
     assert_eq!(kept(dir.path(), ""), None);
@@ -215,7 +219,7 @@ fn what_comes_out_of_a_compression_is_bounded() {
         std::io::Write::write_all(&mut to, header.as_bytes()).unwrap();
         io::copy(&mut io::repeat(0).take(16 << 20), &mut to).unwrap();
         to.finish().unwrap();
-        let error = store.import(&path).unwrap_err();
+        let error = store.import(&path, &none()).unwrap_err();
         let text = std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string);
         assert!(text.contains(want), "{kind:?}: {error:?}");
         assert_eq!(fs::read_dir(dir.path().join("images")).unwrap().count(), 0, "no half image is left");
@@ -232,7 +236,7 @@ fn an_instance_in_use_is_taken_without_its_state() {
     let dir = TempDir::new().unwrap();
     let store = ImageStore::open(dir.path()).unwrap();
     let root = app(dir.path());
-    let first = store.import(&root).unwrap();
+    let first = store.import(&root, &none()).unwrap();
     let manifest = Manifest { state: vec!["var/db".into(), "log".into()], ..first.manifest.clone() };
     for folder in ["var/db/deep", "var/kept", "etc"] {
         fs::create_dir_all(root.join(folder)).unwrap();
@@ -305,10 +309,126 @@ fn leftovers_are_swept_and_unused_images_removed() {
     let store = ImageStore::open(dir.path()).unwrap();
     assert_eq!(fs::read_dir(&images).unwrap().count(), 0);
 
-    let digest = store.import(&app(dir.path())).unwrap().digest;
-    let none = BTreeSet::new();
-    assert!(store.remove_unused(&none).unwrap().is_empty(), "just imported, not yet registered");
-    assert!(store.remove_unused(&BTreeSet::from([digest.clone()])).unwrap().is_empty());
-    assert_eq!(store.remove_unused(&none).unwrap(), std::slice::from_ref(&digest));
+    let app = app(dir.path());
+    let Imported { digest, claim, size, .. } = store.import(&app, &none()).unwrap();
+    let again = store.import(&app, &none()).unwrap().claim;
+    let nothing = Collected::default();
+    assert_eq!(store.collect(&|_| false, false).unwrap(), nothing, "just imported, not yet registered");
+    drop(claim);
+    assert_eq!(store.collect(&|_| false, false).unwrap(), nothing, "imported twice, and registered once");
+    drop(again);
+    assert_eq!(store.collect(&|wanted| wanted == digest, false).unwrap(), nothing);
+    let all = Collected { images: vec![digest.clone()], bytes: size.bytes };
+    assert_eq!(store.collect(&|_| false, true).unwrap(), all);
+    assert!(store.path(&digest).exists(), "nothing goes in a dry run");
+    assert_eq!(store.collect(&|_| false, false).unwrap(), all);
     assert!(!store.path(&digest).exists());
+}
+
+#[test]
+fn a_root_filesystem_is_an_image_by_hand_too() {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let root = app(dir.path());
+    let usual = store.import(&root, &none()).unwrap();
+    fs::write(root.join(MANIFEST), format!("{TOML}rootfs = true\nuser = \"web\"\nworking_dir = \"/srv\"\n")).unwrap();
+    symlink("/proc/mounts", root.join("mtab")).unwrap();
+    fs::create_dir(root.join("tmp")).unwrap();
+    let with_mode = |mode| {
+        fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(mode)).unwrap();
+        store.import(&root, &none()).unwrap()
+    };
+    let (first, second) = (with_mode(0o1777), with_mode(0o750));
+    assert_ne!(first.digest, second.digest, "in a root filesystem the mode of a folder is content");
+    assert_eq!((first.manifest.user.as_deref(), first.manifest.working_dir.as_deref()), (Some("web"), Some("/srv")));
+    let kept = store.path(&first.digest);
+    assert_eq!(fs::metadata(kept.join("tmp")).unwrap().permissions().mode() & 0o7777, 0o1777);
+    assert_eq!(fs::read_link(kept.join("mtab")).unwrap(), Path::new("/proc/mounts"));
+    for name in ["root.tar", "root.tar.zst"] {
+        with_mode(0o1777);
+        assert_eq!(store.import(&packed(dir.path(), &root, name), &none()).unwrap(), first, "{name}");
+    }
+    // Elsewhere it is not, and has the digest that it always had.
+    fs::remove_file(root.join("mtab")).unwrap();
+    fs::write(root.join(MANIFEST), TOML).unwrap();
+    fs::remove_dir(root.join("tmp")).unwrap();
+    fs::set_permissions(root.join("static"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(store.import(&root, &none()).unwrap(), usual);
+}
+
+#[test]
+fn what_images_have_in_common_is_kept_once() {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let app = app(dir.path());
+    let large = "x".repeat(100_000);
+    fs::write(app.join("large"), &large).unwrap();
+    fs::write(app.join("twin"), &large).unwrap();
+    let first = store.import(&app, &none()).unwrap();
+    fs::write(app.join("serve"), "#!/bin/sh\n# the next\n").unwrap();
+    fs::write(app.join("own"), "y".repeat(50_000)).unwrap();
+    let second = store.import(&app, &none()).unwrap();
+    let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
+    let places = [&first, &second].map(|image| store.path(&image.digest));
+    let names: Vec<u64> = places.iter().flat_map(|at| [inode(&at.join("large")), inode(&at.join("twin"))]).collect();
+    assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+    // The same content with other rights is another file.
+    fs::set_permissions(app.join("twin"), fs::Permissions::from_mode(0o755)).unwrap();
+    let third = store.import(&app, &none()).unwrap();
+    assert_ne!(inode(&store.path(&third.digest).join("twin")), names[0]);
+    assert_eq!(fs::metadata(places[0].join("twin")).unwrap().permissions().mode() & 0o777, 0o644);
+
+    let (kept, small) = (first.digest.clone(), TOML.len() as u64 + 20 + 5);
+    let own = 50_000 + 100_000;
+    let digests = [first, second, third].map(|image| image.digest);
+    let gone = store.collect(&|digest| digest == kept, true).unwrap();
+    assert_eq!((gone.images.len(), gone.bytes), (2, own + 2 * (small + 1)), "what the kept one has is not freed");
+    assert_eq!(store.collect(&|digest| digest == kept, false).unwrap(), gone);
+    assert_eq!(fs::read_to_string(places[0].join("twin")).unwrap(), large);
+    let left = || {
+        let shelves = fs::read_dir(dir.path().join("image-files")).unwrap().flatten();
+        shelves.flat_map(|shelf| fs::read_dir(shelf.path()).unwrap()).count()
+    };
+    assert_eq!(left(), 1);
+    store.collect(&|_| false, false).unwrap();
+    assert_eq!(left(), 0);
+    assert!(digests.iter().all(|digest| !store.path(digest).exists()));
+    // A shared file that lost its content is not shared on.
+    let again = store.import(&app, &none()).unwrap();
+    let place = store.path(&again.digest).join("large");
+    File::create(&place).unwrap();
+    fs::write(app.join("more"), "1").unwrap();
+    let mended = store.import(&app, &none()).unwrap();
+    assert_eq!(fs::read_to_string(store.path(&mended.digest).join("large")).unwrap(), large);
+}
+
+#[test]
+fn an_image_that_comes_while_others_go_stays() {
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let app = app(dir.path());
+    fs::write(app.join("large"), "x".repeat(10_000)).unwrap();
+    // Whoever has taken it in registers it, and only then lets go of it.
+    let registered = Mutex::new(std::collections::BTreeSet::new());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let collector = scope.spawn(|| {
+            let mut gone = 0;
+            while !done.load(Ordering::Relaxed) {
+                let wanted = |digest: &str| registered.lock().unwrap().contains(digest);
+                gone += store.collect(&wanted, false).unwrap().images.len();
+            }
+            gone
+        });
+        for n in 0..200 {
+            let imported = store.import(&app, &none()).unwrap();
+            assert!(registered.lock().unwrap().insert(imported.digest.clone()));
+            drop(imported.claim);
+            let place = store.path(&imported.digest);
+            assert_eq!(fs::metadata(place.join("large")).unwrap().len(), 10_000, "round {n}");
+            registered.lock().unwrap().clear();
+        }
+        done.store(true, Ordering::Relaxed);
+        collector.join().unwrap();
+    });
 }

@@ -4,6 +4,9 @@
 //! A link stays inside when its target is relative, has `..` only at its beginning, and no more of them than the link is
 //! deep. Folders on the way to a link are real ones, so those `..` are exact; what follows them goes down, through links
 //! of which the same holds.
+//!
+//! In a root filesystem ([`Shape::Root`]) links are absolute as a rule, and mean what is below the root. Only those who have
+//! it as their `/` may follow them; the node never does.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -13,9 +16,59 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use evenkeel_core::noun::Manifest;
 use evenkeel_core::noun::image::Size;
 
 use super::{ImageError, MAX_BYTES, MAX_FILES, failed};
+
+/// What of a tree is an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An application's folder: all links stay inside, all folders are alike.
+    Folder,
+    /// A root filesystem: links are as they are, folders have their modes, and there may be more of everything.
+    Root,
+}
+
+impl Shape {
+    /// That of an image with this manifest.
+    #[must_use]
+    pub fn of(manifest: &Manifest) -> Self {
+        if manifest.rootfs { Self::Root } else { Self::Folder }
+    }
+
+    /// The most files, folders and links.
+    #[must_use]
+    pub fn most_files(self) -> usize {
+        match self {
+            Self::Folder => MAX_FILES,
+            Self::Root => 10 * MAX_FILES,
+        }
+    }
+
+    /// The most bytes in its files.
+    #[must_use]
+    pub fn most_bytes(self) -> u64 {
+        match self {
+            Self::Folder => MAX_BYTES,
+            Self::Root => 4 * MAX_BYTES,
+        }
+    }
+
+    /// What of a folder's mode an image keeps: it is always its owner's to use and remove.
+    pub(super) fn folder_mode(self, mode: u32) -> u32 {
+        match self {
+            Self::Folder => FOLDER,
+            Self::Root => (mode & 0o1777) | 0o700,
+        }
+    }
+}
+
+/// The most bytes in all paths of a tree together: 64 MiB.
+pub(super) const MOST_NAMES: usize = 64 * 1024 * 1024;
+
+/// The mode of a folder that says nothing of it.
+pub(super) const FOLDER: u32 = 0o755;
 
 /// One thing in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +82,8 @@ pub struct Entry {
 /// What an entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A folder.
-    Folder,
+    /// A folder, with its permissions, the sticky bit among them: 0755 but in a root filesystem.
+    Folder(u32),
     /// A file, with its permissions (`rwxrwxrwx`).
     File(u32),
     /// A link and its target.
@@ -38,21 +91,21 @@ pub enum Kind {
 }
 
 /// Everything below `root`, folders before what is in them, sorted by path. Fails on what an image may not hold.
-pub fn walk(root: &Path) -> Result<Vec<Entry>, ImageError> {
-    look(root, None)
+pub fn walk(root: &Path, shape: Shape) -> Result<Vec<Entry>, ImageError> {
+    look(root, shape, None)
 }
 
 /// As [`walk`], of files that an application is using: without the paths `but`, which begin below the root, without what
 /// is gone before it was looked at, and without sockets, pipes and devices, which no image holds.
-pub fn walk_living(root: &Path, but: &[PathBuf]) -> Result<Vec<Entry>, ImageError> {
-    look(root, Some(but))
+pub fn walk_living(root: &Path, shape: Shape, but: &[PathBuf]) -> Result<Vec<Entry>, ImageError> {
+    look(root, shape, Some(but))
 }
 
-fn look(root: &Path, living: Option<&[PathBuf]>) -> Result<Vec<Entry>, ImageError> {
+fn look(root: &Path, shape: Shape, living: Option<&[PathBuf]>) -> Result<Vec<Entry>, ImageError> {
     let gone = |error: &io::Error| living.is_some() && error.kind() == io::ErrorKind::NotFound;
     let but = |path: &PathBuf| living.is_some_and(|but| but.contains(path));
     let mut entries = Vec::new();
-    let mut bytes = 0u64;
+    let (mut bytes, mut names) = (0u64, 0);
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         let what = || format!("read `{}`", root.join(&folder).display());
@@ -72,13 +125,15 @@ fn look(root: &Path, living: Option<&[PathBuf]>) -> Result<Vec<Entry>, ImageErro
             };
             let kind = if about.is_dir() {
                 folders.push(path.clone());
-                Kind::Folder
+                Kind::Folder(shape.folder_mode(about.permissions().mode()))
             } else if about.is_symlink() {
                 let target = match fs::read_link(item.path()) {
                     Err(error) if gone(&error) => continue,
                     target => target.map_err(failed(format!("read `{}`", path.display())))?,
                 };
-                stays_inside(&path, &target)?;
+                if shape == Shape::Folder {
+                    stays_inside(&path, &target)?;
+                }
                 Kind::Link(target)
             } else if about.is_file() {
                 bytes = bytes.saturating_add(about.len());
@@ -88,12 +143,16 @@ fn look(root: &Path, living: Option<&[PathBuf]>) -> Result<Vec<Entry>, ImageErro
             } else {
                 return Err(ImageError::Kind { path, kind: name_of(about.file_type()) });
             };
-            entries.push(Entry { path, kind });
-            if entries.len() > MAX_FILES {
-                return Err(ImageError::TooManyFiles);
+            names += path.as_os_str().len();
+            if names > MOST_NAMES {
+                return Err(ImageError::Names);
             }
-            if bytes > MAX_BYTES {
-                return Err(ImageError::TooLarge);
+            entries.push(Entry { path, kind });
+            if entries.len() > shape.most_files() {
+                return Err(ImageError::TooManyFiles(shape.most_files()));
+            }
+            if bytes > shape.most_bytes() {
+                return Err(ImageError::TooLarge(gib(shape.most_bytes())));
             }
         }
     }
@@ -113,23 +172,23 @@ pub fn size(root: &Path, entries: &[Entry]) -> Result<Size, ImageError> {
 
 /// Copies entries of one tree into an empty folder: sharing blocks where the file system can (reflinks), never by hard
 /// links, because an application may write to its files.
-pub fn copy(from: &Path, entries: &[Entry], to: &Path) -> Result<(), ImageError> {
-    copy_each(from, entries, to, false)
+pub fn copy(from: &Path, entries: &[Entry], to: &Path, shape: Shape) -> Result<(), ImageError> {
+    copy_each(from, entries, to, shape, false)
 }
 
 /// As [`copy`], of files that an application is using: without those that are gone before their turn.
-pub fn copy_living(from: &Path, entries: &[Entry], to: &Path) -> Result<(), ImageError> {
-    copy_each(from, entries, to, true)
+pub fn copy_living(from: &Path, entries: &[Entry], to: &Path, shape: Shape) -> Result<(), ImageError> {
+    copy_each(from, entries, to, shape, true)
 }
 
-fn copy_each(from: &Path, entries: &[Entry], to: &Path, living: bool) -> Result<(), ImageError> {
-    let mut bytes = 0u64;
+fn copy_each(from: &Path, entries: &[Entry], to: &Path, shape: Shape, living: bool) -> Result<(), ImageError> {
+    let mut left = shape.most_bytes();
     for entry in entries {
         let (source, target) = (from.join(&entry.path), to.join(&entry.path));
         let done = match &entry.kind {
-            Kind::Folder => make_folder(&target),
+            Kind::Folder(mode) => make_folder(&target, *mode),
             Kind::Link(at) => symlink(at, &target),
-            Kind::File(mode) => copy_file(&source, &target, *mode, MAX_BYTES - bytes).map(|n| bytes += n),
+            Kind::File(mode) => copy_file(&source, &target, *mode, left).map(|copied| left -= copied),
         };
         match done {
             // Its target's folder is there: what is not found is the source.
@@ -152,7 +211,12 @@ pub fn digest(root: &Path, entries: &[Entry]) -> Result<String, ImageError> {
     for entry in entries {
         text(&mut sum, entry.path.as_os_str());
         match &entry.kind {
-            Kind::Folder => sum.update(b"folder"),
+            // As before folders had modes, so that no image gets another digest.
+            Kind::Folder(FOLDER) => sum.update(b"folder"),
+            Kind::Folder(mode) => {
+                sum.update(b"folder of mode");
+                sum.update(&mode.to_be_bytes());
+            }
             Kind::Link(target) => {
                 sum.update(b"link");
                 text(&mut sum, target.as_os_str());
@@ -172,7 +236,24 @@ pub fn digest(root: &Path, entries: &[Entry]) -> Result<String, ImageError> {
             }
         }
     }
-    Ok(sum.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(sum))
+}
+
+/// A sum in lower-case hex.
+pub(super) fn hex(sum: Context) -> String {
+    sum.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 over a file from where it is read, in lower-case hex.
+pub(super) fn content(file: &mut File) -> io::Result<String> {
+    let mut sum = Context::new(&SHA256);
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(sum)),
+            n => sum.update(&buffer[..n]),
+        }
+    }
 }
 
 /// Brings a tree to the disk: file by file while that is cheap, the whole file system when there are many.
@@ -207,10 +288,15 @@ pub(super) fn file_mode(mode: u32) -> u32 {
     (mode & 0o777) | 0o400
 }
 
-/// Makes a folder that its owner can always use and remove.
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+/// Makes a folder of this mode.
+pub(super) fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
     fs::create_dir(path)?;
-    fs::set_permissions(path, Permissions::from_mode(0o755))
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Whole GiB.
+pub(super) fn gib(bytes: u64) -> u64 {
+    bytes >> 30
 }
 
 fn copy_file(from: &Path, to: &Path, mode: u32, room: u64) -> io::Result<u64> {
@@ -223,7 +309,7 @@ fn copy_file(from: &Path, to: &Path, mode: u32, room: u64) -> io::Result<u64> {
         Err(_) => io::copy(&mut source.take(room.saturating_add(1)), &mut target)?,
     };
     if copied > room {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it grew above the limit of an image (2 GiB)"));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it grew above the limit of an image"));
     }
     target.set_permissions(Permissions::from_mode(mode))?;
     Ok(copied)

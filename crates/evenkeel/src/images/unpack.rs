@@ -1,6 +1,6 @@
-//! Unpacks a tar into an empty folder. Owns what of a tar is believed: nothing that leads out of the folder, nothing but
-//! files, folders and links, nothing above the limits. Read [`super::tree`] for the rule on links, [`super::archive`] for
-//! compressions.
+//! Unpacks a tar into an empty folder. Owns what of a tar is believed: no path that leads out of the folder or through a
+//! link, nothing but files, folders and links, nothing above the limits of a root filesystem. What the tar's own manifest
+//! allows, which may come last, is looked at once all is there, by [`super::tree`]. [`super::archive`] has compressions.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -11,30 +11,31 @@ use std::path::{Component, Path, PathBuf};
 
 use tar::{Archive, Entry, EntryType};
 
-use super::tree::{file_mode, make_folder, stays_inside};
-use super::{ImageError, MAX_BYTES, MAX_FILES, archive, failed};
+use super::tree::{FOLDER, Shape, file_mode, gib, make_folder};
+use super::{ImageError, archive, failed};
 
-/// Padding and headers that a tar at both limits may have on top of its contents.
-const OVERHEAD: u64 = MAX_FILES as u64 * 4 * 1024;
+/// Padding and headers that an entry of a tar may have on top of its contents, where they are all alike: 4 KiB.
+pub(super) const OVERHEAD: u64 = 4 * 1024;
 
 /// The most that one entry's headers may be, a long name and extended attributes among them: 1 MiB.
-const HEADERS: u64 = 1024 * 1024;
+pub(super) const HEADERS: u64 = 1024 * 1024;
 
 /// Unpacks the tar at `path` into `to`, which must be empty.
 pub(super) fn unpack(path: &Path, to: &Path) -> Result<(), ImageError> {
     let reading = || format!("read `{}`", path.display());
     let about = fs::metadata(path).map_err(failed(reading()))?;
-    if about.len() > MAX_BYTES + OVERHEAD {
-        return Err(ImageError::TooLarge);
+    let (most, mut room) = (Shape::Root.most_files(), Shape::Root.most_bytes());
+    let whole = room + most as u64 * OVERHEAD;
+    if about.len() > whole {
+        return Err(ImageError::TooLarge(gib(room)));
     }
-    let (stream, meter) = archive::open(path, MAX_BYTES + OVERHEAD)?;
+    let (stream, meter) = archive::open(path, whole)?;
     let mut archive = Archive::new(stream);
-    let mut room = MAX_BYTES;
     meter.expect(HEADERS);
     for (count, entry) in archive.entries().map_err(failed(reading()))?.enumerate() {
         let mut entry = entry.map_err(failed(reading()))?;
-        if count >= MAX_FILES {
-            return Err(ImageError::TooManyFiles);
+        if count >= most {
+            return Err(ImageError::TooManyFiles(most));
         }
         // One byte more than there is room for tells too much from enough; the rest is the entry's padding.
         meter.expect(room + HEADERS);
@@ -59,13 +60,12 @@ fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, to: &Path, room: &mut u64) ->
     make_parents(to, &path)?;
     let target = to.join(&path);
     match kind {
-        EntryType::Directory => match make_folder(&target) {
+        EntryType::Directory => match make_folder(&target, folder_mode(entry, &what())?) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_folder(&target) => Ok(()),
             made => made.map_err(failed(what())),
         },
         EntryType::Symlink => {
             let at = link_target(entry, &path)?;
-            stays_inside(&path, &at)?;
             symlink(&at, &target).map_err(failed(what()))
         }
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
@@ -88,6 +88,10 @@ fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, to: &Path, room: &mut u64) ->
         EntryType::Fifo => Err(ImageError::Kind { path, kind: "a named pipe" }),
         _ => Err(ImageError::Kind { path, kind: "of an unknown kind" }),
     }
+}
+
+fn folder_mode<R: Read>(entry: &Entry<'_, R>, what: &str) -> Result<u32, ImageError> {
+    entry.header().mode().map(|mode| Shape::Root.folder_mode(mode)).map_err(failed(what))
 }
 
 fn link_target<R: Read>(entry: &Entry<'_, R>, path: &Path) -> Result<PathBuf, ImageError> {
@@ -124,7 +128,7 @@ fn make_parents(to: &Path, path: &Path) -> Result<(), ImageError> {
                 let why = "its path goes through a link or a file".to_owned();
                 return Err(ImageError::Outside { path: path.to_owned(), why });
             }
-            make_folder(&at).map_err(failed(format!("unpack `{}`", path.display())))?;
+            make_folder(&at, FOLDER).map_err(failed(format!("unpack `{}`", path.display())))?;
         }
     }
     Ok(())
@@ -149,6 +153,6 @@ fn is_plain_file(path: &Path) -> bool {
 fn write_file(source: &mut impl Read, target: &Path, mode: u32, room: &mut u64, what: &str) -> Result<(), ImageError> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target).map_err(failed(what))?;
     let copied = io::copy(&mut source.take(*room + 1), &mut file).map_err(failed(what))?;
-    *room = room.checked_sub(copied).ok_or(ImageError::TooLarge)?;
+    *room = room.checked_sub(copied).ok_or(ImageError::TooLarge(gib(Shape::Root.most_bytes())))?;
     file.set_permissions(Permissions::from_mode(file_mode(mode))).map_err(failed(what))
 }

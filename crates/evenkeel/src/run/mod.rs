@@ -51,6 +51,8 @@ pub struct Options {
     pub instance_pool: Pool,
     /// What keeps instances apart, zone by zone.
     pub isolation: Isolations,
+    /// Where those in zones with a pool of their own come from.
+    pub instance_pools: BTreeMap<ZoneName, Pool>,
     /// Added to ports that this process may not bind; 0 refuses them instead.
     pub port_shift: u16,
     /// The road's worker threads; 0 for one a core.
@@ -100,6 +102,7 @@ impl Options {
             dns_domain: self.dns_domain.clone(),
             node_pool: self.node_pool,
             instance_pool: self.instance_pool,
+            instance_pools: self.instance_pools.clone(),
             lowest_port,
             port_shift: self.port_shift,
             limits: Limits::default(),

@@ -15,6 +15,7 @@ use evenkeel_core::noun::Image;
 use evenkeel_core::noun::image::ImageState;
 use evenkeel_core::routes::AccessLogRoute;
 use evenkeel_core::sightings::Sightings;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -27,6 +28,8 @@ use crate::dns;
 use crate::drivers::Driver;
 use crate::drivers::folder::TOLD;
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
+use crate::enclosures::docker;
+use crate::images::oci::Choice;
 use crate::images::{ImageError, ImageStore};
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
@@ -73,6 +76,14 @@ pub async fn up(
     let driver = ProcessDriver::open(&config).context("failed to open the process driver")?;
     if let Some(note) = driver.limits_note() {
         eprintln!("instances: {note}");
+    }
+    for engine in options.isolation.used_engines() {
+        // It may come back, and everything else goes on without it.
+        tokio::task::spawn_blocking(move || {
+            if let Err(why) = docker::check(&engine) {
+                eprintln!("instances: failed to {why}; until it answers none can be started there");
+            }
+        });
     }
     let driver: Arc<dyn Driver> = Arc::new(driver);
 
@@ -145,17 +156,22 @@ pub async fn up(
         dns: names,
         outbox: Arc::clone(&outbox),
     });
-    let told = |taken: Result<crate::images::Imported, ImageError>| match taken {
-        Ok(imported) => Ok(Imported { digest: imported.digest, manifest: imported.manifest, size: imported.size }),
-        Err(error) => Err(error.to_string()),
-    };
     let (store, running) = (Arc::clone(&images), Arc::clone(&driver));
+    let (kept, named) = (Arc::clone(&images), keeper.clone());
     let intake = Intake {
-        import: Box::new(move |path| told(images.import(path))),
+        import: Box::new(move |source| {
+            let choice = Choice { port: source.port, image: source.image.clone() };
+            told(images.import(&source.path, &choice))
+        }),
         capture: Box::new(move |id, manifest| match running.files(id) {
             // It is written anew by every boot, with all that the instance was told in secret.
             Some(root) => told(store.capture(&root, manifest, &TOLD)),
             None => Err(format!("find the files of `{id}`")),
+        }),
+        collect: Box::new(move |dry| {
+            let collected = kept.collect(&|digest| is_named(&named, digest), dry).map_err(|error| error.to_string())?;
+            let page = json!({ "images": collected.images, "bytes": collected.bytes });
+            Ok(page.to_string().into_bytes())
         }),
     };
     let measured = Arc::clone(&reporter);
@@ -209,10 +225,19 @@ async fn give_up_images(keeper: &keeper::KeeperHandle) -> anyhow::Result<()> {
 
 /// Image files that nobody names any more go when nobody can be using them: before the API answers.
 fn sweep_images(keeper: &keeper::KeeperHandle, images: &ImageStore) {
-    let world = keeper.world();
-    let registered = world.images().map(|image| image.digest.clone());
-    let wanted = world.instances().map(|instance| instance.digest.clone());
-    if let Err(error) = images.remove_unused(&registered.chain(wanted).collect()) {
+    if let Err(error) = images.collect(&|digest| is_named(keeper, digest), false) {
         eprintln!("images: failed to remove what is not used: {error}");
     }
+}
+
+/// Whether an image or an instance has these files.
+fn is_named(keeper: &keeper::KeeperHandle, digest: &str) -> bool {
+    let world = keeper.world();
+    world.images().any(|image| image.digest == digest) || world.instances().any(|instance| instance.digest == digest)
+}
+
+/// What the API is to know of what was taken in.
+fn told(taken: Result<crate::images::Imported, ImageError>) -> Result<(Imported, api::Held), String> {
+    let crate::images::Imported { digest, manifest, size, claim } = taken.map_err(|error| error.to_string())?;
+    Ok((Imported { digest, manifest, size }, Box::new(claim)))
 }

@@ -100,6 +100,9 @@ pub fn signal(process: &OwnedFd, signal: Signal) -> io::Result<()> {
     }
 }
 
+/// No process carries this: with it, only what descends from somebody is meant.
+pub const NO_MARK: &str = "=";
+
 /// Every living process, other than the caller, that belongs together: descendants of `root`, members of `listed`, and
 /// those of our user that carry `mark` (`NAME=value`) in the environment they were started with. The mark finds those
 /// that made themselves somebody else's children.

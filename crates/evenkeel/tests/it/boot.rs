@@ -40,6 +40,9 @@ fn each(test: impl Fn(Rig)) {
     if let Some(rig) = Rig::enclosed() {
         test(rig);
     }
+    if let Some(rig) = Rig::docker() {
+        test(rig);
+    }
 }
 
 /// The pids of processes of the boot of an instance.
@@ -64,8 +67,8 @@ fn installers_run_in_order_and_the_registration_in_two_balancers_comes_last() {
         rig.wait_status(&id, "ok");
         rig.wait_in_service("one", std::slice::from_ref(&id));
         rig.wait_in_service("two", std::slice::from_ref(&id));
-        assert_eq!(rig.instance_file(&id, "root/order"), "image\nshell\npython\n");
-        let config = rig.instance_file(&id, "root/etc/boto.cfg");
+        assert_eq!(rig.inside(&id, "order"), "image\nshell\npython\n");
+        let config = rig.inside(&id, "etc/boto.cfg");
         for line in [&format!("instance-id = {id}"), &format!("instance_id = {id}"), "key = value", "name = one, two"] {
             assert!(config.contains(line), "{line} is not in\n{config}");
         }
@@ -92,7 +95,7 @@ fn the_first_failure_halts_the_queue_and_nothing_is_registered() {
         let id = rig.launch_told(&image, data);
         rig.wait_status(&id, "impaired");
         assert_eq!(rig.state(&id).0, "running", "it stays to be looked at");
-        assert_eq!(rig.instance_file(&id, "root/order"), "first\n");
+        assert_eq!(rig.inside(&id, "order"), "first\n");
         assert!(rig.instance_file(&id, "step-2.log").contains("RuntimeError: the newest code is broken"));
         assert!(rig.console(&id).contains("the boot failed to do step 2, `code.Bad`"), "{}", rig.console(&id));
         assert_eq!(rig.health("one"), Vec::new());
@@ -103,14 +106,13 @@ fn the_first_failure_halts_the_queue_and_nothing_is_registered() {
         let agent_and_none_else = processes_of_instance(&id);
         assert_eq!(agent_and_none_else, Vec::<i32>::new());
         // Put right, it boots anew.
+        rig.write_inside(&id, "code.py", &CODE.replace("raise RuntimeError", "print"));
         rig.call(&ec2::StopInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
         rig.wait_state(&id, "stopped");
-        let code = rig.file(&format!("instances/{id}/root/code.py"));
-        std::fs::write(&code, CODE.replace("raise RuntimeError", "print")).unwrap();
         rig.call(&ec2::StartInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
         rig.wait_status(&id, "ok");
         rig.wait_in_service("one", std::slice::from_ref(&id));
-        assert_eq!(rig.instance_file(&id, "root/order"), "first\nfirst\nthird\n");
+        assert_eq!(rig.inside(&id, "order"), "first\nfirst\nthird\n");
         rig.finish();
     });
 }
@@ -150,7 +152,7 @@ fn a_boot_goes_on_from_the_step_at_which_it_was_cut_short() {
         };
         let data = format!("[Pyami]\nscripts = {}, {}, {}\n[ELB]\nname = one\n", step(1), step(2), step(3));
         let id = rig.launch_told(&image, &data);
-        let order = |rig: &Rig| rig.instance_file(&id, "root/order");
+        let order = |rig: &Rig| rig.inside(&id, "order");
         let mut expected = String::new();
         for n in 1..=3 {
             expected += &format!("begin{n}\n");
@@ -167,7 +169,7 @@ fn a_boot_goes_on_from_the_step_at_which_it_was_cut_short() {
                 rig.wait("the step to begin again", PATIENCE, |rig| (order(rig) == expected).then_some(()));
             }
             expected += &format!("end{n}\n");
-            std::fs::write(rig.file(&format!("instances/{id}/root/go{n}")), "").unwrap();
+            rig.write_inside(&id, &format!("go{n}"), "");
         }
         // Whoever follows the boot sees it end, and then how it was; whoever enters the instance is where it works.
         let followed = evenkeel(&rig, &["boot-log", &id, "--follow", "--timeout", "60"]);
@@ -199,13 +201,13 @@ fn scripts_of_user_data_run_once_and_boot_code_at_every_boot() {
         );
         rig.wait_status(&id, "ok");
         rig.wait_status(&cloud, "ok");
-        assert_eq!(rig.instance_file(&cloud, "root/c"), "hi");
+        assert_eq!(rig.inside(&cloud, "c"), "hi");
         assert!(rig.console(&cloud).contains("`hostname` of the cloud-config is not followed here"));
         rig.call(&ec2::RebootInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
         rig.wait("the second boot", PATIENCE, |rig| {
             (rig.status(&id) == "ok" && rig.instance_file(&id, "boot.json").contains("\"boot\": 2")).then_some(())
         });
-        assert_eq!(rig.instance_file(&id, "root/order"), "every\nonce\nevery\n");
+        assert_eq!(rig.inside(&id, "order"), "every\nonce\nevery\n");
         rig.finish();
     });
 }
@@ -258,13 +260,13 @@ fn built_in_installers_fetch_unpack_and_wait() {
         );
         let id = rig.launch_told(&image, &data);
         rig.wait_status(&id, "ok");
-        assert!(!rig.instance_file(&id, "root/fetched").is_empty());
-        assert_eq!(rig.instance_file(&id, "root/new/inner/file"), "ok");
+        assert!(!rig.inside(&id, "fetched").is_empty());
+        assert_eq!(rig.inside(&id, "new/inner/file"), "ok");
         let bad = format!("[Pyami]\nscripts = retries=0 fetch http://{place}/ to=x sha256={}\n", "0".repeat(64));
         let bad = rig.launch_told(&image, &bad);
         rig.wait_status(&bad, "impaired");
         assert!(rig.console(&bad).contains("its SHA-256 is"), "{}", rig.console(&bad));
-        assert!(!rig.file(&format!("instances/{bad}/root/x")).exists());
+        assert_eq!(rig.inside(&bad, "x"), "");
         let outside = rig.launch_told(&image, "[Pyami]\nscripts = unpack code.tar.gz into=../../out\n");
         rig.wait_status(&outside, "impaired");
         rig.finish();

@@ -175,3 +175,90 @@ fn bomb(path: &Path) {
     std::io::copy(&mut std::io::Read::take(std::io::repeat(b'a'), 64 << 20), &mut to).unwrap();
     to.finish().unwrap();
 }
+
+/// What `docker save` writes for an image of one layer with one file.
+fn docker_archive(path: &Path) {
+    let append = |tar: &mut tar::Builder<Vec<u8>>, name: &str, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o755);
+        tar.append_data(&mut header, name, content).unwrap();
+    };
+    let mut layer = tar::Builder::new(Vec::new());
+    append(&mut layer, "bin/serve", b"#!/bin/sh\n");
+    let layer = layer.into_inner().unwrap();
+    let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &layer);
+    let sum: String = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let config = serde_json::json!({
+        "os": "linux",
+        "config": { "Cmd": ["/bin/serve"], "WorkingDir": "/srv", "User": "web", "Healthcheck": { "Test": ["NONE"] } },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{sum}")] },
+    });
+    let list = serde_json::json!([{ "Config": "config.json", "RepoTags": ["docker.io/my/web:1.2"], "Layers": ["l/layer.tar"] }]);
+    let mut whole = tar::Builder::new(Vec::new());
+    append(&mut whole, "config.json", config.to_string().as_bytes());
+    append(&mut whole, "l/layer.tar", &layer);
+    append(&mut whole, "manifest.json", list.to_string().as_bytes());
+    std::fs::write(path, whole.into_inner().unwrap()).unwrap();
+}
+
+#[test]
+fn an_image_of_docker_is_one_too_and_says_what_cannot_run_it() {
+    let mut rig = Rig::start();
+    let data = rig.data_dir().display().to_string();
+    let archive = rig.file("web image.tar");
+    docker_archive(&archive);
+    let archive = archive.display().to_string();
+    let output = evenkeel(&["image", "import", &archive, "--data-dir", &data]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("`--port`"), "{said}");
+    let told = json(&["image", "import", &archive, "--port", "8080", "--json", "--data-dir", &data]);
+    assert!(told["not_followed"][0].as_str().unwrap().starts_with("Healthcheck"), "{told}");
+    let shown = json(&["image", "show", "web", "--json", "--data-dir", &data]);
+    let manifest = &shown["manifest"];
+    assert_eq!(
+        (&manifest["rootfs"], &manifest["user"], &manifest["working_dir"], &manifest["port"], &manifest["version"]),
+        (&true.into(), &"web".into(), &"/srv".into(), &8080.into(), &"1.2".into()),
+        "{shown}"
+    );
+    assert_eq!(shown["files"]["entries"], 4, "bin, bin/serve, srv and image.toml: {shown}");
+    let image = told["image"].as_str().unwrap().to_owned();
+    let id = rig.launch(&image, "us-east-1a", 1).remove(0);
+    rig.wait("the instance to be refused", Duration::from_secs(30), |rig| {
+        let (state, reason) = rig.state(&id);
+        assert_ne!(state, "running");
+        (state == "terminated" || state == "stopped").then(|| assert!(reason.contains("rootfs = true"), "{reason}"))
+    });
+}
+
+#[test]
+fn what_neither_an_image_nor_an_instance_names_goes_when_it_is_told_to() {
+    let mut rig = Rig::start();
+    let data = rig.data_dir().display().to_string();
+    let large = |dir: &Path| std::fs::write(dir.join("large"), "x".repeat(100_000)).unwrap();
+    let (used, unused, kept) = (
+        rig.image_with("v1", &[], |dir, _| large(dir)),
+        rig.image_with("v2", &[], |dir, _| {
+            large(dir);
+            std::fs::write(dir.join("own"), "y".repeat(50_000)).unwrap();
+        }),
+        rig.image("v3", &[]),
+    );
+    let id = rig.run(&used, "us-east-1a", 1).remove(0);
+    done(&["image", "deregister", &used, &unused, "--data-dir", &data]);
+    let folders = |rig: &Rig| std::fs::read_dir(rig.file("images")).unwrap().count();
+    assert_eq!(folders(&rig), 3);
+    let told = json(&["image", "gc", "--dry-run", "--json", "--data-dir", &data]);
+    let bytes = told["bytes"].as_u64().unwrap();
+    assert_eq!(told["images"].as_array().unwrap().len(), 1, "{told}");
+    assert!((50_000..100_000).contains(&bytes), "what the instance's image has too is not freed: {told}");
+    assert_eq!(folders(&rig), 3);
+    let output = evenkeel(&["image", "gc", "--data-dir", &data]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with("freed ") && said.contains("the files of 1 image"), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), told["images"][0].as_str().unwrap());
+    assert_eq!(folders(&rig), 2);
+    assert_eq!(json(&["image", "gc", "--json", "--data-dir", &data])["bytes"], 0);
+    rig.run(&kept, "us-east-1a", 1);
+    assert_eq!(rig.state(&id).0, "running");
+}

@@ -14,6 +14,7 @@ mod crash;
 mod delivery;
 mod demo;
 mod dns;
+mod docker;
 mod draining;
 mod enclosed;
 mod faults;

@@ -10,9 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use evenkeel::drivers::Isolation;
 use evenkeel_aws::client;
 use evenkeel_aws::{Action, Credentials, Error, Time, ec2, elb};
 use evenkeel_core::name::Port;
+
+use crate::docker;
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_evenkeel");
@@ -53,6 +56,10 @@ pub struct Rig {
     /// How far the daemon's clock is from the true time, in hours.
     pub hours_off: i64,
     pools: [Ipv4Addr; 2],
+    /// How much of its block instances' addresses come from.
+    prefix: u8,
+    /// What keeps instances apart.
+    pub isolation: Isolation,
     _claims: Vec<TcpListener>,
     _place: Place,
 }
@@ -91,6 +98,7 @@ impl Rig {
         // As much its own as the block of loopback that it stands for.
         let [_, second, third, _] = rig.pools[1].octets();
         rig.pools[1] = Ipv4Addr::new(10, second, third, 0);
+        rig.isolation = Isolation::Namespaces;
         let pool = format!("{}/24", rig.pools[1]).parse().unwrap();
         if let Err((why, _)) = evenkeel::enclosures::namespaces::can_enclose(&pool) {
             let must = std::env::var("EVENKEEL_NAMESPACES").is_ok_and(|wish| wish == "must");
@@ -98,6 +106,26 @@ impl Rig {
             eprintln!("\n*** SKIPPED: no instances in namespaces: {why} ***\n");
             return None;
         }
+        rig.up();
+        Some(rig)
+    }
+
+    /// Starts an Evenkeel whose instances are Docker containers, where an engine answers at `DOCKER_HOST`;
+    /// `EVENKEEL_DOCKER=must` fails where none does.
+    pub fn docker() -> Option<Self> {
+        if let Err(why) = docker::answers() {
+            let must = std::env::var("EVENKEEL_DOCKER").is_ok_and(|wish| wish == "must");
+            assert!(!must, "{why}");
+            eprintln!("\n*** SKIPPED: no instances in containers: {why} ***\n");
+            return None;
+        }
+        let place = Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner));
+        let mut rig = Self::prepared(place, &["--isolation", "docker"], Vec::new());
+        let (block, claims) = claim_two_blocks();
+        let [_, second, third, _] = block.octets();
+        rig.pools[1] = Ipv4Addr::new(10, second, third, 0);
+        rig._claims.extend(claims);
+        (rig.prefix, rig.isolation) = (23, Isolation::Docker);
         rig.up();
         Some(rig)
     }
@@ -140,6 +168,8 @@ impl Rig {
             environment,
             hours_off: 0,
             pools: [node, instance],
+            prefix: 24,
+            isolation: Isolation::None,
             _claims: vec![claim, other],
             _place: place,
         }
@@ -166,7 +196,7 @@ impl Rig {
         let [node, instance] = self.pools;
         let mut command = Command::new(&self.program);
         command.arg("up").arg("--data-dir").arg(self.data_dir()).args(["--listen", "127.0.0.1:0"]);
-        command.args(["--node-pool", &format!("{node}/24"), "--instance-pool", &format!("{instance}/24")]);
+        command.args(["--node-pool", &format!("{node}/24"), "--instance-pool", &format!("{instance}/{}", self.prefix)]);
         command.args(["--dns-listen", &self.dns().to_string()]);
         command.args(["--workers", "2"]).args(&self.extra).envs(self.environment.iter().cloned()).stdin(Stdio::null());
         command
@@ -252,6 +282,9 @@ impl Rig {
         for (name, value) in env {
             table.insert((*name).into(), (*value).into());
         }
+        if self.isolation == Isolation::Docker {
+            docker::furnish(&dir, &mut manifest);
+        }
         more(&dir, &mut manifest);
         std::fs::write(&path, toml::to_string(&manifest).unwrap()).unwrap();
         self.register(&format!("sample-{version}"), &dir).unwrap()
@@ -314,6 +347,27 @@ impl Rig {
     pub fn console(&self, id: &str) -> String {
         let output = self.call(&ec2::GetConsoleOutput { instance_id: id.into(), ..Default::default() });
         String::from_utf8_lossy(&output.unwrap_or_else(|e| panic!("{e:?}\n{}", self.log())).output.0).into_owned()
+    }
+
+    /// A file of an instance, as its own commands see them; empty while it is not there. The instance must run, where it is
+    /// in a container.
+    pub fn inside(&self, id: &str, name: &str) -> String {
+        match self.isolation {
+            Isolation::None | Isolation::Namespaces => self.instance_file(id, &format!("root/{name}")),
+            Isolation::Docker => docker::within(id, &["cat", name], "").unwrap_or_default(),
+        }
+    }
+
+    /// Writes a file of an instance that runs.
+    pub fn write_inside(&self, id: &str, name: &str, text: &str) {
+        match self.isolation {
+            Isolation::None | Isolation::Namespaces => {
+                std::fs::write(self.file(&format!("instances/{id}/root/{name}")), text).unwrap();
+            }
+            Isolation::Docker => {
+                docker::within(id, &["sh", "-c", &format!("cat > {name}")], text).unwrap();
+            }
+        }
     }
 
     /// A file of an instance's folder; empty while it is not there.
@@ -468,6 +522,9 @@ impl Rig {
         self.end();
         let marked = processes_of(self.data_dir());
         assert!(marked.is_empty(), "processes are left over: {marked:?}");
+        if self.isolation == Isolation::Docker {
+            docker::clear(self.data_dir(), &format!("{}/{}", self.pools[1], self.prefix));
+        }
     }
 
     fn end(&mut self) {
@@ -598,6 +655,22 @@ fn claim_block() -> (Ipv4Addr, TcpListener) {
         }
     }
     panic!("no free block of loopback addresses");
+}
+
+/// Two free blocks side by side, the first of them even, for a network that is twice as large.
+fn claim_two_blocks() -> (Ipv4Addr, [TcpListener; 2]) {
+    // Held meanwhile, so that the next look finds others.
+    let mut held = Vec::new();
+    loop {
+        let (block, claim) = claim_block();
+        let [_, second, third, _] = block.octets();
+        if third % 2 == 0
+            && let Ok(other) = TcpListener::bind((Ipv4Addr::new(127, second, third + 1, 255), 61_999))
+        {
+            return (block, [claim, other]);
+        }
+        held.push(claim);
+    }
 }
 
 /// A port as a type, for tests that need one.

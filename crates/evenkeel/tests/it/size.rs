@@ -87,6 +87,7 @@ fn world(balancers: u32, each: u32) -> World {
         dns_domain: "elb.evenkeel.test".into(),
         node_pool: "127.80.0.0/16".parse().unwrap(),
         instance_pool: "127.81.0.0/16".parse().unwrap(),
+        instance_pools: Default::default(),
         lowest_port: 0,
         port_shift: 0,
         limits: Limits { load_balancers: 2_000, listeners: 100, registered: 1_000, instances: 20_000 },

@@ -575,7 +575,7 @@ pub(super) const ABSENT: &[Absent] = &[
     absent(
         Ec2,
         "CopyImage DescribeImageAttribute ModifyImageAttribute ResetImageAttribute ImportImage ExportImage",
-        "An image is a folder or tar file that `RegisterImage` takes in, or what `CreateImage` takes from an instance; it is the owner's, and stays as it is.",
+        "An image is a folder, a tar or an OCI archive that `RegisterImage` takes in, or what `CreateImage` takes from an instance; it is the owner's, and stays as it is.",
     ),
     absent(Ec2, "*LaunchTemplate*", "`RunInstances` states a launch in full."),
     absent(

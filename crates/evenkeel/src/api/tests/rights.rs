@@ -95,9 +95,14 @@ async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {
         assert!(text.contains("no identity-based policy allows"), "{name}: {text}");
     }
     assert_eq!(*rig.keeper.world(), *before);
-    for (path, action) in [("/status", "evenkeel:GetStatus"), ("/metrics?x", "evenkeel:GetMetrics")] {
+    for (method, path, action) in [
+        ("GET", "/status", "evenkeel:GetStatus"),
+        ("GET", "/metrics?x", "evenkeel:GetMetrics"),
+        ("POST", "/images/collect", "evenkeel:CollectImages"),
+        ("POST", "/images/collect?dry-run", "evenkeel:CollectImages"),
+    ] {
         let mut request = Request {
-            method: "GET".into(),
+            method: method.into(),
             target: path.into(),
             headers: vec![("host".into(), rig.host.clone().into_bytes())],
             body: Vec::new(),
@@ -105,7 +110,7 @@ async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {
         sigv4::sign(&mut request, &key, "us-east-1", "elasticloadbalancing", now());
         let answer = rig.raw(&bytes(&request, true)).await;
         // Numbers are for everybody on this machine.
-        let wanted = if path == "/status" { 403 } else { 200 };
+        let wanted = if action == "evenkeel:GetMetrics" { 200 } else { 403 };
         assert_eq!(answer.status, wanted, "{action}: {}", answer.text());
         assert_eq!(answer.text().contains(action), wanted == 403);
     }

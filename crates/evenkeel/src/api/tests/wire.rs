@@ -40,6 +40,22 @@ async fn only_key_holders_may_ask_how_it_fares() {
 }
 
 #[tokio::test]
+async fn only_key_holders_may_have_unused_images_go() {
+    let rig = Rig::start().await;
+    for (path, said) in [("/images/collect", "{\"dry\":false}"), ("/images/collect?dry-run", "{\"dry\":true}")] {
+        let mut request = boto_get(&rig, path, &rig.host, ("us-east-1", "evenkeel"));
+        assert_ne!(rig.raw(&bytes(&request, true)).await.status, 200, "a page is read, and nothing goes by reading");
+        request.method = "POST".into();
+        request.headers.retain(|(name, _)| name.eq_ignore_ascii_case("host"));
+        sigv4::sign(&mut request, &rig.credentials, "us-east-1", "evenkeel", now());
+        let answer = rig.raw(&bytes(&request, true)).await;
+        assert_eq!((answer.status, answer.text()), (200, said));
+    }
+    let nobody = b"POST /images/collect HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    assert_eq!(rig.raw(nobody).await.status, 403);
+}
+
+#[tokio::test]
 async fn whoever_is_on_this_machine_may_read_what_was_measured() {
     let rig = Rig::start().await;
     let answer = rig.raw(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use evenkeel_aws::ec2::{Image, RegisterImage};
 use evenkeel_core::noun::Manifest;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::bar::{Bar, human};
@@ -18,7 +19,8 @@ use crate::cli::settings::{Reach, data_dir, process_environment};
 use crate::cli::streams::Streams;
 use crate::images::archive::{Coding, ENDINGS};
 use crate::images::difference::{self, How};
-use crate::images::{self, Opened, pack};
+use crate::images::oci::Choice;
+use crate::images::{self, ImageError, Opened, pack};
 
 /// Holds a folder against the rules of images, and packs it.
 pub(super) fn build(args: &Build, streams: &mut Streams<'_>) -> anyhow::Result<Outcome> {
@@ -74,12 +76,14 @@ pub(super) fn import(args: &Import, client: &Client, streams: &mut Streams<'_>) 
     let failed = || format!("failed to import {}", args.path.display());
     let path = std::fs::canonicalize(&args.path).with_context(failed)?;
     let bar = Bar::of_time(streams.live, "reading");
-    let manifest = Opened::open(&path).with_context(failed)?.manifest;
+    let choice = Choice { port: args.port, image: args.image.clone() };
+    let Opened { manifest, notes, .. } = Opened::open_as(&path, &choice).map_err(|error| hint_of(error, &failed()))?;
     drop(bar);
     let location = path.to_str().with_context(|| format!("failed to send the path {}: not UTF-8", path.display()))?;
+    let location = location_of(location, &choice);
     let input = RegisterImage {
         name: args.name.clone().unwrap_or(manifest.name),
-        image_location: Some(location.to_owned()),
+        image_location: Some(location),
         description: Some(manifest.description).filter(|text| !text.is_empty()),
         ..Default::default()
     };
@@ -87,11 +91,37 @@ pub(super) fn import(args: &Import, client: &Client, streams: &mut Streams<'_>) 
     let id = client.call(&input).with_context(failed)?.image_id;
     drop(bar);
     if args.json {
-        writeln!(streams.out, "{:#}", json!({ "image": id, "name": input.name }))?;
+        writeln!(streams.out, "{:#}", json!({ "image": id, "name": input.name, "not_followed": notes }))?;
     } else {
         writeln!(streams.out, "{id}")?;
+        for note in notes {
+            writeln!(streams.err, "not followed: {note}")?;
+        }
     }
     Ok(Outcome::Done)
+}
+
+/// A path, or a URL where there is more to say.
+fn location_of(path: &str, choice: &Choice) -> String {
+    let port = choice.port.map(|port| format!("port={port}"));
+    let image = choice.image.as_ref().map(|image| format!("image={}", utf8_percent_encode(image, NON_ALPHANUMERIC)));
+    let query: Vec<String> = port.into_iter().chain(image).collect();
+    if query.is_empty() {
+        return path.to_owned();
+    }
+    format!("file://{}?{}", utf8_percent_encode(path, PATH), query.join("&"))
+}
+
+/// What is left of a path in a URL.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+fn hint_of(error: ImageError, failed: &str) -> anyhow::Error {
+    let hint = match &error {
+        ImageError::NoPort => "say where its application listens with `--port`",
+        ImageError::SeveralImages(_) => "choose one with `--image`",
+        _ => return anyhow::Error::new(error).context(failed.to_owned()),
+    };
+    hinted(format!("{failed}: failed to {error}"), hint)
 }
 
 /// Shows everything there is to know of an image.

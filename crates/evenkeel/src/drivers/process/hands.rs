@@ -21,9 +21,11 @@ use super::{Job, SeenState, Shared, watched};
 use crate::agent::EXIT_HELD;
 use crate::agent::launch::DEFAULT_PATH;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
-use crate::drivers::{Exit, LaunchSpec, STOPPED_BEFORE_START};
-use crate::enclosures;
-use crate::images::{ImageError, tree};
+use crate::drivers::{Exit, Isolation, LaunchSpec, STOPPED_BEFORE_START};
+use crate::enclosures::{self, docker};
+use crate::images::ImageError;
+use crate::images::tree::{self, Shape};
+use crate::sys::cgroup::Groups;
 use crate::sys::process::{self, Identity};
 use crate::sys::spawn;
 
@@ -33,6 +35,9 @@ pub(super) const COUNT: usize = 4;
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long killed processes may take to be gone.
 const SWEEP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why an image that is a root filesystem cannot be run here.
+const ROOTFS: &str = "start a root filesystem (`rootfs = true`): processes that share the node's `/` cannot run one";
 
 /// What the watch saw of an agent's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +68,7 @@ fn work(shared: &Shared, job: Job) {
         Job::Start(id, boot) => begin(shared, &id, boot),
         Job::Settle(id, boot, end) => settle(shared, &id, boot, end),
         // What cannot be deleted now is tried again when the driver is next opened.
-        Job::Discard(path) => drop(fs::remove_dir_all(path)),
+        Job::Discard(path) => discard(&path),
     }
 }
 
@@ -89,19 +94,26 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), Exit> {
         }
         _ => {}
     }
+    // Its files, its address and what it has on the node are of the kind that it began with.
+    let before = folder.spec().ok().flatten().map(|before| (before.isolation, before.engine));
+    let ways = &shared.isolation;
+    let (isolation, engine) = before.unwrap_or_else(|| (ways.of(&spec.zone), ways.engine_of(&spec.zone).cloned()));
+    let engine = engine.filter(|_| isolation == Isolation::Docker);
+    if spec.manifest.rootfs && isolation != Isolation::Docker {
+        return Err(Exit::NeverStarted(ROOTFS.into()));
+    }
     let root = folder.root();
-    if !root.exists() {
+    if let Some(engine) = &engine {
+        docker::make(engine, spec).map_err(Exit::NotLaunched)?;
+    } else if !root.exists() {
         let partial = folder.file("root.partial");
-        let copied = copy(&spec.image_dir, &partial, &root);
+        let copied = copy(spec, &partial, &root);
         if let Err(how) = copied {
             // On a full disk this is what makes room again.
             let _ = fs::remove_dir_all(&partial);
             return Err(how);
         }
     }
-    // Its address and what it has on the node are of the kind that it began with.
-    let before = folder.spec().ok().flatten().map(|before| before.isolation);
-    let isolation = before.unwrap_or_else(|| shared.isolation.of(&spec.zone));
     let written = (|| {
         let bytes = spec.user_data.as_deref().unwrap_or_default();
         let mut options = OpenOptions::new();
@@ -114,13 +126,25 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), Exit> {
             zone: spec.zone.clone(),
             address: spec.address,
             limits: spec.limits,
-            groups: shared.groups.clone(),
+            // A container has its engine's.
+            groups: if engine.is_some() { Groups::default() } else { shared.groups.clone() },
             boots: spec.boots,
             metadata: spec.metadata.clone(),
             isolation,
+            engine: engine.clone(),
         })
     })();
     written.map_err(|e: io::Error| failed(&e, format!("write to `{}`: {e}", folder.path().display())))
+}
+
+/// Deletes the folder of a removed instance, last what says what else there is of it.
+fn discard(path: &Path) {
+    let spec = Folder::new(path.to_owned()).spec().ok().flatten();
+    match spec.map_or(Ok(()), |spec| enclosures::discard(&spec)) {
+        // What cannot be deleted now is tried again when the driver is next opened.
+        Ok(()) => drop(fs::remove_dir_all(path)),
+        Err(why) => eprintln!("instances: failed to {why}; it is tried again at the next start"),
+    }
 }
 
 /// What a boot has come to that failed at this.
@@ -133,7 +157,7 @@ fn failed(error: &io::Error, why: String) -> Exit {
     }
 }
 
-fn copy(image: &Path, partial: &Path, root: &Path) -> Result<(), Exit> {
+fn copy(spec: &LaunchSpec, partial: &Path, root: &Path) -> Result<(), Exit> {
     let say = |e: io::Error| failed(&e, format!("copy the image to `{}`: {e}", partial.display()));
     let tell = |error: ImageError| {
         let why = format!("copy the image: {error}");
@@ -146,9 +170,10 @@ fn copy(image: &Path, partial: &Path, root: &Path) -> Result<(), Exit> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(say(e)),
         _ => {}
     }
-    let entries = tree::walk(image).map_err(tell)?;
+    let (image, shape) = (&spec.image_dir, Shape::of(&spec.manifest));
+    let entries = tree::walk(image, shape).map_err(tell)?;
     fs::create_dir(partial).map_err(say)?;
-    tree::copy(image, &entries, partial).map_err(tell)?;
+    tree::copy(image, &entries, partial, shape).map_err(tell)?;
     fs::rename(partial, root).map_err(say)
 }
 

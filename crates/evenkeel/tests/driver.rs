@@ -836,6 +836,60 @@ fn limits_hold_where_this_machine_permits_them() {
 }
 
 #[test]
+fn what_fills_its_disk_is_ended_and_its_neighbours_go_on() {
+    each(|stage| {
+        let neighbour = stage.up(2, &[]);
+        let script = "trap '' TERM; n=0; while :; do n=$((n+1)); head -c 1000000 /dev/zero > fill-$n; sleep 0.01; done";
+        let mut spec = stage.shell(1, script);
+        spec.manifest.resources.disk_mib = Some(24);
+        stage.driver().launch(&spec).unwrap();
+        stage.wait_running(1);
+        let status = stage.status(1);
+        let how = stage.wait_ended(1);
+        assert_eq!(how, Exit::OverDisk { mib: 24 });
+        assert!(how.to_string().contains("24 MiB"), "{how}");
+        stage.nothing_left(1, &status);
+        stage.driver().remove(&stage.id(1)).unwrap();
+        until("its files to go", || !stage.folder(1).path().exists());
+
+        // No single file grows above it in the meantime.
+        let mut spec = stage.shell(3, "head -c 100000000 /dev/zero > one; ls -l one; exit 3");
+        spec.manifest.resources.disk_mib = Some(20);
+        stage.driver().launch(&spec).unwrap();
+        assert_eq!(stage.wait_ended(3), Exit::Status(3));
+        assert_eq!(fs::metadata(stage.folder(3).root().join("one")).unwrap().len(), 20 << 20, "{}", stage.console(3));
+        assert!(stage.ask(2, "/").is_some());
+        assert!(neighbour.application.unwrap().open().unwrap().is_some(), "the neighbour runs on");
+    });
+}
+
+#[test]
+fn what_eats_its_memory_is_ended_and_its_neighbours_go_on() {
+    each(|mut stage| {
+        stage.crash();
+        stage.limit = true;
+        stage.open();
+        if stage.driver().limits_note().is_some_and(|note| note.contains("memory")) {
+            let must = std::env::var("EVENKEEL_MEMORY").is_ok_and(|wish| wish == "must");
+            assert!(!must, "no control group of memory was delegated");
+            eprintln!("\n*** SKIPPED: no control group of memory was delegated here ***\n");
+            return;
+        }
+        let neighbour = stage.up(2, &[]);
+        let mut spec =
+            stage.shell(1, "trap '' TERM; tail /dev/zero & tail /dev/zero; echo still here; exec tail /dev/zero");
+        spec.limits = Limits { cpu_millis: None, memory: Some(64 << 20) };
+        stage.driver().launch(&spec).unwrap();
+        stage.wait_running(1);
+        let status = stage.status(1);
+        assert_eq!(stage.wait_ended(1), Exit::Signal(9));
+        stage.nothing_left(1, &status);
+        assert!(neighbour.application.unwrap().open().unwrap().is_some(), "the neighbour runs on");
+        assert!(stage.ask(2, "/").is_some());
+    });
+}
+
+#[test]
 fn the_sample_answers_what_is_in_flight_and_goes() {
     let stage = Stage::new();
     stage.up(1, &[("HEALTH_STATUS", "503")]);

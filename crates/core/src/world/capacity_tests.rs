@@ -34,7 +34,7 @@ fn world(open: bool) -> World {
         dns_domain: "elb.evenkeel.test".into(),
         node_pool: "127.80.0.0/27".parse().unwrap(),
         instance_pool: "127.81.0.0/24".parse().unwrap(),
-        instance_pools: BTreeMap::new(),
+        instance_pools: Default::default(),
         lowest_port: 0,
         port_shift: 0,
         limits: Limits { instances: 20, ..Limits::default() },

@@ -37,6 +37,8 @@ pub(super) enum Event {
     Due,
     /// The instance is to stop.
     Asked,
+    /// It has taken more than it may, and is to end at once for this reason.
+    Outgrown(Exit),
 }
 
 /// How a process of the boot ended.
@@ -89,6 +91,7 @@ pub(super) struct Course {
     trouble: Option<String>,
     closing: Option<Exit>,
     is_closing: bool,
+    is_over: bool,
 }
 
 impl Course {
@@ -106,6 +109,7 @@ impl Course {
             trouble: None,
             closing: None,
             is_closing: false,
+            is_over: false,
         }
     }
 
@@ -161,6 +165,7 @@ impl Course {
             Event::Played(role, how) => self.played(role, how, is_registered, now),
             Event::Due => self.come(now),
             Event::Asked => self.close(None, is_registered),
+            Event::Outgrown(exit) => self.outgrown(exit),
         }
     }
 
@@ -218,6 +223,9 @@ impl Course {
 
     fn played(&mut self, role: Role, how: Played, is_registered: bool, now: Instant) -> Vec<Act> {
         self.playing = None;
+        if self.is_over {
+            return Vec::new();
+        }
         if self.is_closing {
             return if role == Role::Leave { self.stop() } else { self.leave(is_registered) };
         }
@@ -285,6 +293,15 @@ impl Course {
         }
     }
 
+    /// It cannot wait until connections have drained: what it does meanwhile is what it is ended for.
+    fn outgrown(&mut self, exit: Exit) -> Vec<Act> {
+        if self.is_over {
+            return Vec::new();
+        }
+        (self.is_closing, self.is_over) = (true, true);
+        vec![Act::End(exit)]
+    }
+
     fn leave(&mut self, is_registered: bool) -> Vec<Act> {
         if is_registered { self.play(Role::Leave) } else { self.stop() }
     }
@@ -324,6 +341,25 @@ mod tests {
             InstanceStatus::Impaired { why } => why,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn what_takes_too_much_ends_at_once_whatever_it_is_at() {
+        let why = Exit::OverDisk { mib: 5 };
+        let mut story = Story::new(false);
+        story.check(Event::Begun, &[Act::Start]);
+        story.check(Event::Started(Ok(())), &[]);
+        story.is_registered = true;
+        story.check(Event::Outgrown(why.clone()), &[Act::End(why.clone())]);
+        story.check(Event::Outgrown(why.clone()), &[]);
+        story.check(Event::Ended(Exit::Signal(15)), &[]);
+
+        let mut story = Story::new(true);
+        story.check(Event::Begun, &[Act::Play(Role::Install)]);
+        story.check(Event::Outgrown(why.clone()), &[Act::End(why)]);
+        story.check(Event::Played(Role::Install, Played::Broke(Exit::Signal(15))), &[]);
+        story.check(Event::Asked, &[]);
+        assert!(story.course.is_closing() && story.course.due().is_none());
     }
 
     #[test]

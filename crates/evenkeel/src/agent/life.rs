@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::console::Console;
 use super::course::{Act, Course, Event, Played};
+use super::disk::Disk;
 use super::launch;
 use crate::boot::record::Record;
 use crate::boot::{self, Role};
@@ -91,7 +92,11 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
     console.expect_marks(secret.clone());
     let mut course = Course::new(secret.is_some(), spec.manifest.restart);
     let acts = course.after(Event::Begun, false, Instant::now());
+    // What a container has is on its engine's disk.
+    let on_node = matches!(spec.isolation, Isolation::None | Isolation::Namespaces);
+    let disk = on_node.then(|| Disk::hold(folder.root(), &spec.manifest)).flatten();
     let mut life = Life {
+        disk,
         folder,
         spec: &spec,
         status,
@@ -155,6 +160,8 @@ enum Phase {
 }
 
 struct Life<'a> {
+    /// What its files may take up, where that is stated.
+    disk: Option<Disk>,
     folder: &'a Folder,
     spec: &'a Spec,
     status: Status,
@@ -237,6 +244,9 @@ impl Life<'_> {
                 },
                 () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
                     self.say(self.status.state.clone());
+                }
+                mib = outgrown(&mut self.disk), if self.phase == Phase::Running && self.disk.is_some() => {
+                    self.happened(Event::Outgrown(Exit::OverDisk { mib }));
                 }
                 read = read_some(&mut output, &mut buffer), if output.is_some() => match read {
                     Ok(n) if n > 0 => self.console.write(&buffer[..n]),
@@ -461,6 +471,14 @@ impl Life<'_> {
 async fn read_some(output: &mut Option<Receiver>, buffer: &mut [u8]) -> io::Result<usize> {
     match output {
         Some(output) => output.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Comes back once its files are larger than they may be: with the MiB that they may be.
+async fn outgrown(disk: &mut Option<Disk>) -> u32 {
+    match disk {
+        Some(disk) => disk.outgrown().await,
         None => std::future::pending().await,
     }
 }

@@ -12,6 +12,7 @@ mod command;
 mod finish;
 pub mod ini;
 pub mod installer;
+mod packages;
 pub mod queue;
 pub mod record;
 mod report;

@@ -107,11 +107,6 @@ pub fn parse(text: &str, zones: &[ZoneName]) -> Result<DaemonFile, BadFile> {
         for (name, entry) in &file.zone {
             let zone = known(name, zones)?;
             let key = |part: &str| format!("zone.{zone}.{part}");
-            let memory = |stated: &Spanned<i64>| number(stated, &key("memory_mib"), 1, MOST_MIB);
-            let capacity = Capacity {
-                cpu_millis: entry.cpus.as_ref().map(|stated| cpus(stated, &key("cpus"))).transpose()?,
-                memory_mib: entry.memory_mib.as_ref().map(memory).transpose()?.map(i64::unsigned_abs),
-            };
             let mut driver = entry.driver.as_ref().map(|text| driver(text, &key("driver"))).transpose()?;
             if let Some(ZoneDriver::Docker { host, certs }) = &mut driver {
                 *host = entry.host.as_ref().map(|text| engine(text, &key("host"))).transpose()?;
@@ -126,6 +121,11 @@ pub fn parse(text: &str, zones: &[ZoneName]) -> Result<DaemonFile, BadFile> {
                 read.map_err(|why| wrong(text, &key("instance_pool"), format_args!("cannot be used: {why}")))
             };
             let instance_pool = entry.instance_pool.as_ref().map(pool).transpose()?;
+            let memory = |stated: &Spanned<i64>| number(stated, &key("memory_mib"), 1, MOST_MIB);
+            let capacity = Capacity {
+                cpu_millis: entry.cpus.as_ref().map(|stated| cpus(stated, &key("cpus"))).transpose()?,
+                memory_mib: entry.memory_mib.as_ref().map(memory).transpose()?.map(i64::unsigned_abs),
+            };
             read.zones.insert(zone.clone(), ZoneEntry { capacity, driver, instance_pool });
         }
         Ok(read)

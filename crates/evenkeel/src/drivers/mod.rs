@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use evenkeel_core::name::{InstanceId, ZoneName};
 use evenkeel_core::noun::{InstanceStatus, Manifest};
 use evenkeel_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use thiserror::Error;
 
 pub use limits::{Limits, limits_for};
@@ -182,6 +183,11 @@ pub enum Exit {
     /// It was stopped while no application ran: its boot was under way or had failed, or the application was about to be
     /// started again.
     Stopped,
+    /// Its files took up more of the disk than its image states.
+    OverDisk {
+        /// MiB that they may take up.
+        mib: u32,
+    },
     /// It ended while nobody could see how (the machine went down, or its agent was lost).
     Unknown,
 }
@@ -195,7 +201,28 @@ impl fmt::Display for Exit {
             Self::NotLaunched(why) => write!(f, "the node could not launch it: failed to {why}"),
             Self::NoRoom(why) => write!(f, "the node has no room for it: failed to {why}"),
             Self::Stopped => f.write_str("it was stopped while no application ran"),
+            Self::OverDisk { mib } => write!(f, "it was ended: its files take up more than the {mib} MiB of its image"),
             Self::Unknown => f.write_str("application ended unseen"),
+        }
+    }
+}
+
+/// An instance's files on this machine.
+#[derive(Debug)]
+pub enum FilesOf {
+    /// Those that it works with.
+    Own(PathBuf),
+    /// A copy, for as long as this is held.
+    Copy(TempDir),
+}
+
+impl FilesOf {
+    /// The folder that they are in.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        match self {
+            Self::Own(path) => path,
+            Self::Copy(folder) => folder.path(),
         }
     }
 }
@@ -261,9 +288,9 @@ pub trait Driver: Send + Sync {
     /// printed anything, `NotFound` for an unknown instance.
     fn console(&self, instance: &InstanceId) -> io::Result<Vec<u8>>;
 
-    /// Where an instance's files are on this machine; `None` where there are none.
-    fn files(&self, _: &InstanceId) -> Option<PathBuf> {
-        None
+    /// An instance's files, to be read on this machine. The error completes "failed to …".
+    fn files(&self, instance: &InstanceId) -> Result<FilesOf, String> {
+        Err(format!("find the files of `{instance}`"))
     }
 
     /// Asks to be hinted after every change. Hints given before stay.

@@ -26,8 +26,11 @@ use rustix::fs::inotify;
 use rustix::process::Signal;
 
 use super::folder::{Ask, Folder, State};
-use super::{CONSOLE_LIMIT, Driver, DriverError, Hint, Isolations, LaunchSpec, Seen, SeenState, begins};
+use super::{
+    CONSOLE_LIMIT, Driver, DriverError, FilesOf, Hint, Isolation, Isolations, LaunchSpec, Seen, SeenState, begins,
+};
 use crate::agent::console;
+use crate::enclosures::docker;
 use crate::lock::{self, Lock};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::{self, Identity};
@@ -280,8 +283,18 @@ impl Driver for ProcessDriver {
         console::tail(&self.shared.folder_of(instance), CONSOLE_LIMIT)
     }
 
-    fn files(&self, instance: &InstanceId) -> Option<PathBuf> {
-        self.shared.slots().contains_key(instance).then(|| self.shared.folder_of(instance).root())
+    fn files(&self, instance: &InstanceId) -> Result<FilesOf, String> {
+        if !self.shared.slots().contains_key(instance) {
+            return Err(format!("find the files of `{instance}`"));
+        }
+        let folder = self.shared.folder_of(instance);
+        let spec = folder.spec().map_err(|error| format!("read `spec.json` of `{instance}`: {error}"))?;
+        match spec.filter(|spec| spec.isolation == Isolation::Docker) {
+            // It may be large, so not where temporary files usually are; and where a daemon that is killed leaves it, the
+            // next one deletes it.
+            Some(spec) => docker::copy(&spec, &self.shared.folder, GONE).map(FilesOf::Copy),
+            None => Ok(FilesOf::Own(folder.root())),
+        }
     }
 
     fn subscribe(&self, hint: Hint) {

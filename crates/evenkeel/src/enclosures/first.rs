@@ -23,6 +23,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use super::root;
 use crate::drivers::folder::{Folder, Spec};
 use crate::sys::process;
 
@@ -122,6 +123,9 @@ async fn ended(other: &mut Option<JoinHandle<bool>>) {
 fn furnish(folder: &Folder) -> Result<(), String> {
     let spec = folder.spec().map_err(|error| format!("read `spec.json`: {error}"))?;
     let spec = spec.ok_or_else(|| "find `spec.json`".to_owned())?;
+    if spec.manifest.rootfs {
+        return root::furnish(folder, &spec);
+    }
     let root = folder.root();
     // The folder is one of `<data>/instances`.
     let data_dir = folder.path().ancestors().nth(2).ok_or_else(|| "find the data directory".to_owned())?;
@@ -130,18 +134,12 @@ fn furnish(folder: &Folder) -> Result<(), String> {
     at("/", mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC))?;
     // Taken out before everything around it is closed and covered, to be put back at the end.
     let files = taken_out(&root)?;
-    let devices = DEVICES.map(|name| Path::new("/dev").join(name)).into_iter().filter(|path| path.exists());
-    let devices: Vec<_> = devices.map(|path| Ok((taken_out(&path)?, path))).collect::<Result<_, String>>()?;
+    let devices = devices()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|error| format!("read the mounts: {error}"))?;
     for (place, flags) in mounts.lines().filter_map(mounted) {
         close_off(&place, flags)?;
     }
-    let of_kernel = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    at("/proc", mount("proc", "/proc", "proc", of_kernel, None))?;
-    for path in OF_THE_NODE.into_iter().filter(|path| Path::new(path).exists()) {
-        at(path, mount_bind(path, path))?;
-        at(path, mount_remount(path, of_kernel | MountFlags::BIND | MountFlags::RDONLY, c""))?;
-    }
+    furnish_kernel()?;
     furnish_devices(&devices)?;
     let is_folder = |path: &str| fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
     for (path, options) in OWN.into_iter().filter(|(path, _)| is_folder(path)) {
@@ -164,17 +162,34 @@ fn furnish(folder: &Folder) -> Result<(), String> {
     rustix::system::sethostname(name.as_bytes()).map_err(|error| format!("set the host name: {error}"))
 }
 
+/// What is said of the processes in there, and of the kernel.
+pub(super) fn furnish_kernel() -> Result<(), String> {
+    let of_kernel = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    at("/proc", mount("proc", "/proc", "proc", of_kernel, None))?;
+    for path in OF_THE_NODE.into_iter().filter(|path| Path::new(path).exists()) {
+        at(path, mount_bind(path, path))?;
+        at(path, mount_remount(path, of_kernel | MountFlags::BIND | MountFlags::RDONLY, c""))?;
+    }
+    Ok(())
+}
+
+/// The node's devices that an instance may have, taken out before anything covers them.
+pub(super) fn devices() -> Result<Vec<(OwnedFd, PathBuf)>, String> {
+    let devices = DEVICES.map(|name| Path::new("/dev").join(name)).into_iter().filter(|path| path.exists());
+    devices.map(|path| Ok((taken_out(&path)?, path))).collect()
+}
+
 /// A copy of a mount that is nowhere yet.
-fn taken_out(path: &Path) -> Result<OwnedFd, String> {
+pub(super) fn taken_out(path: &Path) -> Result<OwnedFd, String> {
     at(path, open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC))
 }
 
-fn put_back(tree: &OwnedFd, path: &Path) -> Result<(), String> {
+pub(super) fn put_back(tree: &OwnedFd, path: &Path) -> Result<(), String> {
     at(path, move_mount(tree, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH))
 }
 
 /// A `/dev` without the machine's: a read-only mount would not keep root from writing to a disk.
-fn furnish_devices(devices: &[(OwnedFd, PathBuf)]) -> Result<(), String> {
+pub(super) fn furnish_devices(devices: &[(OwnedFd, PathBuf)]) -> Result<(), String> {
     let dev = Path::new("/dev");
     let made = |error: io::Error| format!("make `/dev`: {error}");
     own(dev, "mode=0755,size=1m")?;
@@ -206,16 +221,16 @@ fn hosts(name: &str, spec: &Spec) -> io::Result<()> {
 }
 
 /// As EC2 names hosts: `ip-10-81-0-5`.
-fn host_name(spec: &Spec) -> String {
+pub(super) fn host_name(spec: &Spec) -> String {
     format!("ip-{}", spec.address.to_string().replace(['.', ':'], "-"))
 }
 
-fn at<T>(path: impl AsRef<Path>, done: rustix::io::Result<T>) -> Result<T, String> {
+pub(super) fn at<T>(path: impl AsRef<Path>, done: rustix::io::Result<T>) -> Result<T, String> {
     done.map_err(|error| format!("mount `{}`: {error}", path.as_ref().display()))
 }
 
 /// An empty folder in memory, over whatever is there.
-fn own(path: &Path, options: &str) -> Result<(), String> {
+pub(super) fn own(path: &Path, options: &str) -> Result<(), String> {
     let options = std::ffi::CString::new(options).map_err(|error| error.to_string())?;
     at(path, mount("tmpfs", path, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str()))
 }

@@ -10,16 +10,18 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use evenkeel_core::name::InstanceId;
 use evenkeel_core::world::Pool;
+use rustix::process::{Gid, Uid};
 use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
 use super::metadata::{self, Door};
-use super::{Enclosure, Start, plain};
+use super::rooted::Rooted;
+use super::{Enclosure, Start, plain, who};
 use crate::drivers::folder::{Folder, Spec};
 use crate::sys::namespaces::{self, Session};
 use crate::sys::netlink::{LONGEST_NAME, Network, Way};
@@ -47,6 +49,8 @@ struct Held {
 /// The namespaces of one instance.
 pub struct Namespaces {
     first: OwnedFd,
+    /// Where its files are on the node.
+    top: PathBuf,
     /// What only the agent has, which made them.
     made: Option<Made>,
 }
@@ -58,6 +62,12 @@ struct Made {
     /// Held open, it keeps the first process at its work after all others have ended.
     open: Option<ChildStdin>,
     doors: Vec<AbortHandle>,
+}
+
+/// Where the files of an instance are that are its `/`, as the node sees them.
+#[must_use]
+pub fn top(folder: &Folder) -> PathBuf {
+    folder.root()
 }
 
 /// Whether instances can be enclosed on this node, with addresses out of this pool. The error says why not and what to do.
@@ -105,7 +115,7 @@ impl Namespaces {
         let mut network = Network::open().map_err(say("open the network"))?;
         network.remove(&link).map_err(say("remove an old link"))?;
         let (child, first) = begin(folder).map_err(say("start its first process"))?;
-        let mut enclosure = Self { made: None, first };
+        let mut enclosure = Self { made: None, first, top: top(folder) };
         let mut made = Made { pid: pid_of(&child)?, link, address, open: None, doors: Vec::new() };
         let connected = await_first(child).and_then(|open| {
             made.open = Some(open);
@@ -136,7 +146,7 @@ impl Namespaces {
         let first = held.map(|held| held.first.open()).transpose();
         let first = first.map_err(|error| format!("find the instance's enclosure: {error}"))?.flatten();
         let first = first.ok_or_else(|| "find the instance's enclosure: it is gone".to_owned())?;
-        Ok(Self { first, made: None })
+        Ok(Self { first, top: top(folder), made: None })
     }
 
     /// Starts a command in it with the outputs, the input and the terminal of the caller, in the folder `dir`.
@@ -145,7 +155,7 @@ impl Namespaces {
     /// What the system says.
     pub fn enter(&self, mut command: Command, dir: &Path, doors: Vec<File>) -> io::Result<Child> {
         command.current_dir("/");
-        namespaces::start(&mut command, &self.first, dir, doors, Session::Parents)
+        namespaces::start(&mut command, &self.first, dir, doors, Session::Parents, None)
     }
 
     /// Wires the enclosure to the node, and opens what is to answer in it.
@@ -195,7 +205,13 @@ impl Enclosure for Namespaces {
         // Which folder it starts in is said again inside, where it may be another.
         command.current_dir("/");
         command.stdin(Stdio::null()).stdout(start.output.try_clone()?).stderr(start.output.try_clone()?);
-        namespaces::start(&mut command, &self.first, start.dir, doors, Session::Own)
+        let who = start.user.map(|user| who::of(&Rooted::new(self.top.clone()), user)).transpose();
+        let who = who.map_err(|why| io::Error::other(format!("failed to {why}")))?;
+        if let Some(who) = &who {
+            // So that it may open `/dev/stdout` too, as in containers.
+            rustix::fs::fchown(start.output, Some(Uid::from_raw(who.uid)), Some(Gid::from_raw(who.gid)))?;
+        }
+        namespaces::start(&mut command, &self.first, start.dir, doors, Session::Own, who)
     }
 
     fn holder(&self) -> Option<i32> {

@@ -152,7 +152,9 @@ fn sight(seen: drivers::Seen) -> (InstanceId, Sight) {
             by: match how {
                 Exit::Unknown | Exit::NotLaunched(_) => EndedBy::Node,
                 Exit::NoRoom(_) => EndedBy::WantOfRoom,
-                Exit::Status(_) | Exit::Signal(_) | Exit::NeverStarted(_) | Exit::Stopped => EndedBy::Itself,
+                Exit::Status(_) | Exit::Signal(_) | Exit::NeverStarted(_) | Exit::OverDisk { .. } | Exit::Stopped => {
+                    EndedBy::Itself
+                }
             },
             how: how.to_string(),
         },

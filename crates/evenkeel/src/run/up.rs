@@ -165,8 +165,8 @@ pub async fn up(
         }),
         capture: Box::new(move |id, manifest| match running.files(id) {
             // It is written anew by every boot, with all that the instance was told in secret.
-            Some(root) => told(store.capture(&root, manifest, &TOLD)),
-            None => Err(format!("find the files of `{id}`")),
+            Ok(files) => told(store.capture(files.root(), manifest, &TOLD)),
+            Err(why) => Err(why),
         }),
         collect: Box::new(move |dry| {
             let collected = kept.collect(&|digest| is_named(&named, digest), dry).map_err(|error| error.to_string())?;

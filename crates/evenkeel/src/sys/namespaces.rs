@@ -17,10 +17,13 @@ use std::process::{Child, Command};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{PidfdFlags, Signal, chdir, getpid, pidfd_open, set_parent_process_death_signal, setsid};
+use rustix::process::{
+    Gid, PidfdFlags, Signal, Uid, chdir, getpid, pidfd_open, set_parent_process_death_signal, setsid,
+};
 use rustix::thread::{
     CapabilitySet, LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags, capabilities, move_into_link_name_space,
-    move_into_thread_name_spaces, remove_capability_from_bounding_set, unshare_unsafe,
+    move_into_thread_name_spaces, remove_capability_from_bounding_set, set_thread_gid, set_thread_groups,
+    set_thread_uid, unshare_unsafe,
 };
 
 /// What root may still do in a set of namespaces: what programs that expect a machine of their own need, and nothing by
@@ -48,6 +51,17 @@ pub enum Session {
     Own,
     /// Its parent's, with its terminal.
     Parents,
+}
+
+/// Whom a process runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// Further groups.
+    pub groups: Vec<u32>,
 }
 
 /// Whether this process may make namespaces and what belongs to them.
@@ -79,7 +93,8 @@ pub fn first(command: &mut Command, doors: Vec<File>) -> io::Result<Child> {
 }
 
 /// Starts a command in the set whose first process is given, in the folder `dir` of that set. It is tied as [`first`] is,
-/// in the session that is stated, and as root may do there only what a program on a machine of its own needs.
+/// in the session that is stated, and as root may do there only what a program on a machine of its own needs; as anybody
+/// else nothing besides.
 ///
 /// # Errors
 /// What the system says; `NotFound` (ESRCH) when the set is gone.
@@ -89,7 +104,12 @@ pub fn start(
     dir: &Path,
     doors: Vec<File>,
     session: Session,
+    who: Option<Who>,
 ) -> io::Result<Child> {
+    let who = who.map(|who| {
+        let groups: Vec<Gid> = who.groups.into_iter().map(Gid::from_raw).collect();
+        (Uid::from_raw(who.uid), Gid::from_raw(who.gid), groups)
+    });
     let dir = CString::new(dir.as_os_str().as_bytes())?;
     let parent = pidfd_open(getpid(), PidfdFlags::empty())?;
     let set = first.try_clone()?;
@@ -103,7 +123,15 @@ pub fn start(
                 | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION;
             move_into_thread_name_spaces(set.as_fd(), spaces)?;
             chdir(dir.as_c_str())?;
-            confine()
+            confine()?;
+            if let Some((uid, gid, groups)) = &who {
+                set_thread_groups(groups)?;
+                set_thread_gid(*gid)?;
+                set_thread_uid(*uid)?;
+                // Whom root had it run as says nothing of who may end it; the change has taken this back (prctl(2)).
+                set_parent_process_death_signal(Some(Signal::KILL))?;
+            }
+            Ok(())
         });
     }
     let enter = || Ok(move_into_thread_name_spaces(first.as_fd(), ThreadNameSpaceType::PROCESS_ID)?);

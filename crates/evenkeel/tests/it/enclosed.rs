@@ -1,9 +1,12 @@
 //! Instances in namespaces: the metadata where EC2 has them and nobody else's, an address that is all their own behind a
 //! balancer, and nothing left of those whose agent is killed.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+
+use evenkeel_aws::ec2;
 
 use crate::rig::{INSTANCE_PORT, PROGRAM, Rig, kill9, processes_of_instance};
 
@@ -44,41 +47,39 @@ fn has_link(id: &str) -> bool {
 
 #[test]
 fn an_instance_finds_its_own_metadata_where_ec2_has_them_and_never_anothers() {
-    let Some(mut rig) = Rig::enclosed() else { return };
-    let image = rig.image("v1", &[]);
-    let ids = [rig.launch_told(&image, ASKS), rig.launch_told(&image, ASKS)];
-    let root = |rig: &Rig, id: &str, name: &str| rig.file(&format!("instances/{id}/root/{name}"));
-    for id in &ids {
-        rig.wait("the first questions", PATIENCE, |rig| root(rig, id, "token").exists().then_some(()));
-    }
-    // The daemon that comes next answers elsewhere.
-    rig.kill_daemon();
-    rig.up();
-    let token = std::fs::read_to_string(root(&rig, &ids[0], "token")).unwrap();
-    let spec: serde_json::Value = serde_json::from_str(&rig.instance_file(&ids[0], "spec.json")).unwrap();
-    let told = spec["metadata"].as_str().unwrap();
-    let place = &told[told.find("metadata/").unwrap()..];
-    std::fs::write(root(&rig, &ids[0], "go.new"), "").unwrap();
-    std::fs::rename(root(&rig, &ids[0], "go.new"), root(&rig, &ids[0], "go")).unwrap();
-    let others = format!("{token} {place} {}", rig.file(&format!("instances/{}", ids[0])).display());
-    std::fs::write(root(&rig, &ids[1], "go.new"), others).unwrap();
-    std::fs::rename(root(&rig, &ids[1], "go.new"), root(&rig, &ids[1], "go")).unwrap();
-    for id in &ids {
-        rig.wait_status(id, "ok");
-        let console = rig.console(id);
-        let address = spec_address(&rig, id);
-        for line in [format!("id {id}"), format!("address {address}"), format!("again {id}")] {
+    for mut rig in [Rig::enclosed(), Rig::docker()].into_iter().flatten() {
+        let image = rig.image("v1", &[]);
+        let ids = [rig.launch_told(&image, ASKS), rig.launch_told(&image, ASKS)];
+        for id in &ids {
+            rig.wait("the first questions", PATIENCE, |rig| (!rig.inside(id, "token").is_empty()).then_some(()));
+        }
+        // The daemon that comes next answers elsewhere.
+        rig.kill_daemon();
+        rig.up();
+        let token = rig.inside(&ids[0], "token");
+        let spec: serde_json::Value = serde_json::from_str(&rig.instance_file(&ids[0], "spec.json")).unwrap();
+        let told = spec["metadata"].as_str().unwrap();
+        let place = &told[told.find("metadata/").unwrap()..];
+        let others = format!("{token} {place} {}", rig.file(&format!("instances/{}", ids[0])).display());
+        rig.write_inside(&ids[0], "go", "");
+        rig.write_inside(&ids[1], "go", &others);
+        for id in &ids {
+            rig.wait_status(id, "ok");
+            let console = rig.console(id);
+            let address = spec_address(&rig, id);
+            for line in [format!("id {id}"), format!("address {address}"), format!("again {id}")] {
+                assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
+            }
+            for line in ["forwarded 403", "unknown 404"] {
+                assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
+            }
+        }
+        let console = rig.console(&ids[1]);
+        for line in ["token 401", "place 404", "dots 404", "folder False"] {
             assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
         }
-        for line in ["forwarded 403", "unknown 404"] {
-            assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
-        }
+        rig.finish();
     }
-    let console = rig.console(&ids[1]);
-    for line in ["token 401", "place 404", "dots 404", "folder False"] {
-        assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
-    }
-    rig.finish();
 }
 
 fn spec_address(rig: &Rig, id: &str) -> String {
@@ -127,5 +128,104 @@ fn addresses_that_nothing_is_routed_to_are_refused_at_the_start() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     assert!(said.contains("cannot use `--instance-pool 127.81.0.0/16`") && said.contains("10.81.0.0/16"), "{said}");
+    rig.finish();
+}
+
+/// Puts programs of this machine into a folder, with the libraries that they need, as an image of Docker has them.
+fn populate(root: &Path, programs: &[&str]) {
+    let copy = |from: &Path| {
+        let to = root.join(from.strip_prefix("/").unwrap());
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        // Not as a link, whose target is elsewhere.
+        std::fs::copy(std::fs::canonicalize(from).unwrap(), to).unwrap();
+    };
+    for program in programs {
+        let path = std::fs::canonicalize(program).unwrap();
+        let to = root.join("usr/bin").join(Path::new(program).file_name().unwrap());
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(&path, &to).unwrap();
+        let listed = Command::new("ldd").arg(&path).output().unwrap();
+        for word in String::from_utf8_lossy(&listed.stdout).split_whitespace().filter(|word| word.starts_with('/')) {
+            copy(Path::new(word));
+        }
+    }
+}
+
+#[test]
+fn an_instance_of_a_root_filesystem_has_that_and_nothing_of_the_node() {
+    let Some(mut rig) = Rig::enclosed() else { return };
+    let secret = rig.data_dir().join("credentials.toml").display().to_string();
+    assert!(Path::new(&secret).exists());
+    let node = secret.clone();
+    let image = rig.image_with("rooted", &[], |dir, manifest| {
+        populate(dir, &["/bin/sh", "/usr/bin/id", "/bin/cat", "/bin/ls", "/usr/bin/env", PROGRAM]);
+        std::os::unix::fs::symlink("/usr/bin", dir.join("bin")).unwrap();
+        // Of those that a hostile image would have, one to be replaced and one to be stepped over.
+        std::os::unix::fs::symlink("/etc", dir.join("proc")).unwrap();
+        std::fs::create_dir_all(dir.join("etc")).unwrap();
+        std::os::unix::fs::symlink(&node, dir.join("etc/resolv.conf")).unwrap();
+        std::fs::create_dir(dir.join("srv")).unwrap();
+        std::fs::write(dir.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nweb:x:1001:1002::/srv:/bin/sh\n").unwrap();
+        std::fs::write(dir.join("etc/group"), "logs:x:1003:web\n").unwrap();
+        std::fs::write(dir.join("srv/tell"), format!(
+            "#!/bin/sh\necho whoami $(id -u) $(id -g) $(id -G)\necho pwd $PWD\necho rights $(cat /proc/self/status | \
+             while read k v; do [ $k = CapEff: ] && echo $v; done)\n[ -e {node} ] && echo sees the node\n\
+             echo hosts $(cat /etc/hosts)\necho hostname $(cat /etc/hostname)\n[ -c /dev/null ] && echo devices\n\
+             [ -d /proc/self ] && echo processes\n(echo x > /usr/bin/evil) 2>/dev/null && echo writes\n\
+             echo installed $(cat /etc/installed)\necho told > /dev/stdout\necho y > /tmp/mine && echo temporary\n\
+             exec env HOST=0.0.0.0 evenkeel sample-app\n"
+        ))
+        .unwrap();
+        std::fs::set_permissions(dir.join("srv/tell"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        for (key, value) in [("user", "web"), ("working_dir", "/srv")] {
+            manifest.insert(key.into(), value.into());
+        }
+        manifest.insert("rootfs".into(), true.into());
+        manifest.insert("command".into(), vec!["./tell"].into());
+        manifest.insert("installers".into(), vec!["sh id -u > /etc/installed", "env COLOUR=blue"].into());
+    });
+    let id = rig.run(&image, "us-east-1a", 1).remove(0);
+    rig.balancer("test", &["us-east-1a"]);
+    rig.add("test", std::slice::from_ref(&id));
+    rig.wait_in_service("test", std::slice::from_ref(&id));
+    let console = rig.console(&id);
+    let address = spec_address(&rig, &id);
+    let name = format!("ip-{}", address.replace('.', "-"));
+    for line in [
+        "whoami 1001 1002 1002 1003".to_owned(),
+        "pwd /srv".to_owned(),
+        "rights 0000000000000000".to_owned(),
+        format!("hostname {name}"),
+        "devices".to_owned(),
+        "processes".to_owned(),
+        "installed 0".to_owned(),
+        "told".to_owned(),
+        "temporary".to_owned(),
+    ] {
+        assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
+    }
+    assert!(console.contains(&format!("{address} {name}.internal {name}")), "{console}");
+    assert!(!console.contains("sees the node") && !console.contains("writes"), "{console}");
+    let data = rig.data_dir().display().to_string();
+    let within = |words: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["exec", &id, "--data-dir", &data, "--"]).args(words);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(within(&["sh", "-c", "id -u; echo $COLOUR; ls /"]).lines().take(2).collect::<Vec<_>>(), ["0", "blue"]);
+    // What is its own stays, over a stop too; what covered the image's files was never in them.
+    within(&["sh", "-c", "echo kept > /srv/kept"]);
+    rig.call(&ec2::StopInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
+    rig.wait_state(&id, "stopped");
+    assert!(processes_of_instance(&id).is_empty() && !has_link(&id));
+    rig.call(&ec2::StartInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
+    rig.wait_state(&id, "running");
+    rig.wait("the application", PATIENCE, |rig| rig.console(&id).matches("temporary").nth(1).map(drop));
+    assert_eq!(within(&["cat", "/srv/kept"]).trim(), "kept");
+    rig.terminate(std::slice::from_ref(&id));
+    rig.wait_state(&id, "terminated");
+    assert!(processes_of_instance(&id).is_empty() && !has_link(&id));
     rig.finish();
 }

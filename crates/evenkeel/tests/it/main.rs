@@ -10,6 +10,7 @@ mod capacity;
 mod certificates;
 mod clients;
 mod clock;
+mod contained;
 mod crash;
 mod delivery;
 mod demo;

@@ -358,14 +358,17 @@ impl Rig {
         }
     }
 
-    /// Writes a file of an instance that runs.
+    /// Writes a file of an instance that runs, whole.
     pub fn write_inside(&self, id: &str, name: &str, text: &str) {
         match self.isolation {
             Isolation::None | Isolation::Namespaces => {
-                std::fs::write(self.file(&format!("instances/{id}/root/{name}")), text).unwrap();
+                let path = self.file(&format!("instances/{id}/root/{name}"));
+                std::fs::write(path.with_extension("new"), text).unwrap();
+                std::fs::rename(path.with_extension("new"), path).unwrap();
             }
             Isolation::Docker => {
-                docker::within(id, &["sh", "-c", &format!("cat > {name}")], text).unwrap();
+                let line = format!("cat > {name}.new && mv {name}.new {name}");
+                docker::within(id, &["sh", "-c", &line], text).unwrap();
             }
         }
     }

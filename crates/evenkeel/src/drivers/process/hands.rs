@@ -37,7 +37,8 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const SWEEP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why an image that is a root filesystem cannot be run here.
-const ROOTFS: &str = "start a root filesystem (`rootfs = true`): processes that share the node's `/` cannot run one";
+const ROOTFS: &str = "start a root filesystem (`rootfs = true`): it runs in namespaces or in Docker, not among the node's \
+                      own processes";
 
 /// What the watch saw of an agent's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), Exit> {
     let ways = &shared.isolation;
     let (isolation, engine) = before.unwrap_or_else(|| (ways.of(&spec.zone), ways.engine_of(&spec.zone).cloned()));
     let engine = engine.filter(|_| isolation == Isolation::Docker);
-    if spec.manifest.rootfs && isolation != Isolation::Docker {
+    if spec.manifest.rootfs && isolation == Isolation::None {
         return Err(Exit::NeverStarted(ROOTFS.into()));
     }
     let root = folder.root();

@@ -50,7 +50,7 @@ pub struct Manifest {
     /// has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub state: Vec<String>,
-    /// What an instance needs; less than its type gives where both are stated.
+    /// What an instance needs. A type that gives less is refused.
     #[serde(default, skip_serializing_if = "Resources::is_unstated")]
     pub resources: Resources,
     /// The files are a whole root filesystem: an instance's commands see them as `/`. Its links may be absolute.

@@ -273,3 +273,20 @@ fn a_token_goes_with_everything_that_was_asked_for() {
     assert_eq!(world.apply(&told(2, Some("y")), NOW), Err(Refusal::TokenReused("t".into())));
     assert_eq!(world.instances().count(), 1);
 }
+
+#[test]
+fn rows_of_before_load_as_instances_that_nothing_was_set_on() {
+    let mut world = world(true);
+    world.apply(&launch(1, 1, 1, "t2.micro", Some("a")), NOW).unwrap();
+    stop(&mut world, 1);
+    let held = world.instance(&id(1)).unwrap().as_ref().clone();
+    let mut row = serde_json::to_value(&held).unwrap();
+    for added in ["stop_protected", "source_dest_check", "asked_for"] {
+        row.as_object_mut().unwrap().remove(added);
+    }
+    let reason = row["reason"].as_object_mut().unwrap();
+    assert_eq!(reason.remove("at"), Some(NOW.0.into()));
+    let loaded: Instance = serde_json::from_value(row).unwrap();
+    let reason = held.reason.clone().map(|reason| crate::noun::StateReason { at: None, ..reason });
+    assert_eq!(loaded, Instance { reason, ..held });
+}

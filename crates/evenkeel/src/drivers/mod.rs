@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -200,6 +201,15 @@ impl fmt::Display for Exit {
     }
 }
 
+/// An instance's files, there for as long as this is.
+#[derive(Debug)]
+pub struct Whole {
+    /// Where.
+    pub path: PathBuf,
+    /// What there is of it nowhere else.
+    pub held: Option<OwnedFd>,
+}
+
 /// Why a driver cannot do as told. Completes "failed to launch/stop/remove …".
 #[derive(Debug, Error)]
 pub enum DriverError {
@@ -261,9 +271,12 @@ pub trait Driver: Send + Sync {
     /// printed anything, `NotFound` for an unknown instance.
     fn console(&self, instance: &InstanceId) -> io::Result<Vec<u8>>;
 
-    /// Where an instance's files are on this machine; `None` where there are none.
-    fn files(&self, _: &InstanceId) -> Option<PathBuf> {
-        None
+    /// An instance's files on this machine, whole; `None` where there are none.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn files(&self, _: &InstanceId) -> io::Result<Option<Whole>> {
+        Ok(None)
     }
 
     /// Asks to be hinted after every change. Hints given before stay.

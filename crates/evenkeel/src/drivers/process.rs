@@ -11,7 +11,7 @@ mod watch;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -26,8 +26,9 @@ use rustix::fs::inotify;
 use rustix::process::Signal;
 
 use super::folder::{Ask, Folder, State};
-use super::{CONSOLE_LIMIT, Driver, DriverError, Hint, Isolations, LaunchSpec, Seen, SeenState, begins};
+use super::{CONSOLE_LIMIT, Driver, DriverError, Hint, Isolations, LaunchSpec, Seen, SeenState, Whole, begins};
 use crate::agent::console;
+use crate::enclosures::{namespaces, overlay};
 use crate::lock::{self, Lock};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::{self, Identity};
@@ -280,8 +281,18 @@ impl Driver for ProcessDriver {
         console::tail(&self.shared.folder_of(instance), CONSOLE_LIMIT)
     }
 
-    fn files(&self, instance: &InstanceId) -> Option<PathBuf> {
-        self.shared.slots().contains_key(instance).then(|| self.shared.folder_of(instance).root())
+    fn files(&self, instance: &InstanceId) -> io::Result<Option<Whole>> {
+        if !self.shared.slots().contains_key(instance) {
+            return Ok(None);
+        }
+        let folder = self.shared.folder_of(instance);
+        let Some(image) = folder.spec()?.and_then(|spec| spec.image) else {
+            return Ok(Some(Whole { path: folder.root(), held: None }));
+        };
+        // Where it runs, as it sees them.
+        let held = namespaces::top(&folder).or_else(|_| overlay::mounted(&image, &folder))?;
+        let path = format!("/proc/self/fd/{}", held.as_raw_fd()).into();
+        Ok(Some(Whole { path, held: Some(held) }))
     }
 
     fn subscribe(&self, hint: Hint) {

@@ -26,7 +26,7 @@ use crate::api::{self, Api, Guard, Imported, Intake, Reports};
 use crate::buckets::{BucketError, Buckets};
 use crate::dns;
 use crate::drivers::Driver;
-use crate::drivers::folder::TOLD;
+use crate::drivers::folder::{COVERED, TOLD};
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
 use crate::enclosures::docker;
 use crate::images::oci::Choice;
@@ -165,8 +165,12 @@ pub async fn up(
         }),
         capture: Box::new(move |id, manifest| match running.files(id) {
             // It is written anew by every boot, with all that the instance was told in secret.
-            Some(root) => told(store.capture(&root, manifest, &TOLD)),
-            None => Err(format!("find the files of `{id}`")),
+            Ok(Some(files)) if manifest.rootfs => {
+                told(store.capture(&files.path, manifest, &[&TOLD[..], &COVERED[..]].concat()))
+            }
+            Ok(Some(files)) => told(store.capture(&files.path, manifest, &TOLD)),
+            Ok(None) => Err(format!("find the files of `{id}`")),
+            Err(error) => Err(format!("open the files of `{id}`: {error}")),
         }),
         collect: Box::new(move |dry| {
             let collected = kept.collect(&|digest| is_named(&named, digest), dry).map_err(|error| error.to_string())?;

@@ -22,7 +22,7 @@ use crate::agent::EXIT_HELD;
 use crate::agent::launch::DEFAULT_PATH;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
 use crate::drivers::{Exit, Isolation, LaunchSpec, STOPPED_BEFORE_START};
-use crate::enclosures::{self, docker};
+use crate::enclosures::{self, docker, overlay};
 use crate::images::tree::{self, Shape};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::{self, Identity};
@@ -105,7 +105,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
     let root = folder.root();
     if let Some(engine) = &engine {
         docker::make(engine, spec)?;
-    } else if !root.exists() {
+    } else if !root.exists() && !shares(spec, isolation, &folder)? {
         let partial = folder.file("root.partial");
         let copied = copy(spec, &partial, &root);
         if let Err(why) = copied {
@@ -131,6 +131,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
             boots: spec.boots,
             metadata: spec.metadata.clone(),
             isolation,
+            image: overlay::is_used(&folder).then(|| spec.image_dir.clone()),
             engine: engine.clone(),
         })
     })();
@@ -145,6 +146,15 @@ fn discard(path: &Path) {
         Ok(()) => drop(fs::remove_dir_all(path)),
         Err(why) => eprintln!("instances: failed to {why}; it is tried again at the next start"),
     }
+}
+
+/// Gives an instance the image's files without a copy, where that can be.
+fn shares(spec: &LaunchSpec, isolation: Isolation, folder: &Folder) -> Result<bool, String> {
+    if !spec.manifest.rootfs || isolation != Isolation::Namespaces {
+        return Ok(false);
+    }
+    let prepared = overlay::prepare(&spec.image_dir, folder);
+    prepared.map_err(|error| format!("make `{}`: {error}", folder.root().display()))
 }
 
 fn copy(spec: &LaunchSpec, partial: &Path, root: &Path) -> Result<(), String> {

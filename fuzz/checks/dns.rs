@@ -2,6 +2,7 @@
 //!
 //! Owns that property, and the names it is asked about. Must never know of the fuzzer.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 
@@ -21,6 +22,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let mut world = World::empty(Settings {
         region: "us-east-1".into(),
         zones: zones.clone().into(),
+        capacity: BTreeMap::new(),
         account: "000000000000".into(),
         dns_domain: "elb.evenkeel.test".into(),
         node_pool: "127.80.0.0/16".parse().expect("a pool"),

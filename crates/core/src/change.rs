@@ -1,7 +1,8 @@
 //! The write surface on one page: every way in which intent can alter.
 //!
 //! Owns [`Change`] and what each answers with. Must never hold how a Change is carried out or refused: that is
-//! [`crate::world`]'s, a file a noun. Ids and numbers that need dice are given by whoever makes the Change.
+//! [`crate::world`]'s, a file a noun. Ids and numbers that need dice are given by whoever makes the Change. Next: [`instance`],
+//! what Changes of instances carry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lifecycle::Wish;
 use crate::name::{
     AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
     PolicyName, Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
@@ -16,10 +18,13 @@ use crate::name::{
 use crate::noun::image::Size;
 use crate::noun::security_group::{Reach, Rule};
 use crate::noun::{
-    AccessKey, AcmeAccount, Certificate, DesyncMode, HealthCheck, InstanceState, InstanceStatus, Listener,
-    ManagedPolicy, Manifest, Material, Order, PolicyType, Problem, Scheme, SecurityGroup, Setting, ShutdownBehavior,
-    Subscription, Topic, User,
+    AccessKey, AcmeAccount, Certificate, DesyncMode, HealthCheck, InstanceState, Listener, ManagedPolicy, Manifest,
+    Material, Order, PolicyType, Problem, Scheme, SecurityGroup, Setting, Subscription, Topic, User,
 };
+
+mod instance;
+
+pub use instance::{EndedBy, InstanceAttribute, NewInstances, Protection, Seen};
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -194,6 +199,13 @@ pub enum Change {
     RebootInstances {
         /// Which.
         instances: Vec<InstanceId>,
+    },
+    /// Another value for an attribute of an instance.
+    SetInstanceAttribute {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which attribute, and its value from now on.
+        attribute: InstanceAttribute,
     },
     /// What a driver saw of an instance.
     Report {
@@ -560,37 +572,6 @@ pub struct LogPatch {
     pub interval: Option<u16>,
 }
 
-/// What [`Change::RunInstances`] wants.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NewInstances {
-    /// The reservation's id; random.
-    pub reservation: ReservationId,
-    /// As many fresh ids as are wanted at most; random.
-    pub ids: Vec<InstanceId>,
-    /// The fewest that are acceptable, from 1.
-    pub min_count: u32,
-    /// From which image.
-    pub image: ImageId,
-    /// Where; `None` lets the World choose the zone with the fewest instances.
-    pub zone: Option<ZoneName>,
-    /// Recorded; drivers derive limits from it.
-    pub instance_type: String,
-    /// Recorded.
-    pub key_name: Option<String>,
-    /// Recorded.
-    pub groups: Vec<String>,
-    /// Base64; at most 16 KiB raw, checked by the caller.
-    pub user_data: Option<String>,
-    /// For idempotence, at most 64 characters.
-    pub client_token: Option<String>,
-    /// What becomes of them when they end by themselves.
-    pub shutdown: ShutdownBehavior,
-    /// Whether terminating them is refused.
-    pub termination_protected: bool,
-    /// Tags for each instance.
-    pub tags: BTreeMap<String, String>,
-}
-
 /// What [`Change::CreateImage`] wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewCapture {
@@ -637,26 +618,6 @@ pub struct NewImage {
     pub tags: BTreeMap<String, String>,
 }
 
-/// What a driver saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Seen {
-    /// The instance is up.
-    Running {
-        /// How it fares.
-        #[serde(default)]
-        status: InstanceStatus,
-    },
-    /// The instance ended.
-    Ended {
-        /// How, in words: `application exited with status 1`.
-        how: String,
-        /// Whether it ended in good order (status 0), rather than by failure.
-        orderly: bool,
-        /// Whether it never ran at all.
-        never_started: bool,
-    },
-}
-
 /// What an accepted Change answers with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
@@ -676,6 +637,16 @@ pub enum Reply {
     Certificate(CertificateArn),
     /// Instances' states before and after.
     Transitions(Vec<Transition>),
+    /// Instances of the call were protected, of which this is the first: they and all others of their zones are as they were,
+    /// and those of other zones were done with as was asked (AWS).
+    Protected {
+        /// The instance.
+        instance: InstanceId,
+        /// What was asked.
+        wish: Wish,
+        /// What protects it.
+        by: Protection,
+    },
     /// The number of a new version of a policy.
     PolicyVersion(u32),
     /// A subscription, and whether it is confirmed.
@@ -730,6 +701,7 @@ impl Change {
             Self::StopInstances { .. } => "StopInstances",
             Self::StartInstances { .. } => "StartInstances",
             Self::RebootInstances { .. } => "RebootInstances",
+            Self::SetInstanceAttribute { .. } => "SetInstanceAttribute",
             Self::Report { .. } => "Report",
             Self::ForgetInstance { .. } => "ForgetInstance",
             Self::RegisterImage(_) => "RegisterImage",

@@ -5,6 +5,8 @@
 
 use thiserror::Error;
 
+use crate::change::Protection;
+use crate::lifecycle::Wish;
 use crate::name::{
     AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
     PolicyName, Port, UserName, ZoneName,
@@ -308,6 +310,40 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
+    /// A zone has no room for them.
+    #[error("{text}", text = no_capacity(instance_type, zone.as_ref(), others))]
+    NoCapacity {
+        /// Of which type.
+        instance_type: String,
+        /// The zone that was wanted, if any was.
+        zone: Option<ZoneName>,
+        /// Zones that have room.
+        others: Vec<ZoneName>,
+    },
+    /// A type without limits, in zones that count what their instances may use.
+    #[error("{text}", text = not_offered(instance_type, zone.as_ref(), others))]
+    TypeNotOffered {
+        /// Which.
+        instance_type: String,
+        /// The zone that was wanted, if any was.
+        zone: Option<ZoneName>,
+        /// Zones that offer it.
+        others: Vec<ZoneName>,
+    },
+    /// A type that gives less than the image needs.
+    #[error(
+        "The instance type '{instance_type}' gives {gives} {what}, and the image needs {needs}. Specify an instance type that gives as much, and try again."
+    )]
+    TypeTooSmall {
+        /// The type.
+        instance_type: String,
+        /// The unit and of what.
+        what: &'static str,
+        /// What the image needs.
+        needs: u32,
+        /// What the type gives.
+        gives: u32,
+    },
     /// The state does not allow it.
     #[error("The instance '{instance}' is not in a state from which it can be {wanted}; it is {}", .state.as_str())]
     WrongState {
@@ -315,14 +351,25 @@ pub enum Refusal {
         instance: InstanceId,
         /// Its state.
         state: InstanceState,
-        /// `started`, `stopped`, `rebooted`, `imaged`.
+        /// `started`, `stopped`, `rebooted`, `imaged`, `modified`.
         wanted: &'static str,
     },
-    /// Protected against termination.
+    /// Protected against it.
     #[error(
-        "The instance '{0}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."
+        "The instance '{instance}' may not be {}. Modify its '{}' instance attribute and try again.",
+        .wish.fulfilled(), .by.as_str()
     )]
-    TerminationProtected(InstanceId),
+    Protected {
+        /// Which.
+        instance: InstanceId,
+        /// What was asked.
+        wish: Wish,
+        /// What protects it.
+        by: Protection,
+    },
+    /// Something that is changed only while an instance is stopped.
+    #[error("The instance '{0}' is not in the 'stopped' state.")]
+    NotStopped(InstanceId),
     /// A token used before with other parameters.
     #[error("The client token '{0}' was used before with different parameters")]
     TokenReused(String),
@@ -418,6 +465,42 @@ pub enum Refusal {
     /// An id that exists already: whoever threw the dice shall throw again.
     #[error("the id `{0}` is taken")]
     IdTaken(String),
+}
+
+fn no_capacity(instance_type: &str, zone: Option<&ZoneName>, others: &[ZoneName]) -> String {
+    let Some(zone) = zone else {
+        return format!("We currently do not have sufficient {instance_type} capacity in any Availability Zone.");
+    };
+    let text = format!(
+        "We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested ({zone})."
+    );
+    if others.is_empty() {
+        return text;
+    }
+    let others = list(others);
+    format!(
+        "{text} You can currently get {instance_type} capacity by not specifying an Availability Zone in your request or choosing {others}."
+    )
+}
+
+fn not_offered(instance_type: &str, zone: Option<&ZoneName>, others: &[ZoneName]) -> String {
+    let Some(zone) = zone else {
+        return format!(
+            "Your requested instance type ({instance_type}) is not supported in any Availability Zone: all of them count what their instances may use, and that of this type is not known."
+        );
+    };
+    let text = format!(
+        "Your requested instance type ({instance_type}) is not supported in your requested Availability Zone ({zone})."
+    );
+    if others.is_empty() {
+        return text;
+    }
+    let others = list(others);
+    format!("{text} Please retry your request by not specifying an Availability Zone or choosing {others}.")
+}
+
+fn list(zones: &[ZoneName]) -> String {
+    zones.iter().map(ZoneName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn no_such_instances(ids: &[InstanceId]) -> String {

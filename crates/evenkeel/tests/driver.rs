@@ -331,7 +331,7 @@ fn an_instance_keeps_what_its_zone_had_when_it_was_first_started() {
     assert_eq!(kept(&stage, 1), Isolation::None);
     // Whether namespaces can be made here or not: nothing is routed to its loopback address.
     stage.driver().launch(&stage.shell(2, "exit 5")).unwrap();
-    assert!(matches!(stage.wait_ended(2), Exit::NeverStarted(_)));
+    assert!(matches!(stage.wait_ended(2), Exit::NotLaunched(_)));
     assert_eq!(kept(&stage, 2), Isolation::Namespaces);
     let zone = ZoneName::new("us-east-1b").unwrap();
     stage.driver().launch(&LaunchSpec { zone, ..stage.shell(3, "exit 6") }).unwrap();
@@ -460,7 +460,7 @@ fn what_cannot_start_says_why() {
         let mut spec = stage.spec(5, 1, &[]);
         spec.image_dir = stage.dir.path().join("no-image");
         stage.driver().launch(&spec).unwrap();
-        let Exit::NeverStarted(why) = stage.wait_ended(5) else { panic!("started without an image") };
+        let Exit::NotLaunched(why) = stage.wait_ended(5) else { panic!("started without an image") };
         assert!(why.contains("no-image"), "{why}");
     });
 }
@@ -662,7 +662,7 @@ fn on_a_small_disk() {
     let state = || driver.seen().pop().unwrap().state;
     driver.launch(&spec(1, &large)).unwrap();
     until("the end", || matches!(state(), SeenState::Ended { .. }));
-    let SeenState::Ended { how: Exit::NeverStarted(why) } = state() else { panic!("{:?}", state()) };
+    let SeenState::Ended { how: Exit::NoRoom(why) } = state() else { panic!("{:?}", state()) };
     assert!(why.contains("ballast") && why.contains("No space left"), "{why}");
     driver.launch(&spec(2, &small)).unwrap();
     until("running", || matches!(state(), SeenState::Running { .. }));
@@ -759,7 +759,7 @@ fn an_address_that_nothing_is_routed_to_is_refused() {
     let mut spec = stage.spec(1, 1, &[]);
     spec.address = IpAddr::V4(Ipv4Addr::new(127, 200, stage.network, 1));
     stage.driver().launch(&spec).unwrap();
-    let Exit::NeverStarted(why) = stage.wait_ended(1) else { panic!("it was started") };
+    let Exit::NotLaunched(why) = stage.wait_ended(1) else { panic!("it was started") };
     assert!(why.contains("nothing is routed to its address `127.200."), "{why}");
 }
 

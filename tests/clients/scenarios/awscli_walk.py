@@ -22,7 +22,9 @@ REFUSED = 255  # every failure of the CLI
 
 def main():
     places()
+    types()
     one, two = launch()
+    protection(one)
     create()
     add(one, two)
     zones(one, two)
@@ -51,6 +53,45 @@ def refused(what, code, operation, said, *words):
     expect_has(
         "%s: the error" % what, ran.err, "An error occurred (%s) when calling the %s operation: %s" % (code, operation, said)
     )
+
+
+def types():
+    query = "InstanceTypes[].[InstanceType,VCpuInfo.DefaultVCpus,MemoryInfo.SizeInMiB]"
+    got = aws("ec2", "describe-instance-types", "--instance-types", "t2.micro", "m1.small", "--query", query)
+    expect("describe-instance-types", sorted(got), [["m1.small", 1, 1740], ["t2.micro", 1, 1024]])
+    two = ("--filters", "Name=vcpu-info.default-vcpus,Values=2", "Name=memory-info.size-in-mib,Values=8192")
+    got = aws("ec2", "describe-instance-types", *two, "--query", "InstanceTypes[].InstanceType")
+    expect_in("describe-instance-types by size", "m5.large", got)
+    everything = aws("ec2", "describe-instance-types", "--query", "length(InstanceTypes)")
+    paged = aws("ec2", "describe-instance-types", "--page-size", "10", "--query", "length(InstanceTypes)")
+    expect("describe-instance-types in pages", paged, everything)
+    said = "The following supplied instance types do not exist: [x9.huge]"
+    words = ("ec2", "describe-instance-types", "--instance-types", "x9.huge")
+    refused("an unknown type", "InvalidInstanceType", "DescribeInstanceTypes", said, *words)
+    words = ("--location-type", "availability-zone", "--filters", "Name=instance-type,Values=t2.micro")
+    got = aws("ec2", "describe-instance-type-offerings", *words, "--query", "InstanceTypeOfferings[].Location")
+    expect("describe-instance-type-offerings", sorted(got), [A, B, C])
+
+
+def protection(one):
+    def held(name, key):
+        return aws("ec2", "describe-instance-attribute", "--instance-id", one, "--attribute", name)[key]["Value"]
+
+    modify = ("ec2", "modify-instance-attribute", "--instance-id", one)
+    expect("modify-instance-attribute", aws(*modify, "--disable-api-termination"), None)
+    expect("it is set", held("disableApiTermination", "DisableApiTermination"), True)
+    said = "The instance '%s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again." % one
+    words = ("ec2", "terminate-instances", "--instance-ids", one)
+    refused("terminate of a protected one", "OperationNotPermitted", "TerminateInstances", said, *words)
+    expect("lifted", aws(*modify, "--no-disable-api-termination"), None)
+    expect("by name and value", aws(*modify, "--attribute", "disableApiStop", "--value", "true"), None)
+    expect("that is set", held("disableApiStop", "DisableApiStop"), True)
+    said = "The instance '%s' may not be stopped. Modify its 'disableApiStop' instance attribute and try again." % one
+    refused("stop of a protected one", "OperationNotPermitted", "StopInstances", said, "ec2", "stop-instances", "--instance-ids", one)
+    expect("lifted as well", aws(*modify, "--no-disable-api-stop"), None)
+    said = "The instance '%s' is not in the 'stopped' state." % one
+    words = (*modify, "--instance-type", "Value=m1.large")
+    refused("another type of a running one", "IncorrectInstanceState", "ModifyInstanceAttribute", said, *words)
 
 
 def places():

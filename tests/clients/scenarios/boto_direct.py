@@ -37,6 +37,7 @@ def main():
     status(ec2, one)
     tags(ec2, one)
     console(ec2, one)
+    instance_attributes(ec2, one)
     power(ec2, one)
     errors(elb, ec2)
 
@@ -183,6 +184,39 @@ def console(ec2, one):
     promise("its time is of today", abs(age.total_seconds()) < 3600, "within the hour", got.timestamp)
 
 
+def instance_attributes(ec2, one):
+    (instance,) = ec2.get_only_instances([one])
+
+    def held(name):
+        return instance.get_attribute(name)[name]
+
+    expect("get_attribute of each", [held(name) for name in ("instanceType", "sourceDestCheck")], ["m1.small", True])
+    expect("modify_attribute", instance.modify_attribute("disableApiTermination", True), True)
+    expect("it is set", held("disableApiTermination"), True)
+    text = "The instance '%s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again." % one
+    refused("terminate_instances of a protected one", lambda: ec2.terminate_instances([one]), "OperationNotPermitted", 400, text)
+    ran = script("kill_instance", "-r", "local", one)
+    expect("kill_instance of a protected one: exit status", (ran.code, ran.out), (1, "Stopping instance: %s\n" % one))
+    expect_has("kill_instance of a protected one: the error", ran.err, "OperationNotPermitted")
+    expect("modify_attribute back", instance.modify_attribute("disableApiTermination", False), True)
+    expect("it is lifted", held("disableApiTermination"), False)
+    expect("shutdown behaviour", instance.modify_attribute("instanceInitiatedShutdownBehavior", "terminate"), True)
+    expect("it is told", held("instanceInitiatedShutdownBehavior"), "terminate")
+    expect("and back", instance.modify_attribute("instanceInitiatedShutdownBehavior", "stop"), True)
+    expect("sourceDestCheck off", instance.modify_attribute("sourceDestCheck", False), True)
+    expect("it is off", held("sourceDestCheck"), False)
+    expect("reset_attribute", instance.reset_attribute("sourceDestCheck"), True)
+    expect("it is on", held("sourceDestCheck"), True)
+    (group,) = ec2.get_all_security_groups(["default"])
+    expect("groupSet", instance.modify_attribute("groupSet", [group]), True)
+    expect("its groups", [got.id for got in held("groupSet")], [group.id])
+    text = "The instance '%s' is not in the 'stopped' state." % one
+    for name, value in (("instanceType", "m1.large"), ("userData", "aGVsbG8=")):
+        refused(
+            "%s of a running one" % name, lambda n=name, v=value: instance.modify_attribute(n, v), "IncorrectInstanceState", 400, text
+        )
+
+
 def power(ec2, one):
     def state():
         return ec2.get_only_instances([one])[0].state
@@ -193,6 +227,13 @@ def power(ec2, one):
     expect("still running", state(), "running")
     expect_in("stop_instances", ec2.stop_instances([one])[0].state, ["stopping", "stopped"])
     until("stopped", state, lambda got: got == "stopped")
+    (stopped,) = ec2.get_only_instances([one])
+    expect("why", stopped.state_reason["code"], "Client.UserInitiatedShutdown")
+    expect_match("since when", stopped.reason, r"User initiated \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d GMT\)")
+    expect("another type", stopped.modify_attribute("instanceType", "m1.medium"), True)
+    expect("other user data", stopped.modify_attribute("userData", "aGVsbG8="), True)
+    expect("they are told", [stopped.get_attribute(name)[name] for name in ("instanceType", "userData")], ["m1.medium", "aGVsbG8="])
+    expect("user data of nothing", stopped.modify_attribute("userData", ""), True)
     expect("no status without include_all", ec2.get_all_instance_status([one]), [])
     expect(
         "with include_all", [s.state_name for s in ec2.get_all_instance_status([one], include_all_instances=True)], ["stopped"]

@@ -1,7 +1,7 @@
 //! EC2, whatever version the client states (boto 2 says 2014-10-01, boto3 2016-11-15): its inputs, outputs and table
 //! of actions.
 //!
-//! Knows names and shapes, not rules. Next: [`instance`], [`launch`], [`status`], [`attribute`], [`image`], [`place`], [`network`],
+//! Knows names and shapes, not rules. Next: [`instance`], [`instance_type`], [`launch`], [`status`], [`attribute`], [`image`], [`place`], [`network`],
 //! [`group`], [`vpc`], [`tag`], and [`crate::dispatch`] for what the table makes.
 #![allow(missing_docs, reason = "names and meanings of wire fields are AWS's own")]
 
@@ -9,6 +9,7 @@ pub mod attribute;
 pub mod group;
 pub mod image;
 pub mod instance;
+pub mod instance_type;
 pub mod launch;
 pub mod network;
 pub mod place;
@@ -20,6 +21,7 @@ pub use attribute::*;
 pub use group::*;
 pub use image::*;
 pub use instance::*;
+pub use instance_type::*;
 pub use launch::*;
 pub use network::*;
 pub use place::*;
@@ -47,6 +49,8 @@ actions! {
     DescribeInstanceAttribute => DescribeInstanceAttributeOutput,
     DescribeInstances => DescribeInstancesOutput,
     DescribeInstanceStatus => DescribeInstanceStatusOutput,
+    DescribeInstanceTypeOfferings => DescribeInstanceTypeOfferingsOutput,
+    DescribeInstanceTypes => DescribeInstanceTypesOutput,
     DescribeKeyPairs => DescribeKeyPairsOutput,
     DescribeNetworkInterfaces => DescribeNetworkInterfacesOutput,
     DescribeRegions => DescribeRegionsOutput,
@@ -57,8 +61,10 @@ actions! {
     DescribeVpcAttribute => DescribeVpcAttributeOutput,
     DescribeVpcs => DescribeVpcsOutput,
     GetConsoleOutput => ConsoleOutput,
+    ModifyInstanceAttribute => Done,
     RebootInstances => Done,
     RegisterImage => RegisterImageOutput,
+    ResetInstanceAttribute => Done,
     RevokeSecurityGroupEgress => RevokeOutput,
     RevokeSecurityGroupIngress => RevokeOutput,
     RunInstances => Reservation,

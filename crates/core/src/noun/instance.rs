@@ -48,6 +48,12 @@ impl InstanceState {
         }
     }
 
+    /// Whether it takes up room of its zone: it runs, or is about to, or something of it may still run.
+    #[must_use]
+    pub fn takes_room(self) -> bool {
+        !matches!(self, Self::Stopped | Self::Terminated)
+    }
+
     /// EC2's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -106,6 +112,9 @@ pub struct StateReason {
     pub code: String,
     /// The code and a sentence for people, such as `Client.InternalError: application exited with status 1`.
     pub message: String,
+    /// When it was decided: an instance may take long to follow. Not known of those of earlier versions.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
 }
 
 /// What becomes of an instance that ends by itself.
@@ -148,6 +157,10 @@ pub struct Instance {
     pub user_data: Option<String>,
     /// Repeating a launch with the same token answers with the first one's instances.
     pub client_token: Option<String>,
+    /// A digest of everything that the launch with the token asked for, by which another one with it is told apart. Not known of
+    /// those of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_for: Option<String>,
     /// Where it is in its life.
     pub state: InstanceState,
     /// Why, after a change of state that somebody or something caused.
@@ -168,10 +181,20 @@ pub struct Instance {
     pub shutdown: ShutdownBehavior,
     /// Whether terminating it through the API is refused.
     pub termination_protected: bool,
+    /// Whether stopping it through the API is refused, and so terminating it.
+    #[serde(default)]
+    pub stop_protected: bool,
+    /// Recorded: nothing here looks at where packets of an instance come from.
+    #[serde(default = "checked")]
+    pub source_dest_check: bool,
     /// Counts starts; a driver compares it with what it runs, so a reboot or a stop and start is never mistaken.
     pub boots: u32,
     /// Tags by key.
     pub tags: BTreeMap<String, String>,
+}
+
+fn checked() -> bool {
+    true
 }
 
 impl Instance {

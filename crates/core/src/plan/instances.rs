@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::change::Seen;
+use crate::change::{EndedBy, Seen};
 use crate::name::InstanceId;
 use crate::noun::{Instance, InstanceState, InstanceStatus};
 use crate::sightings::{RoadSeen, Sightings};
@@ -42,6 +42,8 @@ pub enum Condition {
         orderly: bool,
         /// Whether it never ran at all.
         never_started: bool,
+        /// By whose doing.
+        by: EndedBy,
     },
 }
 
@@ -86,11 +88,11 @@ pub fn next_deadline(world: &World) -> Option<Timestamp> {
 fn step(instance: &Instance, sight: Option<&Sight>, sightings: &Sightings, now: Timestamp) -> Option<Step> {
     let id = || instance.id.clone();
     let report = |seen| Some(Step::Report { instance: instance.id.clone(), boot: instance.boots, seen });
-    let gone = |why: &str| Seen::Ended { how: why.to_owned(), orderly: false, never_started: false };
+    let gone = |why: &str| Seen::Ended { how: why.to_owned(), orderly: false, never_started: false, by: EndedBy::Node };
     let current = sight.filter(|s| s.boot == instance.boots);
     let ended = |s: &Sight| match &s.condition {
-        Condition::Ended { how, orderly, never_started } => {
-            Some(Seen::Ended { how: how.clone(), orderly: *orderly, never_started: *never_started })
+        Condition::Ended { how, orderly, never_started, by } => {
+            Some(Seen::Ended { how: how.clone(), orderly: *orderly, never_started: *never_started, by: *by })
         }
         Condition::Starting | Condition::Running(_) => None,
     };

@@ -86,6 +86,7 @@ mod tests {
         World::empty(Settings {
             region: "us-east-1".into(),
             zones: Vec::new(),
+            capacity: BTreeMap::new(),
             account: "000000000000".into(),
             dns_domain: "elb.evenkeel.test".into(),
             node_pool: "127.80.0.0/16".parse().unwrap(),

@@ -10,6 +10,7 @@ fn settings() -> Settings {
     Settings {
         region: "us-east-1".into(),
         zones: vec![],
+        capacity: BTreeMap::new(),
         account: "000000000000".into(),
         dns_domain: "elb.evenkeel.test".into(),
         node_pool: "127.80.0.0/27".parse().unwrap(),

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::capacity::suits;
 use super::{Decision, Key, Row, World, Write, tags};
-use crate::change::{NewInstances, Reply, Seen, Transition};
+use crate::change::{InstanceAttribute, NewInstances, Protection, Reply, Seen, Transition};
 use crate::lifecycle::{self, Wish};
 use crate::name::{InstanceId, ZoneName};
 use crate::noun::image::ImageState;
@@ -42,7 +43,8 @@ impl World {
         if count < new.min_count as usize {
             return Err(Refusal::InstanceLimit { wanted: new.min_count as usize, running, limit });
         }
-        let zone = new.zone.clone().or_else(|| self.emptiest_zone()).ok_or(Refusal::NoZones)?;
+        suits(&image.manifest.resources, &new.instance_type)?;
+        let (zone, count) = self.place(new.zone.as_ref(), &new.instance_type, new.min_count as usize, count)?;
         let mut used: BTreeSet<IpAddr> = self.instances().map(|i| i.address).collect();
         let mut writes = Vec::with_capacity(count);
         for (index, id) in (0u32..).zip(&new.ids[..count]) {
@@ -63,6 +65,7 @@ impl World {
                 groups: new.groups.clone(),
                 user_data: new.user_data.clone(),
                 client_token: new.client_token.clone(),
+                asked_for: new.client_token.as_ref().and(new.asked_for.clone()),
                 state: InstanceState::Pending,
                 reason: None,
                 launched: now,
@@ -72,6 +75,8 @@ impl World {
                 status_since: now,
                 shutdown: new.shutdown,
                 termination_protected: new.termination_protected,
+                stop_protected: new.stop_protected,
+                source_dest_check: true,
                 boots: 1,
                 tags: new.tags.clone(),
             })));
@@ -81,17 +86,12 @@ impl World {
 
     pub(super) fn terminate_instances(&self, ids: &[InstanceId], now: Timestamp) -> Result<Decision, Refusal> {
         self.all_known(ids)?;
-        for id in ids {
-            if self.instance(id).is_some_and(|i| i.termination_protected && i.state != InstanceState::Terminated) {
-                return Err(Refusal::TerminationProtected(id.clone()));
-            }
-        }
-        self.wish(ids, Wish::Terminate, "terminated", now)
+        self.unless_protected(ids, Wish::Terminate, now)
     }
 
     pub(super) fn stop_instances(&self, ids: &[InstanceId], now: Timestamp) -> Result<Decision, Refusal> {
         self.all_known(ids)?;
-        self.wish(ids, Wish::Stop, "stopped", now)
+        self.unless_protected(ids, Wish::Stop, now)
     }
 
     pub(super) fn start_instances(&self, ids: &[InstanceId], now: Timestamp) -> Result<Decision, Refusal> {
@@ -100,7 +100,8 @@ impl World {
         if running > limit {
             return Err(Refusal::InstanceLimit { wanted: ids.len(), running, limit });
         }
-        self.wish(ids, Wish::Start, "started", now)
+        self.room_to_start(&self.distinct(ids))?;
+        self.wish(ids, Wish::Start, now)
     }
 
     pub(super) fn reboot_instances(&self, ids: &[InstanceId], now: Timestamp) -> Result<Decision, Refusal> {
@@ -108,7 +109,7 @@ impl World {
         let mut writes = Vec::new();
         for held in self.distinct(ids) {
             if lifecycle::wished(held.state, Wish::Reboot).is_none() {
-                return Err(wrong_state(held, "rebooted"));
+                return Err(wrong_state(held, Wish::Reboot.fulfilled()));
             }
             // One that is still starting up is as fresh as a reboot could make it.
             if held.state == InstanceState::Running {
@@ -125,7 +126,7 @@ impl World {
         let Some(held) = self.instance(id).filter(|i| i.boots == boot) else {
             return Decision::unchanged(Reply::Unchanged);
         };
-        let (state, reason) = lifecycle::observed(held.state, seen, held.shutdown);
+        let (state, reason) = lifecycle::observed(held.state, seen, held.shutdown, held.boots, now);
         let status = match seen {
             Seen::Running { status } if state == InstanceState::Running => status,
             _ => &held.status,
@@ -165,10 +166,64 @@ impl World {
         if missing.is_empty() { Ok(()) } else { Err(Refusal::NoSuchInstances(missing)) }
     }
 
-    fn wish(&self, ids: &[InstanceId], wish: Wish, wanted: &'static str, now: Timestamp) -> Result<Decision, Refusal> {
+    pub(super) fn set_instance_attribute(
+        &self,
+        id: &InstanceId,
+        attribute: &InstanceAttribute,
+    ) -> Result<Decision, Refusal> {
+        let held = self.instance(id).ok_or_else(|| Refusal::NoSuchInstances(vec![id.clone()]))?;
+        if matches!(held.state, InstanceState::ShuttingDown | InstanceState::Terminated) {
+            return Err(wrong_state(held, "modified"));
+        }
+        // What an instance is given at its start is not changed under it.
+        let is_given = matches!(attribute, InstanceAttribute::UserData(_) | InstanceAttribute::Type(_));
+        if is_given && held.state != InstanceState::Stopped {
+            return Err(Refusal::NotStopped(id.clone()));
+        }
+        let mut instance = held.as_ref().clone();
+        match attribute {
+            InstanceAttribute::TerminationProtected(value) => instance.termination_protected = *value,
+            InstanceAttribute::StopProtected(value) => instance.stop_protected = *value,
+            InstanceAttribute::Shutdown(behavior) => instance.shutdown = *behavior,
+            InstanceAttribute::UserData(text) => instance.user_data.clone_from(text),
+            InstanceAttribute::Type(name) => {
+                if !self.offers(&held.zone, name) {
+                    let zone = Some(held.zone.clone());
+                    return Err(Refusal::TypeNotOffered { instance_type: name.clone(), zone, others: Vec::new() });
+                }
+                suits(&held.manifest.resources, name)?;
+                instance.instance_type.clone_from(name);
+            }
+            InstanceAttribute::Groups(names) => instance.groups.clone_from(names),
+            InstanceAttribute::SourceDestCheck(value) => instance.source_dest_check = *value,
+        }
+        if instance == **held {
+            return Ok(Decision::unchanged(Reply::Unchanged));
+        }
+        Ok(Decision { reply: Reply::Done, writes: vec![Write::Put(Row::Instance(instance))] })
+    }
+
+    /// A wish that protection may stand against. Where it does, it holds all instances of the zone, and only those (AWS, "Terminate
+    /// multiple instances with termination protection").
+    fn unless_protected(&self, ids: &[InstanceId], wish: Wish, now: Timestamp) -> Result<Decision, Refusal> {
+        let named = self.distinct(ids);
+        let guarded = || named.iter().filter_map(|instance| Some((*instance, protection(instance, wish)?)));
+        let Some((first, by)) = guarded().next() else { return self.wish(ids, wish, now) };
+        let zones: BTreeSet<&ZoneName> = guarded().map(|(instance, _)| &instance.zone).collect();
+        let others: Vec<InstanceId> =
+            named.iter().filter(|i| !zones.contains(&i.zone)).map(|instance| instance.id.clone()).collect();
+        let instance = first.id.clone();
+        if others.is_empty() {
+            return Err(Refusal::Protected { instance, wish, by });
+        }
+        let done = self.wish(&others, wish, now)?;
+        Ok(Decision { reply: Reply::Protected { instance, wish, by }, writes: done.writes })
+    }
+
+    fn wish(&self, ids: &[InstanceId], wish: Wish, now: Timestamp) -> Result<Decision, Refusal> {
         let (mut writes, mut transitions) = (Vec::new(), Vec::new());
         for held in self.distinct(ids) {
-            let to = lifecycle::wished(held.state, wish).ok_or_else(|| wrong_state(held, wanted))?;
+            let to = lifecycle::wished(held.state, wish).ok_or_else(|| wrong_state(held, wish.fulfilled()))?;
             transitions.push(Transition { instance: held.id.clone(), from: held.state, to });
             if to == held.state {
                 continue;
@@ -181,7 +236,7 @@ impl World {
                     (instance.status, instance.status_since) = (InstanceStatus::Initializing, now);
                     instance.boots += 1;
                 }
-                Wish::Terminate | Wish::Stop | Wish::Reboot => instance.reason = Some(lifecycle::user_initiated()),
+                Wish::Terminate | Wish::Stop | Wish::Reboot => instance.reason = Some(lifecycle::user_initiated(now)),
             }
             self.enter(&mut instance, to, now);
             writes.push(Write::Put(Row::Instance(instance)));
@@ -201,24 +256,34 @@ impl World {
         ids.iter().filter(|id| met.insert(*id)).filter_map(|id| self.instance(id)).collect()
     }
 
-    /// The zone with the fewest living instances; the first in order among equals.
-    fn emptiest_zone(&self) -> Option<ZoneName> {
-        let count = |zone: &ZoneName| self.living().filter(|i| i.zone == *zone).count();
-        self.settings.zones.iter().min_by_key(|zone| count(zone)).cloned()
-    }
-
     /// A launch repeated with its token: the same wish finds the reservation made then.
     fn same_launch(&self, token: &str, first: &Instance, new: &NewInstances) -> Result<Decision, Refusal> {
-        let same = first.image == new.image
+        let alike = first.image == new.image
             && first.instance_type == new.instance_type
             && first.key_name == new.key_name
             && first.user_data == new.user_data
             && new.zone.as_ref().is_none_or(|zone| *zone == first.zone);
+        // What was asked for is told by its digest; an instance may have been given other attributes since.
+        let same = match (&first.asked_for, &new.asked_for) {
+            (Some(first), Some(new)) => first == new,
+            _ => alike,
+        };
         if same {
             Ok(Decision::unchanged(Reply::Reservation(first.reservation.clone())))
         } else {
             Err(Refusal::TokenReused(token.to_owned()))
         }
+    }
+}
+
+/// What of an instance stands against a wish. What has ended already, or is stopped, is not in danger of it.
+fn protection(instance: &Instance, wish: Wish) -> Option<Protection> {
+    let stop = instance.stop_protected.then_some(Protection::Stop);
+    match (wish, instance.state) {
+        (_, InstanceState::Terminated) | (Wish::Stop, InstanceState::Stopped) => None,
+        (Wish::Terminate, _) => instance.termination_protected.then_some(Protection::Termination).or(stop),
+        (Wish::Stop, _) => stop,
+        (Wish::Start | Wish::Reboot, _) => None,
     }
 }
 

@@ -5,9 +5,10 @@
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
 //! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`requests`], [`groups`],
 //! [`identities`],
-//! [`instances`], [`images`], [`topics`], [`tags`].
+//! [`instances`], [`capacity`], [`images`], [`topics`], [`tags`].
 
 mod balancers;
+mod capacity;
 mod certificates;
 mod groups;
 pub mod identities;
@@ -33,8 +34,8 @@ use crate::name::{
     UserName, ZoneName,
 };
 use crate::noun::{
-    AccessKey, AcmeAccount, Certificate, Image, Instance, InstanceState, LoadBalancer, ManagedPolicy, SecurityGroup,
-    Subscription, Topic, User,
+    AccessKey, AcmeAccount, Capacity, Certificate, Image, Instance, InstanceState, LoadBalancer, ManagedPolicy,
+    SecurityGroup, Subscription, Topic, User,
 };
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub region: String,
     /// The zones there are, in order.
     pub zones: Vec<ZoneName>,
+    /// How much zones have for their instances; one that is not here has as much as is asked of it.
+    pub capacity: BTreeMap<ZoneName, Capacity>,
     /// The owner's account id: 12 digits.
     pub account: String,
     /// What balancers' DNS names end in, such as `elb.evenkeel.test`.
@@ -306,6 +309,7 @@ impl World {
             Change::StopInstances { instances } => self.stop_instances(instances, now),
             Change::StartInstances { instances } => self.start_instances(instances, now),
             Change::RebootInstances { instances } => self.reboot_instances(instances, now),
+            Change::SetInstanceAttribute { instance, attribute } => self.set_instance_attribute(instance, attribute),
             Change::Report { instance, boot, seen } => Ok(self.report(instance, *boot, seen, now)),
             Change::ForgetInstance { instance } => Ok(self.forget_instance(instance)),
             Change::RegisterImage(new) => self.register_image(new, now),

@@ -74,7 +74,7 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
     let enclosure = match enclosures::open(folder, &spec) {
         Ok(enclosure) => enclosure,
         Err(why) => {
-            let how = Exit::NeverStarted(why);
+            let how = Exit::NotLaunched(why);
             console.note(&format!("boot {boot}: {how}"));
             folder.set_status(&Status { state: State::Ended { how }, ..status })?;
             return Ok(());

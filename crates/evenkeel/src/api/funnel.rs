@@ -29,9 +29,9 @@ use super::subscriptions::Agreed;
 use super::wants::{Thing, Want, Wants};
 use super::{
     Api, Asked, Caller, access_keys, attributes, balancers, dice, groups, health, identity, images,
-    instance_attributes, instances, launch, limits, listeners, managed_certificates, managed_policies, metadata,
-    network, places, policies, publish, registration, requested_certificates, server_certificates, simulation, status,
-    subnets, subscriptions, tags, topics, user_policies, users, vpcs,
+    instance_attributes, instance_types, instances, launch, limits, listeners, managed_certificates, managed_policies,
+    metadata, network, places, policies, publish, registration, requested_certificates, server_certificates,
+    simulation, status, subnets, subscriptions, tags, topics, user_policies, users, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -272,6 +272,10 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
         C::DescribeInstanceAttribute(i) => {
             say.out::<ec2::DescribeInstanceAttribute>(instance_attributes::describe(asked, &i))
         }
+        C::DescribeInstanceTypeOfferings(i) => {
+            say.out::<ec2::DescribeInstanceTypeOfferings>(instance_types::offerings(asked, &i))
+        }
+        C::DescribeInstanceTypes(i) => say.out::<ec2::DescribeInstanceTypes>(instance_types::describe(asked, &i)),
         C::DescribeInstances(i) => say.out::<ec2::DescribeInstances>(instances::describe(asked, &i)),
         C::DescribeInstanceStatus(i) => say.out::<ec2::DescribeInstanceStatus>(status::describe(asked, &i)),
         C::DescribeKeyPairs(i) => say.out::<ec2::DescribeKeyPairs>(network::key_pairs(&i)),
@@ -286,8 +290,14 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
         C::DescribeVpcAttribute(i) => say.out::<ec2::DescribeVpcAttribute>(vpcs::attribute(asked, &i)),
         C::DescribeVpcs(i) => say.out::<ec2::DescribeVpcs>(vpcs::describe(asked, &i)),
         C::GetConsoleOutput(i) => say.out::<ec2::GetConsoleOutput>(status::console(asked, &i).await),
+        C::ModifyInstanceAttribute(i) => {
+            say.out::<ec2::ModifyInstanceAttribute>(instance_attributes::modify(asked, i).await)
+        }
         C::RebootInstances(i) => say.out::<ec2::RebootInstances>(instances::reboot(asked, &i).await),
         C::RegisterImage(i) => say.out::<ec2::RegisterImage>(images::register(asked, i).await),
+        C::ResetInstanceAttribute(i) => {
+            say.out::<ec2::ResetInstanceAttribute>(instance_attributes::reset(asked, &i).await)
+        }
         C::RevokeSecurityGroupEgress(i) => {
             say.out::<ec2::RevokeSecurityGroupEgress>(groups::revoke(asked, i.0, true).await)
         }

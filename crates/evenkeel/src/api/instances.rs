@@ -8,10 +8,11 @@ use evenkeel_aws::{Error, ec2};
 use evenkeel_core::change::{Change, Reply, Transition};
 use evenkeel_core::name::InstanceId;
 use evenkeel_core::noun::Instance;
+use evenkeel_core::refusal::Refusal;
 
 use super::filter::Filters;
 use super::page::Page;
-use super::{Asked, shown, words};
+use super::{Asked, refusal, shown, words};
 
 pub(super) fn describe(
     asked: &Asked<'_>,
@@ -38,7 +39,7 @@ pub(super) fn describe(
 
 pub(super) async fn terminate(asked: &Asked<'_>, input: &ec2::TerminateInstances) -> Result<ec2::StateChanges, Error> {
     let instances = named(&input.instance_ids)?;
-    asked.ec2(Change::TerminateInstances { instances }, input.dry_run).await.map(changes)
+    asked.ec2(Change::TerminateInstances { instances }, input.dry_run).await.and_then(changes)
 }
 
 pub(super) async fn stop(asked: &Asked<'_>, input: &ec2::StopInstances) -> Result<ec2::StateChanges, Error> {
@@ -46,12 +47,12 @@ pub(super) async fn stop(asked: &Asked<'_>, input: &ec2::StopInstances) -> Resul
         return Err(Error::sender("UnsupportedHibernationConfiguration", "Instances cannot hibernate here."));
     }
     let instances = named(&input.instance_ids)?;
-    asked.ec2(Change::StopInstances { instances }, input.dry_run).await.map(changes)
+    asked.ec2(Change::StopInstances { instances }, input.dry_run).await.and_then(changes)
 }
 
 pub(super) async fn start(asked: &Asked<'_>, input: &ec2::StartInstances) -> Result<ec2::StateChanges, Error> {
     let instances = named(&input.instance_ids)?;
-    asked.ec2(Change::StartInstances { instances }, input.dry_run).await.map(changes)
+    asked.ec2(Change::StartInstances { instances }, input.dry_run).await.and_then(changes)
 }
 
 pub(super) async fn reboot(asked: &Asked<'_>, input: &ec2::RebootInstances) -> Result<ec2::Done, Error> {
@@ -74,9 +75,13 @@ fn named(texts: &[String]) -> Result<Vec<InstanceId>, Error> {
     if texts.is_empty() { Err(words::missing("InstanceId")) } else { words::instances(texts) }
 }
 
-fn changes(reply: Reply) -> ec2::StateChanges {
+/// The states before and after; where protection held some, the call has failed, whatever it did to others (AWS).
+fn changes(reply: Reply) -> Result<ec2::StateChanges, Error> {
     let transitions = match reply {
         Reply::Transitions(transitions) => transitions,
+        Reply::Protected { instance, wish, by } => {
+            return Err(refusal::ec2(Refusal::Protected { instance, wish, by }.into()));
+        }
         _ => Vec::new(),
     };
     let change = |t: Transition| ec2::StateChange {
@@ -84,5 +89,5 @@ fn changes(reply: Reply) -> ec2::StateChanges {
         current_state: shown::state(t.to),
         previous_state: shown::state(t.from),
     };
-    ec2::StateChanges { instances_set: transitions.into_iter().map(change).collect() }
+    Ok(ec2::StateChanges { instances_set: transitions.into_iter().map(change).collect() })
 }

@@ -1,9 +1,10 @@
 //! RunInstances: what a launch may ask for, and what it cannot have here.
 //!
 //! Owns EC2's defaults and the reading of every parameter. What Evenkeel does not have (launch templates, instance
-//! profiles, termination protection) is refused rather than ignored; block devices and monitoring are accepted and have no effect. Next:
+//! profiles) is refused rather than ignored; block devices and monitoring are accepted and have no effect. Next:
 //! [`super::instances`].
 
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use evenkeel_aws::{Error, ec2};
@@ -12,6 +13,7 @@ use evenkeel_core::name::{InstanceId, ReservationId};
 use evenkeel_core::noun::{Instance, InstanceState, ShutdownBehavior};
 use evenkeel_core::refusal::Refusal;
 
+use super::dice::hex;
 use super::subnets::zone_of;
 use super::{Asked, dice, groups, refusal, shown, tags, vpcs, words};
 
@@ -55,15 +57,28 @@ pub(super) async fn run(asked: &Asked<'_>, input: ec2::RunInstances) -> Result<e
         user_data: input.user_data.map(|data| user_data(&data.0)).transpose()?.filter(|data| !data.is_empty()),
         client_token: client_token(input.client_token)?,
         shutdown: shutdown(input.instance_initiated_shutdown_behavior.as_deref())?,
-        termination_protected: false,
+        termination_protected: input.disable_api_termination == Some(true),
+        stop_protected: input.disable_api_stop == Some(true),
+        asked_for: None,
         tags: tags::specified(input.tag_specifications, "instance")?,
     };
+    let asked_for = new.client_token.as_ref().map(|_| digest(&new, most)).transpose()?;
+    let new = NewInstances { asked_for, ..new };
     let roll = || {
         let ids = (0..most).map(|_| instance_id()).collect::<Result<_, _>>()?;
         Ok(Change::RunInstances(NewInstances { reservation: reservation()?, ids, ..new.clone() }))
     };
     let reply = asked.ec2_rolled(input.dry_run, roll).await?;
     made(asked, reply)
+}
+
+/// A digest of all that a launch asks for, by which two with one token are told apart.
+fn digest(new: &NewInstances, most: usize) -> Result<String, Error> {
+    let how = (new.shutdown, new.termination_protected, new.stop_protected);
+    let what = (new.min_count, most, &new.image, &new.zone, &new.instance_type, &new.key_name, &new.groups);
+    let bytes = serde_json::to_vec(&(what, &new.user_data, how, &new.tags));
+    let bytes = bytes.map_err(|bad| Error::receiver("InternalError", bad.to_string()))?;
+    Ok(hex(digest::digest(&digest::SHA256, &bytes).as_ref()))
 }
 
 /// The reservation as it stands after the launch, or as the first call with the same token left it.
@@ -85,9 +100,6 @@ fn refuse_what_is_not_here(input: &ec2::RunInstances) -> Result<(), Error> {
     let unsupported = |text: &str| Err(Error::sender("UnsupportedOperation", text));
     if input.launch_template.is_some() {
         return unsupported("Launch templates are not supported here.");
-    }
-    if input.disable_api_termination == Some(true) {
-        return unsupported("Termination protection is not supported here: nothing could lift it again.");
     }
     if input.private_ip_address.as_ref().is_some_and(|address| !address.is_empty()) {
         return unsupported("A private address cannot be chosen here: every instance gets one from the pool.");
@@ -123,7 +135,7 @@ fn counts(asked: &Asked<'_>, least: i64, most: i64) -> Result<(u32, usize), Erro
     }
 }
 
-fn instance_type(stated: Option<String>) -> Result<String, Error> {
+pub(super) fn instance_type(stated: Option<String>) -> Result<String, Error> {
     let Some(text) = stated.filter(|text| !text.is_empty()) else { return Ok(DEFAULT_TYPE.to_owned()) };
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-');
     if text.len() > 64 || !text.bytes().all(good) || !text.contains('.') {
@@ -141,7 +153,7 @@ fn key_name(stated: Option<String>) -> Result<Option<String>, Error> {
     }
 }
 
-fn user_data(raw: &[u8]) -> Result<String, Error> {
+pub(super) fn user_data(raw: &[u8]) -> Result<String, Error> {
     if raw.len() > MOST_USER_DATA {
         return Err(Error::invalid_parameter(format!("User data is limited to {MOST_USER_DATA} bytes")));
     }
@@ -158,7 +170,7 @@ fn client_token(stated: Option<String>) -> Result<Option<String>, Error> {
 }
 
 /// boto 2's `launch_instance` says `save` for keeping the instance's disk, which stopping does.
-fn shutdown(stated: Option<&str>) -> Result<ShutdownBehavior, Error> {
+pub(super) fn shutdown(stated: Option<&str>) -> Result<ShutdownBehavior, Error> {
     match stated {
         None | Some("" | "stop" | "save") => Ok(ShutdownBehavior::Stop),
         Some("terminate") => Ok(ShutdownBehavior::Terminate),

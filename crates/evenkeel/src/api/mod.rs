@@ -17,6 +17,7 @@ mod health;
 mod identity;
 mod images;
 mod instance_attributes;
+mod instance_types;
 mod instances;
 pub mod keys;
 mod launch;
@@ -261,8 +262,14 @@ impl Asked<'_> {
         make: impl Fn() -> Result<Change, Error>,
     ) -> Result<Reply, Error> {
         if dry_run == Some(true) {
-            self.world.decide(&make()?, self.now).map_err(|refusal| refusal::ec2(refusal.into()))?;
-            return Err(words::dry_run());
+            let decision = self.world.decide(&make()?, self.now).map_err(|refusal| refusal::ec2(refusal.into()))?;
+            return match decision.reply {
+                // What would have been done in part would have failed.
+                Reply::Protected { instance, wish, by } => {
+                    Err(refusal::ec2(Refusal::Protected { instance, wish, by }.into()))
+                }
+                _ => Err(words::dry_run()),
+            };
         }
         self.rolled(make).await?.map_err(refusal::ec2)
     }

@@ -11,6 +11,9 @@ use evenkeel_core::refusal::Refusal;
 
 use crate::keeper::Rejected;
 
+/// What a full zone answers: AWS counts it among the server's faults, with status 500, which clients try again.
+const NO_CAPACITY: &str = "InsufficientInstanceCapacity";
+
 /// A rejection as Elastic Load Balancing words it.
 pub(super) fn elb(rejected: Rejected) -> Error {
     match rejected {
@@ -114,7 +117,7 @@ fn refused(refusal: &Refusal, code: &'static str, text: Option<String>) -> Error
     let text = text.unwrap_or_else(|| refusal.to_string());
     match code {
         "InvalidConfigurationRequest" => Error::sender(code, text).with_status(409),
-        "InternalFailure" | "InternalError" => Error::receiver(code, text),
+        "InternalFailure" | "InternalError" | NO_CAPACITY => Error::receiver(code, text),
         _ => Error::sender(code, text),
     }
 }
@@ -194,7 +197,11 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::BadManifest(_) => ("ValidationError", "InvalidManifest"),
         Refusal::InstanceLimit { .. } => ("ValidationError", "InstanceLimitExceeded"),
         Refusal::WrongState { .. } => ("ValidationError", "IncorrectInstanceState"),
-        Refusal::TerminationProtected(_) => ("OperationNotPermitted", "OperationNotPermitted"),
+        Refusal::Protected { .. } => ("OperationNotPermitted", "OperationNotPermitted"),
+        Refusal::NotStopped(_) => ("ValidationError", "IncorrectInstanceState"),
+        Refusal::NoCapacity { .. } => ("ValidationError", NO_CAPACITY),
+        Refusal::TypeNotOffered { .. } => ("ValidationError", "Unsupported"),
+        Refusal::TypeTooSmall { .. } => ("ValidationError", "InvalidParameterCombination"),
         Refusal::TokenReused(_) => ("ValidationError", "IdempotentParameterMismatch"),
         Refusal::IdTaken(_) => ("InternalFailure", "InternalError"),
         // IAM's and SNS's own, which neither of the two can meet.
@@ -244,6 +251,8 @@ fn ec2_text(refusal: &Refusal) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use evenkeel_core::change::Protection;
+    use evenkeel_core::lifecycle::Wish;
     use evenkeel_core::name::InstanceId;
 
     use super::*;
@@ -259,7 +268,8 @@ mod tests {
         check(Rejected::NotStored("x".into()), ("ServiceUnavailable", 503), ("Unavailable", 503));
         let taken = Refusal::IdTaken("i-00000001".into());
         check(taken.into(), ("InternalFailure", 500), ("InternalError", 500));
-        let protected = Refusal::TerminationProtected(InstanceId::new("i-00000001").unwrap());
+        let instance = InstanceId::new("i-00000001").unwrap();
+        let protected = Refusal::Protected { instance, wish: Wish::Terminate, by: Protection::Termination };
         check(protected.into(), ("OperationNotPermitted", 400), ("OperationNotPermitted", 400));
     }
 }

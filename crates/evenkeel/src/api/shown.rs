@@ -150,7 +150,8 @@ fn instance(i: &Instance, world: &World) -> ec2::Instance {
         group_set: groups_of(i, world).into(),
         subnet_id: Some(subnet_id(settings, &i.zone)),
         vpc_id: Some(vpc_id(settings)),
-        state_reason: i.reason.as_ref().map(|r| ec2::StateReason { code: r.code.clone(), message: r.message.clone() }),
+        source_dest_check: Some(i.source_dest_check),
+        state_reason: state_reason(i),
         architecture: architecture().into(),
         root_device_type: "ebs".into(),
         root_device_name: ROOT_DEVICE.into(),
@@ -172,12 +173,19 @@ fn addresses(i: &Instance) -> (Option<IpAddr>, Option<IpAddr>) {
     }
 }
 
+/// EC2's `StateReason`: of one that comes, that it comes.
+fn state_reason(i: &Instance) -> Option<ec2::StateReason> {
+    let pending = || ec2::StateReason { code: "pending".into(), message: "pending".into() };
+    let coming = (i.state == InstanceState::Pending).then(pending);
+    i.reason.as_ref().map(|r| ec2::StateReason { code: r.code.clone(), message: r.message.clone() }).or(coming)
+}
+
 /// EC2's `StateTransitionReason`.
 fn reason(i: &Instance) -> String {
     match &i.reason {
         None => String::new(),
         Some(reason) if reason.code == "Client.UserInitiatedShutdown" => {
-            let at = wire_time(i.changed).to_string();
+            let at = wire_time(reason.at.unwrap_or(i.changed)).to_string();
             let (day, time) = (at.get(..10).unwrap_or_default(), at.get(11..19).unwrap_or_default());
             format!("User initiated ({day} {time} GMT)")
         }

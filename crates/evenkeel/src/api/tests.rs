@@ -1,7 +1,7 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
 //! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`balancing`] (ELB), [`policies`], [`certificates`],
-//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`rights`], [`metadata`], [`notices`] (SNS), [`protocols`] (JSON, CBOR, gzip), [`requests`] (certificates of ACME servers), [`guarded`] (signatures of version 2, throttling), [`size`].
+//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`lives`] (attributes, protection, capacity), [`rights`], [`metadata`], [`notices`] (SNS), [`protocols`] (JSON, CBOR, gzip), [`requests`] (certificates of ACME servers), [`guarded`] (signatures of version 2, throttling), [`size`].
 
 mod balancing;
 mod certificates;
@@ -9,6 +9,7 @@ mod computing;
 mod groups;
 mod guarded;
 mod identities;
+mod lives;
 mod metadata;
 mod notices;
 mod policies;
@@ -26,7 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::{Action, Credentials, Error, Request, Time, Versions, client, ec2, elb, sigv4};
-use evenkeel_core::change::{Change, Seen};
+use evenkeel_core::change::{Change, EndedBy, Seen};
 use evenkeel_core::name::{InstanceId, Port, ZoneName};
 use evenkeel_core::noun::image::Size;
 use evenkeel_core::noun::{InstanceStatus, Manifest};
@@ -73,6 +74,7 @@ fn settings() -> Settings {
     Settings {
         region: "us-east-1".into(),
         zones: ["us-east-1a", "us-east-1b", "us-east-1c"].map(zone).into(),
+        capacity: BTreeMap::new(),
         account: ACCOUNT.into(),
         dns_domain: "elb.evenkeel.test".into(),
         node_pool: "127.80.0.0/16".parse().unwrap(),

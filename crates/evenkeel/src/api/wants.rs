@@ -153,6 +153,12 @@ impl Wants<'_> {
             C::DeregisterImage(i) => on(vec![self.image(&i.image_id)]),
             C::GetConsoleOutput(i) => on(vec![self.instance(&i.instance_id)]),
             C::DescribeInstanceAttribute(i) => on(vec![self.instance(&i.instance_id)]),
+            C::ModifyInstanceAttribute(i) => {
+                let mut things = vec![self.instance(&i.instance_id)];
+                things.extend(i.group_ids.iter().filter(|id| !id.is_empty()).map(|id| self.group(Some(id), None)));
+                on(things)
+            }
+            C::ResetInstanceAttribute(i) => on(vec![self.instance(&i.instance_id)]),
             C::RebootInstances(i) => instances(&i.instance_ids),
             C::StartInstances(i) => instances(&i.instance_ids),
             C::StopInstances(i) => instances(&i.instance_ids),
@@ -162,6 +168,8 @@ impl Wants<'_> {
             | C::DescribeImages(_)
             | C::DescribeInstances(_)
             | C::DescribeInstanceStatus(_)
+            | C::DescribeInstanceTypeOfferings(_)
+            | C::DescribeInstanceTypes(_)
             | C::DescribeKeyPairs(_)
             | C::DescribeNetworkInterfaces(_)
             | C::DescribeRegions(_)

@@ -13,6 +13,7 @@ mod command;
 mod finish;
 pub mod ini;
 pub mod installer;
+mod packages;
 pub mod queue;
 pub mod record;
 mod report;

@@ -13,7 +13,7 @@ use super::installer::{Installer, What};
 use super::queue::queue;
 use super::record::{Record, Step, StepState};
 use super::site::Site;
-use super::{accounts, built_in, command, say};
+use super::{accounts, built_in, command, packages, say};
 use crate::enclosures;
 
 /// What the first step is called.
@@ -157,14 +157,15 @@ fn perform(site: &mut Site, installer: &Installer) -> Result<(), String> {
         What::Wait(awaited) => built_in::wait(site, awaited, limit),
         What::Write(file) => built_in::write(site, file),
         What::Script(number) => script(site, *number, limit),
-        What::Packages(_) => {
-            Err("install packages: this instance has no system of its own to install them in; put them into its image"
-                .into())
-        }
+        What::Packages(names) => packages::install(site, names, limit),
     }
 }
 
-fn command(site: &Site, words: &[&str], limit: Duration) -> Result<(), String> {
+/// Runs a command in the instance, within a limit.
+///
+/// # Errors
+/// Completes "failed to …".
+pub(super) fn command(site: &Site, words: &[&str], limit: Duration) -> Result<(), String> {
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     run(site, &words, limit)
 }

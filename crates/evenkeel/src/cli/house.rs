@@ -151,6 +151,7 @@ fn options(args: &daemon::Up) -> anyhow::Result<Options> {
         instance_pool,
         isolation,
         instance_pools: pools,
+        capacity: file.zones.iter().map(|(zone, entry)| (zone.clone(), entry.capacity)).collect(),
         port_shift: args.port_shift,
         workers: args.workers.map_or(0, usize::from),
         access_log: args.access_log.format(),
@@ -289,6 +290,11 @@ fn print(report: &Report, streams: &mut Streams<'_>) -> std::io::Result<()> {
     }
     let states: Vec<String> = report.instances.iter().map(|(state, count)| format!("{count} {state}")).collect();
     writeln!(out, "instances  {}", if states.is_empty() { "none".into() } else { states.join(", ") })?;
+    for (zone, told) in &report.zones {
+        let cpus = share(told.used_cpu_millis, told.declared_cpu_millis, |millis| millis as f64 / 1000.0);
+        let memory = share(told.used_memory_mib, told.declared_memory_mib, |mib| mib as f64);
+        writeln!(out, "zone       {zone}: {} instances, {cpus} processors, {memory} MiB", told.instances)?;
+    }
     for (name, (registered, serving)) in &report.balancers {
         let of = |count: &&crate::link::Count| count.balancer == *name;
         let requests: u64 = report.counts.iter().filter(of).map(|c| c.requests).sum();
@@ -304,6 +310,14 @@ fn print(report: &Report, streams: &mut Streams<'_>) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// `2 of 4`, or `2` where nothing is declared.
+fn share(used: u64, declared: Option<u64>, unit: fn(u64) -> f64) -> String {
+    match declared {
+        Some(most) => format!("{} of {}", unit(used), unit(most)),
+        None => unit(used).to_string(),
+    }
 }
 
 /// Prints the newest audit records, newest first.

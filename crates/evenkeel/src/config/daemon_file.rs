@@ -5,6 +5,8 @@
 //!
 //! ```toml
 //! [zone.us-east-1a]
+//! cpus = 3.5                           # for all instances, 0.001-100000; default: as many as are asked for
+//! memory_mib = 8192                    # 1-1073741824; default: as much as is asked for
 //! driver = "process"                   # or "namespaces", "docker"; default: as `--isolation` says
 //! instance_pool = "10.82.0.0/16"       # private addresses of its instances; default: as `--instance-pool` says
 //!
@@ -19,11 +21,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use evenkeel_core::name::ZoneName;
+use evenkeel_core::noun::Capacity;
 use evenkeel_core::world::Pool;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::proxy_file::{BadFile, Wrong, built, wrong};
+use super::proxy_file::{BadFile, Wrong, built, number, wrong};
+
+/// The most processors that a zone may be said to have.
+const MOST_CPUS: f64 = 100_000.0;
+
+/// The most MiB of memory that a zone may be said to have: 1 PiB.
+const MOST_MIB: i64 = 1 << 30;
 
 /// What the file is called in the data directory.
 pub const NAME: &str = "evenkeel.toml";
@@ -38,6 +47,8 @@ pub struct DaemonFile {
 /// What it says of a zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ZoneEntry {
+    /// What the zone has for its instances.
+    pub capacity: Capacity,
     /// How instances run there, where it says.
     pub driver: Option<ZoneDriver>,
     /// Where its instances' addresses come from, where it says.
@@ -70,6 +81,8 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Zone {
+    cpus: Option<Spanned<toml::Value>>,
+    memory_mib: Option<Spanned<i64>>,
     driver: Option<Spanned<String>>,
     host: Option<Spanned<String>>,
     certs: Option<Spanned<PathBuf>>,
@@ -108,7 +121,12 @@ pub fn parse(text: &str, zones: &[ZoneName]) -> Result<DaemonFile, BadFile> {
                 read.map_err(|why| wrong(text, &key("instance_pool"), format_args!("cannot be used: {why}")))
             };
             let instance_pool = entry.instance_pool.as_ref().map(pool).transpose()?;
-            read.zones.insert(zone.clone(), ZoneEntry { driver, instance_pool });
+            let memory = |stated: &Spanned<i64>| number(stated, &key("memory_mib"), 1, MOST_MIB);
+            let capacity = Capacity {
+                cpu_millis: entry.cpus.as_ref().map(|stated| cpus(stated, &key("cpus"))).transpose()?,
+                memory_mib: entry.memory_mib.as_ref().map(memory).transpose()?.map(i64::unsigned_abs),
+            };
+            read.zones.insert(zone.clone(), ZoneEntry { capacity, driver, instance_pool });
         }
         Ok(read)
     })
@@ -119,6 +137,16 @@ fn known<'z>(name: &Spanned<String>, zones: &'z [ZoneName]) -> Result<&'z ZoneNa
         let there = zones.iter().map(ZoneName::as_str).collect::<Vec<_>>().join(", ");
         wrong(name, &format!("zone.{}", name.get_ref()), format_args!("is no zone here; the zones are {there}"))
     })
+}
+
+/// Processors, whole or not, in thousandths.
+fn cpus(stated: &Spanned<toml::Value>, key: &str) -> Result<u64, Wrong> {
+    let value = stated.get_ref();
+    let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
+    match number {
+        Some(cpus) if (0.001..=MOST_CPUS).contains(&cpus) => Ok((cpus * 1000.0).round() as u64),
+        _ => Err(wrong(stated, key, format_args!("is {value}; it must be a number from 0.001 to {MOST_CPUS}"))),
+    }
 }
 
 fn driver(text: &Spanned<String>, key: &str) -> Result<ZoneDriver, Wrong> {
@@ -148,11 +176,14 @@ mod tests {
 
     #[test]
     fn a_file_says_what_zones_are() {
-        let text = "[zone.us-east-1a]\ndriver = \"namespaces\"\n[zone.us-east-1b]\n";
+        let text =
+            "[zone.us-east-1a]\ncpus = 3.5\nmemory_mib = 8192\ndriver = \"namespaces\"\n[zone.us-east-1b]\ncpus = 2\n";
         let file = parse(text, &zones()).unwrap();
         let entry = |name: &str| file.zones[&ZoneName::new(name).unwrap()].clone();
         assert_eq!(entry("us-east-1a").driver, Some(ZoneDriver::Namespaces));
-        assert_eq!(entry("us-east-1b").driver, None);
+        assert_eq!(entry("us-east-1a").capacity, Capacity { cpu_millis: Some(3500), memory_mib: Some(8192) });
+        let entry = entry("us-east-1b");
+        assert_eq!((entry.driver, entry.capacity), (None, Capacity { cpu_millis: Some(2000), memory_mib: None }));
         assert_eq!(parse("", &zones()).unwrap(), DaemonFile::default());
         let text = "[zone.us-east-1b]\ndriver = \"docker\"\nhost = \"tcp://10.0.0.5:2376\"\ncerts = \"/certs\"\n\
                     instance_pool = \"10.83.0.0/16\"\n";
@@ -179,6 +210,12 @@ mod tests {
         check(&format!("{docker}instance_pool = \"10.0.0.1/16\"\n"), &["line 3", "beyond its prefix"]);
         let driver = "[zone.us-east-1a]\n\ndriver = \"dokcer\"\n";
         check(driver, &["line 3", "`zone.us-east-1a.driver` is `dokcer`", "`process`, `namespaces` or `docker`"]);
+        for bad in ["0", "-1", "nan", "inf", "1e9", "\"2\"", "true"] {
+            let text = format!("[zone.us-east-1a]\ncpus = {bad}\n");
+            check(&text, &["line 2", "`zone.us-east-1a.cpus` is ", "from 0.001 to 100000"]);
+        }
+        let memory = "[zone.us-east-1a]\nmemory_mib = 0\n";
+        check(memory, &["line 2", "`zone.us-east-1a.memory_mib` is 0", "from 1 to 1073741824"]);
         check("[zone.us-east-1a]\ndriver = 1\n", &["line 2", "expected a string"]);
         check("[zone.us-east-1a]\n[zone.us-east-1a]\n", &["line 2", "duplicate key"]);
     }

@@ -188,6 +188,9 @@ pub(super) mod tests {
             client_token: None,
             shutdown: ShutdownBehavior::Stop,
             termination_protected: false,
+            stop_protected: false,
+            source_dest_check: true,
+            asked_for: None,
             tags: BTreeMap::new(),
             manifest: Manifest::new("app", vec!["./serve".into()], Port::new(80).unwrap()),
         })
@@ -227,6 +230,7 @@ pub(super) mod tests {
         let settings = Settings {
             region: "us-east-1".into(),
             zones: vec![zone("a"), zone("b")],
+            capacity: BTreeMap::new(),
             account: "000000000000".into(),
             dns_domain: "elb.evenkeel.test".into(),
             node_pool: "127.80.0.0/16".parse().unwrap(),

@@ -14,7 +14,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use evenkeel_core::name::{InstanceId, ZoneName};
 use evenkeel_core::noun::{InstanceStatus, Manifest};
 use evenkeel_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use thiserror::Error;
 
 pub use limits::{Limits, limits_for};
@@ -176,6 +177,10 @@ pub enum Exit {
     Signal(i32),
     /// The application was never started; why, completing "failed to …".
     NeverStarted(String),
+    /// The node could not launch it; why, completing "failed to …".
+    NotLaunched(String),
+    /// The node had no room to launch it, on disk, in memory or for processes; why, completing "failed to …".
+    NoRoom(String),
     /// It was stopped while no application ran: its boot was under way or had failed, or the application was about to be
     /// started again.
     Stopped,
@@ -194,6 +199,8 @@ impl fmt::Display for Exit {
             Self::Status(status) => write!(f, "application exited with status {status}"),
             Self::Signal(signal) => write!(f, "application was ended by signal {signal}"),
             Self::NeverStarted(why) => write!(f, "application was never started: failed to {why}"),
+            Self::NotLaunched(why) => write!(f, "the node could not launch it: failed to {why}"),
+            Self::NoRoom(why) => write!(f, "the node has no room for it: failed to {why}"),
             Self::Stopped => f.write_str("it was stopped while no application ran"),
             Self::OverDisk { mib } => write!(f, "it was ended: its files take up more than the {mib} MiB of its image"),
             Self::Unknown => f.write_str("application ended unseen"),
@@ -201,13 +208,31 @@ impl fmt::Display for Exit {
     }
 }
 
-/// An instance's files, there for as long as this is.
+/// An instance's files on this machine.
 #[derive(Debug)]
-pub struct Whole {
-    /// Where.
-    pub path: PathBuf,
-    /// What there is of it nowhere else.
-    pub held: Option<OwnedFd>,
+pub enum FilesOf {
+    /// Those that it works with.
+    Own(PathBuf),
+    /// A copy, for as long as this is held.
+    Copy(TempDir),
+    /// The image's files and its own changes over them, which are whole for as long as this is held.
+    Laid {
+        /// Where.
+        path: PathBuf,
+        /// What keeps them there.
+        held: OwnedFd,
+    },
+}
+
+impl FilesOf {
+    /// The folder that they are in.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        match self {
+            Self::Own(path) | Self::Laid { path, .. } => path,
+            Self::Copy(folder) => folder.path(),
+        }
+    }
 }
 
 /// Why a driver cannot do as told. Completes "failed to launch/stop/remove …".
@@ -251,7 +276,7 @@ pub enum DriverError {
 /// Runs instances. Every call may be repeated and none waits for a process: what came of it shows in [`Driver::seen`].
 pub trait Driver: Send + Sync {
     /// Starts a boot. Repeating it for a boot already seen, running or ended, changes nothing. An error means that
-    /// nothing was begun; what goes wrong later shows as [`Exit::NeverStarted`].
+    /// nothing was begun; what goes wrong later shows as [`Exit::NotLaunched`], [`Exit::NoRoom`] or [`Exit::NeverStarted`].
     fn launch(&self, spec: &LaunchSpec) -> Result<(), DriverError>;
 
     /// Ends an instance in order: TERM to all its processes, KILL to what is left after `grace`. Returns at once; again
@@ -271,12 +296,9 @@ pub trait Driver: Send + Sync {
     /// printed anything, `NotFound` for an unknown instance.
     fn console(&self, instance: &InstanceId) -> io::Result<Vec<u8>>;
 
-    /// An instance's files on this machine, whole; `None` where there are none.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn files(&self, _: &InstanceId) -> io::Result<Option<Whole>> {
-        Ok(None)
+    /// An instance's files, to be read on this machine. The error completes "failed to …".
+    fn files(&self, instance: &InstanceId) -> Result<FilesOf, String> {
+        Err(format!("find the files of `{instance}`"))
     }
 
     /// Asks to be hinted after every change. Hints given before stay.

@@ -26,9 +26,11 @@ use rustix::fs::inotify;
 use rustix::process::Signal;
 
 use super::folder::{Ask, Folder, State};
-use super::{CONSOLE_LIMIT, Driver, DriverError, Hint, Isolations, LaunchSpec, Seen, SeenState, Whole, begins};
+use super::{
+    CONSOLE_LIMIT, Driver, DriverError, FilesOf, Hint, Isolation, Isolations, LaunchSpec, Seen, SeenState, begins,
+};
 use crate::agent::console;
-use crate::enclosures::{namespaces, overlay};
+use crate::enclosures::{docker, namespaces, overlay};
 use crate::lock::{self, Lock};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::{self, Identity};
@@ -281,18 +283,24 @@ impl Driver for ProcessDriver {
         console::tail(&self.shared.folder_of(instance), CONSOLE_LIMIT)
     }
 
-    fn files(&self, instance: &InstanceId) -> io::Result<Option<Whole>> {
+    fn files(&self, instance: &InstanceId) -> Result<FilesOf, String> {
         if !self.shared.slots().contains_key(instance) {
-            return Ok(None);
+            return Err(format!("find the files of `{instance}`"));
         }
         let folder = self.shared.folder_of(instance);
-        let Some(image) = folder.spec()?.and_then(|spec| spec.image) else {
-            return Ok(Some(Whole { path: folder.root(), held: None }));
-        };
-        // Where it runs, as it sees them.
-        let held = namespaces::top(&folder).or_else(|_| overlay::mounted(&image, &folder))?;
-        let path = format!("/proc/self/fd/{}", held.as_raw_fd()).into();
-        Ok(Some(Whole { path, held: Some(held) }))
+        let spec = folder.spec().map_err(|error| format!("read `spec.json` of `{instance}`: {error}"))?;
+        if let Some(image) = spec.as_ref().and_then(|spec| spec.image.as_ref()) {
+            // Where it runs, as it sees them.
+            let held = namespaces::top(&folder).or_else(|_| overlay::mounted(image, &folder));
+            let held = held.map_err(|error| format!("open the files of `{instance}`: {error}"))?;
+            return Ok(FilesOf::Laid { path: format!("/proc/self/fd/{}", held.as_raw_fd()).into(), held });
+        }
+        match spec.filter(|spec| spec.isolation == Isolation::Docker) {
+            // It may be large, so not where temporary files usually are; and where a daemon that is killed leaves it, the
+            // next one deletes it.
+            Some(spec) => docker::copy(&spec, &self.shared.folder, GONE).map(FilesOf::Copy),
+            None => Ok(FilesOf::Own(folder.root())),
+        }
     }
 
     fn subscribe(&self, hint: Hint) {

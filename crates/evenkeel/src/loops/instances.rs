@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
-use evenkeel_core::change::{Change, Seen};
+use evenkeel_core::change::{Change, EndedBy, Seen};
 use evenkeel_core::name::InstanceId;
 use evenkeel_core::noun::Instance;
 use evenkeel_core::plan::instances::{self, Condition, Sight, Step};
@@ -112,7 +112,7 @@ fn launch(crew: Crew, instance: Arc<Instance>, busy: Busy, woken: Arc<Notify>) {
         };
         if let Some(why) = failure {
             let how = format!("failed to launch: {why}");
-            let seen = Seen::Ended { how, orderly: false, never_started: true };
+            let seen = Seen::Ended { how, orderly: false, never_started: true, by: EndedBy::Node };
             let change = Change::Report { instance: id.clone(), boot, seen };
             if let Err(error) = crew.keeper.submit("instances", change).await {
                 eprintln!("instances: failed to report that {id} did not launch: {error}");
@@ -148,7 +148,14 @@ fn sight(seen: drivers::Seen) -> (InstanceId, Sight) {
         SeenState::Running { status, .. } => Condition::Running(status),
         SeenState::Ended { how } => Condition::Ended {
             orderly: matches!(how, Exit::Status(0) | Exit::Stopped),
-            never_started: matches!(how, Exit::NeverStarted(_)),
+            never_started: matches!(how, Exit::NeverStarted(_) | Exit::NotLaunched(_) | Exit::NoRoom(_)),
+            by: match how {
+                Exit::Unknown | Exit::NotLaunched(_) => EndedBy::Node,
+                Exit::NoRoom(_) => EndedBy::WantOfRoom,
+                Exit::Status(_) | Exit::Signal(_) | Exit::NeverStarted(_) | Exit::Stopped | Exit::OverDisk { .. } => {
+                    EndedBy::Itself
+                }
+            },
             how: how.to_string(),
         },
     };

@@ -12,8 +12,11 @@ use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::log::cause;
 use evenkeel_proxy::meter;
 
-use super::status::Reporter;
+use super::status::{Reporter, ZoneReport, zones};
 use crate::link::{NodeCount, RoadCount};
+
+/// Bytes.
+const MIB: f64 = 1_048_576.0;
 
 /// Labels of a value, as written between braces.
 type Labels = String;
@@ -60,6 +63,7 @@ impl Reporter {
         let mut page = Page::default();
         of_nodes(&mut page, &nodes);
         self.hosts(&mut page);
+        of_zones(&mut page, &zones(&self.keeper.world()));
         of_road(&mut page, &road);
         let applied = seen.road.as_ref().map(|road| road.applied);
         page.single("evenkeel_road_up", "gauge", "Whether the road answers.", u64::from(applied.is_some()));
@@ -92,6 +96,25 @@ impl Reporter {
         page.metric("aws_elb_healthy_host_count", "gauge", "HealthyHostCount: instances in service.", of(0));
         page.metric("aws_elb_unhealthy_host_count", "gauge", "UnHealthyHostCount: instances out of service.", of(1));
     }
+}
+
+/// What zones are declared to have, where they are, and what their instances may use.
+fn of_zones(page: &mut Page, zones: &BTreeMap<String, ZoneReport>) {
+    let at = |zone: &String| format!("availability_zone=\"{}\"", escaped(zone));
+    let used = |value: fn(&ZoneReport) -> f64| zones.iter().map(move |(zone, report)| (at(zone), value(report)));
+    let declared = |value: fn(&ZoneReport) -> Option<f64>| {
+        zones.iter().filter_map(move |(zone, report)| Some((at(zone), value(report)?)))
+    };
+    let help = "Processors that the zone is declared to have for instances.";
+    let name = "evenkeel_zone_declared_cpus";
+    page.metric(name, "gauge", help, declared(|z| z.declared_cpu_millis.map(|millis| millis as f64 / 1000.0)));
+    let help = "Processors that instances may use which are neither stopped nor terminated.";
+    page.metric("evenkeel_zone_used_cpus", "gauge", help, used(|z| z.used_cpu_millis as f64 / 1000.0));
+    let help = "Memory that the zone is declared to have for instances.";
+    let name = "evenkeel_zone_declared_memory_bytes";
+    page.metric(name, "gauge", help, declared(|z| z.declared_memory_mib.map(|mib| mib as f64 * MIB)));
+    let help = "Memory that instances may use which are neither stopped nor terminated.";
+    page.metric("evenkeel_zone_used_memory_bytes", "gauge", help, used(|z| z.used_memory_mib as f64 * MIB));
 }
 
 fn of_nodes(page: &mut Page, nodes: &[NodeCount]) {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 pub use crate::api::guard::{BURST as API_BURST, RATE as API_RATE};
 use evenkeel_core::name::ZoneName;
+use evenkeel_core::noun::Capacity;
 use evenkeel_core::world::{Limits, Pool, Settings};
 use evenkeel_proxy::log::Format;
 use evenkeel_proxy::spans::Endpoint;
@@ -34,6 +35,8 @@ pub struct Options {
     pub region: String,
     /// The zones; empty for the region's a, b and c.
     pub zones: Vec<ZoneName>,
+    /// What zones have for their instances.
+    pub capacity: BTreeMap<ZoneName, Capacity>,
     /// The account id, 12 digits.
     pub account: String,
     /// What balancers' DNS names end in.
@@ -94,6 +97,7 @@ impl Options {
         Ok(Settings {
             region: self.region.clone(),
             zones,
+            capacity: self.capacity.clone(),
             account: self.account.clone(),
             dns_domain: self.dns_domain.clone(),
             node_pool: self.node_pool,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use evenkeel_core::name::ZoneName;
 use evenkeel_core::sightings::instance_health;
+use evenkeel_core::world::World;
 use serde::{Deserialize, Serialize};
 
 use crate::dns;
@@ -30,12 +32,45 @@ pub struct Report {
     pub bind_faults: Vec<String>,
     /// Instances by state.
     pub instances: BTreeMap<String, usize>,
+    /// The zones, by name.
+    #[serde(default)]
+    pub zones: BTreeMap<String, ZoneReport>,
     /// Each balancer's instances: registered, and in service.
     pub balancers: BTreeMap<String, (usize, usize)>,
     /// What the road counted since it started.
     pub counts: Vec<Count>,
     /// The loops.
     pub loops: BTreeMap<String, Status>,
+}
+
+/// What a zone has, and what its instances may use: those that are neither stopped nor terminated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneReport {
+    /// How many they are.
+    pub instances: usize,
+    /// Thousandths of processors that they may use.
+    pub used_cpu_millis: u64,
+    /// MiB of memory that they may use.
+    pub used_memory_mib: u64,
+    /// Thousandths of processors that the zone is declared to have, where it is.
+    pub declared_cpu_millis: Option<u64>,
+    /// MiB of memory that the zone is declared to have, where it is.
+    pub declared_memory_mib: Option<u64>,
+}
+
+/// The zones of a World, by name.
+pub(super) fn zones(world: &World) -> BTreeMap<String, ZoneReport> {
+    let report = |zone: &ZoneName| {
+        let (usage, capacity) = (world.usage(zone), world.capacity(zone));
+        ZoneReport {
+            instances: world.instances().filter(|i| i.zone == *zone && i.state.takes_room()).count(),
+            used_cpu_millis: usage.cpu_millis,
+            used_memory_mib: usage.memory_mib,
+            declared_cpu_millis: capacity.cpu_millis,
+            declared_memory_mib: capacity.memory_mib,
+        }
+    };
+    world.settings().zones.iter().map(|zone| (zone.to_string(), report(zone))).collect()
 }
 
 /// Where a report is made from.
@@ -76,6 +111,7 @@ impl Reporter {
             road: seen.road.as_ref().map(|road| road.applied),
             bind_faults: seen.road.as_ref().map(|road| road.bind_faults.clone()).unwrap_or_default(),
             instances,
+            zones: zones(&world),
             balancers: balancers.collect(),
             counts: self.counts.last(),
             loops: self.statuses.all().into_iter().map(|(name, status)| (name.to_owned(), status)).collect(),

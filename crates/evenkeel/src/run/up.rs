@@ -165,12 +165,11 @@ pub async fn up(
         }),
         capture: Box::new(move |id, manifest| match running.files(id) {
             // It is written anew by every boot, with all that the instance was told in secret.
-            Ok(Some(files)) if manifest.rootfs => {
-                told(store.capture(&files.path, manifest, &[&TOLD[..], &COVERED[..]].concat()))
+            Ok(files) if manifest.rootfs => {
+                told(store.capture(files.root(), manifest, &[&TOLD[..], &COVERED[..]].concat()))
             }
-            Ok(Some(files)) => told(store.capture(&files.path, manifest, &TOLD)),
-            Ok(None) => Err(format!("find the files of `{id}`")),
-            Err(error) => Err(format!("open the files of `{id}`: {error}")),
+            Ok(files) => told(store.capture(files.root(), manifest, &TOLD)),
+            Err(why) => Err(why),
         }),
         collect: Box::new(move |dry| {
             let collected = kept.collect(&|digest| is_named(&named, digest), dry).map_err(|error| error.to_string())?;

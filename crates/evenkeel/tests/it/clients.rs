@@ -140,6 +140,16 @@ fn boto3_refusals() {
 }
 
 #[test]
+fn boto3_lives() {
+    let rig = Rig::start_after(|rig| {
+        std::fs::write(rig.file("evenkeel.toml"), "[zone.us-east-1a]\ncpus = 2\nmemory_mib = 3072\n").unwrap();
+        Vec::new()
+    });
+    let image = rig.image("v1", &[]);
+    judge_by(rig, "boto3_lives", &image, &[]);
+}
+
+#[test]
 fn boto3_acm() {
     if !pebble::is_there() {
         return judge("boto3_acm");

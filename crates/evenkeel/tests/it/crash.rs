@@ -142,6 +142,7 @@ pub fn settings() -> Settings {
     Settings {
         region: "us-east-1".into(),
         zones: ["us-east-1a", "us-east-1b"].map(|z| ZoneName::new(z).unwrap()).into(),
+        capacity: BTreeMap::new(),
         account: "000000000000".into(),
         dns_domain: "elb.evenkeel.test".into(),
         node_pool: "127.80.0.0/24".parse().unwrap(),
@@ -211,6 +212,8 @@ fn change(dice: &mut Dice, world: &World) -> Change {
             client_token: None,
             shutdown: ShutdownBehavior::Stop,
             termination_protected: false,
+            stop_protected: false,
+            asked_for: None,
             tags: BTreeMap::new(),
         }),
     }

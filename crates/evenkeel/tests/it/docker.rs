@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 
 use crate::rig::PROGRAM;
 
+/// Python's modules that are libraries, as far as asking over HTTP needs them.
+const NATIVE: [&str; 8] = ["binascii.", "math.", "select.", "_socket.", "_struct.", "_random.", "_bisect.", "_sha512."];
 /// Where an image has the program under test.
 const WITHIN: &str = "/bin/evenkeel";
 
@@ -35,6 +37,19 @@ pub fn within(id: &str, words: &[&str], input: &str) -> Option<String> {
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+/// Whether the engine holds containers to their limits of memory.
+pub fn limits_memory() -> bool {
+    let asked = Command::new("docker").args(["info", "--format", "{{.MemoryLimit}}"]).output().unwrap();
+    String::from_utf8_lossy(&asked.stdout).trim() == "true"
+}
+
+/// Whether an instance's container runs.
+pub fn runs(id: &str) -> bool {
+    let name = format!("evenkeel-{id}");
+    let asked = Command::new("docker").args(["inspect", "--format", "{{.State.Running}}", &name]).output().unwrap();
+    String::from_utf8_lossy(&asked.stdout).trim() == "true"
 }
 
 /// Gives an image the programs that it would find on the machine otherwise: a shell, Python, and the one under test.
@@ -95,6 +110,7 @@ fn base() -> &'static Path {
                 std::os::unix::fs::symlink("busybox", base.join("bin").join(applet)).unwrap();
             }
         }
+        std::os::unix::fs::symlink("../../bin/busybox", base.join("usr/bin/env")).unwrap();
         // What only a debugger reads would be most of it.
         run(Path::new("strip"), &["-o", base.join("bin/evenkeel").to_str().unwrap(), PROGRAM]);
         let python = "import sys, sysconfig; print(sys.base_prefix + '/bin/python' + sysconfig.get_python_version()); \
@@ -103,10 +119,14 @@ fn base() -> &'static Path {
         let (program, library) = python.trim().split_once('\n').unwrap();
         std::fs::copy(program, base.join("usr/bin/python3")).unwrap();
         copy_modules(Path::new(library), &base.join("usr/lib").join(Path::new(library).file_name().unwrap()));
-        for path in libraries(PROGRAM).union(&libraries(program)) {
+        let modules =
+            std::fs::read_dir(base.join("usr/lib").join(Path::new(library).file_name().unwrap()).join("lib-dynload"));
+        let modules = modules.into_iter().flatten().flatten().map(|entry| entry.path().display().to_string());
+        let needed = modules.chain([PROGRAM.to_owned(), program.to_owned()]).flat_map(|path| libraries(&path));
+        for path in needed.collect::<BTreeSet<_>>() {
             let to = base.join(path.strip_prefix("/").unwrap());
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            std::fs::copy(path, to).unwrap();
+            std::fs::copy(&path, to).unwrap();
         }
         base
     })
@@ -130,10 +150,12 @@ fn copy_modules(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().flatten() {
         let (name, about) = (entry.file_name(), entry.metadata().unwrap());
         let name = name.to_str().unwrap();
-        let is_needed = ["encodings", "importlib", "collections", "re", "json"].contains(&name);
+        let is_needed =
+            ["encodings", "importlib", "collections", "re", "json", "urllib", "http", "email", "lib-dynload"]
+                .contains(&name);
         if about.is_dir() && is_needed {
             copy_modules(&entry.path(), &to.join(name));
-        } else if about.is_file() && name.ends_with(".py") {
+        } else if about.is_file() && (name.ends_with(".py") || NATIVE.iter().any(|module| name.starts_with(module))) {
             std::fs::copy(entry.path(), to.join(name)).unwrap();
         }
     }

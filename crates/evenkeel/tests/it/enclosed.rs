@@ -47,41 +47,39 @@ fn has_link(id: &str) -> bool {
 
 #[test]
 fn an_instance_finds_its_own_metadata_where_ec2_has_them_and_never_anothers() {
-    let Some(mut rig) = Rig::enclosed() else { return };
-    let image = rig.image("v1", &[]);
-    let ids = [rig.launch_told(&image, ASKS), rig.launch_told(&image, ASKS)];
-    let root = |rig: &Rig, id: &str, name: &str| rig.file(&format!("instances/{id}/root/{name}"));
-    for id in &ids {
-        rig.wait("the first questions", PATIENCE, |rig| root(rig, id, "token").exists().then_some(()));
-    }
-    // The daemon that comes next answers elsewhere.
-    rig.kill_daemon();
-    rig.up();
-    let token = std::fs::read_to_string(root(&rig, &ids[0], "token")).unwrap();
-    let spec: serde_json::Value = serde_json::from_str(&rig.instance_file(&ids[0], "spec.json")).unwrap();
-    let told = spec["metadata"].as_str().unwrap();
-    let place = &told[told.find("metadata/").unwrap()..];
-    std::fs::write(root(&rig, &ids[0], "go.new"), "").unwrap();
-    std::fs::rename(root(&rig, &ids[0], "go.new"), root(&rig, &ids[0], "go")).unwrap();
-    let others = format!("{token} {place} {}", rig.file(&format!("instances/{}", ids[0])).display());
-    std::fs::write(root(&rig, &ids[1], "go.new"), others).unwrap();
-    std::fs::rename(root(&rig, &ids[1], "go.new"), root(&rig, &ids[1], "go")).unwrap();
-    for id in &ids {
-        rig.wait_status(id, "ok");
-        let console = rig.console(id);
-        let address = spec_address(&rig, id);
-        for line in [format!("id {id}"), format!("address {address}"), format!("again {id}")] {
+    for mut rig in [Rig::enclosed(), Rig::docker()].into_iter().flatten() {
+        let image = rig.image("v1", &[]);
+        let ids = [rig.launch_told(&image, ASKS), rig.launch_told(&image, ASKS)];
+        for id in &ids {
+            rig.wait("the first questions", PATIENCE, |rig| (!rig.inside(id, "token").is_empty()).then_some(()));
+        }
+        // The daemon that comes next answers elsewhere.
+        rig.kill_daemon();
+        rig.up();
+        let token = rig.inside(&ids[0], "token");
+        let spec: serde_json::Value = serde_json::from_str(&rig.instance_file(&ids[0], "spec.json")).unwrap();
+        let told = spec["metadata"].as_str().unwrap();
+        let place = &told[told.find("metadata/").unwrap()..];
+        let others = format!("{token} {place} {}", rig.file(&format!("instances/{}", ids[0])).display());
+        rig.write_inside(&ids[0], "go", "");
+        rig.write_inside(&ids[1], "go", &others);
+        for id in &ids {
+            rig.wait_status(id, "ok");
+            let console = rig.console(id);
+            let address = spec_address(&rig, id);
+            for line in [format!("id {id}"), format!("address {address}"), format!("again {id}")] {
+                assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
+            }
+            for line in ["forwarded 403", "unknown 404"] {
+                assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
+            }
+        }
+        let console = rig.console(&ids[1]);
+        for line in ["token 401", "place 404", "dots 404", "folder False"] {
             assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
         }
-        for line in ["forwarded 403", "unknown 404"] {
-            assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
-        }
+        rig.finish();
     }
-    let console = rig.console(&ids[1]);
-    for line in ["token 401", "place 404", "dots 404", "folder False"] {
-        assert!(console.lines().any(|other| other == line), "{line} is not in\n{console}");
-    }
-    rig.finish();
 }
 
 fn spec_address(rig: &Rig, id: &str) -> String {
@@ -174,7 +172,7 @@ fn an_instance_of_a_root_filesystem_has_that_and_nothing_of_the_node() {
              while read k v; do [ $k = CapEff: ] && echo $v; done)\n[ -e {node} ] && echo sees the node\n\
              echo hosts $(cat /etc/hosts)\necho hostname $(cat /etc/hostname)\n[ -c /dev/null ] && echo devices\n\
              [ -d /proc/self ] && echo processes\n(echo x > /usr/bin/evil) 2>/dev/null && echo writes\n\
-             echo installed $(cat /etc/installed)\necho told > /dev/stdout\necho y > /tmp/mine && echo temporary\n\
+             echo installed $(cat /etc/installed) $(cat /etc/other)\necho told > /dev/stdout\necho y > /tmp/mine && echo temporary\n\
              exec env HOST=0.0.0.0 evenkeel sample-app\n"
         ))
         .unwrap();
@@ -184,7 +182,7 @@ fn an_instance_of_a_root_filesystem_has_that_and_nothing_of_the_node() {
         }
         manifest.insert("rootfs".into(), true.into());
         manifest.insert("command".into(), vec!["./tell"].into());
-        manifest.insert("installers".into(), vec!["sh id -u > /etc/installed", "env COLOUR=blue"].into());
+        manifest.insert("installers".into(), vec!["sh id -u > /etc/installed", "env COLOUR=blue", "user other", "sh id -u other > /etc/other"].into());
     });
     let id = rig.run(&image, "us-east-1a", 1).remove(0);
     rig.balancer("test", &["us-east-1a"]);
@@ -200,7 +198,7 @@ fn an_instance_of_a_root_filesystem_has_that_and_nothing_of_the_node() {
         format!("hostname {name}"),
         "devices".to_owned(),
         "processes".to_owned(),
-        "installed 0".to_owned(),
+        "installed 0 1000".to_owned(),
         "told".to_owned(),
         "temporary".to_owned(),
     ] {
@@ -239,7 +237,9 @@ fn an_instance_of_a_root_filesystem_has_that_and_nothing_of_the_node() {
         String::from_utf8_lossy(&told.stdout).into_owned()
     };
     let told = golden(&mut rig, "golden of one that runs");
-    let lines = ["~ etc/group", "+ etc/installed", "- etc/resolv.conf", "- proc", "+ srv/kept", "+ tmp", "+ tmp/mine"];
+    let own = ["~ etc/group", "+ etc/installed", "+ etc/other", "~ etc/passwd", "+ srv/kept", "+ tmp", "+ tmp/mine"];
+    let mut lines = [own.as_slice(), &["- etc/resolv.conf", "- proc"]].concat();
+    lines.sort_by(|a, b| Path::new(&a[2..]).cmp(Path::new(&b[2..])));
     assert_eq!(told.lines().collect::<Vec<_>>(), lines);
     rig.call(&ec2::StopInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();
     rig.wait_state(&id, "stopped");

@@ -115,6 +115,8 @@ fn five_hundred_instances_stopped_started_and_killed_at_random_leave_no_orphan()
             client_token: None,
             shutdown: ShutdownBehavior::Stop,
             termination_protected: false,
+            stop_protected: false,
+            asked_for: None,
             tags: BTreeMap::new(),
         });
         let mut world = settled(&store, &driver, 0, async |keeper| {

@@ -6,9 +6,11 @@
 
 mod acme;
 mod boot;
+mod capacity;
 mod certificates;
 mod clients;
 mod clock;
+mod contained;
 mod crash;
 mod delivery;
 mod demo;

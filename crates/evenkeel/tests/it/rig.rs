@@ -83,8 +83,18 @@ impl Rig {
     /// Starts an Evenkeel whose instances have namespaces of their own, where that can be done; `EVENKEEL_NAMESPACES=must`
     /// fails where it cannot.
     pub fn enclosed() -> Option<Self> {
+        Self::enclosed_by(&["--isolation", "namespaces"], "")
+    }
+
+    /// The same, where the configuration file says which zones have namespaces.
+    pub fn enclosed_in_part(file: &str) -> Option<Self> {
+        Self::enclosed_by(&[], file)
+    }
+
+    fn enclosed_by(extra: &[&str], file: &str) -> Option<Self> {
         let place = Place::Shared(FLOOR.read().unwrap_or_else(PoisonError::into_inner));
-        let mut rig = Self::prepared(place, &["--isolation", "namespaces"], Vec::new());
+        let mut rig = Self::prepared(place, extra, Vec::new());
+        std::fs::write(rig.file("evenkeel.toml"), file).unwrap();
         // As much its own as the block of loopback that it stands for.
         let [_, second, third, _] = rig.pools[1].octets();
         rig.pools[1] = Ipv4Addr::new(10, second, third, 0);
@@ -348,14 +358,17 @@ impl Rig {
         }
     }
 
-    /// Writes a file of an instance that runs.
+    /// Writes a file of an instance that runs, whole.
     pub fn write_inside(&self, id: &str, name: &str, text: &str) {
         match self.isolation {
             Isolation::None | Isolation::Namespaces => {
-                std::fs::write(self.file(&format!("instances/{id}/root/{name}")), text).unwrap();
+                let path = self.file(&format!("instances/{id}/root/{name}"));
+                std::fs::write(path.with_extension("new"), text).unwrap();
+                std::fs::rename(path.with_extension("new"), path).unwrap();
             }
             Isolation::Docker => {
-                docker::within(id, &["sh", "-c", &format!("cat > {name}")], text).unwrap();
+                let line = format!("cat > {name}.new && mv {name}.new {name}");
+                docker::within(id, &["sh", "-c", &line], text).unwrap();
             }
         }
     }

@@ -82,6 +82,7 @@ fn world(balancers: u32, each: u32) -> World {
     let settings = Settings {
         region: "us-east-1".into(),
         zones: vec![zone.clone()],
+        capacity: BTreeMap::new(),
         account: "000000000000".into(),
         dns_domain: "elb.evenkeel.test".into(),
         node_pool: "127.80.0.0/16".parse().unwrap(),
@@ -127,6 +128,8 @@ fn world(balancers: u32, each: u32) -> World {
             client_token: None,
             shutdown: ShutdownBehavior::Stop,
             termination_protected: false,
+            stop_protected: false,
+            asked_for: None,
             tags: BTreeMap::new(),
         }),
         Change::CreateLoadBalancer(NewLoadBalancer {

@@ -5,7 +5,7 @@
 
 use evenkeel_aws::Api::{self, Acm, Ec2, Elb, Iam, Sns, Sts};
 
-use crate::api::{groups, images, network, places, shown, status, tags, vpcs};
+use crate::api::{groups, images, instance_types, network, places, shown, status, tags, vpcs};
 
 /// Whether something is served, and what there is to know of it.
 #[derive(Clone, Copy)]
@@ -231,8 +231,23 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         "DescribeInstanceAttribute",
         "Attribute",
         Partly(
-            "All that boto 2 knows; there are no enclaves, and nothing is known of `sriovNetSupport` and `enaSupport`.",
+            "All that can be described in AWS; of what means nothing here (kernels, volumes, network adapters) nothing is told.",
         ),
+    ),
+    (Ec2, "DescribeInstanceTypes", "", Yes("The types whose limits Evenkeel knows, on the node's own architecture.")),
+    (Ec2, "DescribeInstanceTypes", "Filter", By(instance_types::FILTERS)),
+    (
+        Ec2,
+        "DescribeInstanceTypes",
+        "IncludeUnsupportedInRegion",
+        No("Ignored: of types that no zone takes nothing is known."),
+    ),
+    (Ec2, "DescribeInstanceTypeOfferings", "Filter", By(instance_types::OFFERING_FILTERS)),
+    (
+        Ec2,
+        "DescribeInstanceTypeOfferings",
+        "LocationType",
+        Partly("`region`, `availability-zone` and `availability-zone-id`: there are no outposts."),
     ),
     (Ec2, "DescribeInstances", "", Yes("The public address is the private one. No volumes or network interfaces.")),
     (Ec2, "DescribeInstances", "Filter", By(shown::FILTERS)),
@@ -281,23 +296,51 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     (Ec2, "RegisterImage", "VirtualizationType", MACHINE),
     (Ec2, "RevokeSecurityGroupEgress", "", Yes("As `AuthorizeSecurityGroupEgress`.")),
     (Ec2, "RevokeSecurityGroupIngress", "", Yes("As `AuthorizeSecurityGroupIngress`.")),
+    (
+        Ec2,
+        "ModifyInstanceAttribute",
+        "BlockDeviceMapping",
+        No("Refused: an instance has a folder of the node's disk, not volumes."),
+    ),
+    (
+        Ec2,
+        "ModifyInstanceAttribute",
+        "EbsOptimized",
+        Partly("`false`, which changes nothing; `true` is refused: there are no volumes."),
+    ),
+    (
+        Ec2,
+        "ModifyInstanceAttribute",
+        "EnaSupport",
+        Partly("`false`, which changes nothing; `true` is refused: instances have no network adapters."),
+    ),
+    (Ec2, "ModifyInstanceAttribute", "EnclaveOptions", MACHINE),
+    (
+        Ec2,
+        "ModifyInstanceAttribute",
+        "GroupId",
+        Partly("Recorded and shown: on one machine instances reach each other whatever their groups say."),
+    ),
+    (Ec2, "ModifyInstanceAttribute", "Kernel", No("Refused: instances run on the node's kernel.")),
+    (Ec2, "ModifyInstanceAttribute", "Ramdisk", No("Refused: instances run on the node's kernel.")),
+    (
+        Ec2,
+        "ModifyInstanceAttribute",
+        "SourceDestCheck",
+        Partly("Recorded and shown: nothing here looks at where an instance's packets come from."),
+    ),
+    (
+        Ec2,
+        "ModifyInstanceAttribute",
+        "SriovNetSupport",
+        No("Refused: instances have no network adapters of their own."),
+    ),
+    (Ec2, "ResetInstanceAttribute", "", Yes("`kernel` and `ramdisk` are as they were; `sourceDestCheck` is on again.")),
     (Ec2, "RunInstances", "AdditionalInfo", Yes("Reserved by AWS, and ignored.")),
     (Ec2, "RunInstances", "BlockDeviceMapping", NO_VOLUMES),
     (Ec2, "RunInstances", "CapacityReservationSpecification", No("Ignored: capacity is what the node has.")),
     (Ec2, "RunInstances", "CpuOptions", MACHINE),
     (Ec2, "RunInstances", "CreditSpecification", No("Ignored: the instance type's share of the processors is fixed.")),
-    (
-        Ec2,
-        "RunInstances",
-        "DisableApiStop",
-        No("Ignored: there is no protection from stopping, as nothing could lift it again."),
-    ),
-    (
-        Ec2,
-        "RunInstances",
-        "DisableApiTermination",
-        No("`true` is refused: there is no protection from termination, as nothing could lift it again."),
-    ),
     (Ec2, "RunInstances", "EbsOptimized", NO_VOLUMES),
     (Ec2, "RunInstances", "ElasticGpuSpecification", MACHINE),
     (Ec2, "RunInstances", "ElasticInferenceAccelerator", MACHINE),
@@ -320,7 +363,9 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         Ec2,
         "RunInstances",
         "InstanceType",
-        Yes("Any; those that Evenkeel knows bring their limits of memory and processors."),
+        Yes(
+            "Any; those that `DescribeInstanceTypes` knows bring their limits of memory and processors, and only those are taken in zones that declare what they have.",
+        ),
     ),
     (Ec2, "RunInstances", "Ipv6Address", No("Ignored: an instance has one address, of IPv4.")),
     (Ec2, "RunInstances", "Ipv6AddressCount", No("Ignored: an instance has one address, of IPv4.")),
@@ -519,13 +564,8 @@ pub(super) const ABSENT: &[Absent] = &[
     ),
     absent(
         Ec2,
-        "ModifyInstanceAttribute ResetInstanceAttribute",
-        "An instance is what its launch said: launch another one.",
-    ),
-    absent(
-        Ec2,
-        "DescribeInstanceTypes DescribeInstanceTypeOfferings",
-        "Any type is taken, and those that Evenkeel knows bring limits: docs/concepts.md has them.",
+        "GetInstanceTypesFromInstanceRequirements",
+        "`DescribeInstanceTypes` finds types by their processors and memory.",
     ),
     absent(
         Ec2,

@@ -24,7 +24,7 @@ fn ids(output: &ec2::DescribeInstancesOutput) -> Vec<&str> {
 }
 
 fn ended() -> Seen {
-    Seen::Ended { how: "stopped".into(), orderly: true, never_started: false }
+    Seen::Ended { how: "stopped".into(), orderly: true, never_started: false, by: EndedBy::Itself }
 }
 
 #[tokio::test]
@@ -123,8 +123,6 @@ async fn launches_are_refused_in_awss_words() {
     rig.no(with(|i| i.launch_template = Some(Default::default())), 400, "UnsupportedOperation", "Launch templates")
         .await;
     rig.no(with(|i| i.client_token = Some("t".repeat(65))), 400, "InvalidParameterValue", "64").await;
-    rig.no(with(|i| i.disable_api_termination = Some(true)), 400, "UnsupportedOperation", "Termination protection")
-        .await;
     let volume = |i: &mut ec2::RunInstances| {
         i.tag_specifications = vec![ec2::TagSpecification { resource_type: "volume".into(), tags: Vec::new() }];
     };

@@ -126,7 +126,7 @@ async fn its_keys_count_and_are_nobody_elses() {
     let foreign = Place { rig: &rig, base: format!("/metadata/{}", URL_SAFE_NO_PAD.encode(sealed)) };
     foreign.no("GET", folder, &[], 404).await;
     rig.ok(ec2::TerminateInstances { instance_ids: ids.clone(), ..Default::default() }).await;
-    let seen = Seen::Ended { how: "gone".into(), orderly: true, never_started: false };
+    let seen = Seen::Ended { how: "gone".into(), orderly: true, never_started: false, by: EndedBy::Itself };
     rig.report(&ids[0], seen).await;
     place.no("GET", folder, &[], 404).await;
 }

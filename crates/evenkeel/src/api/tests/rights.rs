@@ -307,7 +307,7 @@ async fn an_instance_registers_and_deregisters_itself_and_nothing_else() {
     let late = instance_keys(&rig.seal, &instance, Timestamp(late)).unwrap().credentials;
     let token = |session_token| Credentials { session_token, ..key.clone() };
     rig.ok(ec2::TerminateInstances { instance_ids: vec![other.into()], ..Default::default() }).await;
-    let seen = Seen::Ended { how: "gone".into(), orderly: true, never_started: false };
+    let seen = Seen::Ended { how: "gone".into(), orderly: true, never_started: false, by: EndedBy::Itself };
     rig.report(other, seen).await;
     for (key, why) in [
         (token(None), "no token"),

@@ -154,7 +154,10 @@ impl Pair {
             let instance_id = old.instance_id.clone();
             client.call(&ec2::DescribeInstanceAttribute { instance_id, attribute: Some(name.into()), dry_run: None })
         };
-        if attribute("disableApiTermination")?.disable_api_termination.is_some_and(|held| held.value) {
+        let is_held = |held: Option<ec2::BooleanValue>| held.is_some_and(|held| held.value);
+        if is_held(attribute("disableApiTermination")?.disable_api_termination)
+            || is_held(attribute("disableApiStop")?.disable_api_stop)
+        {
             anyhow::bail!("{} is protected from termination, so it could not be ended afterwards", old.instance_id);
         }
         let user_data = attribute("userData")?.user_data.and_then(|held| held.value);

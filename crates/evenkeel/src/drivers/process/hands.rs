@@ -23,6 +23,7 @@ use crate::agent::launch::DEFAULT_PATH;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
 use crate::drivers::{Exit, Isolation, LaunchSpec, STOPPED_BEFORE_START};
 use crate::enclosures::{self, docker, overlay};
+use crate::images::ImageError;
 use crate::images::tree::{self, Shape};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::{self, Identity};
@@ -63,7 +64,7 @@ fn work(shared: &Shared, job: Job) {
         Job::Launch(spec) => match make(shared, &spec) {
             Ok(()) => begin(shared, &spec.instance, spec.boot),
             // Without its spec no agent ever ran it.
-            Err(why) => finish(shared, &spec.instance, spec.boot, Exit::NeverStarted(why)),
+            Err(how) => finish(shared, &spec.instance, spec.boot, how),
         },
         Job::Start(id, boot) => begin(shared, &id, boot),
         Job::Settle(id, boot, end) => settle(shared, &id, boot, end),
@@ -86,11 +87,11 @@ fn next(shared: &Shared) -> Option<Job> {
 }
 
 /// Makes the folder of a boot. The last write is `spec.json`.
-fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
+fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), Exit> {
     let folder = shared.folder_of(&spec.instance);
     match DirBuilder::new().mode(0o700).create(folder.path()) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(format!("make `{}`: {e}", folder.path().display()));
+            return Err(failed(&e, format!("make `{}`: {e}", folder.path().display())));
         }
         _ => {}
     }
@@ -100,18 +101,18 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
     let (isolation, engine) = before.unwrap_or_else(|| (ways.of(&spec.zone), ways.engine_of(&spec.zone).cloned()));
     let engine = engine.filter(|_| isolation == Isolation::Docker);
     if spec.manifest.rootfs && isolation == Isolation::None {
-        return Err(ROOTFS.into());
+        return Err(Exit::NeverStarted(ROOTFS.into()));
     }
     let root = folder.root();
     if let Some(engine) = &engine {
-        docker::make(engine, spec)?;
+        docker::make(engine, spec).map_err(Exit::NotLaunched)?;
     } else if !root.exists() && !shares(spec, isolation, &folder)? {
         let partial = folder.file("root.partial");
         let copied = copy(spec, &partial, &root);
-        if let Err(why) = copied {
+        if let Err(how) = copied {
             // On a full disk this is what makes room again.
             let _ = fs::remove_dir_all(&partial);
-            return Err(why);
+            return Err(how);
         }
     }
     let written = (|| {
@@ -135,7 +136,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), String> {
             engine: engine.clone(),
         })
     })();
-    written.map_err(|e: io::Error| format!("write to `{}`: {e}", folder.path().display()))
+    written.map_err(|e: io::Error| failed(&e, format!("write to `{}`: {e}", folder.path().display())))
 }
 
 /// Deletes the folder of a removed instance, last what says what else there is of it.
@@ -149,48 +150,66 @@ fn discard(path: &Path) {
 }
 
 /// Gives an instance the image's files without a copy, where that can be.
-fn shares(spec: &LaunchSpec, isolation: Isolation, folder: &Folder) -> Result<bool, String> {
+fn shares(spec: &LaunchSpec, isolation: Isolation, folder: &Folder) -> Result<bool, Exit> {
     if !spec.manifest.rootfs || isolation != Isolation::Namespaces {
         return Ok(false);
     }
     let prepared = overlay::prepare(&spec.image_dir, folder);
-    prepared.map_err(|error| format!("make `{}`: {error}", folder.root().display()))
+    prepared.map_err(|error| failed(&error, format!("make `{}`: {error}", folder.root().display())))
 }
 
-fn copy(spec: &LaunchSpec, partial: &Path, root: &Path) -> Result<(), String> {
-    let say = |e: io::Error| format!("copy the image to `{}`: {e}", partial.display());
+/// What a boot has come to that failed at this.
+fn failed(error: &io::Error, why: String) -> Exit {
+    use io::ErrorKind as E;
+    match error.kind() {
+        // The last one is what says that there may be no more processes.
+        E::StorageFull | E::QuotaExceeded | E::OutOfMemory | E::WouldBlock => Exit::NoRoom(why),
+        _ => Exit::NotLaunched(why),
+    }
+}
+
+fn copy(spec: &LaunchSpec, partial: &Path, root: &Path) -> Result<(), Exit> {
+    let say = |e: io::Error| failed(&e, format!("copy the image to `{}`: {e}", partial.display()));
+    let tell = |error: ImageError| {
+        let why = format!("copy the image: {error}");
+        match &error {
+            ImageError::Io { source, .. } => failed(source, why),
+            _ => Exit::NotLaunched(why),
+        }
+    };
     match fs::remove_dir_all(partial) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(say(e)),
         _ => {}
     }
     let (image, shape) = (&spec.image_dir, Shape::of(&spec.manifest));
-    let entries = tree::walk(image, shape).map_err(|e| format!("copy the image: {e}"))?;
+    let entries = tree::walk(image, shape).map_err(tell)?;
     fs::create_dir(partial).map_err(say)?;
-    tree::copy(image, &entries, partial, shape).map_err(|e| format!("copy the image: {e}"))?;
+    tree::copy(image, &entries, partial, shape).map_err(tell)?;
     fs::rename(partial, root).map_err(say)
 }
 
 /// Starts the agent of a made folder, or closes the boot.
 fn begin(shared: &Shared, id: &InstanceId, boot: u32) {
-    if let Err(why) = start(shared, id, boot) {
-        close(shared, id, boot, |_| Exit::NeverStarted(why));
+    if let Err(how) = start(shared, id, boot) {
+        close(shared, id, boot, |_| how);
     }
 }
 
-fn start(shared: &Shared, id: &InstanceId, boot: u32) -> Result<(), String> {
+fn start(shared: &Shared, id: &InstanceId, boot: u32) -> Result<(), Exit> {
     let folder = shared.folder_of(id);
     {
         // Before the agent can write anything, so that no change goes unseen.
-        let watch = shared.watch(&folder).map_err(|e| format!("watch `{}`: {e}", folder.path().display()))?;
+        let say = |e: io::Error| failed(&e, format!("watch `{}`: {e}", folder.path().display()));
+        let watch = shared.watch(&folder).map_err(say)?;
         let mut slots = shared.slots();
         let Some(slot) = slots.get_mut(id).filter(|slot| slot.boot == boot) else { return Ok(()) };
         slot.watch = Some(watch);
         if slot.kill || slot.stop.is_some() {
-            return Err(STOPPED_BEFORE_START.into());
+            return Err(Exit::NeverStarted(STOPPED_BEFORE_START.into()));
         }
     }
     let agent = &shared.agent;
-    let say = |e: io::Error| format!("start the agent `{}`: {e}", agent.display());
+    let say = |e: io::Error| failed(&e, format!("start the agent `{}`: {e}", agent.display()));
     let log = File::create(folder.file("agent.log")).map_err(say)?;
     let mut command = Command::new(agent);
     command.args(["agent", "--dir"]).arg(folder.path()).args(["--boot", &boot.to_string()]);
@@ -226,7 +245,7 @@ fn settle(shared: &Shared, id: &InstanceId, boot: u32, end: AgentEnd) {
     let told = shared.slots().get(id).is_some_and(|slot| slot.boot == boot && (slot.kill || slot.stop.is_some()));
     close(shared, id, boot, |status| match (status, end) {
         (None, _) if told => Exit::NeverStarted(STOPPED_BEFORE_START.into()),
-        (None, end) => Exit::NeverStarted(never(end, &shared.folder_of(id))),
+        (None, end) => Exit::NotLaunched(never(end, &shared.folder_of(id))),
         (Some(_), AgentEnd::Killed(signal)) => Exit::Signal(signal),
         (Some(_), _) => Exit::Unknown,
     });

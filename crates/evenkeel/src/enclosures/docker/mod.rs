@@ -6,6 +6,7 @@
 //! is asked for, [`files`] and [`doors`] for what goes in and out.
 
 pub mod container;
+mod copy;
 mod doors;
 mod engine;
 mod enter;
@@ -20,6 +21,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+pub use copy::copy;
 use doors::Doors;
 pub use enter::enter;
 use evenkeel_core::name::InstanceId;

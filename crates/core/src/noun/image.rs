@@ -85,7 +85,7 @@ pub struct Resources {
     /// MiB of memory, 1–16,777,216.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u32>,
-    /// MiB of disk, 1–16,777,216.
+    /// MiB of disk that the files of an instance may take up, 1–16,777,216.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_mib: Option<u32>,
 }

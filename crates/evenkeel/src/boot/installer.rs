@@ -86,6 +86,13 @@ pub enum What {
     },
     /// Variables for everything after, and the application.
     Env(Vec<(String, String)>),
+    /// A user, in an instance that has users of its own.
+    User {
+        /// Its name.
+        name: String,
+        /// Its number, where it is stated.
+        uid: Option<u32>,
+    },
     /// Something to wait for.
     Wait(Awaited),
     /// A file to be written; only a cloud-config says so.
@@ -146,6 +153,7 @@ impl Installer {
             "fetch" => fetch(line, args)?,
             "unpack" => unpack(line, args)?,
             "env" => env(line, args)?,
+            "user" => user(line, args)?,
             "wait-for" => wait(line, args)?,
             program if program.contains('/') || in_image(program) => What::Program(words.clone()),
             name => match python(name).filter(|_| args.is_empty()) {
@@ -259,6 +267,23 @@ fn env(line: &str, args: &[String]) -> Result<What, BadInstaller> {
     if args.is_empty() { Err(usage()) } else { args.iter().map(pair).collect::<Result<_, _>>().map(What::Env) }
 }
 
+fn user(line: &str, args: &[String]) -> Result<What, BadInstaller> {
+    let usage = || BadInstaller::Usage(line.to_owned(), "user NAME [uid=N]");
+    let (name, rest) = args.split_first().ok_or_else(usage)?;
+    // What useradd(8) takes.
+    let first = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+    if !first || name.len() > 32 || !name.chars().all(good) {
+        return Err(usage());
+    }
+    let uid = match rest {
+        [] => None,
+        [stated] => Some(stated.strip_prefix("uid=").and_then(|n| n.parse().ok()).ok_or_else(usage)?),
+        _ => return Err(usage()),
+    };
+    Ok(What::User { name: name.clone(), uid })
+}
+
 /// Whether a process can carry a variable of this name, and it is not one of Evenkeel's own.
 #[must_use]
 pub fn is_variable(name: &str) -> bool {
@@ -316,6 +341,8 @@ mod tests {
         check("unpack a.tar into=app strip=1", What::Unpack { archive: "a.tar".into(), into: "app".into(), strip: 1 });
         check("env A=1 'B=two words'", What::Env(vec![("A".into(), "1".into()), ("B".into(), "two words".into())]));
         check("wait-for tcp:[::1]:80", What::Wait(Awaited::Port("[::1]:80".into())));
+        check("user web", What::User { name: "web".into(), uid: None });
+        check("user web uid=7", What::User { name: "web".into(), uid: Some(7) });
         check("wait-for file:a/b", What::Wait(Awaited::File("a/b".into())));
         let named = |line: &str| read(line).unwrap().unwrap().name;
         assert_eq!(named("env DB_PASS=hush A=b"), "env DB_PASS A");
@@ -324,6 +351,13 @@ mod tests {
         let slow = read("timeout=5m retries=2 sh make").unwrap().unwrap();
         assert_eq!((slow.timeout, slow.retries, slow.name.as_str()), (Duration::from_secs(300), 2, "sh make"));
         assert_eq!(read("fetch http://x/y").unwrap().unwrap().retries, FETCH_RETRIES);
+    }
+
+    #[test]
+    fn a_user_is_named_as_users_are() {
+        for bad in ["user", "user Web", "user -w", "user a:b", "user web uid=x", "user web 7", "user web uid=1 uid=2"] {
+            assert!(matches!(read(bad), Err(BadInstaller::Usage(_, "user NAME [uid=N]"))), "{bad}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! Owns `boot.json` ([`record`]). Must never start the application: that is the agent's. Read [`queue`] for what is done
 //! in which order, [`userdata`] for what a launch can say, [`installer`] for the words of it, [`run`] for how.
 
+mod accounts;
 mod built_in;
 pub mod cloud;
 mod command;

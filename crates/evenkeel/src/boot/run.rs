@@ -13,7 +13,7 @@ use super::installer::{Installer, What};
 use super::queue::queue;
 use super::record::{Record, Step, StepState};
 use super::site::Site;
-use super::{built_in, command, packages, say};
+use super::{accounts, built_in, command, packages, say};
 use crate::enclosures;
 
 /// What the first step is called.
@@ -153,6 +153,7 @@ fn perform(site: &mut Site, installer: &Installer) -> Result<(), String> {
         What::Fetch { url, sha256, to, mode } => built_in::fetch(site, url, sha256.as_deref(), to, *mode, limit),
         What::Unpack { archive, into, strip } => built_in::unpack(site, archive, into, *strip),
         What::Env(pairs) => built_in::set_env(site, pairs),
+        What::User { name, uid } => accounts::make(site, name, *uid),
         What::Wait(awaited) => built_in::wait(site, awaited, limit),
         What::Write(file) => built_in::write(site, file),
         What::Script(number) => script(site, *number, limit),

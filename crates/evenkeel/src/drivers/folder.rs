@@ -42,6 +42,9 @@ pub const CONFIG: &str = "etc/boto.cfg";
 /// Names of the configuration in an instance's files, whole and half written: what no image may have.
 pub const TOLD: [&str; 2] = [CONFIG, "etc/boto.cfg.new"];
 
+/// What in a root filesystem something is mounted on in every enclosure: it is not the instance's.
+pub const COVERED: [&str; 6] = ["proc", "sys", "dev", "etc/hosts", "etc/hostname", "etc/resolv.conf"];
+
 /// `spec.json`: one boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
@@ -68,6 +71,9 @@ pub struct Spec {
     /// What keeps it apart.
     #[serde(default)]
     pub isolation: Isolation,
+    /// The image's files, where the instance's own are changes to them alone.
+    #[serde(default)]
+    pub image: Option<PathBuf>,
     /// Where its container is, if it is in one.
     #[serde(default)]
     pub engine: Option<Engine>,

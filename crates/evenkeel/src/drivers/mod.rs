@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,6 +215,13 @@ pub enum FilesOf {
     Own(PathBuf),
     /// A copy, for as long as this is held.
     Copy(TempDir),
+    /// The image's files and its own changes over them, which are whole for as long as this is held.
+    Laid {
+        /// Where.
+        path: PathBuf,
+        /// What keeps them there.
+        held: OwnedFd,
+    },
 }
 
 impl FilesOf {
@@ -221,7 +229,7 @@ impl FilesOf {
     #[must_use]
     pub fn root(&self) -> &Path {
         match self {
-            Self::Own(path) => path,
+            Self::Own(path) | Self::Laid { path, .. } => path,
             Self::Copy(folder) => folder.path(),
         }
     }

@@ -11,7 +11,7 @@ mod watch;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ use super::{
     CONSOLE_LIMIT, Driver, DriverError, FilesOf, Hint, Isolation, Isolations, LaunchSpec, Seen, SeenState, begins,
 };
 use crate::agent::console;
-use crate::enclosures::docker;
+use crate::enclosures::{docker, namespaces, overlay};
 use crate::lock::{self, Lock};
 use crate::sys::cgroup::Groups;
 use crate::sys::process::{self, Identity};
@@ -289,6 +289,12 @@ impl Driver for ProcessDriver {
         }
         let folder = self.shared.folder_of(instance);
         let spec = folder.spec().map_err(|error| format!("read `spec.json` of `{instance}`: {error}"))?;
+        if let Some(image) = spec.as_ref().and_then(|spec| spec.image.as_ref()) {
+            // Where it runs, as it sees them.
+            let held = namespaces::top(&folder).or_else(|_| overlay::mounted(image, &folder));
+            let held = held.map_err(|error| format!("open the files of `{instance}`: {error}"))?;
+            return Ok(FilesOf::Laid { path: format!("/proc/self/fd/{}", held.as_raw_fd()).into(), held });
+        }
         match spec.filter(|spec| spec.isolation == Isolation::Docker) {
             // It may be large, so not where temporary files usually are; and where a daemon that is killed leaves it, the
             // next one deletes it.

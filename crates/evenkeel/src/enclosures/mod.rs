@@ -9,6 +9,7 @@ pub mod files;
 pub mod first;
 pub mod metadata;
 pub mod namespaces;
+pub mod overlay;
 pub mod plain;
 mod root;
 pub mod rooted;
@@ -25,7 +26,6 @@ use docker::Container;
 use files::{Files, OnNode};
 use namespaces::Namespaces;
 use plain::Plain;
-use rooted::Rooted;
 
 use crate::drivers::Isolation;
 use crate::drivers::folder::{Folder, Spec};
@@ -88,7 +88,7 @@ pub fn open(folder: &Folder, spec: &Spec) -> Result<Box<dyn Enclosure>, String> 
 #[must_use]
 pub fn files(folder: &Folder, spec: &Spec) -> Box<dyn Files> {
     match spec.isolation {
-        Isolation::Namespaces if spec.manifest.rootfs => Box::new(Rooted::new(namespaces::top(folder))),
+        Isolation::Namespaces if spec.manifest.rootfs => Box::new(namespaces::rooted(folder)),
         Isolation::None | Isolation::Namespaces => Box::new(OnNode::new(folder.root())),
         Isolation::Docker => match Container::files(spec) {
             Some(files) => Box::new(files),

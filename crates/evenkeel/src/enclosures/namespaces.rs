@@ -10,18 +10,20 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
 use evenkeel_core::name::InstanceId;
 use evenkeel_core::world::Pool;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Gid, Uid};
 use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
 use super::metadata::{self, Door};
 use super::rooted::Rooted;
-use super::{Enclosure, Start, plain, who};
+use super::{Enclosure, Start, overlay, plain, who};
 use crate::drivers::folder::{Folder, Spec};
 use crate::sys::namespaces::{self, Session};
 use crate::sys::netlink::{LONGEST_NAME, Network, Way};
@@ -49,8 +51,7 @@ struct Held {
 /// The namespaces of one instance.
 pub struct Namespaces {
     first: OwnedFd,
-    /// Where its files are on the node.
-    top: PathBuf,
+    folder: Folder,
     /// What only the agent has, which made them.
     made: Option<Made>,
 }
@@ -64,10 +65,23 @@ struct Made {
     doors: Vec<AbortHandle>,
 }
 
-/// Where the files of an instance are that are its `/`, as the node sees them.
+/// The files of an instance that are its `/`.
 #[must_use]
-pub fn top(folder: &Folder) -> PathBuf {
-    folder.root()
+pub fn rooted(folder: &Folder) -> Rooted {
+    if overlay::is_used(folder) { Rooted::within(folder.clone()) } else { Rooted::new(folder.root()) }
+}
+
+/// What is `/` in the enclosure that the agent has made.
+///
+/// # Errors
+/// What the system says; `NotFound` where there is none.
+pub fn top(folder: &Folder) -> io::Result<OwnedFd> {
+    let held: Held = folder.read(FILE)?.ok_or(io::ErrorKind::NotFound)?;
+    let first = held.first.open()?.ok_or(io::ErrorKind::NotFound)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = rustix::fs::open(format!("/proc/{}/root", held.first.pid), flags, Mode::empty())?;
+    // Had it ended before, the pid could have become another's.
+    if process::ended_within(&first, Duration::ZERO) { Err(io::ErrorKind::NotFound.into()) } else { Ok(top) }
 }
 
 /// Whether instances can be enclosed on this node, with addresses out of this pool. The error says why not and what to do.
@@ -115,7 +129,7 @@ impl Namespaces {
         let mut network = Network::open().map_err(say("open the network"))?;
         network.remove(&link).map_err(say("remove an old link"))?;
         let (child, first) = begin(folder).map_err(say("start its first process"))?;
-        let mut enclosure = Self { made: None, first, top: top(folder) };
+        let mut enclosure = Self { made: None, first, folder: folder.clone() };
         let mut made = Made { pid: pid_of(&child)?, link, address, open: None, doors: Vec::new() };
         let connected = await_first(child).and_then(|open| {
             made.open = Some(open);
@@ -146,7 +160,7 @@ impl Namespaces {
         let first = held.map(|held| held.first.open()).transpose();
         let first = first.map_err(|error| format!("find the instance's enclosure: {error}"))?.flatten();
         let first = first.ok_or_else(|| "find the instance's enclosure: it is gone".to_owned())?;
-        Ok(Self { first, top: top(folder), made: None })
+        Ok(Self { first, folder: folder.clone(), made: None })
     }
 
     /// Starts a command in it with the outputs, the input and the terminal of the caller, in the folder `dir`.
@@ -205,7 +219,7 @@ impl Enclosure for Namespaces {
         // Which folder it starts in is said again inside, where it may be another.
         command.current_dir("/");
         command.stdin(Stdio::null()).stdout(start.output.try_clone()?).stderr(start.output.try_clone()?);
-        let who = start.user.map(|user| who::of(&Rooted::new(self.top.clone()), user)).transpose();
+        let who = start.user.map(|user| who::of(&rooted(&self.folder), user)).transpose();
         let who = who.map_err(|why| io::Error::other(format!("failed to {why}")))?;
         if let Some(who) = &who {
             // So that it may open `/dev/stdout` too, as in containers.

@@ -15,6 +15,7 @@ use rustix::mount::{
 use rustix::process::{chdir, pivot_root};
 
 use super::first::{at, devices, furnish_devices, furnish_kernel, host_name, own, put_back, taken_out};
+use super::overlay;
 use crate::drivers::folder::{Folder, Spec};
 
 /// Folders that something is mounted on. They are real ones, whatever the image or the instance has made of them.
@@ -29,7 +30,12 @@ pub(super) fn furnish(folder: &Folder, spec: &Spec) -> Result<(), String> {
     let root = folder.root();
     let resolver = fs::read("/etc/resolv.conf").unwrap_or_default();
     at("/", mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC))?;
-    let files = taken_out(&root)?;
+    let files = match &spec.image {
+        Some(image) => {
+            overlay::mounted(image, folder).map_err(|error| format!("lay its files over its image: {error}"))?
+        }
+        None => taken_out(&root)?,
+    };
     let devices = devices()?;
     put_back(&files, &root)?;
     at(&root, mount_remount(&root, MountFlags::BIND | MountFlags::NODEV, c""))?;

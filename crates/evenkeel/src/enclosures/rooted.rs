@@ -15,27 +15,44 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::files::{Files, Kind};
+use super::namespaces;
+use crate::drivers::folder::Folder;
 
-/// Files in a folder of the node, which commands see as `/`.
+/// Files that commands see as `/`.
 #[derive(Debug)]
-pub struct Rooted {
-    top: PathBuf,
+pub struct Rooted(Top);
+
+#[derive(Debug)]
+enum Top {
+    /// A folder of the node.
+    Folder(PathBuf),
+    /// What is `/` in the enclosure of the instance with this folder, while there is one.
+    Within(Folder),
 }
 
 /// What a file is called before it is whole.
 const PLACING: &str = ".evenkeel-placing";
 
 impl Rooted {
-    /// The files below `top`.
+    /// The files below a folder of the node.
     #[must_use]
     pub fn new(top: PathBuf) -> Self {
-        Self { top }
+        Self(Top::Folder(top))
+    }
+
+    /// The files that are nowhere but in the enclosure of the instance with this folder.
+    #[must_use]
+    pub fn within(folder: Folder) -> Self {
+        Self(Top::Within(folder))
     }
 
     fn top(&self) -> Result<OwnedFd, String> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let top = rustix::fs::open(&self.top, flags, Mode::empty());
-        top.map_err(|error| format!("open `{}`: {}", self.top.display(), io::Error::from(error)))
+        let opened = match &self.0 {
+            Top::Folder(folder) => rustix::fs::open(folder, flags, Mode::empty()).map_err(io::Error::from),
+            Top::Within(folder) => namespaces::top(folder),
+        };
+        opened.map_err(|error| format!("open the instance's files: {error}"))
     }
 
     fn at(&self, path: &Path, flags: OFlags) -> Result<rustix::io::Result<OwnedFd>, String> {

@@ -58,8 +58,11 @@ fn found(users: &str, groups: &str, name: &str, group: Option<&str>) -> Result<W
     Ok(Who { uid, gid, groups: others })
 }
 
-/// What a file says; nothing where there is none.
-fn text(files: &dyn Files, path: &str) -> Result<String, String> {
+/// What a file of the instance says, of its first MiB; nothing where there is none.
+///
+/// # Errors
+/// Completes "failed to …".
+pub fn text(files: &dyn Files, path: &str) -> Result<String, String> {
     let path = Path::new(path);
     if files.kind(path)? != Some(Kind::File) {
         return Ok(String::new());

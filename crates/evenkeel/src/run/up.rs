@@ -26,7 +26,7 @@ use crate::api::{self, Api, Guard, Imported, Intake, Reports};
 use crate::buckets::{BucketError, Buckets};
 use crate::dns;
 use crate::drivers::Driver;
-use crate::drivers::folder::TOLD;
+use crate::drivers::folder::{COVERED, TOLD};
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
 use crate::enclosures::docker;
 use crate::images::oci::Choice;
@@ -165,6 +165,9 @@ pub async fn up(
         }),
         capture: Box::new(move |id, manifest| match running.files(id) {
             // It is written anew by every boot, with all that the instance was told in secret.
+            Ok(files) if manifest.rootfs => {
+                told(store.capture(files.root(), manifest, &[&TOLD[..], &COVERED[..]].concat()))
+            }
             Ok(files) => told(store.capture(files.root(), manifest, &TOLD)),
             Err(why) => Err(why),
         }),

@@ -12,9 +12,9 @@ use std::sync::OnceLock;
 
 use crate::rig::PROGRAM;
 
-/// Python's modules that are libraries, as far as asking over HTTP needs them.
-const NATIVE: [&str; 10] =
-    ["binascii.", "math.", "select.", "_socket.", "_struct.", "_random.", "_bisect.", "_md5.", "_sha", "_blake2."];
+/// Python's modules that are libraries and need others, which is much; asking over HTTP needs none of them.
+const LARGE: [&str; 9] =
+    ["_tkinter", "_ssl", "_hashlib", "_sqlite3", "_curses", "readline", "_test", "_gdbm", "_codecs_"];
 /// Where an image has the program under test.
 const WITHIN: &str = "/bin/evenkeel";
 
@@ -156,7 +156,9 @@ fn copy_modules(from: &Path, to: &Path) {
                 .contains(&name);
         if about.is_dir() && is_needed {
             copy_modules(&entry.path(), &to.join(name));
-        } else if about.is_file() && (name.ends_with(".py") || NATIVE.iter().any(|module| name.starts_with(module))) {
+        } else if about.is_file()
+            && (name.ends_with(".py") || name.ends_with(".so") && !LARGE.iter().any(|module| name.starts_with(module)))
+        {
             std::fs::copy(entry.path(), to.join(name)).unwrap();
         }
     }

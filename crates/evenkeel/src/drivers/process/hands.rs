@@ -22,7 +22,7 @@ use crate::agent::EXIT_HELD;
 use crate::agent::launch::DEFAULT_PATH;
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
 use crate::drivers::{Exit, Isolation, LaunchSpec, STOPPED_BEFORE_START};
-use crate::enclosures::{self, docker};
+use crate::enclosures::{self, docker, overlay};
 use crate::images::ImageError;
 use crate::images::tree::{self, Shape};
 use crate::sys::cgroup::Groups;
@@ -106,7 +106,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), Exit> {
     let root = folder.root();
     if let Some(engine) = &engine {
         docker::make(engine, spec).map_err(Exit::NotLaunched)?;
-    } else if !root.exists() {
+    } else if !root.exists() && !shares(spec, isolation, &folder)? {
         let partial = folder.file("root.partial");
         let copied = copy(spec, &partial, &root);
         if let Err(how) = copied {
@@ -132,6 +132,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), Exit> {
             boots: spec.boots,
             metadata: spec.metadata.clone(),
             isolation,
+            image: overlay::is_used(&folder).then(|| spec.image_dir.clone()),
             engine: engine.clone(),
         })
     })();
@@ -146,6 +147,15 @@ fn discard(path: &Path) {
         Ok(()) => drop(fs::remove_dir_all(path)),
         Err(why) => eprintln!("instances: failed to {why}; it is tried again at the next start"),
     }
+}
+
+/// Gives an instance the image's files without a copy, where that can be.
+fn shares(spec: &LaunchSpec, isolation: Isolation, folder: &Folder) -> Result<bool, Exit> {
+    if !spec.manifest.rootfs || isolation != Isolation::Namespaces {
+        return Ok(false);
+    }
+    let prepared = overlay::prepare(&spec.image_dir, folder);
+    prepared.map_err(|error| failed(&error, format!("make `{}`: {error}", folder.root().display())))
 }
 
 /// What a boot has come to that failed at this.

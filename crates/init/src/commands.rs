@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use evenkeel_init::{ENDED, TAG};
 
-use crate::{sys, users};
+use crate::sys;
 
 /// Where numbers of processes are kept.
 const NOTES: &str = "/.evenkeel/commands";
@@ -27,7 +27,7 @@ const KILL: i32 = 9;
 /// What a keeper outlives: HUP, INT, QUIT, USR1, USR2, TERM.
 const ENDINGS: [i32; 6] = [1, 2, 3, 10, 12, 15];
 
-/// Runs a program, as root or as this user, and ends with its exit status; 128 and the signal's number, where a signal ended it. The program prints to
+/// Runs a program, as root or as a user, its group and further groups by their numbers, and ends with its exit status; 128 and the signal's number, where a signal ended it. The program prints to
 /// standard output alone; on standard error its keeper says how it ended, since others may go on printing.
 pub fn run(tag: &str, user: &str, program: &str, args: &[String]) -> io::Result<ExitCode> {
     let said =
@@ -41,8 +41,11 @@ pub fn run(tag: &str, user: &str, program: &str, args: &[String]) -> io::Result<
     let mut command = Command::new(program);
     command.args(args).env(TAG, tag).stdin(Stdio::null()).stderr(errors);
     if !user.is_empty() {
-        let user = users::find(user).map_err(|error| said("find whom to run it as", &error))?;
-        command.uid(user.id).gid(user.group);
+        let numbers = user.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>();
+        match numbers.map_err(io::Error::other)?.as_slice() {
+            [user, group, others @ ..] => sys::run_as(&mut command, *user, *group, others.to_vec()),
+            _ => return Err(said("read whom to run it as", &user)),
+        }
     }
     let mut child = command.spawn().map_err(|error| match error.kind() {
         // That of the program itself was looked for before.

@@ -9,7 +9,6 @@ mod commands;
 mod doors;
 mod files;
 mod sys;
-mod users;
 
 use std::io;
 use std::path::Path;

@@ -1,11 +1,13 @@
-//! What std cannot ask the system: signals, and the end of any child.
+//! What std cannot ask the system: signals, the end of any child, and who somebody is.
 //!
-//! Owns all `unsafe` of this crate. Declarations are those of the C library of Linux (signal(7), waitpid(2)).
+//! Owns all `unsafe` of this crate. Declarations are those of the C library of Linux (signal(7), waitpid(2), setgroups(2)).
 
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
 use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 /// A child has ended.
@@ -31,6 +33,9 @@ unsafe extern "C" {
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     #[link_name = "signal"]
     fn set_handler(signal: c_int, handler: extern "C" fn(c_int)) -> usize;
+    fn setgroups(count: usize, groups: *const u32) -> c_int;
+    fn setgid(group: u32) -> c_int;
+    fn setuid(user: u32) -> c_int;
     fn sigemptyset(set: *mut SignalSet) -> c_int;
     fn sigaddset(set: *mut SignalSet, signal: c_int) -> c_int;
     fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
@@ -73,6 +78,21 @@ pub fn outlive(signals: &[i32]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Has a command run as a user, its group and further groups.
+pub fn run_as(command: &mut Command, user: u32, group: u32, others: Vec<u32>) {
+    let become_it = move || {
+        // SAFETY: the groups are ours and outlive the call; the others touch no memory. All are async-signal-safe.
+        unsafe {
+            checked(setgroups(others.len(), others.as_ptr()))?;
+            checked(setgid(group))?;
+            checked(setuid(user))?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes only system calls on values that it owns; nothing allocates.
+    unsafe { command.pre_exec(become_it) };
 }
 
 /// Signals that wait until they are asked for.

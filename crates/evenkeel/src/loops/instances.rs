@@ -152,7 +152,7 @@ fn sight(seen: drivers::Seen) -> (InstanceId, Sight) {
             by: match how {
                 Exit::Unknown | Exit::NotLaunched(_) => EndedBy::Node,
                 Exit::NoRoom(_) => EndedBy::WantOfRoom,
-                Exit::Status(_) | Exit::Signal(_) | Exit::NeverStarted(_) | Exit::Stopped | Exit::OverDisk { .. } => {
+                Exit::Status(_) | Exit::Signal(_) | Exit::NeverStarted(_) | Exit::OverDisk { .. } | Exit::Stopped => {
                     EndedBy::Itself
                 }
             },

@@ -124,6 +124,7 @@ fn a_root_filesystem_runs_as_its_user_where_it_says_and_can_be_entered() {
         std::fs::create_dir_all(dir.join("etc")).unwrap();
         std::fs::create_dir_all(dir.join("srv")).unwrap();
         std::fs::write(dir.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nweb:x:33:34::/srv:/bin/sh\n").unwrap();
+        std::fs::write(dir.join("etc/group"), "logs:x:50:web\n").unwrap();
         let program = |path: &str, text: &str| {
             std::fs::write(dir.join(path), text).unwrap();
             let may_run = std::fs::Permissions::from_mode(0o755);
@@ -141,7 +142,10 @@ fn a_root_filesystem_runs_as_its_user_where_it_says_and_can_be_entered() {
     rig.wait_status(&id, "ok");
     assert_eq!(rig.inside(&id, "installed"), "add --no-cache one two\n");
     let console = rig.console(&id);
-    assert!(console.contains("uid=33(web) gid=34") && console.contains("\n/srv\n"), "{console}");
+    assert!(
+        console.contains("uid=33(web) gid=34") && console.contains("50(logs)") && console.contains("\n/srv\n"),
+        "{console}"
+    );
     let mut entered = Command::new(PROGRAM)
         .args([
             "exec",

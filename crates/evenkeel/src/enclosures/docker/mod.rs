@@ -29,7 +29,7 @@ pub use files::InContainer;
 use serde::{Deserialize, Serialize};
 use stand_in::Order;
 
-use super::{Enclosure, Start, metadata, plain};
+use super::{Enclosure, Start, metadata, plain, who};
 use crate::drivers::folder::{Folder, Spec};
 use crate::drivers::{Engine, LaunchSpec};
 use crate::sys::spawn;
@@ -142,6 +142,14 @@ impl Container {
         doors::serve(self.held.engine.clone(), container::name(&self.held.instance), doors).map(Some)
     }
 
+    /// A user of the image and the groups that it is in, by their numbers.
+    fn numbers_of(&self, user: &str) -> Result<String, String> {
+        let files = InContainer::new(self.held.engine.clone(), container::name(&self.held.instance));
+        let who = who::of(&files, user)?;
+        let numbers: Vec<String> = [who.uid, who.gid].into_iter().chain(who.groups).map(|id| id.to_string()).collect();
+        Ok(numbers.join(","))
+    }
+
     fn stand_in(&self, role: &str) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["enclosure", role, "--dir"]).arg(self.folder.path()).env_clear().current_dir("/");
@@ -156,7 +164,7 @@ impl Enclosure for Container {
         let order = Order {
             words: [program].into_iter().chain(start.args.iter().cloned()).collect(),
             env: start.env.clone(),
-            user: start.user.unwrap_or_default().to_owned(),
+            user: start.user.map_or(Ok(String::new()), |user| self.numbers_of(user)).map_err(io::Error::other)?,
             dir: start.dir.to_owned(),
             tag: tag.clone(),
             // Of what the agent ends, its holder tells all that are in the container.

@@ -40,7 +40,7 @@ const REST: Duration = Duration::from_secs(1);
 pub struct Order {
     /// The program and its arguments.
     pub words: Vec<String>,
-    /// Whom it runs as; empty for root.
+    /// Whom it runs as: a user, its group and further groups by their numbers, separated by commas; empty for root.
     pub user: String,
     /// All its variables.
     pub env: BTreeMap<String, String>,

@@ -238,7 +238,7 @@ fn an_instance_of_a_root_filesystem_has_that_and_nothing_of_the_node() {
     };
     let told = golden(&mut rig, "golden of one that runs");
     let own = ["~ etc/group", "+ etc/installed", "+ etc/other", "~ etc/passwd", "+ srv/kept", "+ tmp", "+ tmp/mine"];
-    let mut lines = [own.as_slice(), &["- etc/resolv.conf", "- proc"]].concat();
+    let mut lines = [own.as_slice(), &["- etc/resolv.conf", "+ mnt", "+ mnt/pyami", "- proc"]].concat();
     lines.sort_by(|a, b| Path::new(&a[2..]).cmp(Path::new(&b[2..])));
     assert_eq!(told.lines().collect::<Vec<_>>(), lines);
     rig.call(&ec2::StopInstances { instance_ids: vec![id.clone()], ..Default::default() }).unwrap();

@@ -12,6 +12,7 @@
 //! | `stop.json` | driver | the grace that goes with the TERM sent to the agent |
 //! | `lock` | agent | held (flock) as long as an agent lives |
 //! | `console.log`, `console.log.1` | agent | what the application printed, see [`crate::agent::console`] |
+//! | `container.json` | driver | where its container is, if it is to have one: written before there is any |
 //! | `enclosure.json` | agent | whose namespaces it is in, while it is in any, see [`crate::enclosures`] |
 //! | `agent.log` | agent | its own complaints |
 

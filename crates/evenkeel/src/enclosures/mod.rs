@@ -1,7 +1,7 @@
 //! Where an instance's commands run: its application, and each of its installers.
 //!
 //! Owns the [`Enclosure`] trait: how a command is started among the others of its instance. Who starts it stays its parent,
-//! waits for it and signals it. Must never decide what is run, nor when: that is the agent's and the boot's. Read [`files`]
+//! waits for it and signals it. Must never decide what is run, nor when: that is the agent's and the boot's. Read [`mod@files`]
 //! for what commands see; [`plain`] for processes among all others of the node; then [`namespaces`] and [`docker`].
 
 pub mod docker;
@@ -26,6 +26,7 @@ use docker::Container;
 use files::{Files, OnNode};
 use namespaces::Namespaces;
 use plain::Plain;
+use rooted::Rooted;
 
 use crate::drivers::Isolation;
 use crate::drivers::folder::{Folder, Spec};
@@ -89,7 +90,9 @@ pub fn open(folder: &Folder, spec: &Spec) -> Result<Box<dyn Enclosure>, String> 
 pub fn files(folder: &Folder, spec: &Spec) -> Box<dyn Files> {
     match spec.isolation {
         Isolation::Namespaces if spec.manifest.rootfs => Box::new(namespaces::rooted(folder)),
-        Isolation::None | Isolation::Namespaces => Box::new(OnNode::new(folder.root())),
+        // As the kernel shows them to the instance: a link that it makes meanwhile leads nowhere else.
+        Isolation::Namespaces => Box::new(Rooted::within(folder.clone(), folder.root())),
+        Isolation::None => Box::new(OnNode::new(folder.root())),
         Isolation::Docker => match Container::files(spec) {
             Some(files) => Box::new(files),
             // An agent that is never given a container finds nothing there, and says so.
@@ -123,11 +126,8 @@ pub fn sweep(spec: &Spec) {
 ///
 /// # Errors
 /// Completes "failed to …": it is still there.
-pub fn discard(spec: &Spec) -> Result<(), String> {
-    match spec.isolation {
-        Isolation::None | Isolation::Namespaces => Ok(()),
-        Isolation::Docker => docker::discard(spec),
-    }
+pub fn discard(folder: &Folder) -> Result<(), String> {
+    docker::discard(folder)
 }
 
 /// `evenkeel enclosure …`: the processes that an enclosure is made of. Exit status 2 for wrong arguments.

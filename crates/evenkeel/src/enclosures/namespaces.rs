@@ -68,7 +68,7 @@ struct Made {
 /// The files of an instance that are its `/`.
 #[must_use]
 pub fn rooted(folder: &Folder) -> Rooted {
-    if overlay::is_used(folder) { Rooted::within(folder.clone()) } else { Rooted::new(folder.root()) }
+    if overlay::is_used(folder) { Rooted::within(folder.clone(), "/".into()) } else { Rooted::new(folder.root()) }
 }
 
 /// What is `/` in the enclosure that the agent has made.

@@ -1,4 +1,4 @@
-//! The files of an instance that has them as its `/`, from outside of it.
+//! The files of an instance that is apart from the node, from outside of it.
 //!
 //! Owns the way to them: every path is walked by the kernel as if they were the root (`openat2`, RESOLVE_IN_ROOT), so neither
 //! a link of the image nor one that a process of the instance makes meanwhile leads out. Must never use a path of theirs as a
@@ -18,9 +18,13 @@ use super::files::{Files, Kind};
 use super::namespaces;
 use crate::drivers::folder::Folder;
 
-/// Files that commands see as `/`.
+/// Files below what commands see as `/`.
 #[derive(Debug)]
-pub struct Rooted(Top);
+pub struct Rooted {
+    top: Top,
+    /// Where among them the instance's own are.
+    root: PathBuf,
+}
 
 #[derive(Debug)]
 enum Top {
@@ -37,18 +41,18 @@ impl Rooted {
     /// The files below a folder of the node.
     #[must_use]
     pub fn new(top: PathBuf) -> Self {
-        Self(Top::Folder(top))
+        Self { top: Top::Folder(top), root: "/".into() }
     }
 
-    /// The files that are nowhere but in the enclosure of the instance with this folder.
+    /// What is in the enclosure of the instance with this folder, whose own files are there below `root`.
     #[must_use]
-    pub fn within(folder: Folder) -> Self {
-        Self(Top::Within(folder))
+    pub fn within(folder: Folder, root: PathBuf) -> Self {
+        Self { top: Top::Within(folder), root }
     }
 
     fn top(&self) -> Result<OwnedFd, String> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = match &self.0 {
+        let opened = match &self.top {
             Top::Folder(folder) => rustix::fs::open(folder, flags, Mode::empty()).map_err(io::Error::from),
             Top::Within(folder) => namespaces::top(folder),
         };
@@ -150,7 +154,7 @@ fn parted(path: &Path) -> Result<(&Path, &OsStr), String> {
 
 impl Files for Rooted {
     fn root(&self) -> &Path {
-        Path::new("/")
+        &self.root
     }
 
     fn kind(&self, path: &Path) -> Result<Option<Kind>, String> {

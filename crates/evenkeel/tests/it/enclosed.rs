@@ -254,3 +254,20 @@ fn an_instance_of_a_root_filesystem_has_that_and_nothing_of_the_node() {
     assert!(processes_of_instance(&id).is_empty() && !has_link(&id));
     rig.finish();
 }
+
+#[test]
+fn nothing_of_a_boot_goes_through_a_link_to_the_node() {
+    for mut rig in [Some(Rig::start()), Rig::enclosed()].into_iter().flatten() {
+        let outside = rig.file("outside");
+        std::fs::create_dir(&outside).unwrap();
+        let image = rig.image_with("linked", &[], |_, manifest| {
+            manifest.insert("installers".into(), vec![format!("sh ln -s {} out", outside.display())].into());
+        });
+        let id = rig.launch_told(&image, "#cloud-config\nwrite_files: [{path: out/x, content: hi}]\n");
+        rig.wait_status(&id, "impaired");
+        let console = rig.console(&id);
+        assert!(console.contains("the boot failed to do step 2"), "{console}");
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+        rig.finish();
+    }
+}

@@ -105,7 +105,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), Exit> {
     }
     let root = folder.root();
     if let Some(engine) = &engine {
-        docker::make(engine, spec).map_err(Exit::NotLaunched)?;
+        docker::make(&folder, engine, spec).map_err(Exit::NotLaunched)?;
     } else if !root.exists() && !shares(spec, isolation, &folder)? {
         let partial = folder.file("root.partial");
         let copied = copy(spec, &partial, &root);
@@ -141,8 +141,7 @@ fn make(shared: &Shared, spec: &LaunchSpec) -> Result<(), Exit> {
 
 /// Deletes the folder of a removed instance, last what says what else there is of it.
 fn discard(path: &Path) {
-    let spec = Folder::new(path.to_owned()).spec().ok().flatten();
-    match spec.map_or(Ok(()), |spec| enclosures::discard(&spec)) {
+    match enclosures::discard(&Folder::new(path.to_owned())) {
         // What cannot be deleted now is tried again when the driver is next opened.
         Ok(()) => drop(fs::remove_dir_all(path)),
         Err(why) => eprintln!("instances: failed to {why}; it is tried again at the next start"),

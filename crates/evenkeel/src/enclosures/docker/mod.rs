@@ -37,6 +37,9 @@ use crate::sys::spawn;
 /// What ends a command at once.
 const KILL: &str = "9";
 
+/// Which container an instance has or is about to get.
+const FILE: &str = "container.json";
+
 /// Which container, on which engine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Held {
@@ -48,8 +51,8 @@ pub struct Held {
 
 impl Held {
     fn of(folder: &Folder) -> Result<Self, String> {
-        let spec = folder.spec().map_err(|error| format!("read `spec.json`: {error}"))?;
-        spec.and_then(|spec| Self::by(&spec)).ok_or_else(|| "find the instance's container in `spec.json`".to_owned())
+        let held = folder.read(FILE).map_err(|error| format!("read `{FILE}`: {error}"))?;
+        held.ok_or_else(|| format!("find the instance's container in `{FILE}`"))
     }
 
     /// The container of an instance that is in one.
@@ -226,7 +229,10 @@ fn kill(held: &Held) {
 ///
 /// # Errors
 /// Completes "failed to …".
-pub fn make(engine: &Engine, spec: &LaunchSpec) -> Result<(), String> {
+pub fn make(folder: &Folder, engine: &Engine, spec: &LaunchSpec) -> Result<(), String> {
+    // Before there is anything, so that whoever removes the instance knows of it.
+    let held = Held { engine: engine.clone(), instance: spec.instance.clone() };
+    folder.write(FILE, &held, true).map_err(|error| format!("write `{FILE}`: {error}"))?;
     engine.wait(async |docker| container::make(&docker, engine, spec).await)
 }
 
@@ -241,8 +247,9 @@ pub fn sweep(spec: &Spec) {
 ///
 /// # Errors
 /// Completes "failed to …".
-pub fn discard(spec: &Spec) -> Result<(), String> {
-    let Some(held) = Held::by(spec) else { return Ok(()) };
+pub fn discard(folder: &Folder) -> Result<(), String> {
+    let held: Option<Held> = folder.read(FILE).map_err(|error| format!("read `{FILE}`: {error}"))?;
+    let Some(held) = held else { return Ok(()) };
     let engine = &held.engine;
     engine.wait(async |docker| container::remove(&docker, engine, &held.instance).await)
 }

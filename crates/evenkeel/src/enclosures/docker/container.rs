@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use bollard::models::{
@@ -185,16 +186,10 @@ fn network_name(engine: &Engine) -> String {
     format!("evenkeel-{}", engine.network.replace('/', "-"))
 }
 
-/// Makes the network, unless it is there.
+/// Makes the network, unless it is there. Of several launches at once one makes it, and an engine refuses the others before
+/// it shows them what that one has made.
 async fn connect(docker: &Docker, engine: &Engine) -> Result<(), String> {
     let name = network_name(engine);
-    let say =
-        |error: &bollard::errors::Error| format!("make the instances' network {}: {}", engine.network, told(error));
-    match docker.inspect_network(&name, None::<InspectNetworkOptions>).await {
-        Ok(_) => return Ok(()),
-        Err(error) if answered(&error, 404) => {}
-        Err(error) => return Err(say(&error)),
-    }
     let ipam = IpamConfig {
         subnet: Some(engine.network.clone()),
         gateway: gateway(&engine.network).map(|address| address.to_string()),
@@ -207,11 +202,20 @@ async fn connect(docker: &Docker, engine: &Engine) -> Result<(), String> {
         labels: Some(HashMap::from([(LABEL.into(), String::new())])),
         ..NetworkCreateRequest::default()
     };
-    match docker.create_network(request).await {
-        Ok(_) => Ok(()),
-        // Another launch has made it meanwhile.
-        Err(error) if docker.inspect_network(&name, None::<InspectNetworkOptions>).await.is_err() => Err(say(&error)),
-        Err(_) => Ok(()),
+    let until = Instant::now() + SHOWN;
+    loop {
+        let made = match docker.inspect_network(&name, None::<InspectNetworkOptions>).await {
+            Ok(_) => return Ok(()),
+            Err(error) if answered(&error, 404) => docker.create_network(request.clone()).await,
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(_) => return Ok(()),
+            Err(_) if Instant::now() < until => tokio::time::sleep(LOOK).await,
+            Err(error) => {
+                return Err(format!("make the instances' network {}: {}", engine.network, told(&error)));
+            }
+        }
     }
 }
 
@@ -241,6 +245,10 @@ pub fn can_connect(pool: &Pool) -> Result<(), (String, &'static str)> {
     }
 }
 
+/// How long an engine may take to show a network that somebody else is making.
+const SHOWN: Duration = Duration::from_secs(5);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(100);
 /// What limits of processors are parts of: 100 ms, in microseconds.
 const PERIOD: i64 = 100_000;
 /// In a smaller network the address that ends in 255 is its broadcast.

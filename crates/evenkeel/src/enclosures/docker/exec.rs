@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
-use bytes::Bytes;
 use evenkeel_init::PROGRAM;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_stream::StreamExt as _;
@@ -118,12 +117,4 @@ pub async fn status(docker: &Docker, exec: &str) -> Result<i64, String> {
             _ => tokio::time::sleep(LOOK).await,
         }
     }
-}
-
-/// Many bytes as what the engine's client sends.
-#[must_use]
-pub fn body(
-    stream: tokio::sync::mpsc::Receiver<std::io::Result<Bytes>>,
-) -> tokio_stream::wrappers::ReceiverStream<std::io::Result<Bytes>> {
-    tokio_stream::wrappers::ReceiverStream::new(stream)
 }

@@ -8,9 +8,10 @@ use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use bollard::query_parameters::UploadToContainerOptions;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::engine::told;
-use super::exec::{act, answer, body};
+use super::exec::{act, answer};
 use super::image::Stream;
 use crate::drivers::Engine;
 use crate::enclosures::files::{Files, Kind};
@@ -92,10 +93,15 @@ impl Files for InContainer {
         self.engine.wait(async |docker| {
             let (to, from) = tokio::sync::mpsc::channel(4);
             let folder = folder.to_owned();
-            let packed = tokio::task::spawn_blocking(move || pack(&folder, Stream { to, held: Vec::new() }));
+            let packed = tokio::task::spawn_blocking(move || pack(&folder, Stream::to(to)));
             let options = UploadToContainerOptions { path, ..UploadToContainerOptions::default() };
-            let sent =
-                docker.upload_to_container(&self.container, Some(options), bollard::body_try_stream(body(from))).await;
+            let sent = docker
+                .upload_to_container(
+                    &self.container,
+                    Some(options),
+                    bollard::body_try_stream(ReceiverStream::new(from)),
+                )
+                .await;
             let packed = packed.await.map_err(|error| say(&error))?;
             sent.map_err(|error| say(&told(&error)))?;
             packed.map_err(|error| say(&error))

@@ -16,9 +16,9 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
 use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::engine::{answered, told};
-use super::exec::body;
 use crate::images::tree::Shape;
 use crate::images::{pack, tree};
 
@@ -68,7 +68,7 @@ pub async fn load(docker: &Docker, files: &Path, shape: Shape) -> Result<String,
     let (to, from) = tokio::sync::mpsc::channel(4);
     let (files, tag) = (files.to_owned(), name.clone());
     let packed = tokio::task::spawn_blocking(move || {
-        let mut stream = Stream { to: to.clone(), held: Vec::with_capacity(PIECE) };
+        let mut stream = Stream::to(to.clone());
         let written = archive(&files, shape, &tag, &mut stream).and_then(|()| stream.flush());
         if let Err(error) = &written {
             // An archive that is cut short is an error to the engine, too.
@@ -79,7 +79,7 @@ pub async fn load(docker: &Docker, files: &Path, shape: Shape) -> Result<String,
     // The answer begins when all is taken in.
     let docker = docker.clone().with_timeout(LOAD);
     let options = ImportImageOptions { quiet: true, ..ImportImageOptions::default() };
-    let mut answers = Box::pin(docker.import_image_stream(options, body(from), None));
+    let mut answers = Box::pin(docker.import_image_stream(options, ReceiverStream::new(from), None));
     let mut refused = None;
     while let Some(answer) = answers.next().await {
         if let Err(error) = answer {
@@ -231,8 +231,14 @@ impl Write for Counted<'_> {
 
 /// Bytes on their way to the engine.
 pub(super) struct Stream {
-    pub(super) to: Sender<io::Result<Bytes>>,
-    pub(super) held: Vec<u8>,
+    to: Sender<io::Result<Bytes>>,
+    held: Vec<u8>,
+}
+
+impl Stream {
+    pub(super) fn to(to: Sender<io::Result<Bytes>>) -> Self {
+        Self { to, held: Vec::with_capacity(PIECE) }
+    }
 }
 
 impl Write for Stream {

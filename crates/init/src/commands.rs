@@ -27,8 +27,9 @@ const KILL: i32 = 9;
 /// What a keeper outlives: HUP, INT, QUIT, USR1, USR2, TERM.
 const ENDINGS: [i32; 6] = [1, 2, 3, 10, 12, 15];
 
-/// Runs a program, as root or as a user, its group and further groups by their numbers, and ends with its exit status; 128 and the signal's number, where a signal ended it. The program prints to
-/// standard output alone; on standard error its keeper says how it ended, since others may go on printing.
+/// Runs a program, as root or as a user, its group and further groups by their numbers, and ends with its exit status; 128
+/// and the signal's number, where a signal ended it. The program prints to standard output alone; on standard error its
+/// keeper says how it ended, since others may go on printing.
 pub fn run(tag: &str, user: &str, program: &str, args: &[String]) -> io::Result<ExitCode> {
     let said =
         |what: &str, error: &dyn std::fmt::Display| io::Error::other(format!("evenkeel: failed to {what}: {error}"));

@@ -10,10 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use evenkeel_init::CONNECTIONS;
 use evenkeel_init::frames::{Frame, Frames, MOST};
 
-/// Connections at once, all doors together; further ones are closed at once.
-const CONNECTIONS: usize = 256;
 /// How long a peer may take to read what it was sent.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -14,5 +14,7 @@ pub const PROGRAM: &str = "/.evenkeel/init";
 pub const TAG: &str = "EVENKEEL_COMMAND";
 /// What a command's keeper says before its exit status, on a line of standard error.
 pub const ENDED: &str = "exit ";
+/// Connections at once, all doors of an instance together; further ones are closed at once.
+pub const CONNECTIONS: usize = 256;
 /// The link-local address at which an instance finds its metadata, as on EC2.
 pub const METADATA: std::net::Ipv4Addr = std::net::Ipv4Addr::new(169, 254, 169, 254);

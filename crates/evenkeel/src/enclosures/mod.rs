@@ -93,7 +93,7 @@ pub fn files(folder: &Folder, spec: &Spec) -> Box<dyn Files> {
         // As the kernel shows them to the instance: a link that it makes meanwhile leads nowhere else.
         Isolation::Namespaces => Box::new(Rooted::within(folder.clone(), folder.root())),
         Isolation::None => Box::new(OnNode::new(folder.root())),
-        Isolation::Docker => match Container::files(spec) {
+        Isolation::Docker => match Container::files(folder, spec) {
             Some(files) => Box::new(files),
             // An agent that is never given a container finds nothing there, and says so.
             None => Box::new(OnNode::new(folder.root())),

@@ -11,8 +11,8 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
-use evenkeel_init::PROGRAM;
 use evenkeel_init::frames::{Frame, Frames, MOST};
+use evenkeel_init::{CONNECTIONS, PROGRAM};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -157,6 +157,10 @@ impl Hall<'_> {
         match frame {
             Frame::Open { connection, door } => {
                 let Some(door) = self.doors.get(usize::from(door)) else { return };
+                // Ours there keeps to the limit; root of the instance may speak in its place. Each has two tasks.
+                if self.near.len() >= CONNECTIONS || self.answering.len() >= 2 * CONNECTIONS {
+                    return;
+                }
                 let (ours, theirs) = tokio::io::duplex(PIECE);
                 let (from, to) = tokio::io::split(ours);
                 self.near.insert(connection, to);
@@ -193,5 +197,27 @@ async fn carry(mut from: ReadHalf<DuplexStream>, connection: u32, to: mpsc::Send
         if to.send(frame).await.is_err() || !more {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_opens_connections_without_end_gets_no_more_than_the_limit() {
+        let at = "169.254.169.254:80".parse().unwrap();
+        let doors = metadata::doors("http://127.0.0.1:1/metadata/abc", at, std::path::Path::new("/"));
+        let (to_peers, _from_us) = mpsc::channel(QUEUE);
+        let mut hall = Hall { doors: &doors, near: HashMap::new(), answering: JoinSet::new(), to_peers };
+        for connection in 1..5000 {
+            hall.hear(Frame::Open { connection, door: 0 }).await;
+            // Said to be over at once, while who answers it is still there.
+            if connection % 2 == 0 {
+                hall.hear(Frame::Gone { connection }).await;
+            }
+        }
+        assert!(!hall.near.is_empty() && hall.near.len() <= CONNECTIONS, "{}", hall.near.len());
+        assert!(hall.answering.len() <= 2 * CONNECTIONS, "{}", hall.answering.len());
     }
 }

@@ -24,13 +24,15 @@ const ANSWER: usize = 8 * 1024;
 pub struct InContainer {
     engine: Engine,
     container: String,
+    /// Where a file is that is read: it may be large, so not where temporary files usually are.
+    beside: PathBuf,
 }
 
 impl InContainer {
-    /// The files of this container.
+    /// The files of this container; what is read of them is put in the folder `beside` meanwhile.
     #[must_use]
-    pub fn new(engine: Engine, container: String) -> Self {
-        Self { engine, container }
+    pub fn new(engine: Engine, container: String, beside: PathBuf) -> Self {
+        Self { engine, container, beside }
     }
 
     fn answer(&self, words: &[&str]) -> Result<String, String> {
@@ -58,7 +60,7 @@ impl Files for InContainer {
 
     fn open(&self, path: &Path) -> Result<File, String> {
         let say = |error: io::Error| format!("read `{}`: {error}", path.display());
-        let mut file = tempfile::tempfile().map_err(say)?;
+        let mut file = tempfile::tempfile_in(&self.beside).map_err(say)?;
         let words = ["get", text(path)?];
         self.engine.wait(async |docker| {
             let mut keep = |piece: &[u8]| file.write_all(piece);

@@ -116,8 +116,9 @@ impl Container {
 
     /// The container's files.
     #[must_use]
-    pub fn files(spec: &Spec) -> Option<InContainer> {
-        Held::by(spec).map(|held| InContainer::new(held.engine, container::name(&held.instance)))
+    pub fn files(folder: &Folder, spec: &Spec) -> Option<InContainer> {
+        let beside = folder.path().to_owned();
+        Held::by(spec).map(|held| InContainer::new(held.engine, container::name(&held.instance), beside))
     }
 
     /// Starts the process that stands for the container.
@@ -147,7 +148,8 @@ impl Container {
 
     /// A user of the image and the groups that it is in, by their numbers.
     fn numbers_of(&self, user: &str) -> Result<String, String> {
-        let files = InContainer::new(self.held.engine.clone(), container::name(&self.held.instance));
+        let (engine, beside) = (self.held.engine.clone(), self.folder.path().to_owned());
+        let files = InContainer::new(engine, container::name(&self.held.instance), beside);
         let who = who::of(&files, user)?;
         let numbers: Vec<String> = [who.uid, who.gid].into_iter().chain(who.groups).map(|id| id.to_string()).collect();
         Ok(numbers.join(","))

@@ -30,6 +30,27 @@ enum Fate {
     Unknown,
 }
 
+/// A launch of nothing, as plain as one can be.
+pub fn plain_launch() -> NewInstances {
+    NewInstances {
+        reservation: ReservationId::new("r-00000001").unwrap(),
+        ids: Vec::new(),
+        min_count: 1,
+        image: ImageId::new("ami-00000001").unwrap(),
+        zone: None,
+        instance_type: "m1.small".into(),
+        key_name: None,
+        groups: vec![],
+        user_data: None,
+        client_token: None,
+        shutdown: ShutdownBehavior::Stop,
+        termination_protected: false,
+        stop_protected: false,
+        asked_for: None,
+        tags: BTreeMap::new(),
+    }
+}
+
 #[test]
 fn a_daemon_killed_in_the_midst_of_200_writes_loses_nothing_it_acknowledged() {
     let mut rig = Rig::start();
@@ -202,19 +223,8 @@ fn change(dice: &mut Dice, world: &World) -> Change {
         _ => Change::RunInstances(NewInstances {
             reservation: ReservationId::new(format!("r-{:017x}", dice.roll())).unwrap(),
             ids: (0..2).map(|_| InstanceId::new(format!("i-{:017x}", dice.roll())).unwrap()).collect(),
-            min_count: 1,
-            image: ImageId::new("ami-00000001").unwrap(),
             zone: Some(zone),
-            instance_type: "m1.small".into(),
-            key_name: None,
-            groups: vec![],
-            user_data: None,
-            client_token: None,
-            shutdown: ShutdownBehavior::Stop,
-            termination_protected: false,
-            stop_protected: false,
-            asked_for: None,
-            tags: BTreeMap::new(),
+            ..plain_launch()
         }),
     }
 }

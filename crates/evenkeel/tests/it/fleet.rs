@@ -9,12 +9,12 @@ use evenkeel::keeper;
 use evenkeel::keeper::store::memory::MemoryStore;
 use evenkeel::loops::{Statuses, instances};
 use evenkeel_core::change::{Change, NewInstances};
-use evenkeel_core::name::{ImageId, InstanceId, ReservationId};
-use evenkeel_core::noun::{InstanceState, ShutdownBehavior};
+use evenkeel_core::name::InstanceId;
+use evenkeel_core::noun::InstanceState;
 use evenkeel_core::sightings::Sightings;
 use evenkeel_core::world::{Limits, Settings, World};
 
-use crate::crash::{Dice, frozen, image, settings};
+use crate::crash::{Dice, frozen, image, plain_launch, settings};
 use crate::rig::{Rig, processes_of};
 
 /// How many are launched at once.
@@ -103,21 +103,9 @@ fn five_hundred_instances_stopped_started_and_killed_at_random_leave_no_orphan()
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let launch = Change::RunInstances(NewInstances {
-            reservation: ReservationId::new("r-00000001").unwrap(),
             ids: (0..FLEET).map(|_| InstanceId::new(format!("i-{:017x}", dice.roll() >> 4)).unwrap()).collect(),
             min_count: u32::try_from(FLEET).unwrap(),
-            image: ImageId::new("ami-00000001").unwrap(),
-            zone: None,
-            instance_type: "m1.small".into(),
-            key_name: None,
-            groups: vec![],
-            user_data: None,
-            client_token: None,
-            shutdown: ShutdownBehavior::Stop,
-            termination_protected: false,
-            stop_protected: false,
-            asked_for: None,
-            tags: BTreeMap::new(),
+            ..plain_launch()
         });
         let mut world = settled(&store, &driver, 0, async |keeper| {
             keeper.submit("sim", image()).await.unwrap();

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use evenkeel::link::{ToRoad, apply, difference};
 use evenkeel_aws::elb;
 use evenkeel_core::change::{Change, NewImage, NewInstances, NewLoadBalancer};
-use evenkeel_core::name::{ImageId, InstanceId, LoadBalancerName, Port, ReservationId, ZoneName};
-use evenkeel_core::noun::{InstanceState, Listener, Manifest, Protocol, Scheme, ShutdownBehavior};
+use evenkeel_core::name::{ImageId, InstanceId, LoadBalancerName, Port, ZoneName};
+use evenkeel_core::noun::{InstanceState, Listener, Manifest, Protocol, Scheme};
 use evenkeel_core::routes::{compile, follow};
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::{Limits, Row, Settings, World, Write};
 
+use crate::crash::plain_launch;
 use crate::rig::Rig;
 
 #[test]
@@ -116,21 +117,10 @@ fn world(balancers: u32, each: u32) -> World {
             tags: BTreeMap::new(),
         }),
         Change::RunInstances(NewInstances {
-            reservation: ReservationId::new("r-00000001").unwrap(),
             ids: vec![InstanceId::new("i-00000001").unwrap()],
-            min_count: 1,
             image,
             zone: Some(zone.clone()),
-            instance_type: "m1.small".into(),
-            key_name: None,
-            groups: vec![],
-            user_data: None,
-            client_token: None,
-            shutdown: ShutdownBehavior::Stop,
-            termination_protected: false,
-            stop_protected: false,
-            asked_for: None,
-            tags: BTreeMap::new(),
+            ..plain_launch()
         }),
         Change::CreateLoadBalancer(NewLoadBalancer {
             name: LoadBalancerName::new("seed").unwrap(),

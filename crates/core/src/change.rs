@@ -23,8 +23,10 @@ use crate::noun::{
 };
 
 mod instance;
+mod scaling;
 
 pub use instance::{EndedBy, InstanceAttribute, NewInstances, Protection, Seen};
+pub use scaling::{Answer, GroupPatch, NewGroup, NewMember, Retirement, ScalingChange, Trigger, Waiting};
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -514,6 +516,8 @@ pub enum Change {
         /// Whether they are from now on.
         raw: bool,
     },
+    /// What auto scaling intends.
+    Scale(ScalingChange),
 }
 
 /// What [`Change::CreateLoadBalancer`] wants.
@@ -752,6 +756,7 @@ impl Change {
             Self::ConfirmSubscription { .. } => "ConfirmSubscription",
             Self::Unsubscribe { .. } => "Unsubscribe",
             Self::SetRawDelivery { .. } => "SetRawDelivery",
+            Self::Scale(change) => change.name(),
         }
     }
 }

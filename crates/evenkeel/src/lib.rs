@@ -14,6 +14,7 @@ pub mod certificates;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod dice;
 pub mod dns;
 pub mod drivers;
 pub mod enclosures;

@@ -5,7 +5,7 @@
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
 //! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`requests`], [`groups`],
 //! [`identities`],
-//! [`instances`], [`capacity`], [`images`], [`topics`], [`tags`].
+//! [`instances`], [`capacity`], [`images`], [`topics`], [`scaling`], [`tags`].
 
 mod balancers;
 mod capacity;
@@ -18,6 +18,7 @@ mod invariants;
 pub mod policies;
 mod pool;
 pub mod requests;
+pub mod scaling;
 pub mod tags;
 pub mod topics;
 
@@ -30,12 +31,12 @@ pub use pool::Pool;
 
 use crate::change::{Change, Reply};
 use crate::name::{
-    AccessKeyId, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, SubscriptionArn, TopicArn,
-    UserName, ZoneName,
+    AccessKeyId, ActivityId, AutoScalingGroupName, CertificateArn, GroupId, ImageId, InstanceId,
+    LaunchConfigurationName, LoadBalancerName, PolicyArn, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
 use crate::noun::{
-    AccessKey, AcmeAccount, Capacity, Certificate, Image, Instance, InstanceState, LoadBalancer, ManagedPolicy,
-    SecurityGroup, Subscription, Topic, User,
+    AccessKey, AcmeAccount, Activity, AutoScalingGroup, Capacity, Certificate, Image, Instance, InstanceState,
+    LaunchConfiguration, LoadBalancer, ManagedPolicy, SecurityGroup, Subscription, Topic, User,
 };
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -110,6 +111,9 @@ pub struct World {
     managed_policies: BTreeMap<PolicyArn, Arc<ManagedPolicy>>,
     topics: BTreeMap<TopicArn, Arc<Topic>>,
     subscriptions: BTreeMap<SubscriptionArn, Arc<Subscription>>,
+    launch_configurations: BTreeMap<LaunchConfigurationName, Arc<LaunchConfiguration>>,
+    scaling_groups: BTreeMap<AutoScalingGroupName, Arc<AutoScalingGroup>>,
+    activities: BTreeMap<ActivityId, Arc<Activity>>,
 }
 
 /// One record as the Store keeps it.
@@ -137,6 +141,12 @@ pub enum Row {
     Topic(Topic),
     /// A subscription.
     Subscription(Subscription),
+    /// A launch configuration.
+    LaunchConfiguration(LaunchConfiguration),
+    /// An auto scaling group.
+    AutoScalingGroup(AutoScalingGroup),
+    /// A scaling activity.
+    Activity(Activity),
 }
 
 /// Which record.
@@ -164,6 +174,12 @@ pub enum Key {
     Topic(TopicArn),
     /// A subscription by ARN.
     Subscription(SubscriptionArn),
+    /// A launch configuration by name.
+    LaunchConfiguration(LaunchConfigurationName),
+    /// An auto scaling group by name.
+    AutoScalingGroup(AutoScalingGroupName),
+    /// A scaling activity by id.
+    Activity(ActivityId),
 }
 
 /// One row to write.
@@ -201,6 +217,9 @@ impl Row {
             Self::ManagedPolicy(policy) => Key::ManagedPolicy(policy.arn.clone()),
             Self::Topic(topic) => Key::Topic(topic.arn.clone()),
             Self::Subscription(subscription) => Key::Subscription(subscription.arn.clone()),
+            Self::LaunchConfiguration(held) => Key::LaunchConfiguration(held.name.clone()),
+            Self::AutoScalingGroup(group) => Key::AutoScalingGroup(group.name.clone()),
+            Self::Activity(activity) => Key::Activity(activity.id.clone()),
         }
     }
 }
@@ -221,6 +240,9 @@ impl Key {
             Self::ManagedPolicy(_) => "managed_policy",
             Self::Topic(_) => "topic",
             Self::Subscription(_) => "subscription",
+            Self::LaunchConfiguration(_) => "launch_configuration",
+            Self::AutoScalingGroup(_) => "auto_scaling_group",
+            Self::Activity(_) => "scaling_activity",
         }
     }
 
@@ -239,6 +261,9 @@ impl Key {
             Self::ManagedPolicy(arn) => arn.as_str(),
             Self::Topic(arn) => arn.as_str(),
             Self::Subscription(arn) => arn.as_str(),
+            Self::LaunchConfiguration(name) => name.as_str(),
+            Self::AutoScalingGroup(name) => name.as_str(),
+            Self::Activity(id) => id.as_str(),
         }
     }
 }
@@ -261,6 +286,9 @@ impl World {
             managed_policies: BTreeMap::new(),
             topics: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            launch_configurations: BTreeMap::new(),
+            scaling_groups: BTreeMap::new(),
+            activities: BTreeMap::new(),
         }
     }
 
@@ -372,6 +400,7 @@ impl World {
             }
             Change::Unsubscribe { subscription } => Ok(self.unsubscribe(subscription)),
             Change::SetRawDelivery { subscription, raw } => self.set_raw_delivery(subscription, *raw),
+            Change::Scale(change) => self.scale(change, now),
         }
     }
 
@@ -395,6 +424,9 @@ impl World {
                 Write::Remove(Key::ManagedPolicy(arn)) => drop(self.managed_policies.remove(arn)),
                 Write::Remove(Key::Topic(arn)) => drop(self.topics.remove(arn)),
                 Write::Remove(Key::Subscription(arn)) => drop(self.subscriptions.remove(arn)),
+                Write::Remove(Key::LaunchConfiguration(name)) => drop(self.launch_configurations.remove(name)),
+                Write::Remove(Key::AutoScalingGroup(name)) => drop(self.scaling_groups.remove(name)),
+                Write::Remove(Key::Activity(id)) => drop(self.activities.remove(id)),
             }
         }
     }
@@ -506,6 +538,39 @@ impl World {
         self.subscriptions.values().filter(move |held| held.topic == *topic)
     }
 
+    /// A launch configuration.
+    #[must_use]
+    pub fn launch_configuration(&self, name: &LaunchConfigurationName) -> Option<&Arc<LaunchConfiguration>> {
+        self.launch_configurations.get(name)
+    }
+
+    /// All launch configurations, by name.
+    pub fn launch_configurations(&self) -> impl Iterator<Item = &Arc<LaunchConfiguration>> {
+        self.launch_configurations.values()
+    }
+
+    /// An auto scaling group.
+    #[must_use]
+    pub fn scaling_group(&self, name: &AutoScalingGroupName) -> Option<&Arc<AutoScalingGroup>> {
+        self.scaling_groups.get(name)
+    }
+
+    /// All auto scaling groups, by name.
+    pub fn scaling_groups(&self) -> impl Iterator<Item = &Arc<AutoScalingGroup>> {
+        self.scaling_groups.values()
+    }
+
+    /// A scaling activity.
+    #[must_use]
+    pub fn activity(&self, id: &ActivityId) -> Option<&Arc<Activity>> {
+        self.activities.get(id)
+    }
+
+    /// All scaling activities, in no order.
+    pub fn activities(&self) -> impl Iterator<Item = &Arc<Activity>> {
+        self.activities.values()
+    }
+
     /// Every record as a row: what a Store that lived through the same Changes holds.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let load_balancers = self.load_balancers.values().map(|lb| Row::LoadBalancer(lb.as_ref().clone()));
@@ -520,7 +585,12 @@ impl World {
         let acting = load_balancers.chain(instances).chain(images).chain(certificates).chain(accounts).chain(groups);
         let topics = self.topics.values().map(|t| Row::Topic(t.as_ref().clone()));
         let subscriptions = self.subscriptions.values().map(|s| Row::Subscription(s.as_ref().clone()));
-        acting.chain(users).chain(keys).chain(policies).chain(topics).chain(subscriptions)
+        let configurations = self.launch_configurations.values();
+        let configurations = configurations.map(|c| Row::LaunchConfiguration(c.as_ref().clone()));
+        let scaled = self.scaling_groups.values().map(|g| Row::AutoScalingGroup(g.as_ref().clone()));
+        let activities = self.activities.values().map(|a| Row::Activity(a.as_ref().clone()));
+        let scaling = configurations.chain(scaled).chain(activities);
+        acting.chain(users).chain(keys).chain(policies).chain(topics).chain(subscriptions).chain(scaling)
     }
 
     fn put(&mut self, row: Row) {
@@ -536,6 +606,9 @@ impl World {
             Row::ManagedPolicy(p) => drop(self.managed_policies.insert(p.arn.clone(), Arc::new(p))),
             Row::Topic(t) => drop(self.topics.insert(t.arn.clone(), Arc::new(t))),
             Row::Subscription(s) => drop(self.subscriptions.insert(s.arn.clone(), Arc::new(s))),
+            Row::LaunchConfiguration(c) => drop(self.launch_configurations.insert(c.name.clone(), Arc::new(c))),
+            Row::AutoScalingGroup(g) => drop(self.scaling_groups.insert(g.name.clone(), Arc::new(g))),
+            Row::Activity(a) => drop(self.activities.insert(a.id.clone(), Arc::new(a))),
         }
     }
 

@@ -30,7 +30,7 @@ use super::wants::{Thing, Want, Wants};
 use super::{
     Api, Asked, Caller, access_keys, attributes, balancers, dice, groups, health, identity, images,
     instance_attributes, instance_types, instances, launch, limits, listeners, managed_certificates, managed_policies,
-    metadata, network, places, policies, publish, registration, requested_certificates, server_certificates,
+    metadata, network, places, policies, publish, registration, requested_certificates, scaling, server_certificates,
     simulation, status, subnets, subscriptions, tags, topics, user_policies, users, vpcs,
 };
 
@@ -147,6 +147,7 @@ async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>
         Call::Elb(call) => elb_call(&asked, call, &say).await,
         Call::Ec2(call) => ec2_call(&asked, call, &say).await,
         Call::Acm(call) => acm_call(&asked, call, &say).await,
+        Call::AutoScaling(call) => scaling::calls::answer(&asked, call, &say).await,
         Call::Iam(call) => iam_call(&asked, call, &say).await,
         Call::Sns(call) => sns_call(&asked, call, &say).await,
         Call::Sts(sts::Call::GetCallerIdentity(_)) => say.out::<sts::GetCallerIdentity>(Ok(identity::caller(&asked))),
@@ -417,14 +418,14 @@ async fn sns_call(asked: &Asked<'_>, call: sns::Call, say: &Say<'_>) -> Response
 }
 
 /// What an answer carries besides its output.
-struct Say<'a> {
+pub(super) struct Say<'a> {
     id: &'a str,
     form: Form,
     version: &'a str,
 }
 
 impl Say<'_> {
-    fn out<A: Action>(&self, result: Result<A::Output, Error>) -> Response {
+    pub(super) fn out<A: Action>(&self, result: Result<A::Output, Error>) -> Response {
         match result {
             Ok(output) => render::<A>(&output, self.id, self.form, self.version),
             Err(error) => render_error(&error, self.id, self.form),

@@ -35,6 +35,7 @@ mod refusal;
 mod registration;
 mod requested_certificates;
 mod rights;
+mod scaling;
 mod server;
 mod server_certificates;
 mod shown;

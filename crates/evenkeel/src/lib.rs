@@ -29,4 +29,5 @@ pub mod run;
 pub mod sample;
 pub mod seal;
 pub mod sys;
+pub mod time_zones;
 pub mod traffic;

@@ -119,11 +119,11 @@ fn the_guides_example_of_warming_up() {
 #[test]
 fn nobody_is_scaled_in_while_members_warm_up() {
     for low in [stepping("p", 25.0), tracking("p", Some(10.0))] {
-        let decision = check(&warming(group(10, 1, 20), 2, Some(9)), &[low.clone()], 10, None);
+        let decision = check(&warming(group(10, 1, 20), 2, Some(9)), std::slice::from_ref(&low), 10, None);
         let until = Some(NOW.plus(seconds(9)));
         assert_eq!(decision.considered[0].blocks, [Block::Warming { members: 2, until }]);
         assert_eq!(decision.next, until);
-        let decision = check(&warming(group(10, 1, 20), 2, None), &[low.clone()], 10, None);
+        let decision = check(&warming(group(10, 1, 20), 2, None), std::slice::from_ref(&low), 10, None);
         assert_eq!(decision.next, None);
         assert_ne!(decide(&group(10, 1, 20), &[low]).to, 10);
     }

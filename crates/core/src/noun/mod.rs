@@ -1,10 +1,11 @@
 //! The things people name: load balancers, listeners, policies, certificates and how they are asked for, health checks,
-//! instances and their types, images, users, topics.
+//! instances and their types, images, users, topics, alarms.
 //!
 //! Owns their shape and the rules that hold for one thing alone. Must never hold a rule that needs a second thing
 //! (a name already taken, an instance that does not exist): those are in [`crate::world`].
 
 pub mod acme_account;
+pub mod alarm;
 pub mod balancing;
 pub mod certificate;
 pub mod health_check;
@@ -21,6 +22,7 @@ pub mod tls_policy;
 pub mod topic;
 
 pub use acme_account::AcmeAccount;
+pub use alarm::{Alarm, AlarmSettings, AlarmState, HistoryItem};
 pub use balancing::{Algorithm, Balancing, Ejection, HashOn, RetryShare, Setting};
 pub use certificate::{Certificate, CertificateOrigin, Facts, Material};
 pub use health_check::{CheckProtocol, HealthCheck, HealthTarget};

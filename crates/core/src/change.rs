@@ -2,7 +2,7 @@
 //!
 //! Owns [`Change`] and what each answers with. Must never hold how a Change is carried out or refused: that is
 //! [`crate::world`]'s, a file a noun. Ids and numbers that need dice are given by whoever makes the Change. Next: [`instance`],
-//! what Changes of instances carry.
+//! what Changes of instances carry, [`alarm`], those of alarms.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,8 +22,10 @@ use crate::noun::{
     Material, Order, PolicyType, Problem, Scheme, SecurityGroup, Setting, Subscription, Topic, User,
 };
 
+mod alarm;
 mod instance;
 
+pub use alarm::{AlarmChange, NewAlarm};
 pub use instance::{EndedBy, InstanceAttribute, NewInstances, Protection, Seen};
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
@@ -514,6 +516,8 @@ pub enum Change {
         /// Whether they are from now on.
         raw: bool,
     },
+    /// Something about alarms.
+    Alarm(AlarmChange),
 }
 
 /// What [`Change::CreateLoadBalancer`] wants.
@@ -752,6 +756,7 @@ impl Change {
             Self::ConfirmSubscription { .. } => "ConfirmSubscription",
             Self::Unsubscribe { .. } => "Unsubscribe",
             Self::SetRawDelivery { .. } => "SetRawDelivery",
+            Self::Alarm(change) => change.name(),
         }
     }
 }

@@ -5,8 +5,9 @@
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
 //! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`requests`], [`groups`],
 //! [`identities`],
-//! [`instances`], [`capacity`], [`images`], [`topics`], [`tags`].
+//! [`instances`], [`capacity`], [`images`], [`topics`], [`alarms`], [`tags`].
 
+pub mod alarms;
 mod balancers;
 mod capacity;
 mod certificates;
@@ -30,12 +31,12 @@ pub use pool::Pool;
 
 use crate::change::{Change, Reply};
 use crate::name::{
-    AccessKeyId, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, SubscriptionArn, TopicArn,
-    UserName, ZoneName,
+    AccessKeyId, AlarmName, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, SubscriptionArn,
+    TopicArn, UserName, ZoneName,
 };
 use crate::noun::{
-    AccessKey, AcmeAccount, Capacity, Certificate, Image, Instance, InstanceState, LoadBalancer, ManagedPolicy,
-    SecurityGroup, Subscription, Topic, User,
+    AccessKey, AcmeAccount, Alarm, Capacity, Certificate, HistoryItem, Image, Instance, InstanceState, LoadBalancer,
+    ManagedPolicy, SecurityGroup, Subscription, Topic, User,
 };
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -110,6 +111,8 @@ pub struct World {
     managed_policies: BTreeMap<PolicyArn, Arc<ManagedPolicy>>,
     topics: BTreeMap<TopicArn, Arc<Topic>>,
     subscriptions: BTreeMap<SubscriptionArn, Arc<Subscription>>,
+    alarms: BTreeMap<AlarmName, Arc<Alarm>>,
+    alarm_pasts: BTreeMap<AlarmName, Arc<alarms::past::Past>>,
 }
 
 /// One record as the Store keeps it.
@@ -137,6 +140,10 @@ pub enum Row {
     Topic(Topic),
     /// A subscription.
     Subscription(Subscription),
+    /// An alarm.
+    Alarm(Alarm),
+    /// Something in an alarm's life.
+    AlarmHistory(HistoryItem),
 }
 
 /// Which record.
@@ -164,6 +171,10 @@ pub enum Key {
     Topic(TopicArn),
     /// A subscription by ARN.
     Subscription(SubscriptionArn),
+    /// An alarm by name.
+    Alarm(AlarmName),
+    /// Something in an alarm's life, by alarm and id.
+    AlarmHistory(AlarmName, String),
 }
 
 /// One row to write.
@@ -201,6 +212,8 @@ impl Row {
             Self::ManagedPolicy(policy) => Key::ManagedPolicy(policy.arn.clone()),
             Self::Topic(topic) => Key::Topic(topic.arn.clone()),
             Self::Subscription(subscription) => Key::Subscription(subscription.arn.clone()),
+            Self::Alarm(alarm) => Key::Alarm(alarm.name.clone()),
+            Self::AlarmHistory(item) => Key::AlarmHistory(item.alarm.clone(), item.id.clone()),
         }
     }
 }
@@ -221,6 +234,8 @@ impl Key {
             Self::ManagedPolicy(_) => "managed_policy",
             Self::Topic(_) => "topic",
             Self::Subscription(_) => "subscription",
+            Self::Alarm(_) => "alarm",
+            Self::AlarmHistory(..) => "alarm_history",
         }
     }
 
@@ -239,6 +254,8 @@ impl Key {
             Self::ManagedPolicy(arn) => arn.as_str(),
             Self::Topic(arn) => arn.as_str(),
             Self::Subscription(arn) => arn.as_str(),
+            Self::Alarm(name) => name.as_str(),
+            Self::AlarmHistory(_, id) => id,
         }
     }
 }
@@ -261,6 +278,8 @@ impl World {
             managed_policies: BTreeMap::new(),
             topics: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+            alarm_pasts: BTreeMap::new(),
         }
     }
 
@@ -372,6 +391,7 @@ impl World {
             }
             Change::Unsubscribe { subscription } => Ok(self.unsubscribe(subscription)),
             Change::SetRawDelivery { subscription, raw } => self.set_raw_delivery(subscription, *raw),
+            Change::Alarm(change) => self.change_alarms(change, now),
         }
     }
 
@@ -395,6 +415,8 @@ impl World {
                 Write::Remove(Key::ManagedPolicy(arn)) => drop(self.managed_policies.remove(arn)),
                 Write::Remove(Key::Topic(arn)) => drop(self.topics.remove(arn)),
                 Write::Remove(Key::Subscription(arn)) => drop(self.subscriptions.remove(arn)),
+                Write::Remove(Key::Alarm(name)) => drop(self.alarms.remove(name)),
+                Write::Remove(Key::AlarmHistory(alarm, id)) => self.remove_history(alarm, id),
             }
         }
     }
@@ -506,6 +528,17 @@ impl World {
         self.subscriptions.values().filter(move |held| held.topic == *topic)
     }
 
+    /// An alarm.
+    #[must_use]
+    pub fn alarm(&self, name: &AlarmName) -> Option<&Arc<Alarm>> {
+        self.alarms.get(name)
+    }
+
+    /// All alarms, by name.
+    pub fn alarms(&self) -> impl Iterator<Item = &Arc<Alarm>> {
+        self.alarms.values()
+    }
+
     /// Every record as a row: what a Store that lived through the same Changes holds.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let load_balancers = self.load_balancers.values().map(|lb| Row::LoadBalancer(lb.as_ref().clone()));
@@ -520,7 +553,11 @@ impl World {
         let acting = load_balancers.chain(instances).chain(images).chain(certificates).chain(accounts).chain(groups);
         let topics = self.topics.values().map(|t| Row::Topic(t.as_ref().clone()));
         let subscriptions = self.subscriptions.values().map(|s| Row::Subscription(s.as_ref().clone()));
-        acting.chain(users).chain(keys).chain(policies).chain(topics).chain(subscriptions)
+        let alarms = self.alarms.values().map(|a| Row::Alarm(a.as_ref().clone()));
+        let pasts = self.alarm_pasts.values().flat_map(|past| past.values());
+        let pasts = pasts.map(|item| Row::AlarmHistory(item.as_ref().clone()));
+        let told = topics.chain(subscriptions).chain(alarms).chain(pasts);
+        acting.chain(users).chain(keys).chain(policies).chain(told)
     }
 
     fn put(&mut self, row: Row) {
@@ -536,6 +573,8 @@ impl World {
             Row::ManagedPolicy(p) => drop(self.managed_policies.insert(p.arn.clone(), Arc::new(p))),
             Row::Topic(t) => drop(self.topics.insert(t.arn.clone(), Arc::new(t))),
             Row::Subscription(s) => drop(self.subscriptions.insert(s.arn.clone(), Arc::new(s))),
+            Row::Alarm(a) => drop(self.alarms.insert(a.name.clone(), Arc::new(a))),
+            Row::AlarmHistory(item) => self.put_history(item),
         }
     }
 

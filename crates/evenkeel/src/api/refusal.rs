@@ -204,7 +204,7 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::TypeTooSmall { .. } => ("ValidationError", "InvalidParameterCombination"),
         Refusal::TokenReused(_) => ("ValidationError", "IdempotentParameterMismatch"),
         Refusal::IdTaken(_) => ("InternalFailure", "InternalError"),
-        // IAM's and SNS's own, which neither of the two can meet.
+        // IAM's, SNS's and CloudWatch's own, which neither of the two can meet.
         Refusal::NoSuchTopic
         | Refusal::TopicDiffers(_)
         | Refusal::TooManyTopics { .. }
@@ -226,7 +226,10 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         | Refusal::PolicyPredefined(_)
         | Refusal::StillNeeded(_)
         | Refusal::PolicyTooLong { .. }
-        | Refusal::Quota { .. } => ("ValidationError", "InvalidParameterValue"),
+        | Refusal::Quota { .. }
+        | Refusal::NoSuchAlarms(_)
+        | Refusal::TooManyAlarms { .. }
+        | Refusal::BadAlarm(_) => ("ValidationError", "InvalidParameterValue"),
     }
 }
 

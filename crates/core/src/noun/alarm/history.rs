@@ -10,7 +10,7 @@ use crate::name::AlarmName;
 use crate::time::Timestamp;
 
 /// What of an alarm's life is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HistoryKind {
     /// It was put or deleted.
     ConfigurationUpdate,
@@ -21,6 +21,9 @@ pub enum HistoryKind {
 }
 
 impl HistoryKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ConfigurationUpdate, Self::StateUpdate, Self::Action];
+
     /// CloudWatch's word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -41,12 +44,22 @@ pub struct HistoryItem {
     pub alarm: AlarmName,
     /// When.
     pub at: Timestamp,
-    /// What.
-    pub kind: HistoryKind,
     /// In a sentence, at most 255 characters.
     pub summary: String,
     /// The whole of it.
     pub told: Told,
+}
+
+impl HistoryItem {
+    /// What kind of thing it is.
+    #[must_use]
+    pub fn kind(&self) -> HistoryKind {
+        match self.told {
+            Told::Configured { .. } => HistoryKind::ConfigurationUpdate,
+            Told::Moved { .. } => HistoryKind::StateUpdate,
+            Told::Acted { .. } => HistoryKind::Action,
+        }
+    }
 }
 
 /// What a [`HistoryItem`] tells.
@@ -54,10 +67,12 @@ pub struct HistoryItem {
 pub enum Told {
     /// It was made, put anew, or deleted.
     Configured {
-        /// `Create`, `Update` or `Delete`.
+        /// Which of them.
         how: ConfiguredHow,
         /// To what; of one that is deleted, what it was.
         settings: Box<AlarmSettings>,
+        /// Whether it does anything.
+        actions_enabled: bool,
     },
     /// It changed its state.
     Moved {

@@ -23,6 +23,7 @@
 pub mod acm;
 pub mod blob;
 pub mod client;
+pub mod cloudwatch;
 pub mod dispatch;
 pub mod document;
 pub mod ec2;

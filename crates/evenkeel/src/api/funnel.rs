@@ -12,8 +12,8 @@ use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::{
-    Action, AuthError, Call, Decoded, Error, Form, Request, Response, Time, acm, decode, ec2, elb, encoding, form, iam,
-    render, render_error, sns, sts, verify,
+    Action, AuthError, Call, Decoded, Error, Form, Request, Response, Time, acm, cloudwatch, decode, ec2, elb,
+    encoding, form, iam, render, render_error, sns, sts, verify,
 };
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::World;
@@ -149,6 +149,7 @@ async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>
         Call::Acm(call) => acm_call(&asked, call, &say).await,
         Call::Iam(call) => iam_call(&asked, call, &say).await,
         Call::Sns(call) => sns_call(&asked, call, &say).await,
+        Call::Cloudwatch(call) => cloudwatch_call(call, &say),
         Call::Sts(sts::Call::GetCallerIdentity(_)) => say.out::<sts::GetCallerIdentity>(Ok(identity::caller(&asked))),
     }
 }
@@ -413,6 +414,17 @@ async fn sns_call(asked: &Asked<'_>, call: sns::Call, say: &Say<'_>) -> Response
         C::TagResource(i) => say.out::<sns::TagResource>(topics::tag(asked, &i).await),
         C::Unsubscribe(i) => say.out::<sns::Unsubscribe>(subscriptions::unsubscribe(asked, &i).await),
         C::UntagResource(i) => say.out::<sns::UntagResource>(topics::untag(asked, &i).await),
+    }
+}
+
+fn cloudwatch_call(call: cloudwatch::Call, say: &Say<'_>) -> Response {
+    use cloudwatch::Call as C;
+    let unkept = || Error::receiver("InternalServiceError", "There is no store of metrics here.");
+    match call {
+        C::GetMetricData(_) => say.out::<cloudwatch::GetMetricData>(Err(unkept())),
+        C::GetMetricStatistics(_) => say.out::<cloudwatch::GetMetricStatistics>(Err(unkept())),
+        C::ListMetrics(_) => say.out::<cloudwatch::ListMetrics>(Err(unkept())),
+        C::PutMetricData(_) => say.out::<cloudwatch::PutMetricData>(Err(unkept())),
     }
 }
 

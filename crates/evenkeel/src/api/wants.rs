@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel_aws::{Call, acm, ec2, elb, iam, sns, sts};
+use evenkeel_aws::{Call, acm, cloudwatch, ec2, elb, iam, sns, sts};
 use evenkeel_core::name::{
     CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, TopicArn, UserName,
 };
@@ -50,6 +50,7 @@ impl Wants<'_> {
             Call::Acm(call) => self.acm(name, call),
             Call::Iam(call) => self.iam(name, call),
             Call::Sns(call) => self.sns(name, call),
+            Call::Cloudwatch(call) => cloudwatch(name, call),
             // AWS: no policy can keep anyone from asking who they are.
             Call::Sts(sts::Call::GetCallerIdentity(_)) => Vec::new(),
         }
@@ -446,6 +447,16 @@ impl Wants<'_> {
     fn image_arn(&self, id: &str) -> String {
         format!("arn:aws:ec2:{}::image/{id}", self.world.settings().region)
     }
+}
+
+/// AWS: of metrics there are no resources, but which namespace data are put into may be asked.
+fn cloudwatch(name: &str, call: &cloudwatch::Call) -> Vec<Want> {
+    use cloudwatch::Call as C;
+    let on = Want::new("cloudwatch", name, vec![Thing::any()]);
+    vec![match call {
+        C::PutMetricData(i) => on.knowing(i.namespace.iter().map(|name| ("cloudwatch:namespace", name.clone()))),
+        C::GetMetricData(_) | C::GetMetricStatistics(_) | C::ListMetrics(_) => on,
+    }]
 }
 
 /// An instance's ARN.

@@ -171,7 +171,9 @@ impl Canned {
         match call {
             Call::Elb(call) => self.answer_elb(call),
             Call::Ec2(call) => self.answer_ec2(call),
-            Call::Acm(_) | Call::Iam(_) | Call::Sts(_) | Call::Sns(_) => Err(Error::invalid_action(call.name())),
+            Call::Acm(_) | Call::Iam(_) | Call::Sts(_) | Call::Sns(_) | Call::Cloudwatch(_) => {
+                Err(Error::invalid_action(call.name()))
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! Only what a user could stumble over. A parameter that a handler reads and then ignores must stand here, for no test can
 //! find it. Next: [`super`], which holds these tables against AWS's models.
 
-use evenkeel_aws::Api::{self, Acm, Ec2, Elb, Iam, Sns, Sts};
+use evenkeel_aws::Api::{self, Acm, Cloudwatch, Ec2, Elb, Iam, Sns, Sts};
 
 use crate::api::{groups, images, instance_types, network, places, shown, status, tags, vpcs};
 
@@ -53,6 +53,11 @@ const MACHINE: Served = No("Ignored: an instance is a process of the node, not a
 
 /// API, operation (`*` for all), parameter or a name above some (empty for the operation itself), and what there is to know.
 pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
+    (Cloudwatch, "PutMetricData", "EntityMetricData", No("Refused: data belong to metrics, not to entities besides.")),
+    (Cloudwatch, "PutMetricData", "StrictEntityValidation", No("There are no entities to validate.")),
+    (Cloudwatch, "ListMetrics", "IncludeLinkedAccounts", ONE_ACCOUNT),
+    (Cloudwatch, "ListMetrics", "OwningAccount", ONE_ACCOUNT),
+    (Cloudwatch, "GetMetricData", "MetricDataQueries.AccountId", ONE_ACCOUNT),
     (
         Sns,
         "CreateTopic",
@@ -548,6 +553,14 @@ const fn absent(api: Api, operations: &'static str, why: &'static str) -> Absent
 }
 
 pub(super) const ABSENT: &[Absent] = &[
+    absent(Cloudwatch, "*Alarm* ListTagsForResource TagResource UntagResource", "There are no alarms yet."),
+    absent(Cloudwatch, "*Anomaly*", "There is no anomaly detection."),
+    absent(Cloudwatch, "*Dashboard* GetMetricWidgetImage", "Dashboards are Grafana's: it reads `GET /metrics`."),
+    absent(
+        Cloudwatch,
+        "*InsightRule* *MetricStream* *Dataset* *OTel* *ResourceMetrics* *MetricDataQueryDefinition*",
+        "Streams, insights, data sets and stored queries are not here.",
+    ),
     absent(Sns, "PublishBatch", "One message a call."),
     absent(
         Sns,

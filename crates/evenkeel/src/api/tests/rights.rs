@@ -25,7 +25,7 @@ impl Rig {
             Api::Ec2 => (403, "UnauthorizedOperation"),
             Api::Acm => (400, "AccessDeniedException"),
             Api::Sns => (403, "AuthorizationError"),
-            Api::Elb | Api::Iam | Api::Sts => (403, "AccessDenied"),
+            Api::Elb | Api::Iam | Api::Sts | Api::Cloudwatch => (403, "AccessDenied"),
         };
         match self.call_as(key, input).await {
             Ok(_) => panic!("{} should be denied", A::NAME),
@@ -90,7 +90,8 @@ async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {
             assert_eq!(answer.status, 200, "{text}");
             continue;
         }
-        let action = format!("{}:{name} on resource: ", api.signing_name());
+        let prefix = if api == Api::Cloudwatch { "cloudwatch" } else { api.signing_name() };
+        let action = format!("{prefix}:{name} on resource: ");
         assert!(matches!(answer.status, 400 | 403) && text.contains(&action), "{name}: {} {text}", answer.status);
         assert!(text.contains("no identity-based policy allows"), "{name}: {text}");
     }

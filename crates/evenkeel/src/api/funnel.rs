@@ -28,7 +28,7 @@ use super::server::{Limits, is_local};
 use super::subscriptions::Agreed;
 use super::wants::{Thing, Want, Wants};
 use super::{
-    Api, Asked, Caller, access_keys, attributes, balancers, dice, groups, health, identity, images,
+    Api, Asked, Caller, access_keys, alarms, attributes, balancers, dice, groups, health, identity, images,
     instance_attributes, instance_types, instances, launch, limits, listeners, managed_certificates, managed_policies,
     metadata, network, places, policies, publish, registration, requested_certificates, server_certificates,
     simulation, status, subnets, subscriptions, tags, topics, user_policies, users, vpcs,
@@ -149,7 +149,7 @@ async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>
         Call::Acm(call) => acm_call(&asked, call, &say).await,
         Call::Iam(call) => iam_call(&asked, call, &say).await,
         Call::Sns(call) => sns_call(&asked, call, &say).await,
-        Call::Cloudwatch(call) => cloudwatch_call(call, &say),
+        Call::Cloudwatch(call) => cloudwatch_call(&asked, call, &say).await,
         Call::Sts(sts::Call::GetCallerIdentity(_)) => say.out::<sts::GetCallerIdentity>(Ok(identity::caller(&asked))),
     }
 }
@@ -417,10 +417,27 @@ async fn sns_call(asked: &Asked<'_>, call: sns::Call, say: &Say<'_>) -> Response
     }
 }
 
-fn cloudwatch_call(call: cloudwatch::Call, say: &Say<'_>) -> Response {
+async fn cloudwatch_call(asked: &Asked<'_>, call: cloudwatch::Call, say: &Say<'_>) -> Response {
     use cloudwatch::Call as C;
     let unkept = || Error::receiver("InternalServiceError", "There is no store of metrics here.");
     match call {
+        C::DeleteAlarms(i) => say.out::<cloudwatch::DeleteAlarms>(alarms::delete(asked, &i).await),
+        C::DescribeAlarmHistory(i) => say.out::<cloudwatch::DescribeAlarmHistory>(alarms::history::describe(asked, &i)),
+        C::DescribeAlarms(i) => say.out::<cloudwatch::DescribeAlarms>(alarms::shown::describe(asked, &i)),
+        C::DescribeAlarmsForMetric(i) => {
+            say.out::<cloudwatch::DescribeAlarmsForMetric>(alarms::shown::for_metric(asked, &i))
+        }
+        C::DisableAlarmActions(i) => {
+            say.out::<cloudwatch::DisableAlarmActions>(alarms::switch(asked, &i.alarm_names, false).await)
+        }
+        C::EnableAlarmActions(i) => {
+            say.out::<cloudwatch::EnableAlarmActions>(alarms::switch(asked, &i.alarm_names, true).await)
+        }
+        C::ListTagsForResource(i) => say.out::<cloudwatch::ListTagsForResource>(alarms::list_tags(asked, &i)),
+        C::PutMetricAlarm(i) => say.out::<cloudwatch::PutMetricAlarm>(alarms::put::put(asked, i).await),
+        C::SetAlarmState(i) => say.out::<cloudwatch::SetAlarmState>(alarms::set_state(asked, i).await),
+        C::TagResource(i) => say.out::<cloudwatch::TagResource>(alarms::tag(asked, &i).await),
+        C::UntagResource(i) => say.out::<cloudwatch::UntagResource>(alarms::untag(asked, &i).await),
         C::GetMetricData(_) => say.out::<cloudwatch::GetMetricData>(Err(unkept())),
         C::GetMetricStatistics(_) => say.out::<cloudwatch::GetMetricStatistics>(Err(unkept())),
         C::ListMetrics(_) => say.out::<cloudwatch::ListMetrics>(Err(unkept())),

@@ -79,6 +79,23 @@ pub(super) fn sns(rejected: Rejected) -> Error {
     }
 }
 
+/// A rejection as CloudWatch words it.
+pub(super) fn cloudwatch(rejected: Rejected) -> Error {
+    let refusal = match rejected {
+        Rejected::Refused(refusal) => refusal,
+        Rejected::NotStored(_) | Rejected::Closed => return unavailable("ServiceUnavailable", &rejected),
+    };
+    let text = refusal.to_string();
+    match &refusal {
+        Refusal::NoSuchAlarms(_) => Error::sender("ResourceNotFound", text).with_status(404),
+        Refusal::TooManyAlarms { .. } => Error::sender("LimitExceeded", text),
+        Refusal::TooManyTags { .. } | Refusal::TagLength { .. } | Refusal::TagReserved => {
+            Error::invalid_parameter(text)
+        }
+        _ => Error::validation(text),
+    }
+}
+
 fn iam_code(refusal: &Refusal) -> (&'static str, u16) {
     match refusal {
         Refusal::NoSuchCertificate(_) => ("NoSuchEntity", 404),

@@ -12,7 +12,7 @@ use crate::error::{Dialect, Error};
 use crate::form::{self, Form, Named};
 use crate::http::Request;
 use crate::query::{self, Params, Tree};
-use crate::{acm, autoscaling, ec2, elb, iam, sns, sts};
+use crate::{acm, autoscaling, cloudwatch, ec2, elb, iam, sns, sts};
 
 /// The APIs served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,11 +31,14 @@ pub enum Api {
     Sts,
     /// Simple Notification Service.
     Sns,
+    /// CloudWatch.
+    Cloudwatch,
 }
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Elb, Self::Ec2, Self::AutoScaling, Self::Iam, Self::Acm, Self::Sts, Self::Sns];
+    pub const ALL: [Self; 8] =
+        [Self::Elb, Self::Ec2, Self::AutoScaling, Self::Cloudwatch, Self::Iam, Self::Acm, Self::Sts, Self::Sns];
 
     /// The version our own client states. For EC2 any other is answered as well.
     pub const fn version(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Api {
             Self::Iam => "2010-05-08",
             Self::Sts => "2011-06-15",
             Self::Sns => "2010-03-31",
+            Self::Cloudwatch => "2010-08-01",
         }
     }
 
@@ -60,6 +64,7 @@ impl Api {
             Self::Iam => "iam",
             Self::Sts => "sts",
             Self::Sns => "sns",
+            Self::Cloudwatch => "monitoring",
         }
     }
 
@@ -72,6 +77,7 @@ impl Api {
             Self::Iam => Dialect::Query { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" },
             Self::Sts => Dialect::Query { namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
             Self::Sns => Dialect::Query { namespace: "http://sns.amazonaws.com/doc/2010-03-31/" },
+            Self::Cloudwatch => Dialect::Query { namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/" },
             Self::Ec2 => Dialect::Ec2,
         }
     }
@@ -86,6 +92,7 @@ impl Api {
             Self::Iam => Some("AWSIdentityManagementV20100508"),
             Self::Sts => Some("AWSSecurityTokenServiceV20110615"),
             Self::Sns => Some("AmazonSimpleNotificationService"),
+            Self::Cloudwatch => Some("GraniteServiceVersion20100801"),
             Self::Ec2 => None,
         }
     }
@@ -99,6 +106,7 @@ impl Api {
             Self::Iam => "com.amazonaws.iam",
             Self::Sts => "com.amazonaws.sts",
             Self::Sns => "com.amazonaws.sns",
+            Self::Cloudwatch => "com.amazonaws.cloudwatch",
             Self::Ec2 => "com.amazonaws.ec2",
         }
     }
@@ -106,7 +114,7 @@ impl Api {
     /// Whether AWS has it in the query protocol, so that its errors bear that protocol's codes in others as well.
     pub const fn is_query_compatible(self) -> bool {
         match self {
-            Self::Elb | Self::Ec2 | Self::AutoScaling | Self::Iam | Self::Sts | Self::Sns => true,
+            Self::Elb | Self::Ec2 | Self::AutoScaling | Self::Iam | Self::Sts | Self::Sns | Self::Cloudwatch => true,
             Self::Acm => false,
         }
     }
@@ -125,6 +133,7 @@ impl Api {
             Self::Iam => iam::ACTIONS,
             Self::Sts => sts::ACTIONS,
             Self::Sns => sns::ACTIONS,
+            Self::Cloudwatch => cloudwatch::ACTIONS,
         }
     }
 
@@ -158,10 +167,11 @@ pub fn each_action(seer: &mut impl EachAction) {
     acm::each_action(seer);
     sts::each_action(seer);
     sns::each_action(seer);
+    cloudwatch::each_action(seer);
 }
 
 /// What a request asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "made once and moved once per request; a box buys nothing")]
 pub enum Call {
     /// A call of Certificate Manager.
@@ -178,6 +188,8 @@ pub enum Call {
     Sts(sts::Call),
     /// A call of SNS.
     Sns(sns::Call),
+    /// A call of CloudWatch.
+    Cloudwatch(cloudwatch::Call),
 }
 
 impl Call {
@@ -191,12 +203,13 @@ impl Call {
             Self::Iam(call) => call.name(),
             Self::Sts(call) => call.name(),
             Self::Sns(call) => call.name(),
+            Self::Cloudwatch(call) => call.name(),
         }
     }
 }
 
 /// A call, and what is needed to answer it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
     /// The call with its input.
     pub call: Call,
@@ -329,6 +342,7 @@ fn decode_call(api: Api, action: &str, input: &Input<'_>) -> Option<Result<(Call
         Api::Iam => iam::Call::decode(action, input)?.map(|call| (call.name(), Call::Iam(call))),
         Api::Sts => sts::Call::decode(action, input)?.map(|call| (call.name(), Call::Sts(call))),
         Api::Sns => sns::Call::decode(action, input)?.map(|call| (call.name(), Call::Sns(call))),
+        Api::Cloudwatch => cloudwatch::Call::decode(action, input)?.map(|call| (call.name(), Call::Cloudwatch(call))),
     })
     .map(|decoded| decoded.map(|(name, call)| (call, name)))
 }
@@ -361,13 +375,13 @@ fn route(request: &Request, params: &Params) -> Option<Api> {
     let named = Api::ALL
         .into_iter()
         .find(|api| stated.is_none() && host.split('.').next().is_some_and(|label| label == api.signing_name()));
-    let any = [Api::Ec2, Api::Elb, Api::Sts, Api::Iam, Api::Acm, Api::Sns];
+    let any = [Api::Ec2, Api::Elb, Api::Sts, Api::Iam, Api::Acm, Api::Sns, Api::Cloudwatch];
     [exact, named].into_iter().flatten().chain(any).find(|api| api.serves(action))
 }
 
-/// Versions of query APIs that are not served (Auto Scaling, ELBv2, CloudWatch): their clients expect the
+/// Versions of query APIs that are not served (Auto Scaling, ELBv2): their clients expect the
 /// query form of an error.
-const OTHER_QUERY_VERSIONS: [&str; 3] = ["2011-01-01", "2015-12-01", "2010-08-01"];
+const OTHER_QUERY_VERSIONS: [&str; 2] = ["2011-01-01", "2015-12-01"];
 
 fn unrouted_dialect(request: &Request, params: &Params) -> Dialect {
     match params.first("Version") {
@@ -398,7 +412,7 @@ macro_rules! actions {
         pub const ACTIONS: &[&str] = &[$(stringify!($action)),*];
 
         /// One call of this API with its input.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq)]
         #[allow(clippy::large_enum_variant, reason = "made once and moved once per request; a box buys nothing")]
         pub enum Call {
             $(
@@ -469,6 +483,8 @@ mod tests {
         check("h", "Action=DescribeInstances", Api::Ec2, "2016-11-15");
         // As the links in notifications have it.
         check("h", "Action=ConfirmSubscription&TopicArn=a&Token=t", Api::Sns, "2010-03-31");
+        check("h", "Version=2010-08-01&Action=ListMetrics", Api::Cloudwatch, "2010-08-01");
+        check("monitoring.us-east-1.amazonaws.com", "Action=ListMetrics", Api::Cloudwatch, "2010-08-01");
         check("h", "Version=\"><x>.....&Action=DescribeInstances", Api::Ec2, "2016-11-15");
         // Two APIs have this one.
         let names = "&LoadBalancerNames.member.1=x";

@@ -23,11 +23,25 @@ const EXCEPTIONS: [(&str, &str, u16); 12] = [
     ("ValidationError", "ValidationException", 400),
 ];
 
+/// CloudWatch's own: code in the query protocol, and shape. Their status is the same.
+const CLOUDWATCH: [(&str, &str); 6] = [
+    ("InternalServiceError", "InternalServiceFault"),
+    ("InvalidFormat", "InvalidFormatFault"),
+    ("InvalidParameterCombination", "InvalidParameterCombinationException"),
+    ("InvalidParameterValue", "InvalidParameterValueException"),
+    ("LimitExceeded", "LimitExceededFault"),
+    ("MissingParameter", "MissingRequiredParameterException"),
+];
+
 /// The absolute name of an error's shape, as `__type` has it, and its HTTP status.
 pub(crate) fn shape(error: &Error, api: Option<Api>) -> (String, u16) {
     match EXCEPTIONS.iter().find(|(code, _, _)| *code == error.code) {
         Some((_, shape, status)) => (format!("com.amazon.coral.service#{shape}"), *status),
-        None => (format!("{}#{}", api.map_or("com.amazon.coral.service", Api::namespace), error.code), error.status),
+        None => {
+            let own = CLOUDWATCH.iter().find(|(code, _)| api == Some(Api::Cloudwatch) && *code == error.code);
+            let shape = own.map_or(&*error.code, |(_, shape)| shape);
+            (format!("{}#{shape}", api.map_or("com.amazon.coral.service", Api::namespace)), error.status)
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub mod acm;
 pub mod autoscaling;
 pub mod blob;
 pub mod client;
+pub mod cloudwatch;
 pub mod dispatch;
 pub mod document;
 pub mod ec2;

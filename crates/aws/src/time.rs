@@ -133,6 +133,42 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+/// A time without a fraction, written `YYYY-MM-DDTHH:MM:SSZ`: the only form in which boto 2 reads the times of data points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WholeSeconds(Time);
+
+impl WholeSeconds {
+    /// The second in which a time is.
+    pub fn of(time: Time) -> Self {
+        Self(Time(time.0.saturating_sub(time.0.rem_euclid(1000))))
+    }
+
+    /// The time at which the second begins.
+    pub fn time(self) -> Time {
+        self.0
+    }
+}
+
+impl fmt::Display for WholeSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.0.civil();
+        let (date, clock) = ((t.year(), t.month(), t.day()), (t.hour(), t.minute(), t.second()));
+        write!(f, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", date.0, date.1, date.2, clock.0, clock.1, clock.2)
+    }
+}
+
+impl Serialize for WholeSeconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for WholeSeconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Time::deserialize(deserializer).map(Self::of)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,9 +197,17 @@ mod tests {
     }
 
     #[test]
+    fn whole_seconds_have_no_fraction() {
+        let second = WholeSeconds::of(Time(1_704_070_923_999));
+        assert_eq!((second.to_string().as_str(), second.time()), ("2024-01-01T01:02:03Z", Time(1_704_070_923_000)));
+        assert_eq!(WholeSeconds::of(Time(-1)).to_string(), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
     fn the_ends_of_time_do_not_panic() {
         for millis in [i64::MIN, i64::MAX, -1] {
             assert!(Time(millis).to_string().ends_with('Z'));
+            assert!(WholeSeconds::of(Time(millis)).to_string().ends_with('Z'));
         }
     }
 }

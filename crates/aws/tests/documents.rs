@@ -179,3 +179,24 @@ fn bodies_in_gzip_are_inflated_to_a_limit() {
     check(&["gzip", "gzip"], &GZIPPED, 100, Err(("UnsupportedMediaType", 415)));
     check(&["gzip, gzip"], &GZIPPED, 100, Err(("UnsupportedMediaType", 415)));
 }
+
+#[test]
+fn cloudwatchs_errors_have_its_shapes_and_its_old_codes() {
+    let check = |code: &'static str, shape: &str, status: u16| {
+        let error = Error::sender(code, "why").with_status(status);
+        let form = Form::Json { version: JsonVersion::V1_0, api: Some(Api::Cloudwatch) };
+        let told = render_error(&error, "r", form);
+        let wanted = format!(r#"{{"__type":"com.amazonaws.cloudwatch#{shape}","message":"why"}}"#);
+        assert_eq!((told.status, String::from_utf8(told.body)), (status, Ok(wanted)));
+        assert_eq!(told.headers, [("x-amzn-query-error", format!("{code};Sender"))]);
+    };
+    check("InvalidParameterValue", "InvalidParameterValueException", 400);
+    check("MissingParameter", "MissingRequiredParameterException", 400);
+    check("InvalidNextToken", "InvalidNextToken", 400);
+    check("ResourceNotFound", "ResourceNotFound", 404);
+    // Another API's keep their name.
+    let error = Error::sender("InvalidParameterValue", "why");
+    let told = render_error(&error, "r", Form::Json { version: JsonVersion::V1_1, api: Some(Api::Sns) });
+    let body = String::from_utf8(told.body).expect("text");
+    assert!(body.contains("com.amazonaws.sns#InvalidParameterValue\""), "{body}");
+}

@@ -152,6 +152,15 @@ name!(
 );
 
 name!(
+    /// An alarm's name: 1–255 characters, none of them a control character; case is kept.
+    AlarmName, "alarm name", |t| {
+        if !(1..=255).contains(&t.chars().count()) { return Err("must be 1 to 255 characters"); }
+        if t.chars().any(|c| c.is_ascii_control()) { return Err("must not contain control characters"); }
+        Ok(())
+    }
+);
+
+name!(
     /// A user's name: 1–64 of `[A-Za-z0-9+=,.@_-]`; case is kept.
     UserName, "user name", |t| {
         if (1..=64).contains(&t.len()) && t.bytes().all(is_of_identity) { Ok(()) }

@@ -12,9 +12,10 @@ pub use scaling::BadScaling;
 use crate::change::Protection;
 use crate::lifecycle::Wish;
 use crate::name::{
-    AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
-    PolicyName, Port, UserName, ZoneName,
+    AccessKeyId, AlarmName, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName,
+    PolicyArn, PolicyName, Port, UserName, ZoneName,
 };
+use crate::noun::alarm::BadAlarm;
 use crate::noun::health_check::BadHealthCheck;
 use crate::noun::image::BadManifest;
 use crate::noun::policy::BadPolicy;
@@ -469,6 +470,18 @@ pub enum Refusal {
     /// Messages as they are to somebody who is not told by POST.
     #[error("Attributes Reason: Delivery protocol does not support raw message delivery.")]
     NoRawDelivery,
+    /// No alarms of these names.
+    #[error("{text}", text = no_such_alarms(.0))]
+    NoSuchAlarms(Vec<AlarmName>),
+    /// More alarms than there may be.
+    #[error("The maximum number of alarms has been reached: {limit}")]
+    TooManyAlarms {
+        /// The quota.
+        limit: usize,
+    },
+    /// What was stated makes no alarm.
+    #[error(transparent)]
+    BadAlarm(#[from] BadAlarm),
     /// An id that exists already: whoever threw the dice shall throw again.
     #[error("the id `{0}` is taken")]
     IdTaken(String),
@@ -516,5 +529,14 @@ fn no_such_instances(ids: &[InstanceId]) -> String {
         format!("The instance ID '{list}' does not exist")
     } else {
         format!("The instance IDs '{list}' do not exist")
+    }
+}
+
+fn no_such_alarms(names: &[AlarmName]) -> String {
+    let list = names.iter().map(AlarmName::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() == 1 {
+        format!("The alarm '{list}' does not exist")
+    } else {
+        format!("The alarms '{list}' do not exist")
     }
 }

@@ -682,7 +682,7 @@ fn policies_scale_by_steps_and_rest_between_simple_ones() {
     let new = NewGroup { cooldown: 60, ..house.wanted("g", 1, 20, 10) };
     house.scale(ScalingChange::CreateGroup(new));
     house.settle();
-    let policy = |rule| ScalingPolicy { id: "1".into(), enabled: true, rule, warmup: Some(30), metric: None };
+    let policy = |rule| ScalingPolicy { id: "1".into(), enabled: true, rule, warmup: Some(30) };
     let (more, fewer) = (ScalingName::new("more").unwrap(), ScalingName::new("fewer").unwrap());
     let step = |lower, upper, amount| StepAdjustment { lower, upper, amount };
     let steps = Rule::Step {

@@ -24,6 +24,7 @@ pub mod link;
 pub mod lock;
 pub mod loops;
 pub mod mail;
+pub mod metrics;
 pub mod notices;
 pub mod run;
 pub mod sample;

@@ -4,6 +4,8 @@ instances behind a real balancer.
 Must never test how a group decides; the daemon's own tests do. Reader goes next to `boto_asadmin.py`.
 """
 
+import datetime
+
 import judge
 from judge import expect, expect_has, expect_match, promise, refused, until
 from shapes import Watched
@@ -25,6 +27,8 @@ CALLED = {
     "EnableMetricsCollection", "EnterStandby", "ExitStandby", "PutLifecycleHook", "RecordLifecycleActionHeartbeat",
     "ResumeProcesses", "SetDesiredCapacity", "SetInstanceHealth", "SetInstanceProtection", "SuspendProcesses",
     "TerminateInstanceInAutoScalingGroup", "UpdateAutoScalingGroup",
+    "BatchDeleteScheduledAction", "BatchPutScheduledUpdateGroupAction", "DeletePolicy", "DeleteScheduledAction", "DescribePolicies",
+    "DescribeScheduledActions", "ExecutePolicy", "PutScalingPolicy", "PutScheduledUpdateGroupAction",
 }  # fmt: skip
 
 
@@ -41,6 +45,8 @@ def main():
     members(scaling, elb, ec2)
     hooks(scaling)
     balancers(scaling, elb)
+    policies(scaling)
+    schedules(scaling)
     ended(scaling, ec2)
     expect("every answer is as modelled", watched.wrong, [])
     expect("every call was made", CALLED - watched.called, set())
@@ -249,6 +255,87 @@ def balancers(scaling, elb):
         lambda: scaling.attach_load_balancers(AutoScalingGroupName=GROUP, LoadBalancerNames=["nope"]),
         "ValidationError",
     )
+
+
+def policies(scaling):
+    policy = dict(AutoScalingGroupName=GROUP, PolicyName="more")
+    refused("without a type of adjustment", lambda: scaling.put_scaling_policy(ScalingAdjustment=1, **policy), "ValidationError")
+    change = dict(AdjustmentType="ChangeInCapacity", **policy)
+    gap = [{"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 1, "ScalingAdjustment": 1}]
+    refused(
+        "steps that end", lambda: scaling.put_scaling_policy(PolicyType="StepScaling", StepAdjustments=gap, **change), "ValidationError"
+    )
+    steps = [
+        {"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 50, "ScalingAdjustment": 1},
+        {"MetricIntervalLowerBound": 50, "ScalingAdjustment": 2},
+    ]
+    arn = scaling.put_scaling_policy(PolicyType="StepScaling", StepAdjustments=steps, EstimatedInstanceWarmup=1, **change)["PolicyARN"]
+    expect_match("its ARN", arn, r"arn:aws:autoscaling:us-east-1:\d{12}:scalingPolicy:[0-9a-f-]{36}:autoScalingGroupName/%s:policyName/more" % GROUP)
+    fewer = dict(AutoScalingGroupName=GROUP, PolicyName="fewer")
+    scaling.put_scaling_policy(AdjustmentType="ExactCapacity", ScalingAdjustment=1, Cooldown=1, **fewer)
+    held = scaling.describe_policies(AutoScalingGroupName=GROUP)["ScalingPolicies"]
+    expect("two policies", [(one["PolicyName"], one["PolicyType"]) for one in held], [("fewer", "SimpleScaling"), ("more", "StepScaling")])
+    expect("its steps", held[1]["StepAdjustments"], steps)
+    refused("a step policy without a metric", lambda: scaling.execute_policy(**policy), "ValidationError")
+    scaling.execute_policy(PolicyName=arn, MetricValue=60, BreachThreshold=50)
+    serving(scaling, 3)
+    scaling.execute_policy(**fewer)
+    serving(scaling, 1)
+    by_alarm(scaling, arn)
+    scaling.delete_policy(PolicyName=arn)
+    scaling.delete_policy(**fewer)
+    expect("no policy", scaling.describe_policies(AutoScalingGroupName=GROUP)["ScalingPolicies"], [])
+    refused("it twice", lambda: scaling.delete_policy(**policy), "ValidationError")
+
+
+def by_alarm(scaling, arn):
+    """A metric of anybody's, an alarm on it, and the policy that it triggers."""
+    watch = boto3.client("cloudwatch")
+    metric = {"Namespace": "Jobs", "MetricName": "Waiting"}
+    watch.put_metric_alarm(
+        AlarmName=GROUP, AlarmActions=[arn], Statistic="Maximum", Period=10, EvaluationPeriods=1, Threshold=10,
+        ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching", **metric
+    )  # fmt: skip
+    judge.at_end(lambda: watch.delete_alarms(AlarmNames=[GROUP]))
+    shown = scaling.describe_policies(PolicyNames=["more"])["ScalingPolicies"][0]
+    expect("its alarm", [one["AlarmName"] for one in shown["Alarms"]], [GROUP])
+
+    def put():
+        watch.put_metric_data(Namespace="Jobs", MetricData=[{"MetricName": "Waiting", "Value": 15, "StorageResolution": 1}])
+        return in_service(scaling)
+
+    until("an alarm goes off, and the group grows", put, lambda ids: len(ids) >= 2, seconds=60, every=1)
+    causes = [one["Cause"] for one in scaling.describe_scaling_activities(AutoScalingGroupName=GROUP)["Activities"]]
+    told = "a monitor alarm %s in state ALARM triggered policy more changing the desired capacity from 1 to 2." % GROUP
+    promise("and says why", any(told in cause for cause in causes), told, causes[:4])
+
+
+def schedules(scaling):
+    action = dict(AutoScalingGroupName=GROUP, ScheduledActionName="night")
+    past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
+    put = scaling.put_scheduled_update_group_action
+    refused("in the past", lambda: put(StartTime=past, DesiredCapacity=1, **action), "ValidationError")
+    refused("nothing to do", lambda: put(Recurrence="0 22 * * *", **action), "ValidationError")
+    refused("no such place", lambda: put(Recurrence="0 22 * * *", TimeZone="Mars/Base", DesiredCapacity=1, **action), "ValidationError")
+    put(Recurrence="0 22 * * *", TimeZone="Europe/Berlin", DesiredCapacity=1, **action)
+    held = scaling.describe_scheduled_actions(AutoScalingGroupName=GROUP)["ScheduledUpdateGroupActions"][0]
+    expect("as stated", (held["Recurrence"], held["TimeZone"], held["DesiredCapacity"]), ("0 22 * * *", "Europe/Berlin", 1))
+    expect("by the clocks there", held["StartTime"].astimezone(datetime.timezone.utc).hour in (20, 21), True)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    many = [
+        {"ScheduledActionName": "soon", "StartTime": now + datetime.timedelta(seconds=3), "DesiredCapacity": 3},
+        {"ScheduledActionName": "bad", "StartTime": past, "DesiredCapacity": 1},
+    ]
+    failed = scaling.batch_put_scheduled_update_group_action(AutoScalingGroupName=GROUP, ScheduledUpdateGroupActions=many)
+    failed = failed["FailedScheduledUpdateGroupActions"]
+    expect("one of two is refused", [(one["ScheduledActionName"], one["ErrorCode"]) for one in failed], [("bad", "ValidationError")])
+    serving(scaling, 3)
+    left = scaling.describe_scheduled_actions(AutoScalingGroupName=GROUP)["ScheduledUpdateGroupActions"]
+    expect("it is done once", [one["ScheduledActionName"] for one in left], ["night"])
+    failed = scaling.batch_delete_scheduled_action(AutoScalingGroupName=GROUP, ScheduledActionNames=["nope"])["FailedScheduledActions"]
+    expect("one that is not there", [one["ScheduledActionName"] for one in failed], ["nope"])
+    scaling.delete_scheduled_action(**action)
+    expect("none is left", scaling.describe_scheduled_actions(AutoScalingGroupName=GROUP)["ScheduledUpdateGroupActions"], [])
 
 
 def ended(scaling, ec2):

@@ -10,7 +10,9 @@ pub mod hook;
 pub mod instance;
 pub mod launch_configuration;
 pub mod limit;
+pub mod policy;
 pub mod process;
+pub mod schedule;
 pub mod tag;
 
 pub use activity::*;
@@ -20,7 +22,9 @@ pub use hook::*;
 pub use instance::*;
 pub use launch_configuration::*;
 pub use limit::*;
+pub use policy::*;
 pub use process::*;
+pub use schedule::*;
 pub use tag::*;
 
 use crate::dispatch::{Api, actions};
@@ -29,6 +33,8 @@ actions! {
     Api::AutoScaling;
     AttachInstances => AttachInstancesOutput,
     AttachLoadBalancers => AttachLoadBalancersOutput,
+    BatchDeleteScheduledAction => BatchDeleteScheduledActionOutput,
+    BatchPutScheduledUpdateGroupAction => BatchPutScheduledUpdateGroupActionOutput,
     CompleteLifecycleAction => CompleteLifecycleActionOutput,
     CreateAutoScalingGroup => CreateAutoScalingGroupOutput,
     CreateLaunchConfiguration => CreateLaunchConfigurationOutput,
@@ -36,6 +42,8 @@ actions! {
     DeleteAutoScalingGroup => DeleteAutoScalingGroupOutput,
     DeleteLaunchConfiguration => DeleteLaunchConfigurationOutput,
     DeleteLifecycleHook => DeleteLifecycleHookOutput,
+    DeletePolicy => DeletePolicyOutput,
+    DeleteScheduledAction => DeleteScheduledActionOutput,
     DeleteTags => DeleteTagsOutput,
     DescribeAccountLimits => DescribeAccountLimitsOutput,
     DescribeAdjustmentTypes => DescribeAdjustmentTypesOutput,
@@ -46,8 +54,10 @@ actions! {
     DescribeLifecycleHooks => DescribeLifecycleHooksOutput,
     DescribeLoadBalancers => DescribeLoadBalancersOutput,
     DescribeMetricCollectionTypes => DescribeMetricCollectionTypesOutput,
+    DescribePolicies => DescribePoliciesOutput,
     DescribeScalingActivities => DescribeScalingActivitiesOutput,
     DescribeScalingProcessTypes => DescribeScalingProcessTypesOutput,
+    DescribeScheduledActions => DescribeScheduledActionsOutput,
     DescribeTags => DescribeTagsOutput,
     DescribeTerminationPolicyTypes => DescribeTerminationPolicyTypesOutput,
     DetachInstances => DetachInstancesOutput,
@@ -55,8 +65,11 @@ actions! {
     DisableMetricsCollection => DisableMetricsCollectionOutput,
     EnableMetricsCollection => EnableMetricsCollectionOutput,
     EnterStandby => EnterStandbyOutput,
+    ExecutePolicy => ExecutePolicyOutput,
     ExitStandby => ExitStandbyOutput,
     PutLifecycleHook => PutLifecycleHookOutput,
+    PutScalingPolicy => PutScalingPolicyOutput,
+    PutScheduledUpdateGroupAction => PutScheduledUpdateGroupActionOutput,
     RecordLifecycleActionHeartbeat => RecordLifecycleActionHeartbeatOutput,
     ResumeProcesses => ResumeProcessesOutput,
     SetDesiredCapacity => SetDesiredCapacityOutput,

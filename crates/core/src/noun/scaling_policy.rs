@@ -2,12 +2,10 @@
 //!
 //! Owns the records' shapes. What a policy comes to is [`crate::scaling::decide`]'s.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use crate::scaling::Recurrence;
 use crate::scaling::decide::Rule;
-use crate::scaling::{PredefinedMetricType, Recurrence};
 use crate::time::Timestamp;
 
 /// A scaling policy of a group.
@@ -21,35 +19,6 @@ pub struct ScalingPolicy {
     pub rule: Rule,
     /// Seconds until a new member's metrics count, where the policy has its own.
     pub warmup: Option<u32>,
-    /// What is kept at its target, where it tracks one.
-    pub metric: Option<TrackedMetric>,
-}
-
-/// A metric that is kept at a target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TrackedMetric {
-    /// One that AWS has a name for.
-    Predefined {
-        /// Which.
-        kind: PredefinedMetricType,
-        /// Of what, for those of balancers.
-        label: Option<String>,
-    },
-    /// Any other.
-    Customized {
-        /// Where it is.
-        namespace: String,
-        /// What it is called there.
-        name: String,
-        /// Of what.
-        dimensions: BTreeMap<String, String>,
-        /// `Average`, `Sum` and so on.
-        statistic: String,
-        /// In what it is measured.
-        unit: Option<String>,
-        /// Seconds of one datapoint.
-        period: u32,
-    },
 }
 
 /// A scheduled action of a group.

@@ -342,8 +342,12 @@ fn consider(situation: &Situation, policies: &[Policy], policy: &Policy) -> Vec<
     match (&policy.rule, &policy.signal) {
         (Rule::Tracking { target, disable_scale_in }, Signal::Tracking { reading, high, low }) => {
             let outcome = tracked(situation, *target, *reading, *high, *low);
-            if matches!(outcome, Outcome::Tracking(tracked) if tracked.wanted < i64::from(situation.desired)) {
-                blocks.extend(disable_scale_in.then_some(Block::ScaleInDisabled));
+            // Who never scales in does not keep others from it either: that as many are to stay is no say.
+            if *disable_scale_in
+                && matches!(outcome, Outcome::Tracking(tracked) if tracked.wanted <= i64::from(situation.desired))
+            {
+                blocks.push(Block::ScaleInDisabled);
+            } else if matches!(outcome, Outcome::Tracking(tracked) if tracked.wanted < i64::from(situation.desired)) {
                 let others = policies.iter().filter(|other| other.name != policy.name);
                 let against = others.filter(|other| is_against_fewer(other));
                 blocks.extend(against.map(|other| Block::Disagreement { policy: other.name.clone() }));

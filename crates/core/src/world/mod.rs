@@ -5,8 +5,9 @@
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
 //! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`requests`], [`groups`],
 //! [`identities`],
-//! [`instances`], [`capacity`], [`images`], [`topics`], [`scaling`], [`tags`].
+//! [`instances`], [`capacity`], [`images`], [`topics`], [`alarms`], [`scaling`], [`tags`].
 
+pub mod alarms;
 mod balancers;
 mod capacity;
 mod certificates;
@@ -31,12 +32,12 @@ pub use pool::Pool;
 
 use crate::change::{Change, Reply};
 use crate::name::{
-    AccessKeyId, ActivityId, AutoScalingGroupName, CertificateArn, GroupId, ImageId, InstanceId,
+    AccessKeyId, ActivityId, AlarmName, AutoScalingGroupName, CertificateArn, GroupId, ImageId, InstanceId,
     LaunchConfigurationName, LoadBalancerName, PolicyArn, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
 use crate::noun::{
-    AccessKey, AcmeAccount, Activity, AutoScalingGroup, Capacity, Certificate, Image, Instance, InstanceState,
-    LaunchConfiguration, LoadBalancer, ManagedPolicy, SecurityGroup, Subscription, Topic, User,
+    AccessKey, AcmeAccount, Activity, Alarm, AutoScalingGroup, Capacity, Certificate, HistoryItem, Image, Instance,
+    InstanceState, LaunchConfiguration, LoadBalancer, ManagedPolicy, SecurityGroup, Subscription, Topic, User,
 };
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -114,6 +115,8 @@ pub struct World {
     launch_configurations: BTreeMap<LaunchConfigurationName, Arc<LaunchConfiguration>>,
     scaling_groups: BTreeMap<AutoScalingGroupName, Arc<AutoScalingGroup>>,
     activities: BTreeMap<ActivityId, Arc<Activity>>,
+    alarms: BTreeMap<AlarmName, Arc<Alarm>>,
+    alarm_pasts: BTreeMap<AlarmName, Arc<alarms::past::Past>>,
 }
 
 /// One record as the Store keeps it.
@@ -147,6 +150,10 @@ pub enum Row {
     AutoScalingGroup(AutoScalingGroup),
     /// A scaling activity.
     Activity(Activity),
+    /// An alarm.
+    Alarm(Alarm),
+    /// Something in an alarm's life.
+    AlarmHistory(HistoryItem),
 }
 
 /// Which record.
@@ -180,6 +187,10 @@ pub enum Key {
     AutoScalingGroup(AutoScalingGroupName),
     /// A scaling activity by id.
     Activity(ActivityId),
+    /// An alarm by name.
+    Alarm(AlarmName),
+    /// Something in an alarm's life, by alarm and id.
+    AlarmHistory(AlarmName, String),
 }
 
 /// One row to write.
@@ -220,6 +231,8 @@ impl Row {
             Self::LaunchConfiguration(held) => Key::LaunchConfiguration(held.name.clone()),
             Self::AutoScalingGroup(group) => Key::AutoScalingGroup(group.name.clone()),
             Self::Activity(activity) => Key::Activity(activity.id.clone()),
+            Self::Alarm(alarm) => Key::Alarm(alarm.name.clone()),
+            Self::AlarmHistory(item) => Key::AlarmHistory(item.alarm.clone(), item.id.clone()),
         }
     }
 }
@@ -243,6 +256,8 @@ impl Key {
             Self::LaunchConfiguration(_) => "launch_configuration",
             Self::AutoScalingGroup(_) => "auto_scaling_group",
             Self::Activity(_) => "scaling_activity",
+            Self::Alarm(_) => "alarm",
+            Self::AlarmHistory(..) => "alarm_history",
         }
     }
 
@@ -264,6 +279,8 @@ impl Key {
             Self::LaunchConfiguration(name) => name.as_str(),
             Self::AutoScalingGroup(name) => name.as_str(),
             Self::Activity(id) => id.as_str(),
+            Self::Alarm(name) => name.as_str(),
+            Self::AlarmHistory(_, id) => id,
         }
     }
 }
@@ -289,6 +306,8 @@ impl World {
             launch_configurations: BTreeMap::new(),
             scaling_groups: BTreeMap::new(),
             activities: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+            alarm_pasts: BTreeMap::new(),
         }
     }
 
@@ -401,6 +420,7 @@ impl World {
             Change::Unsubscribe { subscription } => Ok(self.unsubscribe(subscription)),
             Change::SetRawDelivery { subscription, raw } => self.set_raw_delivery(subscription, *raw),
             Change::Scale(change) => self.scale(change, now),
+            Change::Alarm(change) => self.change_alarms(change, now),
         }
     }
 
@@ -427,6 +447,8 @@ impl World {
                 Write::Remove(Key::LaunchConfiguration(name)) => drop(self.launch_configurations.remove(name)),
                 Write::Remove(Key::AutoScalingGroup(name)) => drop(self.scaling_groups.remove(name)),
                 Write::Remove(Key::Activity(id)) => drop(self.activities.remove(id)),
+                Write::Remove(Key::Alarm(name)) => drop(self.alarms.remove(name)),
+                Write::Remove(Key::AlarmHistory(alarm, id)) => self.remove_history(alarm, id),
             }
         }
     }
@@ -571,6 +593,17 @@ impl World {
         self.activities.values()
     }
 
+    /// An alarm.
+    #[must_use]
+    pub fn alarm(&self, name: &AlarmName) -> Option<&Arc<Alarm>> {
+        self.alarms.get(name)
+    }
+
+    /// All alarms, by name.
+    pub fn alarms(&self) -> impl Iterator<Item = &Arc<Alarm>> {
+        self.alarms.values()
+    }
+
     /// Every record as a row: what a Store that lived through the same Changes holds.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let load_balancers = self.load_balancers.values().map(|lb| Row::LoadBalancer(lb.as_ref().clone()));
@@ -590,7 +623,11 @@ impl World {
         let scaled = self.scaling_groups.values().map(|g| Row::AutoScalingGroup(g.as_ref().clone()));
         let activities = self.activities.values().map(|a| Row::Activity(a.as_ref().clone()));
         let scaling = configurations.chain(scaled).chain(activities);
-        acting.chain(users).chain(keys).chain(policies).chain(topics).chain(subscriptions).chain(scaling)
+        let alarms = self.alarms.values().map(|a| Row::Alarm(a.as_ref().clone()));
+        let pasts = self.alarm_pasts.values().flat_map(|past| past.values());
+        let pasts = pasts.map(|item| Row::AlarmHistory(item.as_ref().clone()));
+        let told = topics.chain(subscriptions).chain(alarms).chain(pasts);
+        acting.chain(users).chain(keys).chain(policies).chain(told).chain(scaling)
     }
 
     fn put(&mut self, row: Row) {
@@ -609,6 +646,8 @@ impl World {
             Row::LaunchConfiguration(c) => drop(self.launch_configurations.insert(c.name.clone(), Arc::new(c))),
             Row::AutoScalingGroup(g) => drop(self.scaling_groups.insert(g.name.clone(), Arc::new(g))),
             Row::Activity(a) => drop(self.activities.insert(a.id.clone(), Arc::new(a))),
+            Row::Alarm(a) => drop(self.alarms.insert(a.name.clone(), Arc::new(a))),
+            Row::AlarmHistory(item) => self.put_history(item),
         }
     }
 

@@ -12,8 +12,8 @@ use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel_aws::{
-    Action, AuthError, Call, Decoded, Error, Form, Request, Response, Time, acm, decode, ec2, elb, encoding, form, iam,
-    render, render_error, sns, sts, verify,
+    Action, AuthError, Call, Decoded, Error, Form, Request, Response, Time, acm, cloudwatch, decode, ec2, elb,
+    encoding, form, iam, render, render_error, sns, sts, verify,
 };
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::World;
@@ -28,7 +28,7 @@ use super::server::{Limits, is_local};
 use super::subscriptions::Agreed;
 use super::wants::{Thing, Want, Wants};
 use super::{
-    Api, Asked, Caller, access_keys, attributes, balancers, dice, groups, health, identity, images,
+    Api, Asked, Caller, access_keys, alarms, attributes, balancers, dice, groups, health, identity, images,
     instance_attributes, instance_types, instances, launch, limits, listeners, managed_certificates, managed_policies,
     metadata, network, places, policies, publish, registration, requested_certificates, scaling, server_certificates,
     simulation, status, subnets, subscriptions, tags, topics, user_policies, users, vpcs,
@@ -150,6 +150,7 @@ async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>
         Call::AutoScaling(call) => scaling::calls::answer(&asked, call, &say).await,
         Call::Iam(call) => iam_call(&asked, call, &say).await,
         Call::Sns(call) => sns_call(&asked, call, &say).await,
+        Call::Cloudwatch(call) => cloudwatch_call(&asked, call, &say).await,
         Call::Sts(sts::Call::GetCallerIdentity(_)) => say.out::<sts::GetCallerIdentity>(Ok(identity::caller(&asked))),
     }
 }
@@ -414,6 +415,34 @@ async fn sns_call(asked: &Asked<'_>, call: sns::Call, say: &Say<'_>) -> Response
         C::TagResource(i) => say.out::<sns::TagResource>(topics::tag(asked, &i).await),
         C::Unsubscribe(i) => say.out::<sns::Unsubscribe>(subscriptions::unsubscribe(asked, &i).await),
         C::UntagResource(i) => say.out::<sns::UntagResource>(topics::untag(asked, &i).await),
+    }
+}
+
+async fn cloudwatch_call(asked: &Asked<'_>, call: cloudwatch::Call, say: &Say<'_>) -> Response {
+    use cloudwatch::Call as C;
+    let unkept = || Error::receiver("InternalServiceError", "There is no store of metrics here.");
+    match call {
+        C::DeleteAlarms(i) => say.out::<cloudwatch::DeleteAlarms>(alarms::delete(asked, &i).await),
+        C::DescribeAlarmHistory(i) => say.out::<cloudwatch::DescribeAlarmHistory>(alarms::history::describe(asked, &i)),
+        C::DescribeAlarms(i) => say.out::<cloudwatch::DescribeAlarms>(alarms::shown::describe(asked, &i)),
+        C::DescribeAlarmsForMetric(i) => {
+            say.out::<cloudwatch::DescribeAlarmsForMetric>(alarms::shown::for_metric(asked, &i))
+        }
+        C::DisableAlarmActions(i) => {
+            say.out::<cloudwatch::DisableAlarmActions>(alarms::switch(asked, &i.alarm_names, false).await)
+        }
+        C::EnableAlarmActions(i) => {
+            say.out::<cloudwatch::EnableAlarmActions>(alarms::switch(asked, &i.alarm_names, true).await)
+        }
+        C::ListTagsForResource(i) => say.out::<cloudwatch::ListTagsForResource>(alarms::list_tags(asked, &i)),
+        C::PutMetricAlarm(i) => say.out::<cloudwatch::PutMetricAlarm>(alarms::put::put(asked, i).await),
+        C::SetAlarmState(i) => say.out::<cloudwatch::SetAlarmState>(alarms::set_state(asked, i).await),
+        C::TagResource(i) => say.out::<cloudwatch::TagResource>(alarms::tag(asked, &i).await),
+        C::UntagResource(i) => say.out::<cloudwatch::UntagResource>(alarms::untag(asked, &i).await),
+        C::GetMetricData(_) => say.out::<cloudwatch::GetMetricData>(Err(unkept())),
+        C::GetMetricStatistics(_) => say.out::<cloudwatch::GetMetricStatistics>(Err(unkept())),
+        C::ListMetrics(_) => say.out::<cloudwatch::ListMetrics>(Err(unkept())),
+        C::PutMetricData(_) => say.out::<cloudwatch::PutMetricData>(Err(unkept())),
     }
 }
 

@@ -5,6 +5,7 @@
 //! the Store. A request goes `server` → `funnel` → one handler file a noun → `refusal` when the World says no.
 
 mod access_keys;
+mod alarms;
 mod attributes;
 mod balancers;
 pub mod caller;

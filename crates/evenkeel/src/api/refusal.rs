@@ -93,11 +93,28 @@ pub(super) fn autoscaling(rejected: Rejected) -> Error {
     }
 }
 
+/// A rejection as CloudWatch words it.
+pub(super) fn cloudwatch(rejected: Rejected) -> Error {
+    let refusal = match rejected {
+        Rejected::Refused(refusal) => refusal,
+        Rejected::NotStored(_) | Rejected::Closed => return unavailable("ServiceUnavailable", &rejected),
+    };
+    let text = refusal.to_string();
+    match &refusal {
+        Refusal::NoSuchAlarms(_) => Error::sender("ResourceNotFound", text).with_status(404),
+        Refusal::TooManyAlarms { .. } => Error::sender("LimitExceeded", text),
+        Refusal::TooManyTags { .. } | Refusal::TagLength { .. } | Refusal::TagReserved => {
+            Error::invalid_parameter(text)
+        }
+        _ => Error::validation(text),
+    }
+}
+
 fn scaling_code(bad: &BadScaling) -> &'static str {
     match bad {
-        BadScaling::GroupTaken(_) | BadScaling::ConfigurationTaken(_) => "AlreadyExists",
+        BadScaling::GroupTaken(_) | BadScaling::ConfigurationTaken(_) | BadScaling::SameTime(_) => "AlreadyExists",
         BadScaling::ConfigurationInUse(_) | BadScaling::HasMembers => "ResourceInUse",
-        BadScaling::InProgress(_) | BadScaling::CoolingDown(_) => "ScalingActivityInProgress",
+        BadScaling::InProgress(_) | BadScaling::CoolingDown(_) | BadScaling::Blocked(_) => "ScalingActivityInProgress",
         BadScaling::TooMany { .. } => "LimitExceeded",
         BadScaling::NoSuchGroup(_)
         | BadScaling::GroupGoes(_)
@@ -117,6 +134,9 @@ fn scaling_code(bad: &BadScaling) -> &'static str {
         | BadScaling::ElsewhereZone { .. }
         | BadScaling::NoRoom { .. }
         | BadScaling::NoSuchHook { .. }
+        | BadScaling::NoSuchPolicy(_)
+        | BadScaling::Policy(_)
+        | BadScaling::NoSuchSchedule(_)
         | BadScaling::NoSuchAction(_) => "ValidationError",
     }
 }
@@ -247,7 +267,7 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::TokenReused(_) => ("ValidationError", "IdempotentParameterMismatch"),
         Refusal::IdTaken(_) => ("InternalFailure", "InternalError"),
         Refusal::Scaling(_) => ("ValidationError", "InvalidParameterValue"),
-        // IAM's and SNS's own, which neither of the two can meet.
+        // IAM's, SNS's and CloudWatch's own, which neither of the two can meet.
         Refusal::NoSuchTopic
         | Refusal::TopicDiffers(_)
         | Refusal::TooManyTopics { .. }
@@ -269,7 +289,10 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         | Refusal::PolicyPredefined(_)
         | Refusal::StillNeeded(_)
         | Refusal::PolicyTooLong { .. }
-        | Refusal::Quota { .. } => ("ValidationError", "InvalidParameterValue"),
+        | Refusal::Quota { .. }
+        | Refusal::NoSuchAlarms(_)
+        | Refusal::TooManyAlarms { .. }
+        | Refusal::BadAlarm(_) => ("ValidationError", "InvalidParameterValue"),
     }
 }
 

@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use evenkeel_core::change::{Change, NewMember, ScalingChange};
 use evenkeel_core::name::{ActivityId, InstanceId, Malformed, ReservationId};
+use evenkeel_core::noun::ScheduledAction;
 use evenkeel_core::plan::groups::{self, Step};
+use evenkeel_core::time::Timestamp;
 use thiserror::Error;
 use tokio::sync::Notify;
 
 use super::{Outcome, SightingsWatch, Statuses, now, reconcile};
 use crate::dice::{self, NoDice};
 use crate::keeper::{KeeperHandle, Rejected};
+use crate::time_zones::Zone;
 
 /// The longest time between two looks.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -70,11 +73,23 @@ async fn carry_out(keeper: &KeeperHandle, step: Step) -> Result<(), StepError> {
             let tokens = (0..hooks).map(|_| dice::uuid()).collect::<Result<_, _>>()?;
             ScalingChange::Advance { group, instance, tokens }
         }
+        Step::Act { group, name, due } => {
+            let world = keeper.world();
+            let action = world.scaling_group(&group).and_then(|group| group.schedule.get(&name));
+            let next = action.and_then(next_turn);
+            ScalingChange::Act { group, name, due, next }
+        }
         Step::Make(change) => change,
     };
     let what = change.name();
     keeper.submit("groups", Change::Scale(change)).await.map_err(|why| StepError::Rejected { what, why })?;
     Ok(())
+}
+
+/// When an action acts again, by its time zone's clocks. A turn that was missed is not made up for.
+fn next_turn(action: &ScheduledAction) -> Option<Timestamp> {
+    let zone = action.time_zone.as_deref().and_then(Zone::named).unwrap_or_else(Zone::utc);
+    zone.next(action.recurrence.as_ref()?, now())
 }
 
 fn activity() -> Result<ActivityId, StepError> {

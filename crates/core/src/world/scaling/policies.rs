@@ -6,14 +6,16 @@
 use std::time::Duration;
 
 use super::cause::{keep, sentence, wish};
-use super::{Decision, World, done, put};
+use super::{Decision, World, Write, done, put};
 use crate::change::{Reply, Trigger};
 use crate::name::{AutoScalingGroupName, ScalingName};
+use crate::noun::Alarm;
+use crate::noun::alarm::Comparison;
 use crate::noun::scaling_group::{AutoScalingGroup, LifecycleState, Process};
-use crate::noun::scaling_policy::ScalingPolicy;
+use crate::noun::scaling_policy::{ScalingPolicy, policy_arn};
 use crate::refusal::{BadScaling, Refusal};
 use crate::scaling::decide::{self, AlarmSignal, AlarmState, Rule, Signal, Situation};
-use crate::scaling::{Behavior, Bounds, Cooldown, Warming, cooldown, step, tracking};
+use crate::scaling::{Behavior, Bounds, Cooldown, Side, Warming, cooldown, step, tracking};
 use crate::time::Timestamp;
 
 /// Policies of one group (AWS: 50).
@@ -95,6 +97,43 @@ impl World {
         };
         let group = decided(held, &by, decision);
         Ok(done(put(held, group).into_iter().collect()))
+    }
+
+    /// Carries a policy out because an alarm is in the state that it is an action of: what is written, or why it cannot be.
+    /// `values` are the datapoints that the alarm was judged by.
+    pub(in crate::world) fn scale_by_alarm(
+        &self,
+        arn: &str,
+        alarm: &Alarm,
+        values: &[f64],
+        now: Timestamp,
+    ) -> Result<Vec<Write>, String> {
+        let missing = || format!("No policy found with ARN {arn}");
+        let (group, name) = self.policy_by_arn(arn).ok_or_else(missing)?;
+        let side = match alarm.settings.comparison {
+            Comparison::GreaterThanThreshold | Comparison::GreaterThanOrEqualToThreshold => Side::Above,
+            Comparison::LessThanThreshold | Comparison::LessThanOrEqualToThreshold => Side::Below,
+        };
+        let signal = AlarmSignal {
+            name: alarm.name.to_string(),
+            state: AlarmState::Alarm,
+            side,
+            threshold: alarm.settings.threshold,
+            datapoints: values.to_vec(),
+        };
+        let done = self.execute_policy(group, name, &Trigger::Alarm(signal), now);
+        Ok(done.map_err(|refusal| refusal.to_string())?.writes)
+    }
+
+    /// The policy of an ARN, with its group.
+    #[must_use]
+    pub fn policy_by_arn(&self, arn: &str) -> Option<(&AutoScalingGroupName, &ScalingName)> {
+        let (region, account) = (&self.settings.region, &self.settings.account);
+        let all = self.scaling_groups().flat_map(|group| group.policies.iter().map(move |held| (group, held)));
+        let mut found = all.filter(|(group, (name, policy))| {
+            policy_arn(region, account, &policy.id, group.name.as_str(), name.as_str()) == arn
+        });
+        found.next().map(|(group, (name, _))| (&group.name, name))
     }
 
     /// How a group stands towards one of its policies.

@@ -42,6 +42,7 @@ fn model(api: Api) -> Model {
         Api::AutoScaling => include_str!("aws/autoscaling.txt"),
         Api::Sts => include_str!("aws/sts.txt"),
         Api::Sns => include_str!("aws/sns.txt"),
+        Api::Cloudwatch => include_str!("aws/cloudwatch.txt"),
     };
     let mut model = Model::new();
     let mut operation = "";
@@ -170,6 +171,7 @@ fn coverage() -> String {
             Api::Iam => ("IAM", api.version()),
             Api::Sts => ("STS", api.version()),
             Api::Sns => ("SNS", api.version()),
+            Api::Cloudwatch => ("CloudWatch", api.version()),
         };
         let model = model(api);
         // Writing to a String cannot fail.

@@ -75,6 +75,14 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     ),
     (AutoScaling, "CreateLaunchConfiguration", "AssociatePublicIpAddress", Yes("Recorded: addresses are private.")),
     (AutoScaling, "CreateLaunchConfiguration", "KeyName", Yes("Recorded.")),
+    (
+        AutoScaling,
+        "PutScalingPolicy",
+        "PolicyType",
+        Partly("`SimpleScaling` and `StepScaling`, which alarms carry out; others are refused."),
+    ),
+    (AutoScaling, "PutScalingPolicy", "TargetTrackingConfiguration", No("Refused so far: put an alarm on the metric.")),
+    (AutoScaling, "PutScalingPolicy", "PredictiveScalingConfiguration", No("Ignored: nothing is forecast yet.")),
     (AutoScaling, "DescribeScalingActivities", "Filters", No("Ignored: name the group, or the activities.")),
 ];
 
@@ -84,14 +92,7 @@ const fn absent(operations: &'static str, why: &'static str) -> Absent {
 
 /// Operations that are not served, and why.
 pub(super) const ABSENT: &[Absent] = &[
-    absent(
-        "PutScalingPolicy DeletePolicy DescribePolicies ExecutePolicy GetPredictiveScalingForecast",
-        "Scaling policies are not here yet.",
-    ),
-    absent(
-        "*ScheduledAction* BatchPutScheduledUpdateGroupAction PutScheduledUpdateGroupAction",
-        "Scheduled actions are not here yet.",
-    ),
+    absent("GetPredictiveScalingForecast", "Nothing is forecast yet."),
     absent("*NotificationConfiguration* DescribeAutoScalingNotificationTypes", "Nobody is told by SNS yet."),
     absent("*InstanceRefresh* LaunchInstances", "Instances are replaced by `evenkeel replace`."),
     absent("*WarmPool", "There are no warm pools yet."),

@@ -6,12 +6,27 @@ use evenkeel_core::name::AutoScalingGroupName;
 use super::super::Asked;
 use super::super::funnel::Say;
 use super::super::wants::{Thing, Want, Wants};
-use super::{activities, around, configurations, groups, members};
+use super::{activities, around, configurations, groups, members, policies, schedules};
 
 /// The answer to a call.
 pub(in super::super) async fn answer(asked: &Asked<'_>, call: wire::Call, say: &Say<'_>) -> Response {
     use wire::Call as C;
     match call {
+        C::PutScalingPolicy(i) => say.out::<wire::PutScalingPolicy>(policies::put(asked, i).await),
+        C::DeletePolicy(i) => say.out::<wire::DeletePolicy>(policies::delete(asked, &i).await),
+        C::DescribePolicies(i) => say.out::<wire::DescribePolicies>(policies::describe(asked, &i)),
+        C::ExecutePolicy(i) => say.out::<wire::ExecutePolicy>(policies::execute(asked, &i).await),
+        C::PutScheduledUpdateGroupAction(i) => {
+            say.out::<wire::PutScheduledUpdateGroupAction>(schedules::put(asked, i).await)
+        }
+        C::DeleteScheduledAction(i) => say.out::<wire::DeleteScheduledAction>(schedules::delete(asked, &i).await),
+        C::DescribeScheduledActions(i) => say.out::<wire::DescribeScheduledActions>(schedules::describe(asked, &i)),
+        C::BatchPutScheduledUpdateGroupAction(i) => {
+            say.out::<wire::BatchPutScheduledUpdateGroupAction>(schedules::put_many(asked, i).await)
+        }
+        C::BatchDeleteScheduledAction(i) => {
+            say.out::<wire::BatchDeleteScheduledAction>(schedules::delete_many(asked, i).await)
+        }
         C::AttachInstances(i) => say.out::<wire::AttachInstances>(members::attach(asked, &i).await),
         C::AttachLoadBalancers(i) => say.out::<wire::AttachLoadBalancers>(around::attach_balancers(asked, &i).await),
         C::CompleteLifecycleAction(i) => {
@@ -83,6 +98,13 @@ impl Wants<'_> {
         let group = |name: &str| on(self.scaling_group(name));
         let member = |id: &str| on(self.scaling_group_of(id));
         let want = match call {
+            C::PutScalingPolicy(i) => group(&i.auto_scaling_group_name),
+            C::DeletePolicy(i) => self.by_policy(name, i.auto_scaling_group_name.as_deref(), &i.policy_name),
+            C::ExecutePolicy(i) => self.by_policy(name, i.auto_scaling_group_name.as_deref(), &i.policy_name),
+            C::PutScheduledUpdateGroupAction(i) => group(&i.auto_scaling_group_name),
+            C::DeleteScheduledAction(i) => group(&i.auto_scaling_group_name),
+            C::BatchPutScheduledUpdateGroupAction(i) => group(&i.auto_scaling_group_name),
+            C::BatchDeleteScheduledAction(i) => group(&i.auto_scaling_group_name),
             C::AttachInstances(i) => group(&i.auto_scaling_group_name),
             C::AttachLoadBalancers(i) => group(&i.auto_scaling_group_name),
             C::CompleteLifecycleAction(i) => group(&i.auto_scaling_group_name),
@@ -132,6 +154,8 @@ impl Wants<'_> {
             | C::DescribeMetricCollectionTypes(_)
             | C::DescribeScalingActivities(_)
             | C::DescribeScalingProcessTypes(_)
+            | C::DescribePolicies(_)
+            | C::DescribeScheduledActions(_)
             | C::DescribeTags(_)
             | C::DescribeTerminationPolicyTypes(_) => on(Thing::any()),
         };
@@ -151,6 +175,13 @@ impl Wants<'_> {
                 "arn:aws:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{name}"
             )),
         }
+    }
+
+    /// A policy is its group's, named or found by its ARN.
+    fn by_policy(&self, name: &str, of: Option<&str>, policy: &str) -> Want {
+        let found = self.world.policy_by_arn(policy).map(|(group, _)| group.as_str());
+        let group = found.or(of.filter(|of| !of.is_empty())).map_or_else(Thing::any, |group| self.scaling_group(group));
+        Want::new("autoscaling", name, vec![group])
     }
 
     fn scaling_group_of(&self, id: &str) -> Thing {

@@ -25,7 +25,7 @@ impl Rig {
             Api::Ec2 => (403, "UnauthorizedOperation"),
             Api::Acm => (400, "AccessDeniedException"),
             Api::Sns => (403, "AuthorizationError"),
-            Api::AutoScaling | Api::Elb | Api::Iam | Api::Sts => (403, "AccessDenied"),
+            Api::AutoScaling | Api::Cloudwatch | Api::Elb | Api::Iam | Api::Sts => (403, "AccessDenied"),
         };
         match self.call_as(key, input).await {
             Ok(_) => panic!("{} should be denied", A::NAME),
@@ -58,6 +58,7 @@ const PARAMETERS: &str = "LoadBalancerName=web&LoadBalancerNames.member.1=web&Lo
     &AccessKeyId=AKIAAAAAAAAAAAAAAAAA&Status=Active&DomainName=a.test\
     &AutoScalingGroupName=web&LaunchConfigurationName=one&MinSize=1&MaxSize=1&DesiredCapacity=1&Granularity=1Minute\
     &HealthStatus=Healthy&ShouldDecrementDesiredCapacity=true&ProtectedFromScaleIn=true&LifecycleHookName=warm\
+    &ScheduledActionName=a&ScheduledActionNames.member.1=a&ScheduledUpdateGroupActions.member.1.ScheduledActionName=a\
     &LifecycleActionResult=CONTINUE&InstanceIds.member.1=i-00000001";
 
 #[tokio::test]
@@ -97,7 +98,8 @@ async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {
             assert_eq!(answer.status, 200, "{text}");
             continue;
         }
-        let action = format!("{}:{name} on resource: ", api.signing_name());
+        let prefix = if api == Api::Cloudwatch { "cloudwatch" } else { api.signing_name() };
+        let action = format!("{prefix}:{name} on resource: ");
         assert!(matches!(answer.status, 400 | 403) && text.contains(&action), "{name}: {} {text}", answer.status);
         assert!(text.contains("no identity-based policy allows"), "{name}: {text}");
     }

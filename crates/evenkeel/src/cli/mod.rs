@@ -5,6 +5,7 @@
 //! with. Next: [`client`] and [`settings`] for how the daemon is reached, [`failure`] for exit codes, then a command.
 
 pub mod acme;
+pub mod alarm;
 mod asg;
 pub mod balancer;
 mod boot_log;
@@ -123,6 +124,8 @@ pub enum Command {
     User(user::User),
     /// Keep, show, attach and detach policies: what users may do
     Policy(policy::Policy),
+    /// Put, list, show and delete alarms, and what they went through
+    Alarm(alarm::Alarm),
     /// Launch instances of an image
     Run(launch::Run),
     /// Print what an instance wrote to its console
@@ -259,6 +262,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Key(args) => key::run(args, &connect(args.reach(), None)?, streams),
         Command::User(args) => user::run(args, &connect(args.reach(), None)?, streams),
         Command::Policy(args) => policy::run(args, &connect(args.reach(), None)?, streams),
+        Command::Alarm(args) => alarm::run(args, &connect(args.reach(), None)?, streams),
         Command::Run(args) => launch::run(args, &connect(&args.reach, None)?, streams),
         Command::BootLog(args) => boot_log::run(args, streams),
         Command::Exec(args) => exec::run(args),

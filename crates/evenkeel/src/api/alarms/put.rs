@@ -13,37 +13,7 @@ use evenkeel_core::noun::alarm::{
 
 use super::{name, null, one_of, required, tags};
 use crate::api::{Asked, words};
-
-/// Units (AWS).
-const UNITS: [&str; 27] = [
-    "Seconds",
-    "Microseconds",
-    "Milliseconds",
-    "Bytes",
-    "Kilobytes",
-    "Megabytes",
-    "Gigabytes",
-    "Terabytes",
-    "Bits",
-    "Kilobits",
-    "Megabits",
-    "Gigabits",
-    "Terabits",
-    "Percent",
-    "Count",
-    "Bytes/Second",
-    "Kilobytes/Second",
-    "Megabytes/Second",
-    "Gigabytes/Second",
-    "Terabytes/Second",
-    "Bits/Second",
-    "Kilobits/Second",
-    "Megabits/Second",
-    "Gigabits/Second",
-    "Terabits/Second",
-    "Count/Second",
-    "None",
-];
+use crate::metrics::{Unit, watched};
 
 /// Statistics that need no parameter (AWS).
 const STATISTICS: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
@@ -58,6 +28,7 @@ pub(in crate::api) async fn put(
         tags: tags(&input.tags)?,
         settings: settings(input)?,
     };
+    watched::check(&new.settings.watched).map_err(Error::validation)?;
     asked.alarms(AlarmChange::Put(Box::new(new))).await
 }
 
@@ -81,13 +52,7 @@ fn settings(input: cloudwatch::PutMetricAlarm) -> Result<AlarmSettings, Error> {
             period: seconds(required(input.period, "period")?, "period")?,
             statistic: match (input.statistic, input.extended_statistic) {
                 (Some(statistic), None) => one_of(&statistic, "statistic", &STATISTICS, |word| word)?.to_owned(),
-                (None, Some(extended)) if is_extended(&extended) => extended,
-                (None, Some(extended)) => {
-                    return Err(Error::validation(format!(
-                        "The value {} for parameter ExtendedStatistic is not supported.",
-                        words::quoted(&extended)
-                    )));
-                }
+                (None, Some(extended)) if !STATISTICS.contains(&extended.as_str()) => extended,
                 _ => return Err(Error::validation("Exactly one of Statistic and ExtendedStatistic must be specified")),
             },
             unit: input.unit.map(unit).transpose()?,
@@ -156,10 +121,6 @@ fn query(stated: cloudwatch::MetricDataQuery) -> Result<Query, Error> {
         Some(stat) => {
             let named = required(stat.metric, "metrics.member.metricStat.metric")?;
             let statistic = required(stat.stat, "metrics.member.metricStat.stat")?;
-            if !STATISTICS.contains(&statistic.as_str()) && !is_extended(&statistic) {
-                let text = format!("The value {} for parameter Stat is not supported.", words::quoted(&statistic));
-                return Err(Error::validation(text));
-            }
             let (namespace, name) =
                 (required(named.namespace, "namespace")?, required(named.metric_name, "metricName")?);
             Some(MetricStat {
@@ -189,7 +150,10 @@ fn metric(namespace: String, name: String, dimensions: &Members<cloudwatch::Dime
 }
 
 fn unit(text: String) -> Result<String, Error> {
-    one_of(&text, "unit", &UNITS, |word| word).map(str::to_owned)
+    match text.parse::<Unit>() {
+        Ok(_) => Ok(text),
+        Err(()) => Err(words::out_of_bounds(&text, "unit", "Member must satisfy enum value set: CloudWatch's units")),
+    }
 }
 
 fn seconds(stated: i32, place: &str) -> Result<u32, Error> {
@@ -201,67 +165,4 @@ fn count(stated: i32, place: &str) -> Result<u32, Error> {
         let rule = "Member must have value greater than or equal to 1";
         words::out_of_bounds(&stated.to_string(), place, rule)
     })
-}
-
-/// `p99.9`, `tm90`, `tc`, `ts`, `wm`, `pr`, each with a number or a range, and `IQM` (AWS, "Statistics definitions").
-fn is_extended(text: &str) -> bool {
-    let is_percent =
-        |text: &str| text.parse::<f64>().is_ok_and(|p| (0.0..=100.0).contains(&p)) && !text.starts_with('+');
-    if text.eq_ignore_ascii_case("iqm") {
-        return true;
-    }
-    if let Some(percent) = text.strip_prefix('p').filter(|rest| !rest.starts_with('r')) {
-        return is_percent(percent);
-    }
-    let Some(rest) = ["tm", "tc", "ts", "wm", "TM", "TC", "TS", "WM"].iter().find_map(|kind| text.strip_prefix(kind))
-    else {
-        let range = text.strip_prefix("PR").and_then(in_brackets);
-        let number = |text: &str| text.is_empty() || text.parse::<f64>().is_ok_and(f64::is_finite);
-        return range.is_some_and(|(low, high)| number(low) && number(high) && !(low.is_empty() && high.is_empty()));
-    };
-    if is_percent(rest) {
-        return true;
-    }
-    let bound = |text: &str| {
-        let percent = text.strip_suffix('%');
-        text.is_empty() || percent.is_some_and(is_percent) || text.parse::<f64>().is_ok_and(f64::is_finite)
-    };
-    in_brackets(rest).is_some_and(|(low, high)| bound(low) && bound(high) && !(low.is_empty() && high.is_empty()))
-}
-
-/// `(LOW:HIGH)`.
-fn in_brackets(text: &str) -> Option<(&str, &str)> {
-    text.strip_prefix('(')?.strip_suffix(')')?.split_once(':')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn extended_statistics_are_awss() {
-        for good in [
-            "p99",
-            "p99.9",
-            "p0",
-            "p100",
-            "tm90",
-            "wm98",
-            "tc10",
-            "ts95.5",
-            "TM(10%:90%)",
-            "TC(:0.5)",
-            "PR(100:2000)",
-            "PR(:300)",
-            "IQM",
-        ] {
-            assert!(is_extended(good), "{good}");
-        }
-        for bad in [
-            "", "p", "p101", "p-1", "p+1", "pr", "Average", "tm", "TM()", "TM(:)", "PR(:)", "PR(a:b)", "99", "pNaN",
-            "tmNaN",
-        ] {
-            assert!(!is_extended(bad), "{bad}");
-        }
-    }
 }

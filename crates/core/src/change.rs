@@ -1,8 +1,8 @@
 //! The write surface on one page: every way in which intent can alter.
 //!
 //! Owns [`Change`] and what each answers with. Must never hold how a Change is carried out or refused: that is
-//! [`crate::world`]'s, a file a noun. Ids and numbers that need dice are given by whoever makes the Change. Next: [`instance`],
-//! what Changes of instances carry.
+//! [`crate::world`]'s, a file a noun. Ids and numbers that need dice are given by whoever makes the Change. Next: [`instance`]
+//! and [`launch_template`], what Changes of those carry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::Wish;
 use crate::name::{
-    AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
-    PolicyName, Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
+    AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LaunchTemplateVersionId,
+    LoadBalancerName, PolicyArn, PolicyName, Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
 use crate::noun::image::Size;
 use crate::noun::security_group::{Reach, Rule};
@@ -23,8 +23,10 @@ use crate::noun::{
 };
 
 mod instance;
+mod launch_template;
 
 pub use instance::{EndedBy, InstanceAttribute, NewInstances, Protection, Seen};
+pub use launch_template::{NewTemplateVersion, TemplateChange, VersionFate};
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -221,6 +223,8 @@ pub enum Change {
         /// Which.
         instance: InstanceId,
     },
+    /// What is done to launch templates.
+    LaunchTemplate(TemplateChange),
     /// A new image.
     RegisterImage(NewImage),
     /// An image's end; instances that run from it go on.
@@ -658,6 +662,10 @@ pub enum Reply {
     },
     /// The image that is pending now.
     Image(ImageId),
+    /// The version of a launch template that was made, or the one made before with the same token.
+    TemplateVersion(LaunchTemplateVersionId),
+    /// What came of each version that was to be deleted.
+    VersionsDeleted(Vec<(u32, VersionFate)>),
 }
 
 /// One instance's state before and after a Change.
@@ -704,6 +712,7 @@ impl Change {
             Self::SetInstanceAttribute { .. } => "SetInstanceAttribute",
             Self::Report { .. } => "Report",
             Self::ForgetInstance { .. } => "ForgetInstance",
+            Self::LaunchTemplate(change) => change.name(),
             Self::RegisterImage(_) => "RegisterImage",
             Self::DeregisterImage { .. } => "DeregisterImage",
             Self::CreateImage(_) => "CreateImage",

@@ -1,5 +1,5 @@
 //! The things people name: load balancers, listeners, policies, certificates and how they are asked for, health checks,
-//! instances and their types, images, users, topics.
+//! instances, their types and launch templates, images, users, topics.
 //!
 //! Owns their shape and the rules that hold for one thing alone. Must never hold a rule that needs a second thing
 //! (a name already taken, an instance that does not exist): those are in [`crate::world`].
@@ -12,6 +12,7 @@ pub mod identity;
 pub mod image;
 pub mod instance;
 pub mod instance_type;
+pub mod launch_template;
 pub mod listener;
 pub mod load_balancer;
 pub mod policy;
@@ -28,6 +29,7 @@ pub use identity::{AccessKey, ManagedPolicy, PolicyVersion, User};
 pub use image::{Image, Manifest};
 pub use instance::{Instance, InstanceState, InstanceStatus, ShutdownBehavior, StateReason};
 pub use instance_type::{Capacity, InstanceType, Usage};
+pub use launch_template::{LaunchData, LaunchTemplate, LaunchTemplateVersion};
 pub use listener::{Listener, Protocol};
 pub use load_balancer::{Attributes, DesyncMode, LeavingNode, LoadBalancer, LogTarget, Scheme};
 pub use policy::{Policy, PolicyType};

@@ -5,7 +5,7 @@
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
 //! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`requests`], [`groups`],
 //! [`identities`],
-//! [`instances`], [`capacity`], [`images`], [`topics`], [`tags`].
+//! [`instances`], [`capacity`], [`launch_templates`], [`images`], [`topics`], [`tags`].
 
 mod balancers;
 mod capacity;
@@ -15,6 +15,7 @@ pub mod identities;
 mod images;
 mod instances;
 mod invariants;
+pub mod launch_templates;
 pub mod policies;
 mod pool;
 pub mod requests;
@@ -30,12 +31,12 @@ pub use pool::Pool;
 
 use crate::change::{Change, Reply};
 use crate::name::{
-    AccessKeyId, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, SubscriptionArn, TopicArn,
-    UserName, ZoneName,
+    AccessKeyId, CertificateArn, GroupId, ImageId, InstanceId, LaunchTemplateId, LaunchTemplateVersionId,
+    LoadBalancerName, PolicyArn, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
 use crate::noun::{
-    AccessKey, AcmeAccount, Capacity, Certificate, Image, Instance, InstanceState, LoadBalancer, ManagedPolicy,
-    SecurityGroup, Subscription, Topic, User,
+    AccessKey, AcmeAccount, Capacity, Certificate, Image, Instance, InstanceState, LaunchTemplate,
+    LaunchTemplateVersion, LoadBalancer, ManagedPolicy, SecurityGroup, Subscription, Topic, User,
 };
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -102,6 +103,8 @@ pub struct World {
     load_balancers: BTreeMap<LoadBalancerName, Arc<LoadBalancer>>,
     instances: BTreeMap<InstanceId, Arc<Instance>>,
     images: BTreeMap<ImageId, Arc<Image>>,
+    launch_templates: BTreeMap<LaunchTemplateId, Arc<LaunchTemplate>>,
+    template_versions: BTreeMap<LaunchTemplateVersionId, Arc<LaunchTemplateVersion>>,
     certificates: BTreeMap<CertificateArn, Arc<Certificate>>,
     acme_accounts: BTreeMap<String, Arc<AcmeAccount>>,
     security_groups: BTreeMap<GroupId, Arc<SecurityGroup>>,
@@ -137,6 +140,10 @@ pub enum Row {
     Topic(Topic),
     /// A subscription.
     Subscription(Subscription),
+    /// A launch template.
+    LaunchTemplate(LaunchTemplate),
+    /// A version of a launch template.
+    LaunchTemplateVersion(LaunchTemplateVersion),
 }
 
 /// Which record.
@@ -164,6 +171,10 @@ pub enum Key {
     Topic(TopicArn),
     /// A subscription by ARN.
     Subscription(SubscriptionArn),
+    /// A launch template by id.
+    LaunchTemplate(LaunchTemplateId),
+    /// A version of a launch template.
+    LaunchTemplateVersion(LaunchTemplateVersionId),
 }
 
 /// One row to write.
@@ -201,6 +212,8 @@ impl Row {
             Self::ManagedPolicy(policy) => Key::ManagedPolicy(policy.arn.clone()),
             Self::Topic(topic) => Key::Topic(topic.arn.clone()),
             Self::Subscription(subscription) => Key::Subscription(subscription.arn.clone()),
+            Self::LaunchTemplate(template) => Key::LaunchTemplate(template.id.clone()),
+            Self::LaunchTemplateVersion(version) => Key::LaunchTemplateVersion(version.id.clone()),
         }
     }
 }
@@ -221,6 +234,8 @@ impl Key {
             Self::ManagedPolicy(_) => "managed_policy",
             Self::Topic(_) => "topic",
             Self::Subscription(_) => "subscription",
+            Self::LaunchTemplate(_) => "launch_template",
+            Self::LaunchTemplateVersion(_) => "launch_template_version",
         }
     }
 
@@ -239,6 +254,8 @@ impl Key {
             Self::ManagedPolicy(arn) => arn.as_str(),
             Self::Topic(arn) => arn.as_str(),
             Self::Subscription(arn) => arn.as_str(),
+            Self::LaunchTemplate(id) => id.as_str(),
+            Self::LaunchTemplateVersion(id) => id.as_str(),
         }
     }
 }
@@ -253,6 +270,8 @@ impl World {
             load_balancers: BTreeMap::new(),
             instances: BTreeMap::new(),
             images: BTreeMap::new(),
+            launch_templates: BTreeMap::new(),
+            template_versions: BTreeMap::new(),
             certificates: BTreeMap::new(),
             acme_accounts: BTreeMap::new(),
             security_groups: BTreeMap::new(),
@@ -312,6 +331,7 @@ impl World {
             Change::SetInstanceAttribute { instance, attribute } => self.set_instance_attribute(instance, attribute),
             Change::Report { instance, boot, seen } => Ok(self.report(instance, *boot, seen, now)),
             Change::ForgetInstance { instance } => Ok(self.forget_instance(instance)),
+            Change::LaunchTemplate(change) => self.change_template(change, now),
             Change::RegisterImage(new) => self.register_image(new, now),
             Change::DeregisterImage { image } => self.deregister_image(image),
             Change::CreateImage(new) => self.create_image(new, now),
@@ -395,6 +415,8 @@ impl World {
                 Write::Remove(Key::ManagedPolicy(arn)) => drop(self.managed_policies.remove(arn)),
                 Write::Remove(Key::Topic(arn)) => drop(self.topics.remove(arn)),
                 Write::Remove(Key::Subscription(arn)) => drop(self.subscriptions.remove(arn)),
+                Write::Remove(Key::LaunchTemplate(id)) => drop(self.launch_templates.remove(id)),
+                Write::Remove(Key::LaunchTemplateVersion(id)) => drop(self.template_versions.remove(id)),
             }
         }
     }
@@ -520,7 +542,8 @@ impl World {
         let acting = load_balancers.chain(instances).chain(images).chain(certificates).chain(accounts).chain(groups);
         let topics = self.topics.values().map(|t| Row::Topic(t.as_ref().clone()));
         let subscriptions = self.subscriptions.values().map(|s| Row::Subscription(s.as_ref().clone()));
-        acting.chain(users).chain(keys).chain(policies).chain(topics).chain(subscriptions)
+        let acting = acting.chain(users).chain(keys).chain(policies).chain(topics).chain(subscriptions);
+        acting.chain(self.template_rows())
     }
 
     fn put(&mut self, row: Row) {
@@ -536,6 +559,8 @@ impl World {
             Row::ManagedPolicy(p) => drop(self.managed_policies.insert(p.arn.clone(), Arc::new(p))),
             Row::Topic(t) => drop(self.topics.insert(t.arn.clone(), Arc::new(t))),
             Row::Subscription(s) => drop(self.subscriptions.insert(s.arn.clone(), Arc::new(s))),
+            Row::LaunchTemplate(t) => drop(self.launch_templates.insert(t.id.clone(), Arc::new(t))),
+            Row::LaunchTemplateVersion(v) => drop(self.template_versions.insert(v.id.clone(), Arc::new(v))),
         }
     }
 

@@ -30,8 +30,8 @@ use super::wants::{Thing, Want, Wants};
 use super::{
     Api, Asked, Caller, access_keys, attributes, balancers, dice, groups, health, identity, images,
     instance_attributes, instance_types, instances, launch, limits, listeners, managed_certificates, managed_policies,
-    metadata, network, places, policies, publish, registration, requested_certificates, server_certificates,
-    simulation, status, subnets, subscriptions, tags, topics, user_policies, users, vpcs,
+    metadata, metric_data, metric_put, network, places, policies, publish, registration, requested_certificates,
+    server_certificates, simulation, status, subnets, subscriptions, tags, topics, user_policies, users, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -149,7 +149,7 @@ async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>
         Call::Acm(call) => acm_call(&asked, call, &say).await,
         Call::Iam(call) => iam_call(&asked, call, &say).await,
         Call::Sns(call) => sns_call(&asked, call, &say).await,
-        Call::Cloudwatch(call) => cloudwatch_call(call, &say),
+        Call::Cloudwatch(call) => cloudwatch_call(&asked, call, &say).await,
         Call::Sts(sts::Call::GetCallerIdentity(_)) => say.out::<sts::GetCallerIdentity>(Ok(identity::caller(&asked))),
     }
 }
@@ -417,14 +417,15 @@ async fn sns_call(asked: &Asked<'_>, call: sns::Call, say: &Say<'_>) -> Response
     }
 }
 
-fn cloudwatch_call(call: cloudwatch::Call, say: &Say<'_>) -> Response {
+async fn cloudwatch_call(asked: &Asked<'_>, call: cloudwatch::Call, say: &Say<'_>) -> Response {
     use cloudwatch::Call as C;
-    let unkept = || Error::receiver("InternalServiceError", "There is no store of metrics here.");
     match call {
-        C::GetMetricData(_) => say.out::<cloudwatch::GetMetricData>(Err(unkept())),
-        C::GetMetricStatistics(_) => say.out::<cloudwatch::GetMetricStatistics>(Err(unkept())),
-        C::ListMetrics(_) => say.out::<cloudwatch::ListMetrics>(Err(unkept())),
-        C::PutMetricData(_) => say.out::<cloudwatch::PutMetricData>(Err(unkept())),
+        C::GetMetricData(i) => say.out::<cloudwatch::GetMetricData>(metric_data::data(asked, i).await),
+        C::GetMetricStatistics(i) => {
+            say.out::<cloudwatch::GetMetricStatistics>(metric_data::statistics(asked, i).await)
+        }
+        C::ListMetrics(i) => say.out::<cloudwatch::ListMetrics>(metric_data::list(asked, &i)),
+        C::PutMetricData(i) => say.out::<cloudwatch::PutMetricData>(metric_put::put(asked, i).await),
     }
 }
 

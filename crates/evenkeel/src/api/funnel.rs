@@ -30,8 +30,9 @@ use super::wants::{Thing, Want, Wants};
 use super::{
     Api, Asked, Caller, access_keys, alarms, attributes, balancers, dice, groups, health, identity, images,
     instance_attributes, instance_types, instances, launch, launch_templates, limits, listeners, managed_certificates,
-    managed_policies, metadata, network, places, policies, publish, registration, requested_certificates, scaling,
-    server_certificates, simulation, status, subnets, subscriptions, tags, topics, user_policies, users, vpcs,
+    managed_policies, metadata, metric_data, metric_put, network, places, policies, publish, registration,
+    requested_certificates, scaling, server_certificates, simulation, status, subnets, subscriptions, tags, topics,
+    user_policies, users, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -436,7 +437,6 @@ async fn sns_call(asked: &Asked<'_>, call: sns::Call, say: &Say<'_>) -> Response
 
 async fn cloudwatch_call(asked: &Asked<'_>, call: cloudwatch::Call, say: &Say<'_>) -> Response {
     use cloudwatch::Call as C;
-    let unkept = || Error::receiver("InternalServiceError", "There is no store of metrics here.");
     match call {
         C::DeleteAlarms(i) => say.out::<cloudwatch::DeleteAlarms>(alarms::delete(asked, &i).await),
         C::DescribeAlarmHistory(i) => say.out::<cloudwatch::DescribeAlarmHistory>(alarms::history::describe(asked, &i)),
@@ -455,10 +455,12 @@ async fn cloudwatch_call(asked: &Asked<'_>, call: cloudwatch::Call, say: &Say<'_
         C::SetAlarmState(i) => say.out::<cloudwatch::SetAlarmState>(alarms::set_state(asked, i).await),
         C::TagResource(i) => say.out::<cloudwatch::TagResource>(alarms::tag(asked, &i).await),
         C::UntagResource(i) => say.out::<cloudwatch::UntagResource>(alarms::untag(asked, &i).await),
-        C::GetMetricData(_) => say.out::<cloudwatch::GetMetricData>(Err(unkept())),
-        C::GetMetricStatistics(_) => say.out::<cloudwatch::GetMetricStatistics>(Err(unkept())),
-        C::ListMetrics(_) => say.out::<cloudwatch::ListMetrics>(Err(unkept())),
-        C::PutMetricData(_) => say.out::<cloudwatch::PutMetricData>(Err(unkept())),
+        C::GetMetricData(i) => say.out::<cloudwatch::GetMetricData>(metric_data::data(asked, i).await),
+        C::GetMetricStatistics(i) => {
+            say.out::<cloudwatch::GetMetricStatistics>(metric_data::statistics(asked, i).await)
+        }
+        C::ListMetrics(i) => say.out::<cloudwatch::ListMetrics>(metric_data::list(asked, &i)),
+        C::PutMetricData(i) => say.out::<cloudwatch::PutMetricData>(metric_put::put(asked, i).await),
     }
 }
 

@@ -29,6 +29,9 @@ mod listeners;
 mod managed_certificates;
 mod managed_policies;
 pub mod metadata;
+mod metric_data;
+mod metric_put;
+mod metric_words;
 mod network;
 mod page;
 mod places;
@@ -77,6 +80,7 @@ pub use server::serve;
 use caller::Caller;
 
 use crate::keeper::{KeeperHandle, Rejected};
+use crate::metrics::Metrics;
 use crate::notices::Outbox;
 use crate::seal::Seal;
 
@@ -166,6 +170,7 @@ pub struct Api {
     requests: bool,
     outbox: Option<Arc<Outbox>>,
     mails: bool,
+    metrics: Option<Metrics>,
 }
 
 impl Api {
@@ -195,6 +200,7 @@ impl Api {
             requests: false,
             outbox: None,
             mails: false,
+            metrics: None,
         }
     }
 
@@ -215,6 +221,12 @@ impl Api {
     #[must_use]
     pub fn notifying(self, outbox: Arc<Outbox>, mails: bool) -> Self {
         Self { outbox: Some(outbox), mails, ..self }
+    }
+
+    /// The same API, which has where metrics are kept; without it none can be put or read.
+    #[must_use]
+    pub fn measuring(self, metrics: Metrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// The same API behind another guard than the default one.
@@ -288,6 +300,11 @@ impl Asked<'_> {
         }
         Ok(result)
     }
+}
+
+/// The answer where metrics are not kept.
+fn unkept() -> Error {
+    Error::receiver("InternalServiceError", "There is no store of metrics here.")
 }
 
 /// Work that may block, on a thread that may; it goes on even if the caller goes away.

@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod expiry;
 pub mod groups;
 pub mod instances;
+pub mod measures;
 pub mod notices;
 pub mod road;
 
@@ -79,6 +80,12 @@ pub type SightingsWatch = watch::Receiver<Arc<Sightings>>;
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The wall clock in seconds, as metrics have it.
+#[must_use]
+pub fn seconds() -> i64 {
+    i64::try_from(now().0 / 1000).unwrap_or(i64::MAX)
 }
 
 /// Runs `run` again and again: when `hint` is given, when the World or the Sightings change, and when the wait it asked

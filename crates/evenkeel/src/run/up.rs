@@ -34,7 +34,8 @@ use crate::images::{ImageError, ImageStore};
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::link::road::Place;
-use crate::loops::{self, Statuses, acme, certificates, delivery, expiry, groups, instances, notices, road};
+use crate::loops::{self, Statuses, acme, certificates, delivery, expiry, groups, instances, measures, notices, road};
+use crate::metrics::{Limits, Metrics};
 use crate::notices::Outbox;
 use crate::notices::letter::Server;
 use crate::seal::Seal;
@@ -60,6 +61,8 @@ pub async fn up(
     let keys = Keys::open(house.dir()).context("failed to open the access keys")?;
     api::ensure_default(&keeper, loops::now()).await.context("failed to make the default security group")?;
     let seal = Arc::new(Seal::open(house.dir()).context("failed to open what secrets are sealed with")?);
+    let measured = Metrics::start(&house.dir().join("metrics"), Limits::default(), loops::seconds)
+        .context("failed to open the metric store")?;
     let images = Arc::new(ImageStore::open(house.dir()).context("failed to open the image store")?);
     give_up_images(&keeper).await?;
     sweep_images(&keeper, &images);
@@ -119,6 +122,14 @@ pub async fn up(
         sightings: sightings.clone(),
     };
     tasks.spawn(instances::run(crew, statuses.clone()));
+    let crew = measures::Crew {
+        keeper: keeper.clone(),
+        sightings: sightings.clone(),
+        counts: counts.clone(),
+        driver: Arc::clone(&driver),
+        metrics: measured.clone(),
+    };
+    tasks.spawn(measures::run(crew, statuses.clone()));
     let names = Arc::new(dns::server::Counts::default());
     if let Some(listen) = options.dns_listen {
         let crew = dns::Crew {
@@ -156,6 +167,7 @@ pub async fn up(
         counts,
         dns: names,
         outbox: Arc::clone(&outbox),
+        measured: measured.clone(),
     });
     let (store, running) = (Arc::clone(&images), Arc::clone(&driver));
     let (kept, named) = (Arc::clone(&images), keeper.clone());
@@ -178,20 +190,21 @@ pub async fn up(
             Ok(page.to_string().into_bytes())
         }),
     };
-    let measured = Arc::clone(&reporter);
+    let shown = Arc::clone(&reporter);
     let status = move || serde_json::to_vec(&reporter.report()).unwrap_or_default();
-    let metrics = move || measured.metrics().into_bytes();
+    let metrics = move || shown.metrics().into_bytes();
     let console = move |id: &_| driver.console(id);
     let reports = Reports { status: Box::new(status), metrics: Box::new(metrics) };
     let api = Api::new(keeper, sightings, Arc::new(keys), seal, Arc::new(console), intake, reports);
     let versions = if options.sigv2 { Versions::TwoAndFour } else { Versions::Four };
     let api = api.behind(Guard::new(versions, options.api_rate.0, options.api_rate.1));
-    let api = api.requesting(options.acme.is_some()).notifying(outbox, mails);
+    let api = api.requesting(options.acme.is_some()).notifying(outbox, mails).measuring(measured.clone());
     let api = api.logging_where(Arc::new(move |route, balancer| may_log(&buckets, route, balancer)));
     house.announce(&format!("http://{address}"))?;
     ready(address);
     api::serve(Arc::new(api), listener, shutdown).await;
     tasks.shutdown().await;
+    tokio::task::spawn_blocking(move || measured.stop()).await.context("failed to close the metric store")?;
     drop(house);
     Ok(())
 }

@@ -11,5 +11,6 @@ pub mod netlink;
 pub mod process;
 mod say;
 pub mod spawn;
+pub mod usage;
 
 pub use say::say;

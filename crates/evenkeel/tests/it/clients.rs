@@ -196,6 +196,11 @@ fn boto3_sns() {
 }
 
 #[test]
+fn boto3_cloudwatch() {
+    judge("boto3_cloudwatch");
+}
+
+#[test]
 fn boto3_metadata() {
     let mut rig = Rig::start();
     let image = rig.image("v1", &[]);

@@ -34,7 +34,8 @@ use crate::images::{ImageError, ImageStore};
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::link::road::Place;
-use crate::loops::{self, Statuses, acme, certificates, delivery, expiry, instances, notices, road};
+use crate::loops::{self, Statuses, acme, alarms, certificates, delivery, expiry, instances, notices, road};
+use crate::metrics::{self, Metrics};
 use crate::notices::Outbox;
 use crate::notices::letter::Server;
 use crate::seal::Seal;
@@ -147,6 +148,17 @@ pub async fn up(
         options.smtp_config.as_deref().map(Server::open).transpose().map_err(|why| anyhow!("failed to {why}"))?;
     let (mail, mails) = (mail.map(Arc::new), options.smtp_config.is_some());
     tasks.spawn(notices::run(keeper.clone(), Arc::clone(&outbox), mail, statuses.clone()));
+    let metrics_store = Metrics::start(&house.dir().join("metrics"), metrics::Limits::default(), seconds)
+        .context("failed to open the store of metrics")?;
+    let values = metrics_store.reader().clone();
+    let crew = alarms::Crew {
+        keeper: keeper.clone(),
+        sightings: sightings.clone(),
+        values: Arc::new(move |watched, window| metrics::watched::read(&values, watched, window, seconds())),
+        outbox: Arc::clone(&outbox),
+        place: near(address),
+    };
+    tasks.spawn(alarms::run(crew, statuses.clone()));
 
     let reporter = Arc::new(status::Reporter {
         keeper: keeper.clone(),
@@ -191,8 +203,15 @@ pub async fn up(
     ready(address);
     api::serve(Arc::new(api), listener, shutdown).await;
     tasks.shutdown().await;
+    let stopped = tokio::task::spawn_blocking(move || metrics_store.stop()).await;
+    stopped.context("failed to close the store of metrics")?;
     drop(house);
     Ok(())
+}
+
+/// The wall clock, as the store of metrics reads it.
+fn seconds() -> i64 {
+    i64::try_from(loops::now().0 / 1000).unwrap_or(i64::MAX)
 }
 
 /// The API's URL for whoever is on this machine.

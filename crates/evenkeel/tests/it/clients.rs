@@ -171,6 +171,11 @@ fn boto3_sns() {
 }
 
 #[test]
+fn boto3_alarms() {
+    judge("boto3_alarms");
+}
+
+#[test]
 fn boto3_metadata() {
     let mut rig = Rig::start();
     let image = rig.image("v1", &[]);

@@ -2,7 +2,7 @@
 //!
 //! Owns [`Change`] and what each answers with. Must never hold how a Change is carried out or refused: that is
 //! [`crate::world`]'s, a file a noun. Ids and numbers that need dice are given by whoever makes the Change. Next: [`instance`],
-//! what Changes of instances carry.
+//! what Changes of instances carry, [`alarm`], those of alarms.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,9 +22,13 @@ use crate::noun::{
     Material, Order, PolicyType, Problem, Scheme, SecurityGroup, Setting, Subscription, Topic, User,
 };
 
+mod alarm;
 mod instance;
+mod scaling;
 
+pub use alarm::{AlarmChange, NewAlarm};
 pub use instance::{EndedBy, InstanceAttribute, NewInstances, Protection, Seen};
+pub use scaling::{Answer, GroupPatch, NewGroup, NewMember, Retirement, ScalingChange, Trigger, Waiting};
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -514,6 +518,10 @@ pub enum Change {
         /// Whether they are from now on.
         raw: bool,
     },
+    /// What auto scaling intends.
+    Scale(ScalingChange),
+    /// Something about alarms.
+    Alarm(AlarmChange),
 }
 
 /// What [`Change::CreateLoadBalancer`] wants.
@@ -752,6 +760,8 @@ impl Change {
             Self::ConfirmSubscription { .. } => "ConfirmSubscription",
             Self::Unsubscribe { .. } => "Unsubscribe",
             Self::SetRawDelivery { .. } => "SetRawDelivery",
+            Self::Scale(change) => change.name(),
+            Self::Alarm(change) => change.name(),
         }
     }
 }

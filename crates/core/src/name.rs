@@ -152,6 +152,15 @@ name!(
 );
 
 name!(
+    /// An alarm's name: 1–255 characters, none of them a control character; case is kept.
+    AlarmName, "alarm name", |t| {
+        if !(1..=255).contains(&t.chars().count()) { return Err("must be 1 to 255 characters"); }
+        if t.chars().any(|c| c.is_ascii_control()) { return Err("must not contain control characters"); }
+        Ok(())
+    }
+);
+
+name!(
     /// A user's name: 1–64 of `[A-Za-z0-9+=,.@_-]`; case is kept.
     UserName, "user name", |t| {
         if (1..=64).contains(&t.len()) && t.bytes().all(is_of_identity) { Ok(()) }
@@ -184,6 +193,42 @@ name!(
         else { Err("must be an ARN of a policy, such as arn:aws:iam::aws:policy/ReadOnlyAccess") }
     }
 );
+
+name!(
+    /// An auto scaling group's name: 1–255 visible characters and spaces, none of them `:` or `/`; case is kept.
+    AutoScalingGroupName, "auto scaling group name", |t| {
+        if t.contains([':', '/']) { return Err("cannot contain `:` or `/`"); }
+        is_scaling_name(t)
+    }
+);
+
+name!(
+    /// A launch configuration's name: 1–255 visible characters and spaces; case is kept.
+    LaunchConfigurationName, "launch configuration name", is_scaling_name
+);
+
+name!(
+    /// The name of a policy, a scheduled action or a hook, unique within its group: 1–255 visible characters and spaces.
+    ScalingName, "name", is_scaling_name
+);
+
+name!(
+    /// A scaling activity's id: a UUID.
+    ActivityId, "activity id", |t| {
+        let good = |b: u8| b.is_ascii_hexdigit() || b == b'-';
+        if t.len() == 36 && t.bytes().all(good) { Ok(()) } else { Err("must be a UUID") }
+    }
+);
+
+fn is_scaling_name(text: &str) -> Result<(), &'static str> {
+    if !(1..=255).contains(&text.chars().count()) {
+        return Err("must be 1 to 255 characters");
+    }
+    if text.chars().any(char::is_control) {
+        return Err("cannot contain control characters");
+    }
+    Ok(())
+}
 
 fn is_of_identity(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b)

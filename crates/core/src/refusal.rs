@@ -3,14 +3,19 @@
 //! Owns the reasons and their texts (AWS's where they were seen live). Must never name an HTTP status or an AWS error
 //! code: those are in the house's `api/refusal`, one exhaustive table.
 
+mod scaling;
+
 use thiserror::Error;
+
+pub use scaling::BadScaling;
 
 use crate::change::Protection;
 use crate::lifecycle::Wish;
 use crate::name::{
-    AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
-    PolicyName, Port, UserName, ZoneName,
+    AccessKeyId, AlarmName, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName,
+    PolicyArn, PolicyName, Port, UserName, ZoneName,
 };
+use crate::noun::alarm::BadAlarm;
 use crate::noun::health_check::BadHealthCheck;
 use crate::noun::image::BadManifest;
 use crate::noun::policy::BadPolicy;
@@ -20,6 +25,9 @@ use crate::noun::{InstanceState, Protocol};
 /// Why a Change was not made. Nothing of a refused Change has happened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
+    /// A Change of auto scaling.
+    #[error(transparent)]
+    Scaling(#[from] BadScaling),
     /// No balancer of that name.
     #[error("There is no ACTIVE Load Balancer named '{0}'")]
     NoSuchLoadBalancer(LoadBalancerName),
@@ -462,6 +470,18 @@ pub enum Refusal {
     /// Messages as they are to somebody who is not told by POST.
     #[error("Attributes Reason: Delivery protocol does not support raw message delivery.")]
     NoRawDelivery,
+    /// No alarms of these names.
+    #[error("{text}", text = no_such_alarms(.0))]
+    NoSuchAlarms(Vec<AlarmName>),
+    /// More alarms than there may be.
+    #[error("The maximum number of alarms has been reached: {limit}")]
+    TooManyAlarms {
+        /// The quota.
+        limit: usize,
+    },
+    /// What was stated makes no alarm.
+    #[error(transparent)]
+    BadAlarm(#[from] BadAlarm),
     /// An id that exists already: whoever threw the dice shall throw again.
     #[error("the id `{0}` is taken")]
     IdTaken(String),
@@ -509,5 +529,14 @@ fn no_such_instances(ids: &[InstanceId]) -> String {
         format!("The instance ID '{list}' does not exist")
     } else {
         format!("The instance IDs '{list}' do not exist")
+    }
+}
+
+fn no_such_alarms(names: &[AlarmName]) -> String {
+    let list = names.iter().map(AlarmName::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() == 1 {
+        format!("The alarm '{list}' does not exist")
+    } else {
+        format!("The alarms '{list}' do not exist")
     }
 }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::change::{
-    AttributesPatch, Captured, Change, EndedBy, InstanceAttribute, NewCapture, NewImage, NewInstances, NewLoadBalancer,
-    Seen,
+    AlarmChange, AttributesPatch, Captured, Change, EndedBy, InstanceAttribute, NewAlarm, NewCapture, NewImage,
+    NewInstances, NewLoadBalancer, Seen,
 };
 use evenkeel_core::name::{
-    AccessKeyId, CertificateArn, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn, PolicyName,
-    Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
+    AccessKeyId, AlarmName, CertificateArn, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
+    PolicyName, Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
+use evenkeel_core::noun::alarm::{Actions, AlarmSettings, AlarmState, Comparison, MetricName, MetricStat, Watched};
 use evenkeel_core::noun::image::Size;
 use evenkeel_core::noun::{
     AccessKey, AcmeAccount, Capacity, Certificate, CertificateOrigin, DeliveryProtocol, DesyncMode, Facts, HealthCheck,
@@ -309,6 +310,71 @@ impl Author {
         }
     }
 
+    fn alarm_settings(&mut self, world: &World) -> AlarmSettings {
+        let instance = world.instances().map(|i| i.id.to_string()).nth(self.dice.below(9));
+        let dimensions = instance.map(|id| ("InstanceId".to_owned(), id)).into_iter().collect();
+        let metric =
+            MetricName { namespace: "App".into(), name: self.dice.pick(&["Load", "Depth"]).into(), dimensions };
+        let arns = [
+            "arn:aws:sns:r:1:a",
+            "arn:aws:automate:r:ec2:stop",
+            "arn:aws:automate:r:ec2:terminate",
+            "arn:aws:automate:r:ec2:reboot",
+            "arn:aws:autoscaling:r:1:scalingPolicy:u:autoScalingGroupName/g:policyName/p",
+            "nonsense",
+        ];
+        let mut some = || -> Vec<String> {
+            let among = if self.dice.chance(3) { 6 } else { 5 };
+            (0..self.dice.below(3)).map(|_| arns[self.dice.below(among)].to_owned()).collect()
+        };
+        let actions = Actions { ok: some(), alarm: some(), insufficient_data: some() };
+        let period = self.dice.pick(&[1, 10, 60, 300, 61]);
+        AlarmSettings {
+            description: None,
+            actions,
+            watched: Watched::Metric(MetricStat { metric, period, statistic: "Average".into(), unit: None }),
+            evaluation_periods: self.dice.below(4) as u32,
+            datapoints_to_alarm: self.dice.chance(30).then_some(1),
+            threshold: 1.0,
+            comparison: self.dice.pick(&Comparison::ALL),
+            missing: None,
+            low_samples: None,
+        }
+    }
+
+    /// What is done to alarms, and what they do.
+    fn alarm(&mut self, world: &World) -> Change {
+        let alarm = AlarmName::new(self.dice.pick(&["a", "b", "c", "d"])).unwrap();
+        let state = self.dice.pick(&AlarmState::ALL);
+        let held = world.alarm(&alarm);
+        let pending = held.and_then(|held| held.pending.first()).map_or(1, |pending| pending.number);
+        Change::Alarm(match self.dice.below(12) {
+            0..=2 => AlarmChange::Put(Box::new(NewAlarm {
+                name: alarm,
+                settings: self.alarm_settings(world),
+                actions_enabled: self.dice.chance(80),
+                tags: self.tags(),
+            })),
+            3 => AlarmChange::Delete { alarms: vec![alarm] },
+            4 => AlarmChange::SetState { alarm, state, reason: "by hand".into(), data: None },
+            5 => AlarmChange::SetActions { alarms: vec![alarm], enabled: self.dice.chance(70) },
+            6 if self.dice.chance(50) => AlarmChange::Tag { alarm, tags: self.tags() },
+            6 => AlarmChange::Untag { alarm, keys: vec!["Name".into()] },
+            7 | 8 => AlarmChange::Enter {
+                alarm,
+                configured: held.map_or(Timestamp(1), |held| held.configured),
+                state,
+                reason: "it is so".into(),
+                data: None,
+                values: vec![1.0],
+            },
+            9 => AlarmChange::Act { alarm, pending },
+            10 => AlarmChange::Acted { alarm, pending, error: self.dice.chance(20).then(|| "no room".into()) },
+            _ if self.dice.chance(50) => AlarmChange::Forget { alarm },
+            _ => AlarmChange::Repeat { alarm, state, policy: "p".into(), values: vec![1.0] },
+        })
+    }
+
     fn known_or_not(&mut self, world: &World) -> Vec<InstanceId> {
         let known: Vec<InstanceId> = world.instances().map(|i| i.id.clone()).collect();
         (0..self.dice.below(4))
@@ -354,6 +420,9 @@ impl Author {
         }
         if self.dice.chance(10) {
             return self.notify();
+        }
+        if self.dice.chance(10) {
+            return self.alarm(world);
         }
         match self.dice.below(23) {
             0 | 1 => Change::CreateLoadBalancer(NewLoadBalancer {

@@ -1,14 +1,15 @@
 //! What intent lets go of with time: drained instances, nodes of disabled zones, records of the terminated, subscriptions that
-//! nobody confirmed.
+//! nobody confirmed, what was told of alarms.
 
 use std::time::Duration;
 
-use crate::change::Change;
+use crate::change::{AlarmChange, Change};
 use crate::noun::InstanceState;
 use crate::noun::topic::CONFIRMED_WITHIN;
 use crate::sightings::Sightings;
 use crate::time::Timestamp;
 use crate::world::World;
+use crate::world::alarms::past;
 
 /// How long the record of a terminated instance stays (AWS: about an hour).
 pub const TERMINATED_STAYS: Duration = Duration::from_secs(3600);
@@ -44,6 +45,11 @@ pub fn due(world: &World, sightings: &Sightings, now: Timestamp) -> Vec<Change> 
             changes.push(Change::Unsubscribe { subscription: held.arn.clone() });
         }
     }
+    for (alarm, mut items) in world.alarm_histories() {
+        if items.next().is_some_and(|oldest| now.since(oldest.at) >= past::KEPT) {
+            changes.push(Change::Alarm(AlarmChange::Forget { alarm: alarm.clone() }));
+        }
+    }
     changes
 }
 
@@ -55,5 +61,6 @@ pub fn next_deadline(world: &World) -> Option<Timestamp> {
     let gone = world.instances().filter(|i| i.state == InstanceState::Terminated);
     let unconfirmed = world.subscriptions().filter(|held| held.confirmed.is_none());
     let unconfirmed = unconfirmed.map(|held| held.asked.plus(CONFIRMED_WITHIN));
-    waits.chain(gone.map(|i| i.changed.plus(TERMINATED_STAYS))).chain(unconfirmed).min()
+    let told = world.alarm_histories().filter_map(|(_, mut items)| Some(items.next()?.at.plus(past::KEPT)));
+    waits.chain(gone.map(|i| i.changed.plus(TERMINATED_STAYS))).chain(unconfirmed).chain(told).min()
 }

@@ -82,6 +82,7 @@ impl World {
         }
         broken.extend(self.broken_identities());
         broken.extend(self.broken_topics());
+        broken.extend(self.broken_alarms());
         broken
     }
 }

@@ -5,6 +5,7 @@
 //! the Store. A request goes `server` → `funnel` → one handler file a noun → `refusal` when the World says no.
 
 mod access_keys;
+mod alarms;
 mod attributes;
 mod balancers;
 pub mod caller;
@@ -38,6 +39,7 @@ mod refusal;
 mod registration;
 mod requested_certificates;
 mod rights;
+mod scaling;
 mod server;
 mod server_certificates;
 mod shown;

@@ -75,10 +75,29 @@ impl Page {
         Self::new(kind, token, size).ok_or_else(|| Error::sender("InvalidArgsException", "The NextToken is invalid."))
     }
 
+    /// A page of an Auto Scaling call: `MaxRecords` 1 to 100. Everything when it is not stated, where AWS gives 50: boto 2's
+    /// `asadmin` asks for no second page.
+    pub(super) fn autoscaling(kind: &'static str, max: Option<i64>, token: Option<&str>) -> Result<Self, Error> {
+        let size = match max {
+            None => usize::MAX,
+            Some(max) => usize::try_from(max).ok().filter(|size| (1..=100).contains(size)).ok_or_else(|| {
+                let rule = if max < 1 { "greater than or equal to 1" } else { "less than or equal to 100" };
+                words::out_of_bounds(&max.to_string(), "maxRecords", &format!("Member must have value {rule}"))
+            })?,
+        };
+        Self::new(kind, token, size).ok_or_else(|| Error::sender("InvalidNextToken", "The token is not valid."))
+    }
+
     /// A page of an SNS call: always at most 100.
     pub(super) fn sns(kind: &'static str, token: Option<&str>) -> Result<Self, Error> {
         let bad = || Error::sender("InvalidParameter", "Invalid parameter: NextToken");
         Self::new(kind, token, 100).ok_or_else(bad)
+    }
+
+    /// A page of a CloudWatch call about alarms, of so many.
+    pub(super) fn alarms(kind: &'static str, size: usize, token: Option<&str>) -> Result<Self, Error> {
+        let bad = || Error::sender("InvalidNextToken", "The specified NextToken is invalid.");
+        Self::new(kind, token, size).ok_or_else(bad)
     }
 
     fn new(kind: &'static str, token: Option<&str>, size: usize) -> Option<Self> {
@@ -103,10 +122,35 @@ impl Page {
         let mut rest = things.into_iter().filter(fresh);
         let page: Vec<T> = rest.by_ref().take(self.size).collect();
         let token = match (page.last(), rest.next()) {
-            (Some(last), Some(_)) => Some(URL_SAFE_NO_PAD.encode(format!("{} {}", self.kind, key(last)))),
+            (Some(last), Some(_)) => Some(self.token(&key(last))),
             _ => None,
         };
         (page, token)
+    }
+
+    /// The page out of `things` in any order, by ids that none shares with another: the least first, or the greatest.
+    pub(super) fn of_ids<T>(
+        &self,
+        mut things: Vec<T>,
+        id: impl Fn(&T) -> &str,
+        descending: bool,
+    ) -> (Vec<T>, Option<String>) {
+        let order = |a: &str, b: &str| if descending { b.cmp(a) } else { a.cmp(b) };
+        if let Some(after) = &self.after {
+            things.retain(|thing| order(id(thing), after).is_gt());
+        }
+        let more = things.len() > self.size;
+        if more {
+            things.select_nth_unstable_by(self.size, |a, b| order(id(a), id(b)));
+            things.truncate(self.size);
+        }
+        things.sort_unstable_by(|a, b| order(id(a), id(b)));
+        let token = things.last().filter(|_| more).map(|last| self.token(id(last)));
+        (things, token)
+    }
+
+    fn token(&self, last: &str) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{} {last}", self.kind))
     }
 }
 
@@ -125,6 +169,20 @@ mod tests {
         assert_eq!(page, ["d", "e"]);
         let last = Page::elb("b", Some(2), token.as_deref()).unwrap();
         assert_eq!(last.cut(["a", "b", "d", "e", "g"], |t| t.to_string()), (vec!["g"], None));
+    }
+
+    #[test]
+    fn pages_by_id_go_either_way() {
+        let ids = || vec!["3", "1", "5", "2", "4"];
+        let page =
+            |token: Option<&str>, descending| Page::alarms("h", 2, token).unwrap().of_ids(ids(), |id| id, descending);
+        let (first, token) = page(None, true);
+        let (second, token) = page(token.as_deref(), true);
+        let (third, last) = page(token.as_deref(), true);
+        assert_eq!((first, second, third, last), (vec!["5", "4"], vec!["3", "2"], vec!["1"], None));
+        let (first, token) = page(None, false);
+        assert_eq!((first, page(token.as_deref(), false).0), (vec!["1", "2"], vec!["3", "4"]));
+        assert_eq!(Page::alarms("h", 2, Some("?")).err().unwrap().code, "InvalidNextToken");
     }
 
     #[test]

@@ -53,6 +53,7 @@ pub(super) async fn publish(asked: &Asked<'_>, input: sns::Publish) -> Result<sn
         attributes,
         base: base(asked),
         to: told.map(|held| held.arn.to_string()).collect(),
+        once: false,
     };
     let message_id = notice.id.clone();
     take_in(asked, notice).await?;

@@ -67,6 +67,7 @@ pub(super) async fn subscribe(asked: &Asked<'_>, input: sns::Subscribe) -> Resul
             attributes: Default::default(),
             base: publish::base(asked),
             to: vec![arn.to_string()],
+            once: false,
         };
         publish::take_in(asked, question).await?;
     }

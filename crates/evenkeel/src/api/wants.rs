@@ -4,12 +4,14 @@
 //! Authorization Reference"); what names no resource there is on `*`. Tags that are stated with a new thing want the tagging
 //! action as well. Must never judge. Next: [`super::rights`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_aws::{Call, acm, cloudwatch, ec2, elb, iam, sns, sts};
 use evenkeel_core::name::{
-    CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, TopicArn, UserName,
+    AlarmName, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, TopicArn, UserName,
 };
+use evenkeel_core::noun::alarm::Action;
+use evenkeel_core::noun::alarm::action::Deed;
 use evenkeel_core::world::{Settings, World};
 
 use super::caller::Caller;
@@ -48,9 +50,10 @@ impl Wants<'_> {
             Call::Elb(call) => self.elb(name, call),
             Call::Ec2(call) => self.ec2(name, call),
             Call::Acm(call) => self.acm(name, call),
+            Call::AutoScaling(call) => self.autoscaling(name, call),
             Call::Iam(call) => self.iam(name, call),
             Call::Sns(call) => self.sns(name, call),
-            Call::Cloudwatch(call) => cloudwatch(name, call),
+            Call::Cloudwatch(call) => self.cloudwatch(name, call),
             // AWS: no policy can keep anyone from asking who they are.
             Call::Sts(sts::Call::GetCallerIdentity(_)) => Vec::new(),
         }
@@ -354,6 +357,70 @@ impl Wants<'_> {
         vec![want]
     }
 
+    /// AWS: of metrics there are no resources, but which namespace data are put into may be asked. Who has an alarm stop, end or start
+    /// an instance anew wants that of EC2 as well.
+    fn cloudwatch(&self, name: &str, call: &cloudwatch::Call) -> Vec<Want> {
+        use cloudwatch::Call as C;
+        let on = |things: Vec<Thing>| Want::new("cloudwatch", name, things);
+        let alarms = |names: &[String]| match names {
+            [] => on(vec![self.alarm("*")]),
+            names => on(names.iter().map(|name| self.alarm(name)).collect()),
+        };
+        let one = |name: &Option<String>| on(vec![self.alarm(name.as_deref().unwrap_or_default())]);
+        let tagged = |arn: &Option<String>| {
+            let arn = arn.as_deref().unwrap_or_default();
+            on(vec![super::alarms::named_by(arn).map_or_else(|| Thing::new(arn.to_owned()), |name| self.alarm(name))])
+        };
+        let any = || on(vec![Thing::any()]);
+        let want = match call {
+            C::PutMetricAlarm(i) => {
+                let tags = i.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone()));
+                let mut wants = one(&i.alarm_name).stating(tags).tagging("cloudwatch:TagResource");
+                wants.extend(self.deeds(i));
+                return wants;
+            }
+            C::DeleteAlarms(i) => alarms(&i.alarm_names),
+            C::DisableAlarmActions(i) => alarms(&i.alarm_names),
+            C::EnableAlarmActions(i) => alarms(&i.alarm_names),
+            C::DescribeAlarms(i) => alarms(&i.alarm_names),
+            C::DescribeAlarmHistory(i) => on(vec![self.alarm(i.alarm_name.as_deref().unwrap_or("*"))]),
+            C::SetAlarmState(i) => one(&i.alarm_name),
+            C::ListTagsForResource(i) => tagged(&i.resource_arn),
+            C::TagResource(i) => {
+                tagged(&i.resource_arn).stating(i.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())))
+            }
+            C::UntagResource(i) => {
+                tagged(&i.resource_arn).knowing(i.tag_keys.iter().map(|key| ("aws:TagKeys", key.clone())))
+            }
+            C::PutMetricData(i) => any().knowing(i.namespace.iter().map(|name| ("cloudwatch:namespace", name.clone()))),
+            C::DescribeAlarmsForMetric(_) | C::GetMetricData(_) | C::GetMetricStatistics(_) | C::ListMetrics(_) => {
+                any()
+            }
+        };
+        vec![want]
+    }
+
+    /// What an alarm would do to an instance.
+    fn deeds(&self, alarm: &cloudwatch::PutMetricAlarm) -> Vec<Want> {
+        let named = alarm.dimensions.iter().find(|one| one.name.as_deref() == Some("InstanceId"));
+        let instance = self.instance(named.and_then(|one| one.value.as_deref()).unwrap_or("*"));
+        let actions = alarm.ok_actions.iter().chain(&alarm.alarm_actions).chain(&alarm.insufficient_data_actions);
+        let wanted = |arn: &String| match Action::parse(arn) {
+            Ok(Action::Instance(Deed::Stop)) => Some("StopInstances"),
+            Ok(Action::Instance(Deed::Terminate)) => Some("TerminateInstances"),
+            Ok(Action::Instance(Deed::Reboot | Deed::Recover)) => Some("RebootInstances"),
+            Ok(Action::Topic(_) | Action::Scaling(_)) | Err(_) => None,
+        };
+        let names: BTreeSet<&str> = actions.filter_map(wanted).collect();
+        names.into_iter().map(|name| Want::new("ec2", name, vec![instance.clone()])).collect()
+    }
+
+    fn alarm(&self, name: &str) -> Thing {
+        let held = AlarmName::new(name).ok().and_then(|name| self.world.alarm(&name));
+        let arn = self.arn("cloudwatch", &format!("alarm:{name}"));
+        Thing { arn, tags: held.map(|alarm| alarm.tags.clone()).unwrap_or_default() }
+    }
+
     fn topic(&self, arn: &str) -> Thing {
         let held = TopicArn::new(arn).ok().and_then(|arn| self.world.topic(&arn));
         Thing { arn: arn.to_owned(), tags: held.map(|t| t.tags.clone()).unwrap_or_default() }
@@ -449,16 +516,6 @@ impl Wants<'_> {
     }
 }
 
-/// AWS: of metrics there are no resources, but which namespace data are put into may be asked.
-fn cloudwatch(name: &str, call: &cloudwatch::Call) -> Vec<Want> {
-    use cloudwatch::Call as C;
-    let on = Want::new("cloudwatch", name, vec![Thing::any()]);
-    vec![match call {
-        C::PutMetricData(i) => on.knowing(i.namespace.iter().map(|name| ("cloudwatch:namespace", name.clone()))),
-        C::GetMetricData(_) | C::GetMetricStatistics(_) | C::ListMetrics(_) => on,
-    }]
-}
-
 /// An instance's ARN.
 pub(super) fn instance_arn(settings: &Settings, id: &str) -> String {
     format!("arn:aws:ec2:{}:{}:instance/{id}", settings.region, settings.account)
@@ -497,7 +554,7 @@ impl Want {
     }
 
     /// With the tags that the call states.
-    fn stating(mut self, tags: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn stating(mut self, tags: impl IntoIterator<Item = (String, String)>) -> Self {
         for (key, value) in tags {
             self.keys.push((format!("aws:RequestTag/{key}"), value));
             self.keys.push(("aws:TagKeys".into(), key));
@@ -506,7 +563,7 @@ impl Want {
     }
 
     /// This, and the tagging action too if tags are stated.
-    fn tagging(self, action: &str) -> Vec<Self> {
+    pub fn tagging(self, action: &str) -> Vec<Self> {
         if self.keys.iter().any(|(key, _)| key == "aws:TagKeys") {
             let tag = Self { action: action.to_owned(), ..self.clone() };
             return vec![self, tag];

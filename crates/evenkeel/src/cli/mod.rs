@@ -5,6 +5,8 @@
 //! with. Next: [`client`] and [`settings`] for how the daemon is reached, [`failure`] for exit codes, then a command.
 
 pub mod acme;
+pub mod alarm;
+mod asg;
 pub mod balancer;
 mod boot_log;
 pub mod cert;
@@ -112,6 +114,8 @@ pub enum Command {
     Image(image::ImageCommand),
     /// Make, change and show load balancers, with `--dry-run`
     Lb(lb::args::Lb),
+    /// Make, scale, change and show auto scaling groups
+    Asg(asg::Asg),
     /// Make, upload, list, show and delete certificates
     Cert(cert::Cert),
     /// Make, show, exchange and delete access keys, and try out what they allow
@@ -120,6 +124,8 @@ pub enum Command {
     User(user::User),
     /// Keep, show, attach and detach policies: what users may do
     Policy(policy::Policy),
+    /// Put, list, show and delete alarms, and what they went through
+    Alarm(alarm::Alarm),
     /// Launch instances of an image
     Run(launch::Run),
     /// Print what an instance wrote to its console
@@ -247,6 +253,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Env(args) => env::run(args, streams),
         Command::Image(args) => image::run(args, &|reach| connect(reach, None), streams),
         Command::Lb(args) => lb::run(args, &connect(args.reach(), None)?, streams),
+        Command::Asg(args) => asg::run(args, &connect(args.reach(), None)?, streams),
         Command::Cert(args) => match (args.reach(), &args.action) {
             (Some(reach), _) => cert::run(args, &connect(reach, None)?, streams),
             (None, cert::Action::SelfSigned(args)) => cert::made::write(args, streams),
@@ -255,6 +262,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Key(args) => key::run(args, &connect(args.reach(), None)?, streams),
         Command::User(args) => user::run(args, &connect(args.reach(), None)?, streams),
         Command::Policy(args) => policy::run(args, &connect(args.reach(), None)?, streams),
+        Command::Alarm(args) => alarm::run(args, &connect(args.reach(), None)?, streams),
         Command::Run(args) => launch::run(args, &connect(&args.reach, None)?, streams),
         Command::BootLog(args) => boot_log::run(args, streams),
         Command::Exec(args) => exec::run(args),

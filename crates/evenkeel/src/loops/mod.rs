@@ -2,13 +2,15 @@
 //!
 //! Owns how a loop runs: it wakes on a hint or a timer, reads intended and seen state, carries out one pure plan, and
 //! reports. Must never take input: whatever woke it, it looks at everything. A panic in a run is counted, shows in the
-//! status, and the loop goes on. Next: [`instances`], [`road`], [`expiry`], [`delivery`],
-//! [`acme`], [`notices`].
+//! status, and the loop goes on. Next: [`instances`], [`groups`], [`road`], [`expiry`], [`delivery`],
+//! [`acme`], [`notices`], [`alarms`].
 
 pub mod acme;
+pub mod alarms;
 pub mod certificates;
 pub mod delivery;
 pub mod expiry;
+pub mod groups;
 pub mod instances;
 pub mod measures;
 pub mod notices;

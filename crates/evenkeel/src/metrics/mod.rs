@@ -20,6 +20,7 @@ mod sketch;
 pub mod statistic;
 pub mod store;
 mod tally;
+pub mod watched;
 
 pub use bucket::Bucket;
 pub use handle::{Metrics, Overrun};

@@ -41,6 +41,9 @@ pub struct Notice {
     pub base: String,
     /// ARNs of subscriptions.
     pub to: Vec<String>,
+    /// Whether it may be put in more than once, and is to be taken in one time only.
+    #[serde(default)]
+    pub once: bool,
 }
 
 /// What a notice is.

@@ -1,10 +1,10 @@
 //! The outbox: notices that wait, a file each, until every recipient has them or time is over.
 //!
 //! Owns that what was taken in is on disk before anybody is told so, and comes back after a crash; that each recipient is told in
-//! order, one thing at a time, at least once; and every bound: how many wait, how long, how often one is tried. A recipient that is
+//! order, one thing at a time, at least once; that what is said to be there once is taken in once, whoever is killed; and every bound: how many wait, how long, how often one is tried. A recipient that is
 //! slow or hostile holds up nobody else. Everything that touches files waits: call it where that is allowed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -29,9 +29,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
 /// A file that is longer is none of ours: texts of 256 KiB, escaped, and what is around them.
 const FILE_LIMIT: u64 = 8 << 20;
-/// What a file of notices ends in, and one that says who has its notice already.
+/// What a file of notices ends in, one that says who has its notice already, and one that is left of a notice that was to be taken in
+/// once, when everybody has it.
 const NOTICE: &str = "json";
 const DONE: &str = "done";
+const ONCE: &str = "once";
 
 /// Why a notice was not taken in. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +97,8 @@ struct Held {
     lines: BTreeMap<String, Line>,
     notices: BTreeMap<String, Entry>,
     bytes: u64,
+    /// Ids of notices that are not taken in again, with their files' names.
+    once: BTreeMap<String, String>,
     /// Whose turn it was last.
     last: String,
     taken_in: u64,
@@ -108,6 +112,8 @@ struct Entry {
     bytes: u64,
     /// Recipients that do not have it yet.
     left: usize,
+    /// Whether it is not to be taken in again when it is gone.
+    once: bool,
 }
 
 /// What waits for one recipient, the oldest first.
@@ -129,19 +135,20 @@ impl Outbox {
         let dir = data_dir.join("notices");
         let disk = |error| OutboxError::Disk { path: dir.clone(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(disk)?;
+        let mut held = Held::default();
         let mut names = Vec::new();
         for entry in fs::read_dir(&dir).map_err(disk)? {
             let path = entry.map_err(disk)?.path();
             let name = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned);
             match (name, path.extension().and_then(|kind| kind.to_str())) {
                 (Some(name), Some(NOTICE)) => names.push(name),
+                (Some(name), Some(ONCE)) => held.not_again(&name),
                 // Begun, and nobody was told that it was taken in.
                 (_, Some("new")) => drop(fs::remove_file(&path)),
                 _ => {}
             }
         }
         names.sort();
-        let mut held = Held::default();
         for name in names {
             match read(&dir, &name) {
                 Ok((notice, bytes)) => held.enter(&name, &notice, bytes, &done_with(&dir, &name)),
@@ -160,12 +167,13 @@ impl Outbox {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a notice in: once this returns, it is on disk.
+    /// Takes a notice in: once this returns, it is on disk. One that is marked as [`Notice::once`], and that was taken in before, is
+    /// taken in no more, until it is forgotten ([`Self::forget`]).
     ///
     /// # Errors
     /// Too much waits already, or the disk says no; then nothing was taken in.
     pub fn put(&self, notice: &Notice) -> Result<(), OutboxError> {
-        if notice.to.is_empty() {
+        if notice.to.is_empty() || (notice.once && self.held().once.contains_key(&notice.id)) {
             return Ok(());
         }
         let text = serde_json::to_vec(notice)
@@ -179,7 +187,7 @@ impl Outbox {
             held.taken_in += 1;
             let name = format!("{:013}-{:06}-{}", notice.at, held.taken_in, notice.id);
             // Its place is taken before it is written, so that many at a time cannot go past the bounds.
-            held.notices.insert(name.clone(), Entry { at: notice.at, bytes, left: usize::MAX });
+            held.notices.insert(name.clone(), Entry { at: notice.at, bytes, left: usize::MAX, once: false });
             held.bytes += bytes;
             name
         };
@@ -198,6 +206,22 @@ impl Outbox {
         drop(held);
         self.ring.notify_one();
         Ok(())
+    }
+
+    /// Whoever put these in once will not do so again: nothing is kept of others.
+    pub fn keep_only(&self, ids: &BTreeSet<String>) {
+        let others: Vec<String> = self.held().once.keys().filter(|id| !ids.contains(*id)).cloned().collect();
+        others.iter().for_each(|id| self.forget(id));
+    }
+
+    /// Whoever put this in once will not do so again.
+    pub fn forget(&self, id: &str) {
+        let mut held = self.held();
+        let Some(name) = held.once.remove(id) else { return };
+        match held.notices.get_mut(&name) {
+            Some(entry) => entry.once = false,
+            None => remove_file(&self.dir, &name, ONCE),
+        }
     }
 
     fn write(&self, name: &str, text: &[u8]) -> io::Result<()> {
@@ -307,7 +331,17 @@ impl Held {
             left += 1;
         }
         self.bytes += bytes;
-        self.notices.insert(name.to_owned(), Entry { at: notice.at, bytes, left });
+        self.notices.insert(name.to_owned(), Entry { at: notice.at, bytes, left, once: notice.once });
+        if notice.once {
+            self.once.insert(notice.id.clone(), name.to_owned());
+        }
+    }
+
+    /// Notes what is left of a notice; its id is the end of its name, after when it came and its number.
+    fn not_again(&mut self, name: &str) {
+        if let Some(id) = name.splitn(3, '-').nth(2) {
+            self.once.insert(id.to_owned(), name.to_owned());
+        }
     }
 
     /// Gives the oldest up where too much waits for one recipient; never what is being told just now.
@@ -338,17 +372,28 @@ impl Held {
     }
 
     fn remove(&mut self, dir: &Path, name: &str) {
-        if let Some(entry) = self.notices.remove(name) {
-            self.bytes = self.bytes.saturating_sub(entry.bytes);
+        let entry = self.notices.remove(name);
+        self.bytes = self.bytes.saturating_sub(entry.as_ref().map_or(0, |entry| entry.bytes));
+        // In one step: whoever is killed leaves the one file or the other.
+        let kept = entry.is_some_and(|entry| entry.once).then(|| {
+            let (whole, left) = (dir.join(format!("{name}.{NOTICE}")), dir.join(format!("{name}.{ONCE}")));
+            fs::rename(whole, left)
+        });
+        if let Some(Err(error)) = kept {
+            eprintln!("notices: failed to keep what is left of `{name}`: {error}");
         }
         for kind in [NOTICE, DONE, "new"] {
-            match fs::remove_file(dir.join(format!("{name}.{kind}"))) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    eprintln!("notices: failed to remove `{name}.{kind}`: {error}");
-                }
-                _ => {}
-            }
+            remove_file(dir, name, kind);
         }
+    }
+}
+
+fn remove_file(dir: &Path, name: &str, kind: &str) {
+    match fs::remove_file(dir.join(format!("{name}.{kind}"))) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            eprintln!("notices: failed to remove `{name}.{kind}`: {error}");
+        }
+        _ => {}
     }
 }
 

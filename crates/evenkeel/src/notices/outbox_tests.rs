@@ -15,7 +15,49 @@ fn notice(n: u64, to: &[&str]) -> Notice {
         attributes: BTreeMap::new(),
         base: "http://h".into(),
         to: to.iter().map(ToString::to_string).collect(),
+        once: false,
     }
+}
+
+#[test]
+fn what_is_to_be_taken_in_once_is_until_it_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let once = |n: u64| Notice { once: true, id: format!("0f{n}-of-a-uuid"), ..notice(n, &["a"]) };
+    let outbox = Outbox::open(dir.path()).unwrap();
+    outbox.put(&once(1)).unwrap();
+    outbox.put(&once(1)).unwrap();
+    outbox.put(&once(2)).unwrap();
+    let deliver = |outbox: &Outbox| {
+        let mut told = Vec::new();
+        loop {
+            let jobs = outbox.take(Instant::now(), 9);
+            if jobs.is_empty() {
+                return told;
+            }
+            told.extend(texts(outbox, &jobs));
+            jobs.iter().for_each(|job| outbox.settle(job, Ended::Delivered, Instant::now(), 10));
+        }
+    };
+    // Killed before anybody was told, and after.
+    let outbox = Outbox::open(dir.path()).unwrap();
+    outbox.put(&once(1)).unwrap();
+    assert_eq!(deliver(&outbox), [pair("a", 1), pair("a", 2)]);
+    outbox.put(&once(2)).unwrap();
+    let outbox = Outbox::open(dir.path()).unwrap();
+    outbox.put(&once(1)).unwrap();
+    outbox.put(&once(2)).unwrap();
+    assert_eq!(deliver(&outbox), []);
+    assert_eq!(files(&outbox), 2, "what is left of each");
+    outbox.forget(&once(1).id);
+    outbox.keep_only(&BTreeSet::from([once(2).id]));
+    assert_eq!(files(&outbox), 1);
+    outbox.put(&once(1)).unwrap();
+    outbox.put(&once(2)).unwrap();
+    // One that is forgotten while it waits leaves nothing.
+    outbox.forget(&once(1).id);
+    assert_eq!(deliver(&outbox), [pair("a", 1)]);
+    outbox.keep_only(&BTreeSet::new());
+    assert_eq!(files(&outbox), 0);
 }
 
 fn texts(outbox: &Outbox, jobs: &[Job]) -> Vec<(String, String)> {

@@ -34,7 +34,7 @@ use crate::images::{ImageError, ImageStore};
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::link::road::Place;
-use crate::loops::{self, Statuses, acme, certificates, delivery, expiry, instances, measures, notices, road};
+use crate::loops::{self, Statuses, acme, certificates, delivery, expiry, groups, instances, measures, notices, road};
 use crate::metrics::{Limits, Metrics};
 use crate::notices::Outbox;
 use crate::notices::letter::Server;
@@ -150,6 +150,7 @@ pub async fn up(
     };
     tasks.spawn(acme::run(crew, statuses.clone()));
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
+    tasks.spawn(groups::run(keeper.clone(), sightings.clone(), statuses.clone()));
     let buckets = Arc::new(Buckets::new(house.dir(), &options.log_buckets, options.bucket_keys.clone()));
     tasks.spawn(delivery::run(Place::new(house.dir()).spool(), Arc::clone(&buckets), statuses.clone()));
 

@@ -51,6 +51,10 @@ const ONE_ACCOUNT: Served = Yes("There is one account: it changes nothing.");
 const RULES_WITHOUT_TAGS: Served = No("Ignored: rules have no tags.");
 const MACHINE: Served = No("Ignored: an instance is a process of the node, not a machine of its own.");
 
+const ALARM_ACTIONS: Served = Partly(
+    "SNS topics, scaling policies, `arn:aws:automate:REGION:ec2:stop|terminate|reboot|recover`; others are refused.",
+);
+
 /// API, operation (`*` for all), parameter or a name above some (empty for the operation itself), and what there is to know.
 pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     (
@@ -80,6 +84,45 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         "GetMetricStatistics",
         "ExtendedStatistics",
         Yes("Of more than 8 different values in a period percentiles are within 1 % of the exact ones."),
+    ),
+    (
+        Cloudwatch,
+        "PutMetricAlarm",
+        "",
+        Yes("Periods can be 1 and 5 s as well. Identical settings again are a success that changes nothing."),
+    ),
+    (Cloudwatch, "PutMetricAlarm", "OKActions", ALARM_ACTIONS),
+    (Cloudwatch, "PutMetricAlarm", "AlarmActions", ALARM_ACTIONS),
+    (Cloudwatch, "PutMetricAlarm", "InsufficientDataActions", ALARM_ACTIONS),
+    (Cloudwatch, "PutMetricAlarm", "ComparisonOperator", Partly("Those of anomaly detection are refused.")),
+    (Cloudwatch, "PutMetricAlarm", "ThresholdMetricId", No("Refused: there is no anomaly detection.")),
+    (Cloudwatch, "PutMetricAlarm", "Metrics.AccountId", ONE_ACCOUNT),
+    (Cloudwatch, "PutMetricAlarm", "EvaluationWindow.WallClockWindow", No("Refused: windows slide.")),
+    (Cloudwatch, "PutMetricAlarm", "EvaluationWindow.SlidingWindow", Yes("All windows are such.")),
+    (Cloudwatch, "PutMetricAlarm", "WarmUpConfiguration", No("Refused.")),
+    (
+        Cloudwatch,
+        "PutMetricAlarm",
+        "EvaluationCriteria",
+        No("Ignored: a metric or an expression is needed all the same."),
+    ),
+    (
+        Cloudwatch,
+        "PutMetricAlarm",
+        "EvaluationInterval",
+        No("Ignored: each 10 s, or each second where the period is below a minute."),
+    ),
+    (Cloudwatch, "PutMetricAlarm", "ActionConfiguration", No("Ignored: messages do not name tags.")),
+    (Cloudwatch, "DescribeAlarms", "AlarmTypes", Partly("`MetricAlarm`; of others there are none.")),
+    (Cloudwatch, "DescribeAlarms", "ChildrenOfAlarmName", No("Refused: there are no composite alarms.")),
+    (Cloudwatch, "DescribeAlarms", "ParentsOfAlarmName", No("Refused: there are no composite alarms.")),
+    (Cloudwatch, "DescribeAlarmHistory", "AlarmTypes", Partly("`MetricAlarm`; of others there are none.")),
+    (Cloudwatch, "DescribeAlarmHistory", "AlarmContributorId", No("Ignored: an alarm watches one series of values.")),
+    (
+        Cloudwatch,
+        "DescribeAlarmHistory",
+        "HistoryItemType",
+        Partly("`ConfigurationUpdate`, `StateUpdate`, `Action`; at most 500 items of an alarm are kept."),
     ),
     (
         Sns,
@@ -576,7 +619,13 @@ const fn absent(api: Api, operations: &'static str, why: &'static str) -> Absent
 }
 
 pub(super) const ABSENT: &[Absent] = &[
-    absent(Cloudwatch, "*Alarm* ListTagsForResource TagResource UntagResource", "There are no alarms yet."),
+    absent(Cloudwatch, "PutCompositeAlarm", "Alarms watch metrics and expressions, not each other."),
+    absent(
+        Cloudwatch,
+        "PutLogAlarm *AlarmMuteRule*",
+        "There are no logs to watch; `DisableAlarmActions` mutes alarms.",
+    ),
+    absent(Cloudwatch, "DescribeAlarmContributors", "An alarm watches one series of values."),
     absent(Cloudwatch, "*Anomaly*", "There is no anomaly detection."),
     absent(Cloudwatch, "*Dashboard* GetMetricWidgetImage", "Dashboards are Grafana's: it reads `GET /metrics`."),
     absent(

@@ -19,7 +19,7 @@ import botocore.session
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = ROOT / "crates/evenkeel/src/api/coverage/aws"
-APIS = ("elb", "ec2", "iam", "acm", "sts", "sns", "cloudwatch")
+APIS = ("elb", "ec2", "autoscaling", "iam", "acm", "sts", "sns", "cloudwatch")
 # With the parameters of its 800 other operations this list would have 20,000 lines.
 ONLY_SERVED = ("ec2",)
 HEAD = "# What AWS's operations take, by botocore %s. Made by tests/clients/models.py."

@@ -23,8 +23,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
 OLDEST = (3, 9)
-# These two are Python 2 sources even in boto 2.49; the other scripts run on Python 3 as they are.
-PYTHON2_SCRIPTS = ("elbadmin", "asadmin")
+# These are Python 2 sources even in boto 2.49; the other scripts run on Python 3 as they are.
+PYTHON2_SCRIPTS = ("elbadmin", "asadmin", "cwutil")
 CONVERTED = "converted"
 # Ansible's package holds every collection there is; one of them is wanted. ansible-core of the same age is in the requirements.
 ANSIBLE = "ansible==11.13.0"

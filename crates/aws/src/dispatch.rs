@@ -12,13 +12,15 @@ use crate::error::{Dialect, Error};
 use crate::form::{self, Form, Named};
 use crate::http::Request;
 use crate::query::{self, Params, Tree};
-use crate::{acm, cloudwatch, ec2, elb, iam, sns, sts};
+use crate::{acm, autoscaling, cloudwatch, ec2, elb, iam, sns, sts};
 
 /// The APIs served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Api {
     /// Certificate Manager.
     Acm,
+    /// Auto Scaling.
+    AutoScaling,
     /// Elastic Load Balancing, Classic.
     Elb,
     /// EC2.
@@ -35,7 +37,8 @@ pub enum Api {
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Elb, Self::Ec2, Self::Iam, Self::Acm, Self::Sts, Self::Sns, Self::Cloudwatch];
+    pub const ALL: [Self; 8] =
+        [Self::Elb, Self::Ec2, Self::AutoScaling, Self::Cloudwatch, Self::Iam, Self::Acm, Self::Sts, Self::Sns];
 
     /// The version our own client states. For EC2 any other is answered as well.
     pub const fn version(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Api {
             Self::Elb => "2012-06-01",
             Self::Ec2 => "2016-11-15",
             Self::Acm => "2015-12-08",
+            Self::AutoScaling => "2011-01-01",
             Self::Iam => "2010-05-08",
             Self::Sts => "2011-06-15",
             Self::Sns => "2010-03-31",
@@ -56,6 +60,7 @@ impl Api {
             Self::Elb => "elasticloadbalancing",
             Self::Ec2 => "ec2",
             Self::Acm => "acm",
+            Self::AutoScaling => "autoscaling",
             Self::Iam => "iam",
             Self::Sts => "sts",
             Self::Sns => "sns",
@@ -67,6 +72,7 @@ impl Api {
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Elb => Dialect::Query { namespace: "http://elasticloadbalancing.amazonaws.com/doc/2012-06-01/" },
+            Self::AutoScaling => Dialect::Query { namespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/" },
             Self::Acm => Dialect::Query { namespace: "https://acm.amazonaws.com/doc/2015-12-08/" },
             Self::Iam => Dialect::Query { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" },
             Self::Sts => Dialect::Query { namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
@@ -82,6 +88,7 @@ impl Api {
         match self {
             Self::Elb => Some("ElasticLoadBalancing_v7"),
             Self::Acm => Some("CertificateManager"),
+            Self::AutoScaling => Some("AutoScaling_2011_01_01"),
             Self::Iam => Some("AWSIdentityManagementV20100508"),
             Self::Sts => Some("AWSSecurityTokenServiceV20110615"),
             Self::Sns => Some("AmazonSimpleNotificationService"),
@@ -95,6 +102,7 @@ impl Api {
         match self {
             Self::Elb => "com.amazonaws.elasticloadbalancing",
             Self::Acm => "com.amazonaws.acm",
+            Self::AutoScaling => "com.amazonaws.autoscaling",
             Self::Iam => "com.amazonaws.iam",
             Self::Sts => "com.amazonaws.sts",
             Self::Sns => "com.amazonaws.sns",
@@ -106,7 +114,7 @@ impl Api {
     /// Whether AWS has it in the query protocol, so that its errors bear that protocol's codes in others as well.
     pub const fn is_query_compatible(self) -> bool {
         match self {
-            Self::Elb | Self::Ec2 | Self::Iam | Self::Sts | Self::Sns | Self::Cloudwatch => true,
+            Self::Elb | Self::Ec2 | Self::AutoScaling | Self::Iam | Self::Sts | Self::Sns | Self::Cloudwatch => true,
             Self::Acm => false,
         }
     }
@@ -121,6 +129,7 @@ impl Api {
             Self::Elb => elb::ACTIONS,
             Self::Ec2 => ec2::ACTIONS,
             Self::Acm => acm::ACTIONS,
+            Self::AutoScaling => autoscaling::ACTIONS,
             Self::Iam => iam::ACTIONS,
             Self::Sts => sts::ACTIONS,
             Self::Sns => sns::ACTIONS,
@@ -153,6 +162,7 @@ pub trait EachAction {
 pub fn each_action(seer: &mut impl EachAction) {
     elb::each_action(seer);
     ec2::each_action(seer);
+    autoscaling::each_action(seer);
     iam::each_action(seer);
     acm::each_action(seer);
     sts::each_action(seer);
@@ -166,6 +176,8 @@ pub fn each_action(seer: &mut impl EachAction) {
 pub enum Call {
     /// A call of Certificate Manager.
     Acm(acm::Call),
+    /// A call of Auto Scaling.
+    AutoScaling(autoscaling::Call),
     /// A call of Elastic Load Balancing.
     Elb(elb::Call),
     /// A call of EC2.
@@ -187,6 +199,7 @@ impl Call {
             Self::Elb(call) => call.name(),
             Self::Ec2(call) => call.name(),
             Self::Acm(call) => call.name(),
+            Self::AutoScaling(call) => call.name(),
             Self::Iam(call) => call.name(),
             Self::Sts(call) => call.name(),
             Self::Sns(call) => call.name(),
@@ -323,6 +336,9 @@ fn decode_call(api: Api, action: &str, input: &Input<'_>) -> Option<Result<(Call
         Api::Elb => elb::Call::decode(action, input)?.map(|call| (call.name(), Call::Elb(call))),
         Api::Ec2 => ec2::Call::decode(action, input)?.map(|call| (call.name(), Call::Ec2(call))),
         Api::Acm => acm::Call::decode(action, input)?.map(|call| (call.name(), Call::Acm(call))),
+        Api::AutoScaling => {
+            autoscaling::Call::decode(action, input)?.map(|call| (call.name(), Call::AutoScaling(call)))
+        }
         Api::Iam => iam::Call::decode(action, input)?.map(|call| (call.name(), Call::Iam(call))),
         Api::Sts => sts::Call::decode(action, input)?.map(|call| (call.name(), Call::Sts(call))),
         Api::Sns => sns::Call::decode(action, input)?.map(|call| (call.name(), Call::Sns(call))),

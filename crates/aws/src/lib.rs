@@ -21,6 +21,7 @@
 //! A new API is a folder with a table, and a variant of [`Api`] and [`Call`].
 
 pub mod acm;
+pub mod autoscaling;
 pub mod blob;
 pub mod client;
 pub mod cloudwatch;

@@ -24,9 +24,11 @@ use crate::noun::{
 
 mod alarm;
 mod instance;
+mod scaling;
 
 pub use alarm::{AlarmChange, NewAlarm};
 pub use instance::{EndedBy, InstanceAttribute, NewInstances, Protection, Seen};
+pub use scaling::{Answer, GroupPatch, NewGroup, NewMember, Retirement, ScalingChange, Trigger, Waiting};
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -516,6 +518,8 @@ pub enum Change {
         /// Whether they are from now on.
         raw: bool,
     },
+    /// What auto scaling intends.
+    Scale(ScalingChange),
     /// Something about alarms.
     Alarm(AlarmChange),
 }
@@ -756,6 +760,7 @@ impl Change {
             Self::ConfirmSubscription { .. } => "ConfirmSubscription",
             Self::Unsubscribe { .. } => "Unsubscribe",
             Self::SetRawDelivery { .. } => "SetRawDelivery",
+            Self::Scale(change) => change.name(),
             Self::Alarm(change) => change.name(),
         }
     }

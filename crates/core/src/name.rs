@@ -194,6 +194,42 @@ name!(
     }
 );
 
+name!(
+    /// An auto scaling group's name: 1–255 visible characters and spaces, none of them `:` or `/`; case is kept.
+    AutoScalingGroupName, "auto scaling group name", |t| {
+        if t.contains([':', '/']) { return Err("cannot contain `:` or `/`"); }
+        is_scaling_name(t)
+    }
+);
+
+name!(
+    /// A launch configuration's name: 1–255 visible characters and spaces; case is kept.
+    LaunchConfigurationName, "launch configuration name", is_scaling_name
+);
+
+name!(
+    /// The name of a policy, a scheduled action or a hook, unique within its group: 1–255 visible characters and spaces.
+    ScalingName, "name", is_scaling_name
+);
+
+name!(
+    /// A scaling activity's id: a UUID.
+    ActivityId, "activity id", |t| {
+        let good = |b: u8| b.is_ascii_hexdigit() || b == b'-';
+        if t.len() == 36 && t.bytes().all(good) { Ok(()) } else { Err("must be a UUID") }
+    }
+);
+
+fn is_scaling_name(text: &str) -> Result<(), &'static str> {
+    if !(1..=255).contains(&text.chars().count()) {
+        return Err("must be 1 to 255 characters");
+    }
+    if text.chars().any(char::is_control) {
+        return Err("cannot contain control characters");
+    }
+    Ok(())
+}
+
 fn is_of_identity(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b)
 }

@@ -3,7 +3,11 @@
 //! Owns the reasons and their texts (AWS's where they were seen live). Must never name an HTTP status or an AWS error
 //! code: those are in the house's `api/refusal`, one exhaustive table.
 
+mod scaling;
+
 use thiserror::Error;
+
+pub use scaling::BadScaling;
 
 use crate::change::Protection;
 use crate::lifecycle::Wish;
@@ -21,6 +25,9 @@ use crate::noun::{InstanceState, Protocol};
 /// Why a Change was not made. Nothing of a refused Change has happened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
+    /// A Change of auto scaling.
+    #[error(transparent)]
+    Scaling(#[from] BadScaling),
     /// No balancer of that name.
     #[error("There is no ACTIVE Load Balancer named '{0}'")]
     NoSuchLoadBalancer(LoadBalancerName),

@@ -44,6 +44,13 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// As ISO 8601 has it, to the second, in UTC: `2026-11-27T12:34:35Z`.
+    #[must_use]
+    pub fn iso(self) -> String {
+        let at = self.civil();
+        format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", at.year, at.month, at.day, at.hour, at.minute, at.second)
+    }
+
     /// Its date and time of day, in the Gregorian calendar.
     #[must_use]
     pub fn civil(self) -> Civil {
@@ -93,6 +100,7 @@ mod tests {
         let check = |seconds: u64, text: &str, weekday: u64| {
             let at = Timestamp(seconds * 1000 + 7);
             assert_eq!(at.rfc822(), format!("{text}.007+0000"));
+            assert_eq!(at.iso(), format!("{text}Z"));
             assert_eq!(at.civil().weekday, weekday, "{text}");
         };
         check(0, "1970-01-01T00:00:00", 4);

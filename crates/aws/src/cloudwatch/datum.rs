@@ -15,6 +15,16 @@ pub struct PutMetricData {
     pub namespace: Option<String>,
     #[serde(default)]
     pub metric_data: Members<MetricDatum>,
+    #[serde(default)]
+    pub entity_metric_data: Members<EntityMetricData>,
+}
+
+/// Data that belong to an entity besides; which one is not read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EntityMetricData {
+    #[serde(default)]
+    pub metric_data: Members<MetricDatum>,
 }
 
 /// One of `value`, `statistic_values` and `values` says what was measured.

@@ -34,6 +34,12 @@ impl World {
         InstanceType::named(instance_type).is_some() || self.capacity(zone).is_undeclared()
     }
 
+    /// Whether one more instance of a type fits into a zone.
+    #[must_use]
+    pub fn has_room(&self, zone: &ZoneName, instance_type: &str) -> bool {
+        self.room(zone, instance_type) > 0
+    }
+
     /// How many more instances of a type fit into a zone.
     fn room(&self, zone: &ZoneName, instance_type: &str) -> u64 {
         let capacity = self.capacity(zone);

@@ -244,7 +244,7 @@ impl World {
         Ok(Decision { reply: Reply::Transitions(transitions), writes })
     }
 
-    fn enter(&self, instance: &mut Instance, state: InstanceState, now: Timestamp) {
+    pub(super) fn enter(&self, instance: &mut Instance, state: InstanceState, now: Timestamp) {
         instance.state = state;
         instance.changed = now;
         instance.changed_in = self.generation + 1;

@@ -5,7 +5,7 @@
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
 //! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`requests`], [`groups`],
 //! [`identities`],
-//! [`instances`], [`capacity`], [`images`], [`topics`], [`alarms`], [`tags`].
+//! [`instances`], [`capacity`], [`images`], [`topics`], [`alarms`], [`scaling`], [`tags`].
 
 pub mod alarms;
 mod balancers;
@@ -19,6 +19,7 @@ mod invariants;
 pub mod policies;
 mod pool;
 pub mod requests;
+pub mod scaling;
 pub mod tags;
 pub mod topics;
 
@@ -31,12 +32,12 @@ pub use pool::Pool;
 
 use crate::change::{Change, Reply};
 use crate::name::{
-    AccessKeyId, AlarmName, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, SubscriptionArn,
-    TopicArn, UserName, ZoneName,
+    AccessKeyId, ActivityId, AlarmName, AutoScalingGroupName, CertificateArn, GroupId, ImageId, InstanceId,
+    LaunchConfigurationName, LoadBalancerName, PolicyArn, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
 use crate::noun::{
-    AccessKey, AcmeAccount, Alarm, Capacity, Certificate, HistoryItem, Image, Instance, InstanceState, LoadBalancer,
-    ManagedPolicy, SecurityGroup, Subscription, Topic, User,
+    AccessKey, AcmeAccount, Activity, Alarm, AutoScalingGroup, Capacity, Certificate, HistoryItem, Image, Instance,
+    InstanceState, LaunchConfiguration, LoadBalancer, ManagedPolicy, SecurityGroup, Subscription, Topic, User,
 };
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -111,6 +112,9 @@ pub struct World {
     managed_policies: BTreeMap<PolicyArn, Arc<ManagedPolicy>>,
     topics: BTreeMap<TopicArn, Arc<Topic>>,
     subscriptions: BTreeMap<SubscriptionArn, Arc<Subscription>>,
+    launch_configurations: BTreeMap<LaunchConfigurationName, Arc<LaunchConfiguration>>,
+    scaling_groups: BTreeMap<AutoScalingGroupName, Arc<AutoScalingGroup>>,
+    activities: BTreeMap<ActivityId, Arc<Activity>>,
     alarms: BTreeMap<AlarmName, Arc<Alarm>>,
     alarm_pasts: BTreeMap<AlarmName, Arc<alarms::past::Past>>,
 }
@@ -140,6 +144,12 @@ pub enum Row {
     Topic(Topic),
     /// A subscription.
     Subscription(Subscription),
+    /// A launch configuration.
+    LaunchConfiguration(LaunchConfiguration),
+    /// An auto scaling group.
+    AutoScalingGroup(AutoScalingGroup),
+    /// A scaling activity.
+    Activity(Activity),
     /// An alarm.
     Alarm(Alarm),
     /// Something in an alarm's life.
@@ -171,6 +181,12 @@ pub enum Key {
     Topic(TopicArn),
     /// A subscription by ARN.
     Subscription(SubscriptionArn),
+    /// A launch configuration by name.
+    LaunchConfiguration(LaunchConfigurationName),
+    /// An auto scaling group by name.
+    AutoScalingGroup(AutoScalingGroupName),
+    /// A scaling activity by id.
+    Activity(ActivityId),
     /// An alarm by name.
     Alarm(AlarmName),
     /// Something in an alarm's life, by alarm and id.
@@ -212,6 +228,9 @@ impl Row {
             Self::ManagedPolicy(policy) => Key::ManagedPolicy(policy.arn.clone()),
             Self::Topic(topic) => Key::Topic(topic.arn.clone()),
             Self::Subscription(subscription) => Key::Subscription(subscription.arn.clone()),
+            Self::LaunchConfiguration(held) => Key::LaunchConfiguration(held.name.clone()),
+            Self::AutoScalingGroup(group) => Key::AutoScalingGroup(group.name.clone()),
+            Self::Activity(activity) => Key::Activity(activity.id.clone()),
             Self::Alarm(alarm) => Key::Alarm(alarm.name.clone()),
             Self::AlarmHistory(item) => Key::AlarmHistory(item.alarm.clone(), item.id.clone()),
         }
@@ -234,6 +253,9 @@ impl Key {
             Self::ManagedPolicy(_) => "managed_policy",
             Self::Topic(_) => "topic",
             Self::Subscription(_) => "subscription",
+            Self::LaunchConfiguration(_) => "launch_configuration",
+            Self::AutoScalingGroup(_) => "auto_scaling_group",
+            Self::Activity(_) => "scaling_activity",
             Self::Alarm(_) => "alarm",
             Self::AlarmHistory(..) => "alarm_history",
         }
@@ -254,6 +276,9 @@ impl Key {
             Self::ManagedPolicy(arn) => arn.as_str(),
             Self::Topic(arn) => arn.as_str(),
             Self::Subscription(arn) => arn.as_str(),
+            Self::LaunchConfiguration(name) => name.as_str(),
+            Self::AutoScalingGroup(name) => name.as_str(),
+            Self::Activity(id) => id.as_str(),
             Self::Alarm(name) => name.as_str(),
             Self::AlarmHistory(_, id) => id,
         }
@@ -278,6 +303,9 @@ impl World {
             managed_policies: BTreeMap::new(),
             topics: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            launch_configurations: BTreeMap::new(),
+            scaling_groups: BTreeMap::new(),
+            activities: BTreeMap::new(),
             alarms: BTreeMap::new(),
             alarm_pasts: BTreeMap::new(),
         }
@@ -391,6 +419,7 @@ impl World {
             }
             Change::Unsubscribe { subscription } => Ok(self.unsubscribe(subscription)),
             Change::SetRawDelivery { subscription, raw } => self.set_raw_delivery(subscription, *raw),
+            Change::Scale(change) => self.scale(change, now),
             Change::Alarm(change) => self.change_alarms(change, now),
         }
     }
@@ -415,6 +444,9 @@ impl World {
                 Write::Remove(Key::ManagedPolicy(arn)) => drop(self.managed_policies.remove(arn)),
                 Write::Remove(Key::Topic(arn)) => drop(self.topics.remove(arn)),
                 Write::Remove(Key::Subscription(arn)) => drop(self.subscriptions.remove(arn)),
+                Write::Remove(Key::LaunchConfiguration(name)) => drop(self.launch_configurations.remove(name)),
+                Write::Remove(Key::AutoScalingGroup(name)) => drop(self.scaling_groups.remove(name)),
+                Write::Remove(Key::Activity(id)) => drop(self.activities.remove(id)),
                 Write::Remove(Key::Alarm(name)) => drop(self.alarms.remove(name)),
                 Write::Remove(Key::AlarmHistory(alarm, id)) => self.remove_history(alarm, id),
             }
@@ -528,6 +560,39 @@ impl World {
         self.subscriptions.values().filter(move |held| held.topic == *topic)
     }
 
+    /// A launch configuration.
+    #[must_use]
+    pub fn launch_configuration(&self, name: &LaunchConfigurationName) -> Option<&Arc<LaunchConfiguration>> {
+        self.launch_configurations.get(name)
+    }
+
+    /// All launch configurations, by name.
+    pub fn launch_configurations(&self) -> impl Iterator<Item = &Arc<LaunchConfiguration>> {
+        self.launch_configurations.values()
+    }
+
+    /// An auto scaling group.
+    #[must_use]
+    pub fn scaling_group(&self, name: &AutoScalingGroupName) -> Option<&Arc<AutoScalingGroup>> {
+        self.scaling_groups.get(name)
+    }
+
+    /// All auto scaling groups, by name.
+    pub fn scaling_groups(&self) -> impl Iterator<Item = &Arc<AutoScalingGroup>> {
+        self.scaling_groups.values()
+    }
+
+    /// A scaling activity.
+    #[must_use]
+    pub fn activity(&self, id: &ActivityId) -> Option<&Arc<Activity>> {
+        self.activities.get(id)
+    }
+
+    /// All scaling activities, in no order.
+    pub fn activities(&self) -> impl Iterator<Item = &Arc<Activity>> {
+        self.activities.values()
+    }
+
     /// An alarm.
     #[must_use]
     pub fn alarm(&self, name: &AlarmName) -> Option<&Arc<Alarm>> {
@@ -553,11 +618,16 @@ impl World {
         let acting = load_balancers.chain(instances).chain(images).chain(certificates).chain(accounts).chain(groups);
         let topics = self.topics.values().map(|t| Row::Topic(t.as_ref().clone()));
         let subscriptions = self.subscriptions.values().map(|s| Row::Subscription(s.as_ref().clone()));
+        let configurations = self.launch_configurations.values();
+        let configurations = configurations.map(|c| Row::LaunchConfiguration(c.as_ref().clone()));
+        let scaled = self.scaling_groups.values().map(|g| Row::AutoScalingGroup(g.as_ref().clone()));
+        let activities = self.activities.values().map(|a| Row::Activity(a.as_ref().clone()));
+        let scaling = configurations.chain(scaled).chain(activities);
         let alarms = self.alarms.values().map(|a| Row::Alarm(a.as_ref().clone()));
         let pasts = self.alarm_pasts.values().flat_map(|past| past.values());
         let pasts = pasts.map(|item| Row::AlarmHistory(item.as_ref().clone()));
         let told = topics.chain(subscriptions).chain(alarms).chain(pasts);
-        acting.chain(users).chain(keys).chain(policies).chain(told)
+        acting.chain(users).chain(keys).chain(policies).chain(told).chain(scaling)
     }
 
     fn put(&mut self, row: Row) {
@@ -573,6 +643,9 @@ impl World {
             Row::ManagedPolicy(p) => drop(self.managed_policies.insert(p.arn.clone(), Arc::new(p))),
             Row::Topic(t) => drop(self.topics.insert(t.arn.clone(), Arc::new(t))),
             Row::Subscription(s) => drop(self.subscriptions.insert(s.arn.clone(), Arc::new(s))),
+            Row::LaunchConfiguration(c) => drop(self.launch_configurations.insert(c.name.clone(), Arc::new(c))),
+            Row::AutoScalingGroup(g) => drop(self.scaling_groups.insert(g.name.clone(), Arc::new(g))),
+            Row::Activity(a) => drop(self.activities.insert(a.id.clone(), Arc::new(a))),
             Row::Alarm(a) => drop(self.alarms.insert(a.name.clone(), Arc::new(a))),
             Row::AlarmHistory(item) => self.put_history(item),
         }

@@ -17,18 +17,18 @@ use crate::enclosures::{Enclosure, Start, plain};
 /// The search path of an application when the daemon itself has none.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Starts the application in its files, with its output going to `output`. Returns its pid; an error completes "failed to …".
+/// Starts the application, or another command as it is started, in the instance's files, with its output going to `output`.
+/// Returns its pid; an error completes "failed to …".
 pub fn start(
     enclosure: &dyn Enclosure,
     files: &dyn Files,
-    folder: &Folder,
-    spec: &Spec,
+    (folder, spec): (&Folder, &Spec),
+    command: &[String],
     output: &OwnedFd,
     doors: &[File],
 ) -> Result<i32, String> {
     let env = environment(folder, spec, files.root());
-    let words: Vec<String> =
-        spec.manifest.command.iter().map(|word| expand(word, &env)).collect::<Result<_, String>>()?;
+    let words: Vec<String> = command.iter().map(|word| expand(word, &env)).collect::<Result<_, String>>()?;
     let Some((name, args)) = words.split_first() else { return Err("exec: `command` is empty".into()) };
     let search = env.get("PATH").map_or("", String::as_str);
     // Where it is to start, where its image says so.

@@ -21,21 +21,25 @@ use tokio::time::{Instant, sleep_until};
 
 use super::console::Console;
 use super::course::{Act, Course, Event, Played};
+use super::cron::Crontab;
 use super::disk::Disk;
 use super::launch;
 use crate::boot::record::Record;
-use crate::boot::{self, Role};
+use crate::boot::{self, Role, cron};
 use crate::drivers::folder::{Folder, MARK, Spec, State, Status};
 use crate::drivers::{Exit, Isolation};
 use crate::enclosures::files::Files;
 use crate::enclosures::{self, Enclosure};
 use crate::sys::cgroup::Group;
+use crate::sys::memory;
 use crate::sys::process::{self, Identity, NO_MARK};
 
 /// How long processes that outlive the application have between TERM and KILL; less when the manifest's grace is less.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
 /// How long after a KILL the agent waits for a process that is stuck in the kernel before it gives up on it.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
+/// How long after the last event an agent counts as idle.
+const RESTS_AFTER: Duration = Duration::from_secs(2);
 /// How long until a status that could not be written (a full disk) is tried again.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -108,6 +112,8 @@ pub(super) async fn live(folder: &Folder, boot: u32) -> Result<(), AgentError> {
         is_open: true,
         output: writer.into(),
         secret,
+        crontab: None,
+        rests: None,
         course,
         application: None,
         player: None,
@@ -177,6 +183,10 @@ struct Life<'a> {
     /// The writing end of what the instance prints, for whatever is started.
     output: OwnedFd,
     secret: Option<String>,
+    /// What is done again and again, from the application's first start on.
+    crontab: Option<Crontab>,
+    /// When it counts as idle, if it does not yet.
+    rests: Option<Instant>,
     course: Course,
     /// The application's pid, while it lives.
     application: Option<i32>,
@@ -210,6 +220,7 @@ impl Life<'_> {
                 Phase::Running => self.course.due(),
                 Phase::Stopping(at) | Phase::Killing(at) => Some(at),
             };
+            let chime = self.crontab.as_ref().and_then(|crontab| crontab.wait(now()));
             let again = self.unwritten.then(|| Instant::now() + WRITE_AGAIN);
             tokio::select! {
                 biased;
@@ -245,6 +256,15 @@ impl Life<'_> {
                 () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
                     self.say(self.status.state.clone());
                 }
+                () = pause(chime), if chime.is_some() && self.phase == Phase::Running => {
+                    self.come_round();
+                    childless = false;
+                }
+                () = sleep_until(self.rests.unwrap_or_else(Instant::now)), if self.rests.is_some() => {
+                    self.rests = None;
+                    // An agent that cannot is as good, and larger.
+                    let _ = memory::give_back_code();
+                }
                 mib = outgrown(&mut self.disk), if self.phase == Phase::Running && self.disk.is_some() => {
                     self.happened(Event::Outgrown(Exit::OverDisk { mib }));
                 }
@@ -266,6 +286,7 @@ impl Life<'_> {
     }
 
     fn carry_out(&mut self, acts: Vec<Act>) {
+        self.rests = Some(Instant::now() + RESTS_AFTER);
         for act in acts {
             match act {
                 Act::Play(role) => self.play(role),
@@ -345,8 +366,14 @@ impl Life<'_> {
 
     fn start(&mut self) {
         let started = self.stand().and_then(|()| {
-            launch::start(&*self.enclosure, &*self.files, self.folder, self.spec, &self.output, &self.doors)
+            let command = &self.spec.manifest.command;
+            let of = (self.folder, self.spec);
+            launch::start(&*self.enclosure, &*self.files, of, command, &self.output, &self.doors)
         });
+        if self.crontab.is_none() {
+            let entries = cron::entries(self.folder);
+            self.crontab = (!entries.is_empty()).then(|| Crontab::new(entries, now()));
+        }
         let event = match started {
             Ok(pid) => {
                 self.application = Some(pid);
@@ -361,6 +388,21 @@ impl Life<'_> {
             Err(why) => Event::Started(Err(why)),
         };
         self.happened(event);
+    }
+
+    /// Starts what is due again.
+    fn come_round(&mut self) {
+        let Some(mut crontab) = self.crontab.take() else { return };
+        for (place, command) in crontab.due(now()) {
+            let of = (self.folder, self.spec);
+            let started = self
+                .stand()
+                .and_then(|()| launch::start(&*self.enclosure, &*self.files, of, &command, &self.output, &self.doors));
+            if let Some(said) = crontab.started(place, started) {
+                self.console.note(&said);
+            }
+        }
+        self.crontab = Some(crontab);
     }
 
     /// Ends what is left of the application's own session, so that a new one finds its port free.
@@ -404,6 +446,11 @@ impl Life<'_> {
                 drain(output.as_ref(), buffer, &mut self.console);
                 let how = self.played(exit);
                 self.happened(Event::Played(role, how));
+            } else if let Some(said) = self.crontab.as_mut().and_then(|crontab| crontab.ended(pid, &exit)) {
+                drain(output.as_ref(), buffer, &mut self.console);
+                if let Some(said) = said {
+                    self.console.note(&said);
+                }
             } else if self.is_open && self.enclosure.holder() == Some(pid) {
                 self.is_open = false;
                 self.enclosure.close();
@@ -465,6 +512,13 @@ impl Life<'_> {
         }
         self.unwritten = written.is_err();
         !self.unwritten
+    }
+}
+
+async fn pause(span: Option<Duration>) {
+    match span {
+        Some(span) => tokio::time::sleep(span).await,
+        None => std::future::pending().await,
     }
 }
 

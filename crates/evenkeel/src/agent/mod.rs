@@ -7,6 +7,7 @@
 
 pub mod console;
 mod course;
+mod cron;
 mod disk;
 pub mod launch;
 mod life;

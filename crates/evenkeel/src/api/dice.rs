@@ -1,16 +1,13 @@
-//! The API's dice: ids that nobody can guess or meet twice. Must never be used for what has to come out the same.
+//! The API's dice: the house's ([`crate::dice`]), with AWS's error where there are none.
 
-use aws_lc_rs::rand;
 use evenkeel_aws::Error;
 
-/// Digits of a new id after its prefix, as EC2 has it since 2016.
-const ID_DIGITS: usize = 17;
+pub(super) use crate::dice::hex;
+use crate::dice::{self, NoDice};
 
 /// A new id: `prefix` and 17 hexadecimal digits.
 pub(super) fn id(prefix: &str) -> Result<String, Error> {
-    let mut hex = hex(&bytes::<9>()?);
-    hex.truncate(ID_DIGITS);
-    Ok(format!("{prefix}{hex}"))
+    dice::id(prefix).map_err(failed)
 }
 
 /// The number in a balancer's DNS name: 8 to 10 digits.
@@ -32,25 +29,23 @@ pub(super) fn token() -> Result<String, Error> {
     Ok(hex(&bytes::<32>()?))
 }
 
-/// A request's id: a version 4 UUID (RFC 9562).
+/// A request's id: a UUID.
 pub(super) fn request_id() -> String {
-    // Without dice a request can still be answered; its id is then the nil UUID.
-    let mut b = bytes::<16>().unwrap_or_default();
-    b[6] = b[6] & 0x0f | 0x40;
-    b[8] = b[8] & 0x3f | 0x80;
-    let hex = hex(&b);
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    // Without dice a request can still be answered; its id is then the nil UUID, all but.
+    dice::as_uuid(dice::bytes().unwrap_or_default())
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+/// A new UUID.
+pub(super) fn uuid() -> Result<String, Error> {
+    dice::uuid().map_err(failed)
 }
 
 fn bytes<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes)
-        .map_err(|_| Error::receiver("InternalFailure", "The system's random number generator failed"))?;
-    Ok(bytes)
+    dice::bytes().map_err(failed)
+}
+
+fn failed(no: NoDice) -> Error {
+    Error::receiver("InternalFailure", format!("The request was not carried out: {no}"))
 }
 
 #[cfg(test)]

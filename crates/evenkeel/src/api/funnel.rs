@@ -30,8 +30,8 @@ use super::wants::{Thing, Want, Wants};
 use super::{
     Api, Asked, Caller, access_keys, alarms, attributes, balancers, dice, groups, health, identity, images,
     instance_attributes, instance_types, instances, launch, limits, listeners, managed_certificates, managed_policies,
-    metadata, network, places, policies, publish, registration, requested_certificates, server_certificates,
-    simulation, status, subnets, subscriptions, tags, topics, user_policies, users, vpcs,
+    metadata, metric_data, metric_put, network, places, policies, publish, registration, requested_certificates,
+    scaling, server_certificates, simulation, status, subnets, subscriptions, tags, topics, user_policies, users, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -147,6 +147,7 @@ async fn handle(api: &Api, request: &mut Request, id: &str, peer: Option<IpAddr>
         Call::Elb(call) => elb_call(&asked, call, &say).await,
         Call::Ec2(call) => ec2_call(&asked, call, &say).await,
         Call::Acm(call) => acm_call(&asked, call, &say).await,
+        Call::AutoScaling(call) => scaling::calls::answer(&asked, call, &say).await,
         Call::Iam(call) => iam_call(&asked, call, &say).await,
         Call::Sns(call) => sns_call(&asked, call, &say).await,
         Call::Cloudwatch(call) => cloudwatch_call(&asked, call, &say).await,
@@ -419,8 +420,13 @@ async fn sns_call(asked: &Asked<'_>, call: sns::Call, say: &Say<'_>) -> Response
 
 async fn cloudwatch_call(asked: &Asked<'_>, call: cloudwatch::Call, say: &Say<'_>) -> Response {
     use cloudwatch::Call as C;
-    let unkept = || Error::receiver("InternalServiceError", "There is no store of metrics here.");
     match call {
+        C::GetMetricData(i) => say.out::<cloudwatch::GetMetricData>(metric_data::data(asked, i).await),
+        C::GetMetricStatistics(i) => {
+            say.out::<cloudwatch::GetMetricStatistics>(metric_data::statistics(asked, i).await)
+        }
+        C::ListMetrics(i) => say.out::<cloudwatch::ListMetrics>(metric_data::list(asked, &i)),
+        C::PutMetricData(i) => say.out::<cloudwatch::PutMetricData>(metric_put::put(asked, i).await),
         C::DeleteAlarms(i) => say.out::<cloudwatch::DeleteAlarms>(alarms::delete(asked, &i).await),
         C::DescribeAlarmHistory(i) => say.out::<cloudwatch::DescribeAlarmHistory>(alarms::history::describe(asked, &i)),
         C::DescribeAlarms(i) => say.out::<cloudwatch::DescribeAlarms>(alarms::shown::describe(asked, &i)),
@@ -438,22 +444,18 @@ async fn cloudwatch_call(asked: &Asked<'_>, call: cloudwatch::Call, say: &Say<'_
         C::SetAlarmState(i) => say.out::<cloudwatch::SetAlarmState>(alarms::set_state(asked, i).await),
         C::TagResource(i) => say.out::<cloudwatch::TagResource>(alarms::tag(asked, &i).await),
         C::UntagResource(i) => say.out::<cloudwatch::UntagResource>(alarms::untag(asked, &i).await),
-        C::GetMetricData(_) => say.out::<cloudwatch::GetMetricData>(Err(unkept())),
-        C::GetMetricStatistics(_) => say.out::<cloudwatch::GetMetricStatistics>(Err(unkept())),
-        C::ListMetrics(_) => say.out::<cloudwatch::ListMetrics>(Err(unkept())),
-        C::PutMetricData(_) => say.out::<cloudwatch::PutMetricData>(Err(unkept())),
     }
 }
 
 /// What an answer carries besides its output.
-struct Say<'a> {
+pub(super) struct Say<'a> {
     id: &'a str,
     form: Form,
     version: &'a str,
 }
 
 impl Say<'_> {
-    fn out<A: Action>(&self, result: Result<A::Output, Error>) -> Response {
+    pub(super) fn out<A: Action>(&self, result: Result<A::Output, Error>) -> Response {
         match result {
             Ok(output) => render::<A>(&output, self.id, self.form, self.version),
             Err(error) => render_error(&error, self.id, self.form),

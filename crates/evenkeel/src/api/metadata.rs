@@ -12,9 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use evenkeel_aws::{Request, Response};
 use evenkeel_core::name::InstanceId;
-use evenkeel_core::noun::{Instance, InstanceState};
+use evenkeel_core::noun::{Instance, InstanceState, LifecycleState};
 use evenkeel_core::time::Timestamp;
-use evenkeel_core::world::{Settings, World};
+use evenkeel_core::world::World;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -139,7 +139,7 @@ fn content(
     if path == format!("meta-data/iam/security-credentials/{INSTANCE_ROLE}") {
         return credentials(seal, &instance.id, now).map(Some);
     }
-    let tree = tree(world.settings(), instance);
+    let tree = tree(world, instance);
     if let Some(value) = tree.get(path) {
         return Ok(Some(value.clone()));
     }
@@ -173,7 +173,8 @@ fn credentials(seal: &Seal, instance: &InstanceId, now: Timestamp) -> Result<Vec
 }
 
 /// Every value, by its path below the version; credentials stand for their name only.
-fn tree(settings: &Settings, i: &Instance) -> BTreeMap<String, Vec<u8>> {
+fn tree(world: &World, i: &Instance) -> BTreeMap<String, Vec<u8>> {
+    let settings = world.settings();
     let (account, region, address) = (&settings.account, &settings.region, i.address.to_string());
     let name = i.host_name();
     let info = serde_json::json!({
@@ -220,11 +221,26 @@ fn tree(settings: &Settings, i: &Instance) -> BTreeMap<String, Vec<u8>> {
     ];
     let mut tree: BTreeMap<String, Vec<u8>> =
         texts.into_iter().map(|(path, text)| (format!("meta-data/{path}"), text.into_bytes())).collect();
+    if let Some((_, member)) = world.membership(&i.id) {
+        tree.insert("meta-data/autoscaling/target-lifecycle-state".to_owned(), target(member.state).into());
+    }
     tree.insert("dynamic/instance-identity/document".to_owned(), format!("{document:#}").into_bytes());
     if let Some(raw) = i.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok()) {
         tree.insert("user-data".to_owned(), raw);
     }
     tree
+}
+
+/// Where its group is taking a member (AWS, "Retrieve the target lifecycle state").
+fn target(state: LifecycleState) -> &'static str {
+    match state {
+        LifecycleState::Pending | LifecycleState::PendingWait | LifecycleState::InService => "InService",
+        LifecycleState::Terminating | LifecycleState::TerminatingWait | LifecycleState::TerminatingProceed => {
+            "Terminated"
+        }
+        LifecycleState::EnteringStandby | LifecycleState::Standby => "Standby",
+        LifecycleState::Detaching => "Detached",
+    }
 }
 
 /// A time in whole seconds: some clients read no other.

@@ -27,6 +27,9 @@ mod listeners;
 mod managed_certificates;
 mod managed_policies;
 pub mod metadata;
+mod metric_data;
+mod metric_put;
+mod metric_words;
 mod network;
 mod page;
 mod places;
@@ -36,6 +39,7 @@ mod refusal;
 mod registration;
 mod requested_certificates;
 mod rights;
+mod scaling;
 mod server;
 mod server_certificates;
 mod shown;
@@ -74,6 +78,7 @@ pub use server::serve;
 use caller::Caller;
 
 use crate::keeper::{KeeperHandle, Rejected};
+use crate::metrics::Metrics;
 use crate::notices::Outbox;
 use crate::seal::Seal;
 
@@ -163,6 +168,7 @@ pub struct Api {
     requests: bool,
     outbox: Option<Arc<Outbox>>,
     mails: bool,
+    metrics: Option<Metrics>,
 }
 
 impl Api {
@@ -192,6 +198,7 @@ impl Api {
             requests: false,
             outbox: None,
             mails: false,
+            metrics: None,
         }
     }
 
@@ -212,6 +219,12 @@ impl Api {
     #[must_use]
     pub fn notifying(self, outbox: Arc<Outbox>, mails: bool) -> Self {
         Self { outbox: Some(outbox), mails, ..self }
+    }
+
+    /// The same API, which has where metrics are kept; without it none can be put or read.
+    #[must_use]
+    pub fn measuring(self, metrics: Metrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// The same API behind another guard than the default one.
@@ -285,6 +298,11 @@ impl Asked<'_> {
         }
         Ok(result)
     }
+}
+
+/// The answer where metrics are not kept.
+fn unkept() -> Error {
+    Error::receiver("InternalServiceError", "There is no store of metrics here.")
 }
 
 /// Work that may block, on a thread that may; it goes on even if the caller goes away.

@@ -75,6 +75,19 @@ impl Page {
         Self::new(kind, token, size).ok_or_else(|| Error::sender("InvalidArgsException", "The NextToken is invalid."))
     }
 
+    /// A page of an Auto Scaling call: `MaxRecords` 1 to 100. Everything when it is not stated, where AWS gives 50: boto 2's
+    /// `asadmin` asks for no second page.
+    pub(super) fn autoscaling(kind: &'static str, max: Option<i64>, token: Option<&str>) -> Result<Self, Error> {
+        let size = match max {
+            None => usize::MAX,
+            Some(max) => usize::try_from(max).ok().filter(|size| (1..=100).contains(size)).ok_or_else(|| {
+                let rule = if max < 1 { "greater than or equal to 1" } else { "less than or equal to 100" };
+                words::out_of_bounds(&max.to_string(), "maxRecords", &format!("Member must have value {rule}"))
+            })?,
+        };
+        Self::new(kind, token, size).ok_or_else(|| Error::sender("InvalidNextToken", "The token is not valid."))
+    }
+
     /// A page of an SNS call: always at most 100.
     pub(super) fn sns(kind: &'static str, token: Option<&str>) -> Result<Self, Error> {
         let bad = || Error::sender("InvalidParameter", "Invalid parameter: NextToken");

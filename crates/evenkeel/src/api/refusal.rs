@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use evenkeel_aws::Error;
 use evenkeel_core::noun::image::BadManifest;
-use evenkeel_core::refusal::Refusal;
+use evenkeel_core::refusal::{BadScaling, Refusal};
 
 use crate::keeper::Rejected;
 
@@ -79,6 +79,20 @@ pub(super) fn sns(rejected: Rejected) -> Error {
     }
 }
 
+/// A rejection as Auto Scaling words it.
+pub(super) fn autoscaling(rejected: Rejected) -> Error {
+    let refusal = match rejected {
+        Rejected::Refused(refusal) => refusal,
+        Rejected::NotStored(_) | Rejected::Closed => return unavailable("ServiceUnavailable", &rejected),
+    };
+    let text = refusal.to_string();
+    match &refusal {
+        Refusal::Scaling(bad) => Error::sender(scaling_code(bad), text),
+        Refusal::IdTaken(_) => Error::receiver("InternalFailure", text),
+        _ => Error::validation(text),
+    }
+}
+
 /// A rejection as CloudWatch words it.
 pub(super) fn cloudwatch(rejected: Rejected) -> Error {
     let refusal = match rejected {
@@ -93,6 +107,37 @@ pub(super) fn cloudwatch(rejected: Rejected) -> Error {
             Error::invalid_parameter(text)
         }
         _ => Error::validation(text),
+    }
+}
+
+fn scaling_code(bad: &BadScaling) -> &'static str {
+    match bad {
+        BadScaling::GroupTaken(_) | BadScaling::ConfigurationTaken(_) | BadScaling::SameTime(_) => "AlreadyExists",
+        BadScaling::ConfigurationInUse(_) | BadScaling::HasMembers => "ResourceInUse",
+        BadScaling::InProgress(_) | BadScaling::CoolingDown(_) | BadScaling::Blocked(_) => "ScalingActivityInProgress",
+        BadScaling::TooMany { .. } => "LimitExceeded",
+        BadScaling::NoSuchGroup(_)
+        | BadScaling::GroupGoes(_)
+        | BadScaling::NoSuchConfiguration(_)
+        | BadScaling::NoSuchImage(_)
+        | BadScaling::NoSuchBalancer(_)
+        | BadScaling::Sizes(_)
+        | BadScaling::AboveMax { .. }
+        | BadScaling::BelowMin { .. }
+        | BadScaling::NoZones
+        | BadScaling::ZoneTwice(_)
+        | BadScaling::NotMember { .. }
+        | BadScaling::NoMember(_)
+        | BadScaling::MemberElsewhere { .. }
+        | BadScaling::WrongState { .. }
+        | BadScaling::NotRunning(_)
+        | BadScaling::ElsewhereZone { .. }
+        | BadScaling::NoRoom { .. }
+        | BadScaling::NoSuchHook { .. }
+        | BadScaling::NoSuchPolicy(_)
+        | BadScaling::Policy(_)
+        | BadScaling::NoSuchSchedule(_)
+        | BadScaling::NoSuchAction(_) => "ValidationError",
     }
 }
 
@@ -221,6 +266,7 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::TypeTooSmall { .. } => ("ValidationError", "InvalidParameterCombination"),
         Refusal::TokenReused(_) => ("ValidationError", "IdempotentParameterMismatch"),
         Refusal::IdTaken(_) => ("InternalFailure", "InternalError"),
+        Refusal::Scaling(_) => ("ValidationError", "InvalidParameterValue"),
         // IAM's, SNS's and CloudWatch's own, which neither of the two can meet.
         Refusal::NoSuchTopic
         | Refusal::TopicDiffers(_)

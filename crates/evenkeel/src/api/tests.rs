@@ -1,7 +1,7 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
-//! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`alarms`] (CloudWatch), [`balancing`] (ELB), [`policies`], [`certificates`],
-//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`lives`] (attributes, protection, capacity), [`rights`], [`metadata`], [`notices`] (SNS), [`protocols`] (JSON, CBOR, gzip), [`requests`] (certificates of ACME servers), [`guarded`] (signatures of version 2, throttling), [`size`].
+//! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`alarms`] (CloudWatch's alarms), [`balancing`] (ELB), [`policies`], [`certificates`],
+//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`lives`] (attributes, protection, capacity), [`rights`], [`metadata`], [`metrics`] (CloudWatch), [`notices`] (SNS), [`protocols`] (JSON, CBOR, gzip), [`requests`] (certificates of ACME servers), [`guarded`] (signatures of version 2, throttling), [`size`].
 
 mod alarms;
 mod balancing;
@@ -12,6 +12,7 @@ mod guarded;
 mod identities;
 mod lives;
 mod metadata;
+mod metrics;
 mod notices;
 mod policies;
 mod protocols;
@@ -45,6 +46,7 @@ use super::server::{Limits, is_local, serve_within};
 use super::{Api, Guard, Held, Imported, Intake, Keys, Reports, Source, ensure_default};
 use crate::keeper::store::memory::MemoryStore;
 use crate::keeper::{self, KeeperHandle};
+use crate::metrics::Metrics;
 use crate::notices::Outbox;
 use crate::seal::Seal;
 
@@ -60,6 +62,7 @@ struct Rig {
     /// Where root's keys are.
     dir: tempfile::TempDir,
     outbox: Arc<Outbox>,
+    metrics: Metrics,
     seal: Arc<Seal>,
     host: String,
     credentials: Credentials,
@@ -164,7 +167,9 @@ impl Rig {
             Reports { status: Box::new(|| b"{}".to_vec()), metrics: Box::new(|| b"up 1\n".to_vec()) },
         );
         let outbox = Arc::new(Outbox::open(dir.path()).unwrap());
-        let api = api.notifying(Arc::clone(&outbox), true);
+        let clock = || i64::try_from(clock().0 / 1000).unwrap();
+        let metrics = Metrics::start(&dir.path().join("metrics"), metrics::LIMITS, clock).unwrap();
+        let api = api.notifying(Arc::clone(&outbox), true).measuring(metrics.clone());
         let api = api.requesting(true).logging_where(Arc::new(|route, balancer| match route.bucket.as_str() {
             "denied" => Err(format!("write `{}` for {balancer}: no", route.test_key())),
             _ => Ok(()),
@@ -173,7 +178,7 @@ impl Rig {
         let host = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve_within(Arc::new(api.behind(guard)), listener, stopped, limits));
-        Self { dir, outbox, seal, host, credentials, keeper, store, sightings, stop: Some(stop), served }
+        Self { dir, outbox, metrics, seal, host, credentials, keeper, store, sightings, stop: Some(stop), served }
     }
 
     async fn connect(&self) -> TcpStream {

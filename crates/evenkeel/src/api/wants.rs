@@ -50,6 +50,7 @@ impl Wants<'_> {
             Call::Elb(call) => self.elb(name, call),
             Call::Ec2(call) => self.ec2(name, call),
             Call::Acm(call) => self.acm(name, call),
+            Call::AutoScaling(call) => self.autoscaling(name, call),
             Call::Iam(call) => self.iam(name, call),
             Call::Sns(call) => self.sns(name, call),
             Call::Cloudwatch(call) => self.cloudwatch(name, call),
@@ -553,7 +554,7 @@ impl Want {
     }
 
     /// With the tags that the call states.
-    fn stating(mut self, tags: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn stating(mut self, tags: impl IntoIterator<Item = (String, String)>) -> Self {
         for (key, value) in tags {
             self.keys.push((format!("aws:RequestTag/{key}"), value));
             self.keys.push(("aws:TagKeys".into(), key));
@@ -562,7 +563,7 @@ impl Want {
     }
 
     /// This, and the tagging action too if tags are stated.
-    fn tagging(self, action: &str) -> Vec<Self> {
+    pub fn tagging(self, action: &str) -> Vec<Self> {
         if self.keys.iter().any(|(key, _)| key == "aws:TagKeys") {
             let tag = Self { action: action.to_owned(), ..self.clone() };
             return vec![self, tag];

@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use evenkeel_core::scaling::Recurrence;
 use thiserror::Error;
 
 /// How long an installer may take where it does not say.
@@ -93,6 +94,15 @@ pub enum What {
         /// Its number, where it is stated.
         uid: Option<u32>,
     },
+    /// A command that is run again and again.
+    Cron {
+        /// What it is known by.
+        name: String,
+        /// When.
+        schedule: Recurrence,
+        /// A program and its arguments.
+        command: Vec<String>,
+    },
     /// Something to wait for.
     Wait(Awaited),
     /// A file to be written; only a cloud-config says so.
@@ -154,6 +164,7 @@ impl Installer {
             "unpack" => unpack(line, args)?,
             "env" => env(line, args)?,
             "user" => user(line, args)?,
+            "cron" => cron(line, args)?,
             "wait-for" => wait(line, args)?,
             program if program.contains('/') || in_image(program) => What::Program(words.clone()),
             name => match python(name).filter(|_| args.is_empty()) {
@@ -267,6 +278,19 @@ fn env(line: &str, args: &[String]) -> Result<What, BadInstaller> {
     if args.is_empty() { Err(usage()) } else { args.iter().map(pair).collect::<Result<_, _>>().map(What::Env) }
 }
 
+fn cron(line: &str, args: &[String]) -> Result<What, BadInstaller> {
+    let usage =
+        || BadInstaller::Usage(line.to_owned(), "cron [name=NAME] 'MINUTE HOUR DAY MONTH WEEKDAY' PROGRAM [ARG…]");
+    let (name, rest) = match args.split_first() {
+        Some((first, rest)) if first.starts_with("name=") && first.len() > "name=".len() => (Some(&first[5..]), rest),
+        _ => (None, args),
+    };
+    let (schedule, command) = rest.split_first().filter(|(_, command)| !command.is_empty()).ok_or_else(usage)?;
+    let schedule = Recurrence::new(schedule).map_err(|_| usage())?;
+    let name = name.map_or_else(|| command.join(" "), str::to_owned);
+    Ok(What::Cron { name, schedule, command: command.to_vec() })
+}
+
 fn user(line: &str, args: &[String]) -> Result<What, BadInstaller> {
     let usage = || BadInstaller::Usage(line.to_owned(), "user NAME [uid=N]");
     let (name, rest) = args.split_first().ok_or_else(usage)?;
@@ -341,6 +365,11 @@ mod tests {
         check("unpack a.tar into=app strip=1", What::Unpack { archive: "a.tar".into(), into: "app".into(), strip: 1 });
         check("env A=1 'B=two words'", What::Env(vec![("A".into(), "1".into()), ("B".into(), "two words".into())]));
         check("wait-for tcp:[::1]:80", What::Wait(Awaited::Port("[::1]:80".into())));
+        let schedule = Recurrence::new("*/5 1-3 * * mon").unwrap();
+        let command = vec!["./tidy".to_owned(), "a b".to_owned()];
+        let cron = |name: &str| What::Cron { name: name.into(), schedule: schedule.clone(), command: command.clone() };
+        check("cron '*/5 1-3 * * mon' ./tidy 'a b'", cron("./tidy a b"));
+        check("cron name=tidy '*/5 1-3 * * mon' ./tidy 'a b'", cron("tidy"));
         check("user web", What::User { name: "web".into(), uid: None });
         check("user web uid=7", What::User { name: "web".into(), uid: Some(7) });
         check("wait-for file:a/b", What::Wait(Awaited::File("a/b".into())));
@@ -379,6 +408,8 @@ mod tests {
         check("unpack", "unpack ARCHIVE");
         check("env A", "env NAME=VALUE");
         check("env HOST=x", "env NAME=VALUE");
+        check("cron '* * * * *'", "cron [name=NAME]");
+        check("cron * * * * * ls", "cron [name=NAME]");
         check("wait-for", "wait-for tcp");
         check("wait-for tcp:x", "wait-for tcp");
     }

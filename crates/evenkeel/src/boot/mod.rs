@@ -10,6 +10,7 @@ mod accounts;
 mod built_in;
 pub mod cloud;
 mod command;
+pub mod cron;
 mod finish;
 pub mod ini;
 pub mod installer;

@@ -13,7 +13,7 @@ use super::installer::{Installer, What};
 use super::queue::queue;
 use super::record::{Record, Step, StepState};
 use super::site::Site;
-use super::{accounts, built_in, command, packages, say};
+use super::{accounts, built_in, command, cron, packages, say};
 use crate::enclosures;
 
 /// What the first step is called.
@@ -40,6 +40,9 @@ pub fn install(site: &mut Site, record: &mut Record) -> Result<bool, String> {
         say(&format!("`{ignored}` of the cloud-config is not followed here"));
     }
     if record.steps.is_empty() {
+        if let Err(why) = cron::begin_anew(site) {
+            return fail(site, record, &why);
+        }
         record.steps.push(Step::waiting(CONFIGURATION));
         record.steps.extend(queue.iter().map(|installer| Step::waiting(&installer.name)));
     }
@@ -154,6 +157,10 @@ fn perform(site: &mut Site, installer: &Installer) -> Result<(), String> {
         What::Unpack { archive, into, strip } => built_in::unpack(site, archive, into, *strip),
         What::Env(pairs) => built_in::set_env(site, pairs),
         What::User { name, uid } => accounts::make(site, name, *uid),
+        What::Cron { name, schedule, command } => {
+            let (name, schedule, command) = (name.clone(), schedule.clone(), command.clone());
+            cron::add(site, cron::Entry { name, schedule, command, once: installer.once })
+        }
         What::Wait(awaited) => built_in::wait(site, awaited, limit),
         What::Write(file) => built_in::write(site, file),
         What::Script(number) => script(site, *number, limit),

@@ -66,7 +66,7 @@ pub struct Run {
     pub reach: Reach,
 }
 
-fn parse_tag(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_tag(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("not of the form KEY=VALUE".into()),
@@ -109,7 +109,7 @@ fn input(args: &Run) -> anyhow::Result<RunInstances> {
     })
 }
 
-fn user_data(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn user_data(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
     std::fs::File::open(file)?.take(MAX_USER_DATA + 1).read_to_end(&mut bytes)?;

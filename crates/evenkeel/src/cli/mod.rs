@@ -6,6 +6,7 @@
 
 pub mod acme;
 pub mod alarm;
+mod asg;
 pub mod balancer;
 mod boot_log;
 pub mod cert;
@@ -113,6 +114,8 @@ pub enum Command {
     Image(image::ImageCommand),
     /// Make, change and show load balancers, with `--dry-run`
     Lb(lb::args::Lb),
+    /// Make, scale, change and show auto scaling groups
+    Asg(asg::Asg),
     /// Make, upload, list, show and delete certificates
     Cert(cert::Cert),
     /// Make, show, exchange and delete access keys, and try out what they allow
@@ -250,6 +253,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Env(args) => env::run(args, streams),
         Command::Image(args) => image::run(args, &|reach| connect(reach, None), streams),
         Command::Lb(args) => lb::run(args, &connect(args.reach(), None)?, streams),
+        Command::Asg(args) => asg::run(args, &connect(args.reach(), None)?, streams),
         Command::Cert(args) => match (args.reach(), &args.action) {
             (Some(reach), _) => cert::run(args, &connect(reach, None)?, streams),
             (None, cert::Action::SelfSigned(args)) => cert::made::write(args, streams),

@@ -171,7 +171,7 @@ impl Canned {
         match call {
             Call::Elb(call) => self.answer_elb(call),
             Call::Ec2(call) => self.answer_ec2(call),
-            Call::Acm(_) | Call::Iam(_) | Call::Sts(_) | Call::Sns(_) | Call::Cloudwatch(_) => {
+            Call::Acm(_) | Call::AutoScaling(_) | Call::Cloudwatch(_) | Call::Iam(_) | Call::Sts(_) | Call::Sns(_) => {
                 Err(Error::invalid_action(call.name()))
             }
         }

@@ -301,6 +301,11 @@ pub trait Driver: Send + Sync {
         Err(format!("find the files of `{instance}`"))
     }
 
+    /// The first process of each instance that runs and whose processes are all below it, on this machine.
+    fn roots(&self) -> Vec<(InstanceId, i32)> {
+        Vec::new()
+    }
+
     /// Asks to be hinted after every change. Hints given before stay.
     fn subscribe(&self, hint: Hint);
 }

@@ -276,6 +276,18 @@ impl Driver for ProcessDriver {
         slots.iter().map(seen).collect()
     }
 
+    fn roots(&self) -> Vec<(InstanceId, i32)> {
+        let known: Vec<(InstanceId, i32)> = {
+            let slots = self.shared.slots();
+            slots.iter().filter_map(|(id, slot)| Some((id.clone(), slot.agent.as_ref()?.identity.pid))).collect()
+        };
+        let is_here = |(id, _): &(InstanceId, i32)| {
+            let spec = self.shared.folder_of(id).spec().ok().flatten();
+            spec.is_some_and(|spec| spec.isolation != Isolation::Docker)
+        };
+        known.into_iter().filter(is_here).collect()
+    }
+
     fn console(&self, instance: &InstanceId) -> io::Result<Vec<u8>> {
         if !self.shared.slots().contains_key(instance) {
             return Err(io::ErrorKind::NotFound.into());

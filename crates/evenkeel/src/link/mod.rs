@@ -270,6 +270,9 @@ pub struct Count {
     pub errors: u64,
     /// Connections that could not be made.
     pub connect_errors: u64,
+    /// Requests, or TCP connections, in flight on it now.
+    #[serde(default)]
+    pub in_flight: u32,
 }
 
 /// The message that leads from one snapshot to the next.

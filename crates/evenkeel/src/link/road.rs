@@ -22,7 +22,7 @@ use evenkeel_proxy::meter::{BalancerMeters, Meters};
 use evenkeel_proxy::probe::Prober;
 use evenkeel_proxy::road::{BindFault, Ejection, Road, RoadConfig};
 use evenkeel_proxy::spans::SpansConfig;
-use evenkeel_proxy::target::{TargetKey, TargetState};
+use evenkeel_proxy::target::{Board, TargetKey, TargetState};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -504,7 +504,7 @@ impl Shared {
             if Instant::now() >= next_counts {
                 next_counts = Instant::now() + TICK;
                 let meters = self.road.meters();
-                report.counts = counts(&meters);
+                report.counts = counts(&meters, &self.road.board());
                 report.nodes = nodes(&meters);
                 let (log_dropped, panics, accept_pauses) = (meters.log_dropped, meters.panics, meters.accept_pauses);
                 let (spans_sent, spans_dropped) = (meters.spans_sent, meters.spans_dropped);
@@ -549,8 +549,10 @@ impl Shared {
     }
 }
 
-fn counts(meters: &Meters) -> Vec<Count> {
+fn counts(meters: &Meters, board: &Board) -> Vec<Count> {
     let mut counts = Vec::new();
+    let mut in_flight: BTreeMap<TargetKey, u32> =
+        board.all().into_iter().map(|(key, state)| (key, state.outstanding())).collect();
     for (balancer, m) in &meters.balancers {
         let own: u64 = m.total().from_balancer.values().sum();
         counts.push(Count { balancer: balancer.to_string(), errors: own, ..Count::default() });
@@ -561,6 +563,7 @@ fn counts(meters: &Meters) -> Vec<Count> {
                 requests: target.requests,
                 errors: target.answers[4],
                 connect_errors: target.connect_errors,
+                in_flight: in_flight.remove(&(balancer.clone(), instance.clone())).unwrap_or(0),
             });
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns how a loop runs: it wakes on a hint or a timer, reads intended and seen state, carries out one pure plan, and
 //! reports. Must never take input: whatever woke it, it looks at everything. A panic in a run is counted, shows in the
-//! status, and the loop goes on. Next: [`instances`], [`road`], [`expiry`], [`delivery`],
+//! status, and the loop goes on. Next: [`instances`], [`groups`], [`road`], [`expiry`], [`delivery`],
 //! [`acme`], [`notices`], [`alarms`].
 
 pub mod acme;
@@ -10,7 +10,9 @@ pub mod alarms;
 pub mod certificates;
 pub mod delivery;
 pub mod expiry;
+pub mod groups;
 pub mod instances;
+pub mod measures;
 pub mod notices;
 pub mod road;
 
@@ -78,6 +80,12 @@ pub type SightingsWatch = watch::Receiver<Arc<Sightings>>;
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The wall clock in seconds, as metrics have it.
+#[must_use]
+pub fn seconds() -> i64 {
+    i64::try_from(now().0 / 1000).unwrap_or(i64::MAX)
 }
 
 /// Runs `run` again and again: when `hint` is given, when the World or the Sightings change, and when the wait it asked

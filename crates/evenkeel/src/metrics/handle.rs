@@ -129,3 +129,41 @@ fn run(mut store: Store, asked: &Receiver<Message>, clock: Clock) {
         eprintln!("metrics: failed to write down what waited: {error}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Bucket, Metric, Range, Unit};
+
+    fn clock() -> i64 {
+        1000
+    }
+
+    fn sample(at: i64) -> Sample {
+        Sample { metric: Metric::new("n", "m", [("a", "1")]), unit: Unit::Count, at, bucket: Bucket::of(2.0) }
+    }
+
+    fn sum(metrics: &Metrics) -> f64 {
+        let reader = metrics.reader();
+        let (series, _) = reader.units(&sample(0).metric)[0];
+        let range = Range { from: 900, to: 1100, period: 1 };
+        reader.read(series, range, 1000).values().map(|bucket| bucket.sum).sum()
+    }
+
+    #[tokio::test]
+    async fn what_was_put_is_read_and_outlives_the_thread() {
+        let dir = tempfile::tempdir().unwrap();
+        let metrics = Metrics::start(dir.path(), Limits::default(), clock).unwrap();
+        assert_eq!(metrics.put_and_wait(vec![sample(950), sample(951)]).await, Ok(0));
+        assert_eq!(sum(&metrics), 4.0);
+        metrics.put(vec![sample(952)]);
+        let stopping = metrics.clone();
+        tokio::task::spawn_blocking(move || stopping.stop()).await.unwrap();
+        // Nobody is there any more to take it, or to keep us waiting.
+        metrics.put(vec![sample(953)]);
+        assert_eq!(metrics.put_and_wait(vec![sample(954)]).await, Err(Overrun));
+        assert_eq!(metrics.reader().counts().overrun, 2);
+        let again = Metrics::start(dir.path(), Limits::default(), clock).unwrap();
+        assert_eq!(sum(&again), 6.0);
+    }
+}

@@ -146,18 +146,35 @@ impl Store {
             synced_at: now,
             trouble: None,
         };
-        // One by one: a block holds what one journal held, so that wherever this ends, each is there once.
-        for number in journals {
-            let path = journal_path(dir, number);
-            let mut head = Head::default();
-            let lost = store.state(|state| replay(&path, &mut state.catalog, &mut head))?;
-            store.shared.tally.lost_bytes(&path.display().to_string(), lost);
-            let mut cut = Cut::begin(dir, number, Arc::new(head), now)?;
-            while !cut.step(1000)? {}
-            store.published(cut.finish().map_err(io::Error::other)?, number)?;
-        }
+        store.take_on(&journals, now)?;
         store.shared.tally.opened(store.shared.state(|state| state.catalog.len()));
         Ok(store)
+    }
+
+    /// Makes blocks of the journals that the last one left, one by one: a block holds what one journal held, so that wherever this
+    /// ends, each is there once. Where the disk has no room for them, the first is held in memory, and tried again; others
+    /// wait for the next start.
+    fn take_on(&mut self, journals: &[u64], now: i64) -> io::Result<()> {
+        for number in journals {
+            let path = journal_path(&self.dir, *number);
+            let mut head = Head::default();
+            let lost = self.state(|state| replay(&path, &mut state.catalog, &mut head))?;
+            self.shared.tally.lost_bytes(&path.display().to_string(), lost);
+            let head = Arc::new(head);
+            if let Err(error) = self.cut_whole(*number, &head, now) {
+                self.tell(Err(error));
+                self.state(|state| state.frozen = Some(Arc::clone(&head)));
+                self.uncut = Some((*number, head));
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn cut_whole(&mut self, number: u64, head: &Arc<Head>, now: i64) -> io::Result<()> {
+        let mut cut = Cut::begin(&self.dir, number, Arc::clone(head), now)?;
+        while !cut.step(1000)? {}
+        self.published(cut.finish().map_err(io::Error::other)?, number)
     }
 
     /// The other side of the store, for any number of readers.

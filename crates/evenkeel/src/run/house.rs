@@ -1,6 +1,6 @@
 //! The data directory: made, locked, and the places in it.
 //!
-//! Owns its layout: `daemon.lock`, `state.db`, `credentials.toml`, `seal.key`, `endpoint`, `images/`, `instances/`, and the road's
+//! Owns its layout: `daemon.lock`, `state.db`, `credentials.toml`, `seal.key`, `endpoint`, `images/`, `instances/`, `metrics/`, and the road's
 //! `road.lock`, `road.sock`, `road.log`, `routes.json`, `access.log`, `spool/`, and `buckets/`. Must never be shared by two daemons.
 
 use std::fs::{self, DirBuilder, File};

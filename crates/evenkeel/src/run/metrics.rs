@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use evenkeel_core::sightings::instance_health;
 use evenkeel_proxy::fault::Fault;
 use evenkeel_proxy::log::cause;
 use evenkeel_proxy::meter;
 
 use super::status::{Reporter, ZoneReport, zones};
 use crate::link::{NodeCount, RoadCount};
+use crate::loops::measures::balancers::hosts;
+
+mod measured;
 
 /// Bytes.
 const MIB: f64 = 1_048_576.0;
@@ -63,6 +65,8 @@ impl Reporter {
         let mut page = Page::default();
         of_nodes(&mut page, &nodes);
         self.hosts(&mut page);
+        measured::of_instances(&mut page, self.measured.reader(), crate::loops::seconds());
+        measured::of_store(&mut page, &self.measured.reader().counts());
         of_zones(&mut page, &zones(&self.keeper.world()));
         of_road(&mut page, &road);
         let applied = seen.road.as_ref().map(|road| road.applied);
@@ -83,18 +87,18 @@ impl Reporter {
 
     /// Registered instances by verdict and zone.
     fn hosts(&self, page: &mut Page) {
-        let (world, seen) = (self.keeper.world(), Arc::clone(&self.sightings.borrow()));
-        let mut counts: BTreeMap<(String, String), [u64; 2]> = BTreeMap::new();
-        for balancer in world.load_balancers() {
-            for id in &balancer.instances {
-                let zone = world.instance(id).map(|instance| instance.zone.to_string()).unwrap_or_default();
-                let serves = instance_health(&world, &seen, balancer, id).state == "InService";
-                counts.entry((balancer.name.to_string(), zone)).or_default()[usize::from(!serves)] += 1;
-            }
-        }
+        let counts = hosts(&self.keeper.world(), &self.sightings.borrow());
         let of = |which: usize| counts.iter().map(move |((name, zone), count)| (place(name, zone), count[which]));
         page.metric("aws_elb_healthy_host_count", "gauge", "HealthyHostCount: instances in service.", of(0));
         page.metric("aws_elb_unhealthy_host_count", "gauge", "UnHealthyHostCount: instances out of service.", of(1));
+        let targets = self.counts.last();
+        let busy = targets.iter().filter(|target| !target.instance.is_empty()).map(|target| {
+            let labels =
+                format!("load_balancer=\"{}\",instance=\"{}\"", escaped(&target.balancer), escaped(&target.instance));
+            (labels, target.in_flight)
+        });
+        let help = "InFlightRequests: requests and connections in flight on an instance.";
+        page.metric("aws_elb_in_flight_requests", "gauge", help, busy);
     }
 }
 

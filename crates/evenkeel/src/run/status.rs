@@ -13,6 +13,7 @@ use crate::keeper::KeeperHandle;
 use crate::link::Count;
 use crate::loops::road::Counts;
 use crate::loops::{SightingsWatch, Status, Statuses};
+use crate::metrics::Metrics;
 use crate::notices::Outbox;
 
 /// The report, as JSON has it.
@@ -87,6 +88,8 @@ pub struct Reporter {
     pub dns: Arc<dns::server::Counts>,
     /// What waits for subscribers.
     pub outbox: Arc<Outbox>,
+    /// What was measured.
+    pub measured: Metrics,
 }
 
 impl Reporter {

@@ -34,8 +34,10 @@ use crate::images::{ImageError, ImageStore};
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::link::road::Place;
-use crate::loops::{self, Statuses, acme, alarms, certificates, delivery, expiry, instances, notices, road};
-use crate::metrics::{self, Metrics};
+use crate::loops::{
+    self, Statuses, acme, alarms, certificates, delivery, expiry, groups, instances, measures, notices, road,
+};
+use crate::metrics::{Limits, Metrics, watched};
 use crate::notices::Outbox;
 use crate::notices::letter::Server;
 use crate::seal::Seal;
@@ -61,6 +63,8 @@ pub async fn up(
     let keys = Keys::open(house.dir()).context("failed to open the access keys")?;
     api::ensure_default(&keeper, loops::now()).await.context("failed to make the default security group")?;
     let seal = Arc::new(Seal::open(house.dir()).context("failed to open what secrets are sealed with")?);
+    let measured = Metrics::start(&house.dir().join("metrics"), Limits::default(), loops::seconds)
+        .context("failed to open the metric store")?;
     let images = Arc::new(ImageStore::open(house.dir()).context("failed to open the image store")?);
     give_up_images(&keeper).await?;
     sweep_images(&keeper, &images);
@@ -120,6 +124,14 @@ pub async fn up(
         sightings: sightings.clone(),
     };
     tasks.spawn(instances::run(crew, statuses.clone()));
+    let crew = measures::Crew {
+        keeper: keeper.clone(),
+        sightings: sightings.clone(),
+        counts: counts.clone(),
+        driver: Arc::clone(&driver),
+        metrics: measured.clone(),
+    };
+    tasks.spawn(measures::run(crew, statuses.clone()));
     let names = Arc::new(dns::server::Counts::default());
     if let Some(listen) = options.dns_listen {
         let crew = dns::Crew {
@@ -140,6 +152,7 @@ pub async fn up(
     };
     tasks.spawn(acme::run(crew, statuses.clone()));
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
+    tasks.spawn(groups::run(keeper.clone(), sightings.clone(), statuses.clone()));
     let buckets = Arc::new(Buckets::new(house.dir(), &options.log_buckets, options.bucket_keys.clone()));
     tasks.spawn(delivery::run(Place::new(house.dir()).spool(), Arc::clone(&buckets), statuses.clone()));
 
@@ -148,13 +161,11 @@ pub async fn up(
         options.smtp_config.as_deref().map(Server::open).transpose().map_err(|why| anyhow!("failed to {why}"))?;
     let (mail, mails) = (mail.map(Arc::new), options.smtp_config.is_some());
     tasks.spawn(notices::run(keeper.clone(), Arc::clone(&outbox), mail, statuses.clone()));
-    let metrics_store = Metrics::start(&house.dir().join("metrics"), metrics::Limits::default(), seconds)
-        .context("failed to open the store of metrics")?;
-    let values = metrics_store.reader().clone();
+    let values = measured.reader().clone();
     let crew = alarms::Crew {
         keeper: keeper.clone(),
         sightings: sightings.clone(),
-        values: Arc::new(move |watched, window| metrics::watched::read(&values, watched, window, seconds())),
+        values: Arc::new(move |wanted, window| watched::read(&values, wanted, window, loops::seconds())),
         outbox: Arc::clone(&outbox),
         place: near(address),
     };
@@ -167,6 +178,7 @@ pub async fn up(
         counts,
         dns: names,
         outbox: Arc::clone(&outbox),
+        measured: measured.clone(),
     });
     let (store, running) = (Arc::clone(&images), Arc::clone(&driver));
     let (kept, named) = (Arc::clone(&images), keeper.clone());
@@ -189,29 +201,23 @@ pub async fn up(
             Ok(page.to_string().into_bytes())
         }),
     };
-    let measured = Arc::clone(&reporter);
+    let shown = Arc::clone(&reporter);
     let status = move || serde_json::to_vec(&reporter.report()).unwrap_or_default();
-    let metrics = move || measured.metrics().into_bytes();
+    let metrics = move || shown.metrics().into_bytes();
     let console = move |id: &_| driver.console(id);
     let reports = Reports { status: Box::new(status), metrics: Box::new(metrics) };
     let api = Api::new(keeper, sightings, Arc::new(keys), seal, Arc::new(console), intake, reports);
     let versions = if options.sigv2 { Versions::TwoAndFour } else { Versions::Four };
     let api = api.behind(Guard::new(versions, options.api_rate.0, options.api_rate.1));
-    let api = api.requesting(options.acme.is_some()).notifying(outbox, mails);
+    let api = api.requesting(options.acme.is_some()).notifying(outbox, mails).measuring(measured.clone());
     let api = api.logging_where(Arc::new(move |route, balancer| may_log(&buckets, route, balancer)));
     house.announce(&format!("http://{address}"))?;
     ready(address);
     api::serve(Arc::new(api), listener, shutdown).await;
     tasks.shutdown().await;
-    let stopped = tokio::task::spawn_blocking(move || metrics_store.stop()).await;
-    stopped.context("failed to close the store of metrics")?;
+    tokio::task::spawn_blocking(move || measured.stop()).await.context("failed to close the metric store")?;
     drop(house);
     Ok(())
-}
-
-/// The wall clock, as the store of metrics reads it.
-fn seconds() -> i64 {
-    i64::try_from(loops::now().0 / 1000).unwrap_or(i64::MAX)
 }
 
 /// The API's URL for whoever is on this machine.

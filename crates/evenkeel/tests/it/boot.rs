@@ -273,6 +273,25 @@ fn built_in_installers_fetch_unpack_and_wait() {
     });
 }
 
+/// A minute is the least that there is, so this holds one kind of enclosure alone.
+#[test]
+fn what_is_to_be_done_again_and_again_is_done_while_the_instance_runs() {
+    let mut rig = Rig::start();
+    let image = image(&rig, |_, _| {});
+    let data =
+        "[Pyami]\nscripts = cron name=tick '* * * * *' sh -c 'echo tick from $PORT; exit 3', cron '0 0 30 2 *' never\n";
+    let id = rig.launch_told(&image, data);
+    rig.wait_status(&id, "ok");
+    rig.wait("its turn", Duration::from_secs(90), |rig| {
+        rig.console(&id).contains("cron: `tick` exited with status 3").then_some(())
+    });
+    assert!(rig.console(&id).contains(&format!("tick from {INSTANCE_PORT}")), "{}", rig.console(&id));
+    let bad = rig.launch_told(&image, "[Pyami]\nscripts = cron '61 * * * *' ls\n");
+    rig.wait_status(&bad, "impaired");
+    assert!(rig.console(&bad).contains("must be written `cron [name=NAME]"), "{}", rig.console(&bad));
+    rig.finish();
+}
+
 /// The parts of a mail's text, decoded.
 fn parts(text: &str) -> Vec<String> {
     let mail = mailparse::parse_mail(text.as_bytes()).unwrap();

@@ -135,6 +135,21 @@ fn terraform_aws_elb() {
 }
 
 #[test]
+fn boto3_autoscaling() {
+    judge("boto3_autoscaling");
+}
+
+#[test]
+fn ansible_autoscaling() {
+    judge("ansible_autoscaling");
+}
+
+#[test]
+fn boto_asadmin() {
+    judge("boto_asadmin");
+}
+
+#[test]
 fn boto3_refusals() {
     judge("boto3_refusals");
 }
@@ -173,6 +188,11 @@ fn boto3_sns() {
 #[test]
 fn boto3_alarms() {
     judge("boto3_alarms");
+}
+
+#[test]
+fn boto3_cloudwatch() {
+    judge("boto3_cloudwatch");
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod images;
 mod keys;
 mod lb;
 mod life;
+mod measured;
 mod notices;
 mod pebble;
 mod replace;

@@ -16,19 +16,6 @@ use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::world::{Decision, Row, World, Write};
 
-/// What a scaling policy is carried out for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trigger<'a> {
-    /// The policy's ARN.
-    pub policy: &'a str,
-    /// The alarm, with its threshold.
-    pub alarm: &'a Alarm,
-    /// The state it is in.
-    pub state: AlarmState,
-    /// The datapoints that were judged, the newest first.
-    pub values: &'a [f64],
-}
-
 impl World {
     /// What is next to be done about alarms that are next to do something: alarms and numbers, the oldest of each.
     pub fn pending_actions(&self) -> impl Iterator<Item = (&Arc<Alarm>, &Pending)> {
@@ -41,10 +28,7 @@ impl World {
         };
         let done = match Action::parse(&pending.action) {
             Ok(Action::Instance(deed)) => self.act_on_instance(alarm, deed, now),
-            Ok(Action::Scaling(policy)) => {
-                let (state, values) = (pending.to, &pending.values[..]);
-                self.scale(&Trigger { policy: &policy, alarm, state, values })
-            }
+            Ok(Action::Scaling(policy)) => self.scale_by_alarm(&policy, alarm, &pending.values, now),
             // A message is not ours to send.
             Ok(Action::Topic(_)) => return Decision::unchanged(Reply::Unchanged),
             Err(why) => Err(why),
@@ -76,6 +60,7 @@ impl World {
         state: AlarmState,
         policy: &str,
         values: &[f64],
+        now: Timestamp,
     ) -> Decision {
         let unchanged = || Decision::unchanged(Reply::Unchanged);
         let Some(alarm) = self.alarm(name) else { return unchanged() };
@@ -84,7 +69,7 @@ impl World {
         if !lasts || !actions.iter().any(|action| action == policy) {
             return unchanged();
         }
-        match self.scale(&Trigger { policy, alarm, state, values }) {
+        match self.scale_by_alarm(policy, alarm, values, now) {
             Ok(writes) => Decision { reply: Reply::Done, writes },
             Err(_) => unchanged(),
         }
@@ -126,10 +111,5 @@ impl World {
         };
         let told = |refusal: Refusal| refusal.to_string();
         Ok(decision.map_err(told)?.writes)
-    }
-
-    /// Carries a scaling policy out: what is written, or why it cannot be.
-    fn scale(&self, trigger: &Trigger<'_>) -> Result<Vec<Write>, String> {
-        Err(format!("No policy found with ARN {}", trigger.policy))
     }
 }

@@ -62,7 +62,7 @@ impl World {
                 Ok(self.note_alarm_action(alarm, *pending, error.as_deref(), now))
             }
             AlarmChange::Repeat { alarm, state, policy, values } => {
-                Ok(self.repeat_alarm_action(alarm, *state, policy, values))
+                Ok(self.repeat_alarm_action(alarm, *state, policy, values, now))
             }
             AlarmChange::Forget { alarm } => Ok(self.forget_alarm_history(alarm, now)),
         }

@@ -112,7 +112,7 @@ fn wire(alarm: &Alarm, world: &Settings) -> cloudwatch::MetricAlarm {
         namespace: stat.map(|stat| stat.metric.namespace.clone()),
         statistic: simple,
         extended_statistic: extended,
-        dimensions: stat.map(|stat| dimensions(stat)).unwrap_or_default(),
+        dimensions: stat.map(dimensions).unwrap_or_default(),
         period: stat.map(|stat| wire_number(stat.period)),
         unit: stat.and_then(|stat| stat.unit.clone()),
         evaluation_periods: wire_number(settings.evaluation_periods),

@@ -6,6 +6,7 @@
 
 mod fields;
 mod remarks;
+mod scaling;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -38,6 +39,7 @@ fn model(api: Api) -> Model {
         Api::Ec2 => include_str!("aws/ec2.txt"),
         Api::Iam => include_str!("aws/iam.txt"),
         Api::Acm => include_str!("aws/acm.txt"),
+        Api::AutoScaling => include_str!("aws/autoscaling.txt"),
         Api::Sts => include_str!("aws/sts.txt"),
         Api::Sns => include_str!("aws/sns.txt"),
         Api::Cloudwatch => include_str!("aws/cloudwatch.txt"),
@@ -79,20 +81,24 @@ impl Read {
     }
 }
 
+fn all_remarks() -> impl Iterator<Item = &'static (Api, &'static str, &'static str, Served)> {
+    REMARKS.iter().chain(scaling::REMARKS)
+}
+
 /// The remark on a parameter, and the name that it is on: the parameter's own, or one above it. One on a single operation
 /// wins over one on all.
 fn remark(api: Api, operation: &str, parameter: &str) -> Option<(&'static str, Served)> {
     let is_above =
         |name: &str| parameter.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let on = |wanted: &str| {
-        let mut remarks = REMARKS.iter().filter(|(a, op, ..)| *a == api && *op == wanted);
+        let mut remarks = all_remarks().filter(|(a, op, ..)| *a == api && *op == wanted);
         remarks.find(|(.., name, _)| !name.is_empty() && is_above(name)).map(|(.., name, served)| (*name, *served))
     };
     on(operation).or_else(|| on("*"))
 }
 
 fn remark_on_operation(api: Api, operation: &str) -> Option<Served> {
-    let mut remarks = REMARKS.iter().filter(|(a, op, name, _)| *a == api && *op == operation && name.is_empty());
+    let mut remarks = all_remarks().filter(|(a, op, name, _)| *a == api && *op == operation && name.is_empty());
     remarks.next().map(|(.., served)| *served)
 }
 
@@ -143,7 +149,7 @@ fn whole(api: Api, operation: &str, rows: &[Row]) -> (&'static str, String) {
 fn absent(api: Api, model: &Model) -> Vec<(Vec<&'static str>, &'static str, bool)> {
     let mut left: Vec<&str> = model.keys().copied().filter(|name| !api.actions().contains(name)).collect();
     let mut found = Vec::new();
-    for group in ABSENT.iter().filter(|group| group.api == api) {
+    for group in ABSENT.iter().chain(scaling::ABSENT).filter(|group| group.api == api) {
         let patterns: Vec<Pattern> = group.operations.split(' ').map(Pattern::read).collect();
         let fits = |name: &&str| patterns.iter().any(|pattern| pattern.fits(name));
         let (these, others) = left.into_iter().partition(fits);
@@ -161,6 +167,7 @@ fn coverage() -> String {
             Api::Elb => ("Elastic Load Balancing (Classic)", api.version()),
             Api::Ec2 => ("EC2", "any version"),
             Api::Acm => ("Certificate Manager", api.version()),
+            Api::AutoScaling => ("Auto Scaling", api.version()),
             Api::Iam => ("IAM", api.version()),
             Api::Sts => ("STS", api.version()),
             Api::Sns => ("SNS", api.version()),
@@ -242,7 +249,7 @@ mod tests {
 
     #[test]
     fn every_remark_is_on_something_that_exists() {
-        for (api, operation, parameter, served) in REMARKS {
+        for (api, operation, parameter, served) in all_remarks() {
             let model = model(*api);
             let mut served_operations = model
                 .iter()

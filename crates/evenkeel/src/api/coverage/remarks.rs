@@ -57,11 +57,34 @@ const ALARM_ACTIONS: Served = Partly(
 
 /// API, operation (`*` for all), parameter or a name above some (empty for the operation itself), and what there is to know.
 pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
-    (Cloudwatch, "PutMetricData", "EntityMetricData", No("Refused: data belong to metrics, not to entities besides.")),
+    (
+        Cloudwatch,
+        "PutMetricData",
+        "EntityMetricData.Entity",
+        No("Ignored: data are taken in as any others, and belong to their metrics alone."),
+    ),
     (Cloudwatch, "PutMetricData", "StrictEntityValidation", No("There are no entities to validate.")),
     (Cloudwatch, "ListMetrics", "IncludeLinkedAccounts", ONE_ACCOUNT),
     (Cloudwatch, "ListMetrics", "OwningAccount", ONE_ACCOUNT),
     (Cloudwatch, "GetMetricData", "MetricDataQueries.AccountId", ONE_ACCOUNT),
+    (
+        Cloudwatch,
+        "GetMetricData",
+        "MetricDataQueries.Expression",
+        Partly(
+            "Metric math: all operators, and ABS, AVG, CEIL, DIFF, DIFF_TIME, EPOCH, FILL, FIRST, FLOOR, IF, LAST, LOG, LOG10, MAX, \
+             METRIC_COUNT, METRICS, MIN, PERIOD, RATE, RUNNING_SUM, STDDEV, SUM and TIME_SERIES. Others, SEARCH among them, are \
+             refused by name.",
+        ),
+    ),
+    (Cloudwatch, "GetMetricData", "MetricDataQueries.Label", Partly("As it stands: `${…}` in it is not filled in.")),
+    (Cloudwatch, "GetMetricData", "LabelOptions", No("Ignored: labels have no times in them.")),
+    (
+        Cloudwatch,
+        "GetMetricStatistics",
+        "ExtendedStatistics",
+        Yes("Of more than 8 different values in a period percentiles are within 1 % of the exact ones."),
+    ),
     (
         Cloudwatch,
         "PutMetricAlarm",

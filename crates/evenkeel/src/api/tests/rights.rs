@@ -25,7 +25,7 @@ impl Rig {
             Api::Ec2 => (403, "UnauthorizedOperation"),
             Api::Acm => (400, "AccessDeniedException"),
             Api::Sns => (403, "AuthorizationError"),
-            Api::Elb | Api::Iam | Api::Sts | Api::Cloudwatch => (403, "AccessDenied"),
+            Api::AutoScaling | Api::Cloudwatch | Api::Elb | Api::Iam | Api::Sts => (403, "AccessDenied"),
         };
         match self.call_as(key, input).await {
             Ok(_) => panic!("{} should be denied", A::NAME),
@@ -55,7 +55,11 @@ const PARAMETERS: &str = "LoadBalancerName=web&LoadBalancerNames.member.1=web&Lo
     &ActionNames.member.1=a:b&PolicySourceArn=arn:aws:iam::1:user/u&PolicyInputList.member.1=p\
     &Protocol=http&Endpoint=http://h.test/&Message=m&Token=t\
     &TopicArn=arn:aws:sns:us-east-1:1:t&ResourceArn=arn:aws:sns:us-east-1:1:t&SubscriptionArn=arn:aws:sns:us-east-1:1:t:s\
-    &AccessKeyId=AKIAAAAAAAAAAAAAAAAA&Status=Active&DomainName=a.test";
+    &AccessKeyId=AKIAAAAAAAAAAAAAAAAA&Status=Active&DomainName=a.test\
+    &AutoScalingGroupName=web&LaunchConfigurationName=one&MinSize=1&MaxSize=1&DesiredCapacity=1&Granularity=1Minute\
+    &HealthStatus=Healthy&ShouldDecrementDesiredCapacity=true&ProtectedFromScaleIn=true&LifecycleHookName=warm\
+    &ScheduledActionName=a&ScheduledActionNames.member.1=a&ScheduledUpdateGroupActions.member.1.ScheduledActionName=a\
+    &LifecycleActionResult=CONTINUE&InstanceIds.member.1=i-00000001";
 
 #[tokio::test]
 async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {
@@ -67,7 +71,11 @@ async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {
     for (api, name) in actions {
         // One here, where it is many elsewhere.
         let ids = match name {
-            "CreateImage" | "GetConsoleOutput" | "DescribeInstanceAttribute" => "InstanceId=i-00000001",
+            "CreateImage"
+            | "GetConsoleOutput"
+            | "DescribeInstanceAttribute"
+            | "SetInstanceHealth"
+            | "TerminateInstanceInAutoScalingGroup" => "InstanceId=i-00000001",
             "RunInstances" | "DeregisterImage" => "ImageId=ami-00000001",
             "DescribeVpcAttribute" => "VpcId=vpc-1",
             "SetTopicAttributes" | "SetSubscriptionAttributes" => "AttributeName=DisplayName",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::link::CauseCount;
+use crate::metrics::{Bucket, Limits, Metric, Sample, Store, Unit};
 
 /// Name and labels to value, and name to kind. Panics on whatever Prometheus's own parser would refuse, and on what it
 /// forgives: a metric in two places, a value before its head, a sample twice.
@@ -121,6 +122,24 @@ fn the_page_is_what_prometheus_reads() {
     assert_eq!(value("aws_elb_latency_seconds_sum", ""), 1.5);
     assert_eq!((values["evenkeel_access_log_dropped_total"], values["evenkeel_accept_pauses_total"]), (4.0, 1.0));
     assert_eq!(kinds["aws_elb_latency_seconds"], "histogram");
+    // What instances used last.
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), Limits::default(), 100).unwrap();
+    let sample = |at: i64, dimension: (&str, &str), value: f64| Sample {
+        metric: Metric::new("AWS/EC2", "LoadAverage1", [dimension]),
+        unit: Unit::None,
+        at,
+        bucket: Bucket::of(value),
+    };
+    let one = ("InstanceId", "i-1");
+    store.put(&[sample(98, one, 3.0), sample(99, one, 0.5), sample(99, ("ImageId", "ami-1"), 9.0)], 100);
+    let mut page = Page::default();
+    measured::of_instances(&mut page, &store.reader(), 100);
+    measured::of_store(&mut page, &store.reader().counts());
+    let (values, _) = read(&page.0);
+    assert_eq!(values["aws_ec2_load_average_1{instance=\"i-1\"}"], 0.5);
+    assert_eq!((values["evenkeel_metrics_series"], values["evenkeel_metrics_samples_total"]), (2.0, 3.0));
+    assert_eq!(values.keys().filter(|name| name.starts_with("aws_ec2")).count(), 1, "{values:?}");
     // Nothing measured yet is a page as well.
     let mut page = Page::default();
     of_nodes(&mut page, &[]);

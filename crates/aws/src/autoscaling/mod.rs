@@ -1,0 +1,81 @@
+//! Auto Scaling, version 2011-01-01: its inputs, outputs and table of actions.
+//!
+//! Knows names and shapes, not rules. Next: [`group`], [`instance`], [`launch_configuration`], [`activity`], and
+//! [`crate::dispatch`] for what the table makes.
+
+pub mod activity;
+pub mod balancer;
+pub mod group;
+pub mod hook;
+pub mod instance;
+pub mod launch_configuration;
+pub mod limit;
+pub mod policy;
+pub mod process;
+pub mod schedule;
+pub mod tag;
+
+pub use activity::*;
+pub use balancer::*;
+pub use group::*;
+pub use hook::*;
+pub use instance::*;
+pub use launch_configuration::*;
+pub use limit::*;
+pub use policy::*;
+pub use process::*;
+pub use schedule::*;
+pub use tag::*;
+
+use crate::dispatch::{Api, actions};
+
+actions! {
+    Api::AutoScaling;
+    AttachInstances => AttachInstancesOutput,
+    AttachLoadBalancers => AttachLoadBalancersOutput,
+    BatchDeleteScheduledAction => BatchDeleteScheduledActionOutput,
+    BatchPutScheduledUpdateGroupAction => BatchPutScheduledUpdateGroupActionOutput,
+    CompleteLifecycleAction => CompleteLifecycleActionOutput,
+    CreateAutoScalingGroup => CreateAutoScalingGroupOutput,
+    CreateLaunchConfiguration => CreateLaunchConfigurationOutput,
+    CreateOrUpdateTags => CreateOrUpdateTagsOutput,
+    DeleteAutoScalingGroup => DeleteAutoScalingGroupOutput,
+    DeleteLaunchConfiguration => DeleteLaunchConfigurationOutput,
+    DeleteLifecycleHook => DeleteLifecycleHookOutput,
+    DeletePolicy => DeletePolicyOutput,
+    DeleteScheduledAction => DeleteScheduledActionOutput,
+    DeleteTags => DeleteTagsOutput,
+    DescribeAccountLimits => DescribeAccountLimitsOutput,
+    DescribeAdjustmentTypes => DescribeAdjustmentTypesOutput,
+    DescribeAutoScalingGroups => DescribeAutoScalingGroupsOutput,
+    DescribeAutoScalingInstances => DescribeAutoScalingInstancesOutput,
+    DescribeLaunchConfigurations => DescribeLaunchConfigurationsOutput,
+    DescribeLifecycleHookTypes => DescribeLifecycleHookTypesOutput,
+    DescribeLifecycleHooks => DescribeLifecycleHooksOutput,
+    DescribeLoadBalancers => DescribeLoadBalancersOutput,
+    DescribeMetricCollectionTypes => DescribeMetricCollectionTypesOutput,
+    DescribePolicies => DescribePoliciesOutput,
+    DescribeScalingActivities => DescribeScalingActivitiesOutput,
+    DescribeScalingProcessTypes => DescribeScalingProcessTypesOutput,
+    DescribeScheduledActions => DescribeScheduledActionsOutput,
+    DescribeTags => DescribeTagsOutput,
+    DescribeTerminationPolicyTypes => DescribeTerminationPolicyTypesOutput,
+    DetachInstances => DetachInstancesOutput,
+    DetachLoadBalancers => DetachLoadBalancersOutput,
+    DisableMetricsCollection => DisableMetricsCollectionOutput,
+    EnableMetricsCollection => EnableMetricsCollectionOutput,
+    EnterStandby => EnterStandbyOutput,
+    ExecutePolicy => ExecutePolicyOutput,
+    ExitStandby => ExitStandbyOutput,
+    PutLifecycleHook => PutLifecycleHookOutput,
+    PutScalingPolicy => PutScalingPolicyOutput,
+    PutScheduledUpdateGroupAction => PutScheduledUpdateGroupActionOutput,
+    RecordLifecycleActionHeartbeat => RecordLifecycleActionHeartbeatOutput,
+    ResumeProcesses => ResumeProcessesOutput,
+    SetDesiredCapacity => SetDesiredCapacityOutput,
+    SetInstanceHealth => SetInstanceHealthOutput,
+    SetInstanceProtection => SetInstanceProtectionOutput,
+    SuspendProcesses => SuspendProcessesOutput,
+    TerminateInstanceInAutoScalingGroup => TerminateInstanceInAutoScalingGroupOutput,
+    UpdateAutoScalingGroup => UpdateAutoScalingGroupOutput,
+}

@@ -1,0 +1,365 @@
+//! Auto scaling groups: how many instances there are to be, what they are launched with, and how each member fares.
+//!
+//! Owns the records' shapes and AWS's words for them. What may follow what is [`crate::world`]'s, what is to be done next
+//! [`crate::plan::groups`]'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{
+    ActivityId, AutoScalingGroupName, InstanceId, LaunchConfigurationName, LoadBalancerName, ScalingName, ZoneName,
+};
+use crate::noun::scaling_policy::{ScalingPolicy, ScheduledAction};
+use crate::scaling::TerminationPolicy;
+use crate::scaling::decide::{Decision, History};
+use crate::scaling::replacement::Cause;
+use crate::time::Timestamp;
+
+/// The tag that members bear, with their group's name.
+pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
+
+/// What members are launched with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LaunchSource {
+    /// A launch configuration.
+    Configuration(LaunchConfigurationName),
+}
+
+/// What a member's health is judged by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HealthCheckType {
+    /// By its instance alone.
+    #[default]
+    #[serde(rename = "EC2")]
+    Ec2,
+    /// By its balancers as well.
+    #[serde(rename = "ELB")]
+    Elb,
+}
+
+impl HealthCheckType {
+    /// AWS's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ec2 => "EC2",
+            Self::Elb => "ELB",
+        }
+    }
+}
+
+/// What a group does by itself, and may be kept from (AWS, "Suspend and resume processes").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Process {
+    /// Behind balancers, new members go.
+    AddToLoadBalancer,
+    /// On alarms, policies act.
+    AlarmNotification,
+    /// Among zones, members are evened out.
+    AZRebalance,
+    /// Health is checked.
+    HealthCheck,
+    /// Instances are refreshed.
+    InstanceRefresh,
+    /// Members are launched.
+    Launch,
+    /// The unhealthy are replaced.
+    ReplaceUnhealthy,
+    /// Scheduled actions act.
+    ScheduledActions,
+    /// Members are ended.
+    Terminate,
+}
+
+impl Process {
+    /// All of them, by name.
+    pub const ALL: [Self; 9] = [
+        Self::AddToLoadBalancer,
+        Self::AlarmNotification,
+        Self::AZRebalance,
+        Self::HealthCheck,
+        Self::InstanceRefresh,
+        Self::Launch,
+        Self::ReplaceUnhealthy,
+        Self::ScheduledActions,
+        Self::Terminate,
+    ];
+
+    /// AWS's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AddToLoadBalancer => "AddToLoadBalancer",
+            Self::AlarmNotification => "AlarmNotification",
+            Self::AZRebalance => "AZRebalance",
+            Self::HealthCheck => "HealthCheck",
+            Self::InstanceRefresh => "InstanceRefresh",
+            Self::Launch => "Launch",
+            Self::ReplaceUnhealthy => "ReplaceUnhealthy",
+            Self::ScheduledActions => "ScheduledActions",
+            Self::Terminate => "Terminate",
+        }
+    }
+
+    /// The one that AWS calls so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|process| process.as_str() == name)
+    }
+}
+
+/// Where a member is in its life (AWS, "Amazon EC2 Auto Scaling instance lifecycle").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LifecycleState {
+    /// Its instance boots.
+    Pending,
+    /// It has booted; hooks are waited for.
+    PendingWait,
+    /// It does its work.
+    InService,
+    /// It is to end: balancers send it nothing more, its last requests are waited for.
+    Terminating,
+    /// It has no more requests; hooks are waited for.
+    TerminatingWait,
+    /// Its instance is being ended.
+    TerminatingProceed,
+    /// It is to stand by: its last requests are waited for.
+    EnteringStandby,
+    /// It stands by.
+    Standby,
+    /// It is to leave the group: its last requests are waited for.
+    Detaching,
+}
+
+impl LifecycleState {
+    /// AWS's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::PendingWait => "Pending:Wait",
+            Self::InService => "InService",
+            Self::Terminating => "Terminating",
+            Self::TerminatingWait => "Terminating:Wait",
+            Self::TerminatingProceed => "Terminating:Proceed",
+            Self::EnteringStandby => "EnteringStandby",
+            Self::Standby => "Standby",
+            Self::Detaching => "Detaching",
+        }
+    }
+
+    /// Whether it counts as capacity: it works, or is about to.
+    #[must_use]
+    pub fn counts(self) -> bool {
+        matches!(self, Self::Pending | Self::PendingWait | Self::InService)
+    }
+
+    /// Whether it is on its way out for good.
+    #[must_use]
+    pub fn is_ending(self) -> bool {
+        matches!(self, Self::Terminating | Self::TerminatingWait | Self::TerminatingProceed)
+    }
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Where it runs.
+    pub zone: ZoneName,
+    /// What it was launched with; `None` for one that was attached.
+    pub source: Option<LaunchSource>,
+    /// Where it is in its life.
+    pub state: LifecycleState,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it last came into service: its grace and its warm-up begin there.
+    pub in_service: Option<Timestamp>,
+    /// What is wrong with it; `None` while it is healthy.
+    pub illness: Option<Cause>,
+    /// Whether scaling in spares it.
+    pub is_protected: bool,
+    /// What is under way with it, or was last.
+    pub activity: Option<ActivityId>,
+    /// Whether it was launched so that a zone can do with one fewer, and is not in service yet.
+    #[serde(default)]
+    pub balances: bool,
+    /// What it waits for, by hook.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub waits: BTreeMap<ScalingName, HookWait>,
+}
+
+/// A lifecycle action: one hook waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookWait {
+    /// Whoever has it may answer: a UUID.
+    pub token: String,
+    /// When it began.
+    pub since: Timestamp,
+    /// Until when it is waited for; a heartbeat puts it off.
+    pub until: Timestamp,
+    /// The answer: whether to go on.
+    pub goes_on: Option<bool>,
+}
+
+/// What a hook stands before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transition {
+    /// Coming into service.
+    Launching,
+    /// The end.
+    Terminating,
+}
+
+impl Transition {
+    /// AWS's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Launching => "autoscaling:EC2_INSTANCE_LAUNCHING",
+            Self::Terminating => "autoscaling:EC2_INSTANCE_TERMINATING",
+        }
+    }
+}
+
+/// A lifecycle hook: a wait that members make before they go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// Before what.
+    pub transition: Transition,
+    /// How long each heartbeat lasts, in seconds: 30–7,200.
+    pub heartbeat: u32,
+    /// Whether to go on when nobody has answered.
+    pub goes_on: bool,
+    /// Told with the action, at most 1,023 characters.
+    pub metadata: Option<String>,
+}
+
+impl Hook {
+    /// The longest wait in all (AWS: 100 heartbeats, or 48 hours).
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        Duration::from_secs(u64::from(self.heartbeat) * 100).min(Duration::from_secs(48 * 3600))
+    }
+}
+
+/// A tag of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupTag {
+    /// Its value.
+    pub value: String,
+    /// Whether new members get it too.
+    pub propagates: bool,
+}
+
+/// What a group holds of launches that came to nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setback {
+    /// How many in a row.
+    pub failures: u32,
+    /// When the next is tried.
+    pub retry: Timestamp,
+    /// When the first of them was.
+    pub since: Timestamp,
+}
+
+/// One auto scaling group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AutoScalingGroup {
+    /// Its name.
+    pub name: AutoScalingGroupName,
+    /// A random UUID, part of its ARN.
+    pub id: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What new members are launched with.
+    pub launch: LaunchSource,
+    /// The fewest members.
+    pub min: u32,
+    /// The most.
+    pub max: u32,
+    /// How many there are to be, from `min` to `max`.
+    pub desired: u32,
+    /// Seconds after a scaling activity in which simple policies do nothing.
+    pub cooldown: u32,
+    /// Where members go.
+    pub zones: Vec<ZoneName>,
+    /// Subnets as stated, comma-separated, where zones were named by them.
+    pub subnets: Option<String>,
+    /// Behind which balancers they go.
+    pub balancers: BTreeSet<LoadBalancerName>,
+    /// What their health is judged by.
+    pub health_check: HealthCheckType,
+    /// Seconds in service in which balancers' verdicts do not count.
+    pub grace: u32,
+    /// Who goes first.
+    pub termination: Vec<TerminationPolicy>,
+    /// Whether scaling in spares new members.
+    pub protects_new: bool,
+    /// Seconds after which members are replaced.
+    pub max_lifetime: Option<u32>,
+    /// Seconds that a new member takes until its metrics count.
+    pub warmup: Option<u32>,
+    /// What it does not do at present, and why, in AWS's words.
+    pub suspended: BTreeMap<Process, String>,
+    /// Metrics of the group that were asked for.
+    pub metrics: BTreeSet<String>,
+    /// Tags by key, at most 50.
+    pub tags: BTreeMap<String, GroupTag>,
+    /// Its members, on their way in and out as well.
+    pub members: BTreeMap<InstanceId, Member>,
+    /// What changed `desired` since it was last reached, in sentences; the newest at most five.
+    pub why: Vec<String>,
+    /// When a scaling activity last ended.
+    pub scaled: Option<Timestamp>,
+    /// Launches that came to nothing, since one last came to something.
+    pub setback: Option<Setback>,
+    /// Hooks by name.
+    #[serde(default)]
+    pub hooks: BTreeMap<ScalingName, Hook>,
+    /// Scaling policies by name.
+    #[serde(default)]
+    pub policies: BTreeMap<ScalingName, ScalingPolicy>,
+    /// Scheduled actions by name.
+    #[serde(default)]
+    pub schedule: BTreeMap<ScalingName, ScheduledAction>,
+    /// What policies did before, as far as it counts.
+    #[serde(default)]
+    pub history: History,
+    /// The last decisions of policies that changed the wish, the newest last.
+    #[serde(default)]
+    pub decisions: Vec<Decision>,
+    /// Whether it goes once it has no member any more.
+    pub is_going: bool,
+}
+
+impl AutoScalingGroup {
+    /// Its Amazon Resource Name.
+    #[must_use]
+    pub fn arn(&self, region: &str, account: &str) -> String {
+        let (id, name) = (&self.id, &self.name);
+        format!("arn:aws:autoscaling:{region}:{account}:autoScalingGroup:{id}:autoScalingGroupName/{name}")
+    }
+
+    /// How many members count as capacity.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        let count = self.members.values().filter(|member| member.state.counts()).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it does this by itself at present.
+    #[must_use]
+    pub fn does(&self, process: Process) -> bool {
+        !self.suspended.contains_key(&process)
+    }
+
+    /// The hooks before a transition.
+    pub fn hooks_before(&self, transition: Transition) -> impl Iterator<Item = (&ScalingName, &Hook)> {
+        self.hooks.iter().filter(move |(_, hook)| hook.transition == transition)
+    }
+}

@@ -1,0 +1,348 @@
+//! The auto scaling groups' plan: from what is wanted, how members fare and what was seen of them to the next steps.
+//!
+//! Owns when who is launched, ended, and found ill; who and where by the rules in [`crate::scaling`]. Pure and total, as all
+//! plans: carried out it leaves an empty one. Must never roll the ids that a step needs, nor carry it out: that is the house's
+//! `loops/groups`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::change::{Retirement, ScalingChange};
+use crate::health::Health;
+use crate::name::{ActivityId, AutoScalingGroupName, InstanceId, ScalingName, ZoneName};
+use crate::noun::activity::{ACTIVITIES_KEPT, ACTIVITY_STAYS, Activity};
+use crate::noun::scaling_group::{AutoScalingGroup, HealthCheckType, LaunchSource, LifecycleState, Member, Process};
+use crate::noun::{InstanceState, InstanceStatus};
+use crate::scaling::replacement::{Cause, Standing, Unhealthy, replace};
+use crate::scaling::termination::{Candidate, Source, choose_many};
+use crate::scaling::zones::{Distribution, ZoneCount, next, rebalance};
+use crate::sightings::Sightings;
+use crate::time::Timestamp;
+use crate::world::World;
+use crate::world::scaling::{IMPAIRED_FOR, Next};
+
+/// One thing to do. What needs ids gets them from whoever carries it out.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made and carried out one by one; a box buys nothing")]
+pub enum Step {
+    /// Launch a member.
+    Launch {
+        /// For which group.
+        group: AutoScalingGroupName,
+        /// Where: the first that has room.
+        zones: Vec<ZoneName>,
+        /// Whether it is one more than there are to be, for the zones' balance.
+        balances: bool,
+    },
+    /// Begin a member's end.
+    Retire {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// Which.
+        instance: InstanceId,
+        /// Why.
+        why: Retirement,
+    },
+    /// Let a member take its next step.
+    Advance {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// Which.
+        instance: InstanceId,
+        /// For how many hooks it needs tokens.
+        hooks: usize,
+    },
+    /// Do what is scheduled. When it is due next depends on its time zone's clocks.
+    Act {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// Which action.
+        name: ScalingName,
+        /// When it was due.
+        due: Timestamp,
+    },
+    /// A Change as it is.
+    Make(ScalingChange),
+}
+
+/// What the groups do next. The dice say between members and zones that nothing tells apart.
+#[must_use]
+pub fn plan(world: &World, sightings: &Sightings, now: Timestamp, mut dice: impl FnMut() -> u64) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for group in world.scaling_groups() {
+        Planner { world, sightings, group, now }.plan(&mut steps, &mut dice);
+    }
+    let old = forgotten(world, now);
+    if !old.is_empty() {
+        steps.push(Step::Make(ScalingChange::ForgetActivities { activities: old }));
+    }
+    steps
+}
+
+/// When something next falls due by time alone.
+#[must_use]
+pub fn next_deadline(world: &World, now: Timestamp) -> Option<Timestamp> {
+    let of_group = |group: &AutoScalingGroup| {
+        let seconds = |n: u32| Duration::from_secs(n.into());
+        let mut times: Vec<Timestamp> = group.setback.iter().map(|setback| setback.retry).collect();
+        times.extend(group.schedule.values().map(|action| action.next));
+        for (id, member) in &group.members {
+            times.extend(member.waits.values().filter(|wait| wait.goes_on.is_none()).map(|wait| wait.until));
+            let in_service = || member.in_service.filter(|_| member.state == LifecycleState::InService);
+            times.extend(in_service().map(|since| since.plus(seconds(group.grace))));
+            times.extend(group.warmup.and_then(|warmup| Some(in_service()?.plus(seconds(warmup)))));
+            times.extend(world.instance(id).map(|instance| instance.status_since.plus(IMPAIRED_FOR)));
+        }
+        times
+    };
+    world.scaling_groups().flat_map(|group| of_group(group)).filter(|at| *at > now).min()
+}
+
+/// What is wrong with a member in service; `None` where nothing is, or where that does not count yet.
+#[must_use]
+pub fn illness(
+    world: &World,
+    sightings: &Sightings,
+    group: &AutoScalingGroup,
+    id: &InstanceId,
+    member: &Member,
+    now: Timestamp,
+) -> Option<Cause> {
+    let Some(instance) = world.instance(id).filter(|instance| instance.state == InstanceState::Running) else {
+        return Some(Cause::NotRunning);
+    };
+    let grace = Duration::from_secs(group.grace.into());
+    if member.in_service.is_none_or(|since| now < since.plus(grace)) {
+        return None;
+    }
+    let is_impaired = matches!(instance.status, InstanceStatus::Impaired { .. });
+    if is_impaired && now >= instance.status_since.plus(IMPAIRED_FOR) {
+        return Some(Cause::StatusCheck);
+    }
+    let road = sightings.road.as_ref().filter(|_| group.health_check == HealthCheckType::Elb)?;
+    let fails = group.balancers.iter().any(|balancer| {
+        let is_there = world.load_balancer(balancer).is_some_and(|lb| lb.instances.contains(id));
+        is_there && road.health.get(&(balancer.clone(), id.clone())) == Some(&Health::Failing)
+    });
+    fails.then_some(Cause::Balancer)
+}
+
+struct Planner<'a> {
+    world: &'a World,
+    sightings: &'a Sightings,
+    group: &'a AutoScalingGroup,
+    now: Timestamp,
+}
+
+impl Planner<'_> {
+    fn plan(&self, steps: &mut Vec<Step>, dice: &mut impl FnMut() -> u64) {
+        let group = self.group;
+        let name = || group.name.clone();
+        let before = steps.len();
+        for (id, action) in group.schedule.iter().filter(|(_, action)| self.now >= action.next && !group.is_going) {
+            steps.push(Step::Act { group: name(), name: id.clone(), due: action.next });
+        }
+        for (id, member) in &group.members {
+            let Some(next) = self.world.next_of(group, id, member, self.now) else { continue };
+            let hooks = match next {
+                Next::Wait(transition) => group.hooks_before(transition).count(),
+                _ => 0,
+            };
+            steps.push(Step::Advance { group: name(), instance: id.clone(), hooks });
+        }
+        if group.is_going {
+            let stays = |member: &Member| member.state.counts() || member.state == LifecycleState::Standby;
+            for (id, _) in group.members.iter().filter(|(_, member)| stays(member)) {
+                steps.push(self.retired(id, Retirement::GroupGoes));
+            }
+            if group.members.is_empty() {
+                steps.push(Step::Make(ScalingChange::EndGroup { group: name() }));
+            }
+            return;
+        }
+        self.find_the_ill(steps);
+        if steps.len() > before {
+            // What follows depends on what comes of these.
+            return;
+        }
+        self.replace_the_ill(steps);
+        self.meet_the_wish(steps, dice);
+        if steps.len() == before {
+            self.renew(steps);
+        }
+        if steps.len() == before {
+            self.balance(steps);
+        }
+    }
+
+    fn retired(&self, id: &InstanceId, why: Retirement) -> Step {
+        Step::Retire { group: self.group.name.clone(), instance: id.clone(), why }
+    }
+
+    fn in_service(&self) -> impl Iterator<Item = (&InstanceId, &Member)> {
+        self.group.members.iter().filter(|(_, member)| member.state == LifecycleState::InService)
+    }
+
+    fn find_the_ill(&self, steps: &mut Vec<Step>) {
+        if !self.group.does(Process::HealthCheck) {
+            return;
+        }
+        for (id, member) in self.in_service().filter(|(_, member)| member.illness.is_none()) {
+            if let Some(illness) = illness(self.world, self.sightings, self.group, id, member, self.now) {
+                let (group, instance) = (self.group.name.clone(), id.clone());
+                steps.push(Step::Make(ScalingChange::MarkIll { group, instance, illness }));
+            }
+        }
+    }
+
+    fn replace_the_ill(&self, steps: &mut Vec<Step>) {
+        if !self.group.does(Process::ReplaceUnhealthy) || !self.group.does(Process::Terminate) {
+            return;
+        }
+        let warmup = Duration::from_secs(self.group.warmup.unwrap_or(0).into());
+        let is_warm = |member: &Member| member.in_service.is_some_and(|since| self.now >= since.plus(warmup));
+        let count = |of: &dyn Fn(&Member) -> bool| {
+            u32::try_from(self.group.members.values().filter(|member| of(member)).count()).unwrap_or(u32::MAX)
+        };
+        let serves = |member: &Member| member.state == LifecycleState::InService && member.illness.is_none();
+        let standing = Standing {
+            desired: self.group.desired,
+            healthy: count(&|member| serves(member) && is_warm(member)),
+            coming: count(&|member| {
+                matches!(member.state, LifecycleState::Pending | LifecycleState::PendingWait)
+                    || (serves(member) && !is_warm(member))
+            }),
+            going: count(&|member| member.state.is_ending() && member.illness.is_some()),
+        };
+        let ill: Vec<Unhealthy> = self
+            .in_service()
+            .filter_map(|(id, member)| Some(Unhealthy { instance: id.clone(), cause: member.illness? }))
+            .collect();
+        steps.extend(replace(&ill, standing).now.iter().map(|id| self.retired(id, Retirement::Ill)));
+    }
+
+    fn meet_the_wish(&self, steps: &mut Vec<Step>, dice: &mut impl FnMut() -> u64) {
+        let group = self.group;
+        let have = group.capacity();
+        if have < group.desired {
+            let waits = group.setback.as_ref().is_some_and(|setback| self.now < setback.retry);
+            if !group.does(Process::Launch) || waits {
+                return;
+            }
+            // After a failure one at a time, to see whether it still fails.
+            let most = if group.setback.is_some() { 1 } else { u32::MAX };
+            let mut counts = self.zone_counts();
+            for _ in 0..(group.desired - have).min(most) {
+                let Some(zone) = next(&counts, Distribution::BalancedBestEffort, dice()).map(|best| best.zone.clone())
+                else {
+                    return;
+                };
+                counts.iter_mut().filter(|count| count.zone == zone).for_each(|count| count.members += 1);
+                counts.sort_by_key(|count| count.members);
+                let others = counts.iter().filter(|count| count.enabled && count.zone != zone);
+                let zones = std::iter::once(zone.clone()).chain(others.map(|count| count.zone.clone())).collect();
+                steps.push(Step::Launch { group: group.name.clone(), zones, balances: false });
+            }
+            return;
+        }
+        // One that was launched for balance counts once it is in service: until then nobody can be spared for it.
+        let balancing = group.members.values().filter(|member| member.balances && member.state.counts()).count();
+        let settled = have.saturating_sub(u32::try_from(balancing).unwrap_or(u32::MAX));
+        let too_many = settled.saturating_sub(group.desired);
+        if too_many == 0 || !group.does(Process::Terminate) {
+            return;
+        }
+        let members: Vec<Candidate> = group
+            .members
+            .iter()
+            .filter(|(_, member)| member.state.counts() && !member.balances)
+            .map(|(id, member)| self.candidate(id, member))
+            .collect();
+        let chosen = choose_many(&members, &group.zones, &group.termination, too_many, self.now, dice);
+        steps.extend(chosen.iter().map(|chosen| self.retired(&chosen.instance, Retirement::ScaleIn)));
+    }
+
+    fn candidate(&self, id: &InstanceId, member: &Member) -> Candidate {
+        let source = match &member.source {
+            Some(LaunchSource::Configuration(name)) => {
+                let created = self.world.launch_configuration(name).map_or(Timestamp(0), |held| held.created);
+                Source::LaunchConfiguration { created }
+            }
+            None => Source::Other,
+        };
+        Candidate {
+            id: id.clone(),
+            zone: member.zone.clone(),
+            launched: self.world.instance(id).map_or(member.since, |instance| instance.launched),
+            protected: member.is_protected,
+            source,
+        }
+    }
+
+    /// The oldest of those that have lived long enough, one at a time.
+    fn renew(&self, steps: &mut Vec<Step>) {
+        let Some(life) = self.group.max_lifetime.filter(|_| self.is_settled()) else { return };
+        if !self.group.does(Process::Terminate) || !self.group.does(Process::Launch) {
+            return;
+        }
+        let life = Duration::from_secs(life.into());
+        let launched = |id: &InstanceId| self.world.instance(id).map(|instance| instance.launched);
+        let old = self.in_service().filter_map(|(id, _)| Some((launched(id)?, id)));
+        if let Some((_, id)) = old.filter(|(at, _)| self.now >= at.plus(life)).min() {
+            steps.push(self.retired(id, Retirement::Lifetime));
+        }
+    }
+
+    fn balance(&self, steps: &mut Vec<Step>) {
+        let group = self.group;
+        let does = |process| group.does(process);
+        if !self.is_settled() || !does(Process::AZRebalance) || !does(Process::Launch) || group.setback.is_some() {
+            return;
+        }
+        for step in rebalance(&self.zone_counts(), group.desired, group.max) {
+            steps.push(Step::Launch { group: group.name.clone(), zones: vec![step.to], balances: true });
+        }
+    }
+
+    /// Whether every member that counts is in service, as many as there are to be.
+    fn is_settled(&self) -> bool {
+        let count = u32::try_from(self.in_service().count()).unwrap_or(u32::MAX);
+        count == self.group.desired && self.group.members.values().all(|m| m.state == LifecycleState::InService)
+    }
+
+    /// Whether what the group launches fits into a zone.
+    fn has_room(&self, zone: &ZoneName) -> bool {
+        let LaunchSource::Configuration(name) = &self.group.launch;
+        self.world.launch_configuration(name).is_some_and(|held| self.world.has_room(zone, &held.instance_type))
+    }
+
+    fn zone_counts(&self) -> Vec<ZoneCount> {
+        let mut counts: BTreeMap<&ZoneName, u32> = self.group.zones.iter().map(|zone| (zone, 0)).collect();
+        for member in self.group.members.values().filter(|member| member.state.counts()) {
+            *counts.entry(&member.zone).or_default() += 1;
+        }
+        let count = |(zone, members): (&ZoneName, u32)| ZoneCount {
+            zone: zone.clone(),
+            members,
+            enabled: self.group.zones.contains(zone),
+            failing: !self.has_room(zone),
+        };
+        counts.into_iter().map(count).collect()
+    }
+}
+
+/// Activities that are older than anyone asks for, or more than are kept of a group.
+fn forgotten(world: &World, now: Timestamp) -> Vec<ActivityId> {
+    let mut by_group: BTreeMap<&str, Vec<&Activity>> = BTreeMap::new();
+    for activity in world.activities().filter(|activity| activity.status.is_over()) {
+        by_group.entry(&activity.group_id).or_default().push(activity);
+    }
+    let mut old = Vec::new();
+    for activities in by_group.values_mut() {
+        activities.sort_by_key(|activity| std::cmp::Reverse(activity.started));
+        let is_old = |activity: &Activity| activity.ended.is_some_and(|at| now.since(at) >= ACTIVITY_STAYS);
+        let gone = activities.iter().enumerate().filter(|(place, held)| *place >= ACTIVITIES_KEPT || is_old(held));
+        old.extend(gone.map(|(_, held)| held.id.clone()));
+    }
+    old
+}

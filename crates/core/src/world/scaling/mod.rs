@@ -1,0 +1,159 @@
+//! What may happen to launch configurations and auto scaling groups (AWS, Auto Scaling API 2011-01-01).
+//!
+//! Owns which file judges which Change, and what the files share. [`groups`] judges what people ask of groups, [`members`] what
+//! they ask of members, [`course`] what the plan does with these; [`policies`] and [`schedules`] what changes how many there are to be. Must never choose whom to launch or end: that is
+//! [`crate::plan::groups`]'s.
+
+mod cause;
+mod course;
+mod groups;
+mod hooks;
+mod members;
+mod policies;
+mod schedules;
+
+use std::sync::Arc;
+
+pub use course::{IMPAIRED_FOR, Next};
+
+use super::{Decision, Key, Row, World, Write};
+use crate::change::{Reply, ScalingChange};
+use crate::name::{ActivityId, AutoScalingGroupName, InstanceId, LaunchConfigurationName};
+use crate::noun::activity::{Activity, ActivityStatus};
+use crate::noun::launch_configuration::LaunchConfiguration;
+use crate::noun::scaling_group::{AutoScalingGroup, LaunchSource, Member};
+use crate::refusal::{BadScaling, Refusal};
+use crate::time::Timestamp;
+
+/// Launch configurations (AWS: 200).
+const MOST_CONFIGURATIONS: usize = 200;
+
+impl World {
+    pub(super) fn scale(&self, change: &ScalingChange, now: Timestamp) -> Result<Decision, Refusal> {
+        use ScalingChange as S;
+        match change {
+            S::CreateLaunchConfiguration(new) => self.create_launch_configuration(new),
+            S::DeleteLaunchConfiguration { name } => self.delete_launch_configuration(name),
+            S::CreateGroup(new) => self.create_group(new, now),
+            S::UpdateGroup { group, patch } => self.update_group(group, patch, now),
+            S::DeleteGroup { group, force } => self.delete_group(group, *force, now),
+            S::SetDesired { group, desired, honor_cooldown } => self.set_desired(group, *desired, *honor_cooldown, now),
+            S::AttachBalancers { group, balancers } => self.attach_balancers(group, balancers),
+            S::DetachBalancers { group, balancers } => self.detach_balancers(group, balancers, now),
+            S::Suspend { group, processes } => self.suspend(group, processes, now),
+            S::Resume { group, processes } => self.resume(group, processes),
+            S::SetMetrics { group, metrics } => self.set_metrics(group, metrics),
+            S::TagGroups { tags } => self.tag_groups(tags),
+            S::UntagGroups { tags } => self.untag_groups(tags),
+            S::SetProtection { group, instances, is_protected } => {
+                self.set_member_protection(group, instances, *is_protected)
+            }
+            S::SetHealth { instance, is_healthy, respects_grace } => {
+                self.set_health(instance, *is_healthy, *respects_grace, now)
+            }
+            S::AttachInstances { group, instances } => self.attach_instances(group, instances, now),
+            S::DetachInstances { group, instances, decrement } => {
+                self.detach_instances(group, instances, *decrement, now)
+            }
+            S::EnterStandby { group, instances, decrement } => self.enter_standby(group, instances, *decrement, now),
+            S::ExitStandby { group, instances } => self.exit_standby(group, instances, now),
+            S::TerminateMember { instance, activity, decrement } => {
+                self.terminate_member(instance, activity, *decrement, now)
+            }
+            S::PutHook { group, name, hook } => self.put_hook(group, name, hook),
+            S::DeleteHook { group, name } => self.delete_hook(group, name),
+            S::AnswerHook { group, name, who, answer } => self.answer_hook(group, name, who, *answer, now),
+            S::PutPolicy { group, name, policy } => self.put_policy(group, name, policy),
+            S::DeletePolicy { group, name } => self.delete_policy_of_group(group, name),
+            S::ExecutePolicy { group, name, trigger } => self.execute_policy(group, name, trigger, now),
+            S::PutSchedule { group, name, action } => self.put_schedule(group, name, action, now),
+            S::DeleteSchedule { group, name } => self.delete_schedule(group, name),
+            S::Act { group, name, due, next } => Ok(self.act(group, name, *due, *next, now)),
+            S::Launch(new) => Ok(self.launch_member(new, now)),
+            S::Retire { group, instance, activity, why } => Ok(self.retire(group, instance, activity, *why, now)),
+            S::Advance { group, instance, tokens } => Ok(self.advance(group, instance, tokens, now)),
+            S::MarkIll { group, instance, illness } => Ok(self.mark_ill(group, instance, *illness)),
+            S::EndGroup { group } => Ok(self.end_group(group)),
+            S::ForgetActivities { activities } => Ok(self.forget_activities(activities)),
+        }
+    }
+
+    fn create_launch_configuration(&self, new: &LaunchConfiguration) -> Result<Decision, Refusal> {
+        if self.launch_configuration(&new.name).is_some() {
+            return Err(BadScaling::ConfigurationTaken(new.name.clone()).into());
+        }
+        if self.launch_configurations().count() >= MOST_CONFIGURATIONS {
+            return Err(BadScaling::TooMany { what: "launch configurations", limit: MOST_CONFIGURATIONS }.into());
+        }
+        if self.image(&new.image).is_none() {
+            return Err(BadScaling::NoSuchImage(new.image.clone()).into());
+        }
+        Ok(done(vec![Write::Put(Row::LaunchConfiguration(new.clone()))]))
+    }
+
+    fn delete_launch_configuration(&self, name: &LaunchConfigurationName) -> Result<Decision, Refusal> {
+        if self.launch_configuration(name).is_none() {
+            return Err(BadScaling::NoSuchConfiguration(name.clone()).into());
+        }
+        let source = LaunchSource::Configuration(name.clone());
+        if self.scaling_groups().any(|group| group.launch == source) {
+            return Err(BadScaling::ConfigurationInUse(name.clone()).into());
+        }
+        Ok(done(vec![Write::Remove(Key::LaunchConfiguration(name.clone()))]))
+    }
+
+    fn forget_activities(&self, ids: &[ActivityId]) -> Decision {
+        let known = ids.iter().filter(|id| self.activity(id).is_some_and(|held| held.status.is_over()));
+        done(known.map(|id| Write::Remove(Key::Activity(id.clone()))).collect())
+    }
+
+    /// The group a member is in, with its record.
+    #[must_use]
+    pub fn membership(&self, instance: &InstanceId) -> Option<(&Arc<AutoScalingGroup>, &Member)> {
+        self.scaling_groups().find_map(|group| Some((group, group.members.get(instance)?)))
+    }
+
+    fn group(&self, name: &AutoScalingGroupName) -> Result<&Arc<AutoScalingGroup>, BadScaling> {
+        self.scaling_group(name).ok_or_else(|| BadScaling::NoSuchGroup(name.clone()))
+    }
+
+    /// A group that is not on its way out.
+    fn staying_group(&self, name: &AutoScalingGroupName) -> Result<&Arc<AutoScalingGroup>, BadScaling> {
+        let group = self.group(name)?;
+        if group.is_going { Err(BadScaling::GroupGoes(name.clone())) } else { Ok(group) }
+    }
+
+    /// The groups' activities that are under way.
+    fn under_way<'w>(&'w self, group: &'w AutoScalingGroup) -> impl Iterator<Item = &'w Arc<Activity>> + 'w {
+        let latest = group.members.values().filter_map(|member| self.activity(member.activity.as_ref()?));
+        latest.filter(|activity| !activity.status.is_over())
+    }
+
+    /// The row of an activity that has come further.
+    fn moved_on(
+        &self,
+        id: Option<&ActivityId>,
+        status: ActivityStatus,
+        message: Option<String>,
+        now: Timestamp,
+    ) -> Option<Write> {
+        let held = self.activity(id?)?;
+        let mut activity = held.as_ref().clone();
+        activity.status = status;
+        if status.is_over() {
+            activity.ended = Some(now);
+        }
+        activity.message = message.or(activity.message);
+        (activity != **held).then_some(Write::Put(Row::Activity(activity)))
+    }
+}
+
+/// A group's new row, where it is another.
+fn put(held: &Arc<AutoScalingGroup>, group: AutoScalingGroup) -> Option<Write> {
+    (group != **held).then_some(Write::Put(Row::AutoScalingGroup(group)))
+}
+
+fn done(writes: Vec<Write>) -> Decision {
+    let reply = if writes.is_empty() { Reply::Unchanged } else { Reply::Done };
+    Decision { reply, writes }
+}

@@ -1,0 +1,97 @@
+//! The loop that makes auto scaling groups have the members they are to have.
+//!
+//! Owns the carrying out of `plan::groups`, each step a Change, and the dice for the ids that a step needs. Must never decide who
+//! comes or goes. Instances themselves are [`super::instances`]'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_core::change::{Change, NewMember, ScalingChange};
+use evenkeel_core::name::{ActivityId, InstanceId, Malformed, ReservationId};
+use evenkeel_core::noun::ScheduledAction;
+use evenkeel_core::plan::groups::{self, Step};
+use evenkeel_core::time::Timestamp;
+use thiserror::Error;
+use tokio::sync::Notify;
+
+use super::{Outcome, SightingsWatch, Statuses, now, reconcile};
+use crate::dice::{self, NoDice};
+use crate::keeper::{KeeperHandle, Rejected};
+use crate::time_zones::Zone;
+
+/// The longest time between two looks.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Why a step was not done. Completes "failed to …".
+#[derive(Debug, Error)]
+enum StepError {
+    #[error("make an id: {0}")]
+    Dice(#[from] NoDice),
+    #[error("make an id: {0}")]
+    Id(#[from] Malformed),
+    #[error("{what}: {why}")]
+    Rejected { what: &'static str, why: Rejected },
+}
+
+/// Runs the loop; never returns.
+pub async fn run(keeper: KeeperHandle, sightings: SightingsWatch, statuses: Statuses) {
+    let (generations, seen) = (keeper.generations(), sightings.clone());
+    reconcile("groups", statuses, Arc::new(Notify::new()), generations, sightings, LONGEST, || {
+        let (keeper, seen) = (keeper.clone(), seen.clone());
+        async move { pass(&keeper, &seen).await }
+    })
+    .await;
+}
+
+async fn pass(keeper: &KeeperHandle, sightings: &SightingsWatch) -> Outcome {
+    let (world, seen) = (keeper.world(), Arc::clone(&sightings.borrow()));
+    let mut outcome = Outcome::default();
+    // Without dice the first of equals is taken; ids are then not to be had, which is said.
+    let roll = || dice::bytes().map_or(0, u64::from_le_bytes);
+    for step in groups::plan(&world, &seen, now(), roll) {
+        if let Err(error) = carry_out(keeper, step).await {
+            outcome.failure.get_or_insert(format!("failed to {error}"));
+        }
+    }
+    let next = groups::next_deadline(&keeper.world(), now());
+    outcome.again = next.map(|at| at.since(now()).max(Duration::from_millis(20)));
+    outcome
+}
+
+async fn carry_out(keeper: &KeeperHandle, step: Step) -> Result<(), StepError> {
+    let change = match step {
+        Step::Launch { group, zones, balances } => ScalingChange::Launch(NewMember {
+            group,
+            instance: InstanceId::new(dice::id("i-")?)?,
+            reservation: ReservationId::new(dice::id("r-")?)?,
+            activity: activity()?,
+            zones,
+            balances,
+        }),
+        Step::Retire { group, instance, why } => ScalingChange::Retire { group, instance, activity: activity()?, why },
+        Step::Advance { group, instance, hooks } => {
+            let tokens = (0..hooks).map(|_| dice::uuid()).collect::<Result<_, _>>()?;
+            ScalingChange::Advance { group, instance, tokens }
+        }
+        Step::Act { group, name, due } => {
+            let world = keeper.world();
+            let action = world.scaling_group(&group).and_then(|group| group.schedule.get(&name));
+            let next = action.and_then(next_turn);
+            ScalingChange::Act { group, name, due, next }
+        }
+        Step::Make(change) => change,
+    };
+    let what = change.name();
+    keeper.submit("groups", Change::Scale(change)).await.map_err(|why| StepError::Rejected { what, why })?;
+    Ok(())
+}
+
+/// When an action acts again, by its time zone's clocks. A turn that was missed is not made up for.
+fn next_turn(action: &ScheduledAction) -> Option<Timestamp> {
+    let zone = action.time_zone.as_deref().and_then(Zone::named).unwrap_or_else(Zone::utc);
+    zone.next(action.recurrence.as_ref()?, now())
+}
+
+fn activity() -> Result<ActivityId, StepError> {
+    Ok(ActivityId::new(dice::uuid()?)?)
+}

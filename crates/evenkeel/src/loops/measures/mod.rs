@@ -1,0 +1,94 @@
+//! The loop that measures every second, without anyone asking: balancers, instances, the node; into the metric store.
+//!
+//! Owns the second. Must never decide anything by what it measures: that is for those who read. Next: [`balancers`],
+//! [`instances`], for names, units and dimensions.
+
+pub mod balancers;
+mod instances;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::road::Counts;
+use super::{SightingsWatch, Statuses, seconds};
+use crate::drivers::Driver;
+use crate::keeper::KeeperHandle;
+use crate::metrics::{Bucket, Metric, Metrics, Sample, Unit};
+
+/// From one look to the next.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the loop looks at, and where it puts what it saw.
+pub struct Crew {
+    /// Intent.
+    pub keeper: KeeperHandle,
+    /// What was seen.
+    pub sightings: SightingsWatch,
+    /// What the road counts.
+    pub counts: Counts,
+    /// Who runs instances.
+    pub driver: Arc<dyn Driver>,
+    /// The store.
+    pub metrics: Metrics,
+}
+
+/// What is remembered from one second to the next.
+#[derive(Default)]
+struct Memory {
+    balancers: balancers::Balancers,
+    instances: instances::Instances,
+}
+
+/// Runs the loop; never returns.
+pub async fn run(crew: Crew, statuses: Statuses) {
+    let crew = Arc::new(crew);
+    let mut memory = Memory::default();
+    let mut ticks = tokio::time::interval(SECOND);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        let (looking, mut held) = (Arc::clone(&crew), std::mem::take(&mut memory));
+        // Looking at processes reads files.
+        let looked = tokio::task::spawn_blocking(move || {
+            look(&looking, &mut held);
+            held
+        });
+        match looked.await {
+            Ok(back) => {
+                memory = back;
+                statuses.ran("measures", Ok(Vec::new()));
+            }
+            // It is this process that ends.
+            Err(error) if error.is_cancelled() => return,
+            // What was remembered is gone: the next look is a first one.
+            Err(error) => statuses.ran("measures", Err(format!("panicked: {error}"))),
+        }
+    }
+}
+
+fn look(crew: &Crew, memory: &mut Memory) {
+    let (at, now) = (seconds(), Instant::now());
+    let (world, seen) = (crew.keeper.world(), Arc::clone(&crew.sightings.borrow()));
+    let (nodes, _) = crew.counts.nodes();
+    let hosts = balancers::hosts(&world, &seen);
+    let mut samples = memory.balancers.samples(&nodes, &crew.counts.last(), &hosts, at);
+    samples.extend(memory.instances.samples(&world, &crew.driver.roots(), crew.metrics.reader(), at, now));
+    if !samples.is_empty() {
+        crew.metrics.put(samples);
+    }
+}
+
+/// The same measure under several sets of dimensions.
+fn spread<'a>(
+    namespace: &'a str,
+    sets: &'a [Vec<(&'static str, String)>],
+    at: i64,
+) -> impl Fn(&str, Unit, &Bucket) -> Vec<Sample> + 'a {
+    move |name, unit, bucket| {
+        let of = |set: &Vec<(&'static str, String)>| {
+            let metric = Metric::new(namespace, name, set.iter().map(|(name, value)| (*name, value.clone())));
+            Sample { metric, unit, at, bucket: bucket.clone() }
+        };
+        sets.iter().map(of).collect()
+    }
+}

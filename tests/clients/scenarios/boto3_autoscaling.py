@@ -1,0 +1,356 @@
+"""Judges with boto3 that groups are Auto Scaling's: every call that is served, in order and against botocore's model, with its effect on real
+instances behind a real balancer.
+
+Must never test how a group decides; the daemon's own tests do. Reader goes next to `boto_asadmin.py`.
+"""
+
+import datetime
+
+import judge
+from judge import expect, expect_has, expect_match, promise, refused, until
+from shapes import Watched
+
+AIM = judge.enter()
+judge.aim_modern(AIM)
+
+import boto3  # noqa: E402  after its surroundings stand
+
+A, B, C = AIM.zones[:3]
+GROUP, LAUNCH, BALANCER = AIM.name, AIM.name + "-lc", AIM.name
+CALLED = {
+    "AttachInstances", "AttachLoadBalancers", "CompleteLifecycleAction", "CreateAutoScalingGroup", "CreateLaunchConfiguration",
+    "CreateOrUpdateTags", "DeleteAutoScalingGroup", "DeleteLaunchConfiguration", "DeleteLifecycleHook", "DeleteTags",
+    "DescribeAccountLimits", "DescribeAdjustmentTypes", "DescribeAutoScalingGroups", "DescribeAutoScalingInstances",
+    "DescribeLaunchConfigurations", "DescribeLifecycleHookTypes", "DescribeLifecycleHooks", "DescribeLoadBalancers",
+    "DescribeMetricCollectionTypes", "DescribeScalingActivities", "DescribeScalingProcessTypes", "DescribeTags",
+    "DescribeTerminationPolicyTypes", "DetachInstances", "DetachLoadBalancers", "DisableMetricsCollection",
+    "EnableMetricsCollection", "EnterStandby", "ExitStandby", "PutLifecycleHook", "RecordLifecycleActionHeartbeat",
+    "ResumeProcesses", "SetDesiredCapacity", "SetInstanceHealth", "SetInstanceProtection", "SuspendProcesses",
+    "TerminateInstanceInAutoScalingGroup", "UpdateAutoScalingGroup",
+    "BatchDeleteScheduledAction", "BatchPutScheduledUpdateGroupAction", "DeletePolicy", "DeleteScheduledAction", "DescribePolicies",
+    "DescribeScheduledActions", "ExecutePolicy", "PutScalingPolicy", "PutScheduledUpdateGroupAction",
+}  # fmt: skip
+
+
+def main():
+    scaling, elb, ec2 = boto3.client("autoscaling"), boto3.client("elb"), boto3.client("ec2")
+    watched = Watched(scaling)
+    listener = {"Protocol": "HTTP", "LoadBalancerPort": AIM.port, "InstancePort": AIM.instance_port}
+    elb.create_load_balancer(LoadBalancerName=BALANCER, Listeners=[listener], AvailabilityZones=[A, B, C])
+    judge.at_end(lambda: elb.delete_load_balancer(LoadBalancerName=BALANCER))
+    words(scaling)
+    configurations(scaling)
+    created(scaling, elb, ec2)
+    changed(scaling, ec2)
+    members(scaling, elb, ec2)
+    hooks(scaling)
+    balancers(scaling, elb)
+    policies(scaling)
+    schedules(scaling)
+    ended(scaling, ec2)
+    expect("every answer is as modelled", watched.wrong, [])
+    expect("every call was made", CALLED - watched.called, set())
+
+
+def group(scaling):
+    return scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"][0]
+
+
+def in_service(scaling):
+    return sorted(i["InstanceId"] for i in group(scaling)["Instances"] if i["LifecycleState"] == "InService")
+
+
+def serving(scaling, count):
+    return until("%d are in service" % count, lambda: in_service(scaling), lambda ids: len(ids) == count)
+
+
+def words(scaling):
+    expect_has("termination policies", scaling.describe_termination_policy_types()["TerminationPolicyTypes"], "OldestInstance")
+    kinds = [one["AdjustmentType"] for one in scaling.describe_adjustment_types()["AdjustmentTypes"]]
+    expect("adjustment types", kinds, ["ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity"])
+    expect("processes", len(scaling.describe_scaling_process_types()["Processes"]), 9)
+    expect("hook types", len(scaling.describe_lifecycle_hook_types()["LifecycleHookTypes"]), 2)
+    expect_has("metrics", str(scaling.describe_metric_collection_types()["Metrics"]), "GroupInServiceInstances")
+    expect("limits", scaling.describe_account_limits()["MaxNumberOfAutoScalingGroups"], 500)
+
+
+def configurations(scaling):
+    new = dict(LaunchConfigurationName=LAUNCH, ImageId=AIM.image, InstanceType="m1.small")
+    scaling.create_launch_configuration(UserData="greeting=hello", KeyName="ops", **new)
+    held = scaling.describe_launch_configurations(LaunchConfigurationNames=[LAUNCH])["LaunchConfigurations"][0]
+    expect("its image, type and key", (held["ImageId"], held["InstanceType"], held["KeyName"]), (AIM.image, "m1.small", "ops"))
+    expect("its user data, as botocore encodes them", held["UserData"], "Z3JlZXRpbmc9aGVsbG8=")
+    expect_match(
+        "its ARN",
+        held["LaunchConfigurationARN"],
+        r"arn:aws:autoscaling:us-east-1:\d{12}:launchConfiguration:[0-9a-f-]{36}:launchConfigurationName/" + LAUNCH,
+    )
+    refused("the name twice", lambda: scaling.create_launch_configuration(**new), "AlreadyExists")
+    nowhere = dict(new, LaunchConfigurationName=LAUNCH + "-2", ImageId="ami-00000000")
+    refused("an image that is not there", lambda: scaling.create_launch_configuration(**nowhere), "ValidationError")
+    gone = refused(
+        "an end of one that is not there", lambda: scaling.delete_launch_configuration(LaunchConfigurationName="nope"), "ValidationError"
+    )
+    expect_has("in AWS's words", gone.message, "Launch configuration name not found")
+
+
+def created(scaling, elb, ec2):
+    new = dict(AutoScalingGroupName=GROUP, MinSize=1, MaxSize=4, AvailabilityZones=[A, B, C])
+    refused("without a launch source", lambda: scaling.create_auto_scaling_group(**new), "ValidationError")
+    new["LaunchConfigurationName"] = LAUNCH
+    refused("with more than the most", lambda: scaling.create_auto_scaling_group(**dict(new, DesiredCapacity=9)), "ValidationError")
+    tags = [{"Key": "Name", "Value": "web", "PropagateAtLaunch": True}, {"Key": "own", "Value": "x", "PropagateAtLaunch": False}]
+    scaling.create_auto_scaling_group(
+        DesiredCapacity=3, LoadBalancerNames=[BALANCER], HealthCheckType="ELB", HealthCheckGracePeriod=120, Tags=tags, **new
+    )
+    judge.at_end(lambda: scaling.delete_auto_scaling_group(AutoScalingGroupName=GROUP, ForceDelete=True))
+    refused("the name twice", lambda: scaling.create_auto_scaling_group(**new), "AlreadyExists")
+    refused("its configuration's end", lambda: scaling.delete_launch_configuration(LaunchConfigurationName=LAUNCH), "ResourceInUse")
+    ids = serving(scaling, 3)
+    shown = group(scaling)
+    expect("one in each zone", sorted(i["AvailabilityZone"] for i in shown["Instances"]), [A, B, C])
+    expect("all are healthy", {i["HealthStatus"] for i in shown["Instances"]}, {"Healthy"})
+    expect("by which configuration", {i["LaunchConfigurationName"] for i in shown["Instances"]}, {LAUNCH})
+    expect("how many", (shown["MinSize"], shown["MaxSize"], shown["DesiredCapacity"], shown["DefaultCooldown"]), (1, 4, 3, 300))
+    expect("judged by", (shown["HealthCheckType"], shown["HealthCheckGracePeriod"]), ("ELB", 120))
+    behind = elb.describe_load_balancers(LoadBalancerNames=[BALANCER])["LoadBalancerDescriptions"][0]["Instances"]
+    expect("all are behind the balancer", sorted(i["InstanceId"] for i in behind), ids)
+    until(
+        "and in service there",
+        lambda: {s["State"] for s in elb.describe_instance_health(LoadBalancerName=BALANCER)["InstanceStates"]},
+        lambda states: states == {"InService"},
+    )
+    one = ec2.describe_instances(InstanceIds=ids[:1])["Reservations"][0]["Instances"][0]
+    tags = {tag["Key"]: tag["Value"] for tag in one["Tags"]}
+    expect("what a member is tagged", tags, {"Name": "web", "aws:autoscaling:groupName": GROUP})
+    activities = scaling.describe_scaling_activities(AutoScalingGroupName=GROUP)["Activities"]
+    expect("what is told of", [(a["StatusCode"], a["Progress"]) for a in activities], [("Successful", 100)] * 3)
+    expect_match(
+        "and why",
+        activities[0]["Cause"],
+        r"At \S+Z a user request created an AutoScalingGroup changing the desired capacity from 0 to 3\.  At \S+Z an instance was "
+        r"started in response to a difference between desired and actual capacity, increasing the capacity from \d to \d\.",
+    )
+    pages = scaling.get_paginator("describe_scaling_activities").paginate(AutoScalingGroupName=GROUP, PaginationConfig={"PageSize": 1})
+    expect("page by page", [a["ActivityId"] for page in pages for a in page["Activities"]], [a["ActivityId"] for a in activities])
+
+
+def changed(scaling, ec2):
+    refused("too many", lambda: scaling.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=5), "ValidationError")
+    refused(
+        "in its cooldown",
+        lambda: scaling.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=2, HonorCooldown=True),
+        "ScalingActivityInProgress",
+    )
+    scaling.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=2)
+    serving(scaling, 2)
+    until("the third is gone", lambda: len(group(scaling)["Instances"]), lambda count: count == 2)
+    scaling.update_auto_scaling_group(
+        AutoScalingGroupName=GROUP, MinSize=0, DefaultCooldown=5, TerminationPolicies=["OldestInstance", "Default"], MaxInstanceLifetime=86400
+    )
+    shown = group(scaling)
+    expect("its policies", shown["TerminationPolicies"], ["OldestInstance", "Default"])
+    expect("its cooldown and life", (shown["DefaultCooldown"], shown["MaxInstanceLifetime"]), (5, 86400))
+    refused("an empty name", lambda: scaling.update_auto_scaling_group(AutoScalingGroupName="nope", MinSize=0), "ValidationError")
+    scaling.suspend_processes(AutoScalingGroupName=GROUP, ScalingProcesses=["Launch", "AlarmNotification"])
+    suspended = [one["ProcessName"] for one in group(scaling)["SuspendedProcesses"]]
+    expect("suspended", suspended, ["AlarmNotification", "Launch"])
+    scaling.resume_processes(AutoScalingGroupName=GROUP)
+    expect("resumed", group(scaling)["SuspendedProcesses"], [])
+    scaling.enable_metrics_collection(AutoScalingGroupName=GROUP, Granularity="1Minute", Metrics=["GroupMinSize"])
+    expect("metrics", [one["Metric"] for one in group(scaling)["EnabledMetrics"]], ["GroupMinSize"])
+    scaling.disable_metrics_collection(AutoScalingGroupName=GROUP)
+    expect("no metrics", group(scaling)["EnabledMetrics"], [])
+    tag = {"ResourceId": GROUP, "ResourceType": "auto-scaling-group", "Key": "own"}
+    scaling.create_or_update_tags(Tags=[dict(tag, Value="y", PropagateAtLaunch=True)])
+    found = scaling.describe_tags(Filters=[{"Name": "auto-scaling-group", "Values": [GROUP]}, {"Name": "key", "Values": ["own"]}])["Tags"]
+    expect("its tag", [(one["Value"], one["PropagateAtLaunch"]) for one in found], [("y", True)])
+    by_tag = scaling.describe_auto_scaling_groups(Filters=[{"Name": "tag:own", "Values": ["y"]}])["AutoScalingGroups"]
+    expect("found by its tag", [one["AutoScalingGroupName"] for one in by_tag], [GROUP])
+    scaling.delete_tags(Tags=[tag])
+    expect("its tag is gone", [one["Key"] for one in group(scaling)["Tags"]], ["Name"])
+
+
+def members(scaling, elb, ec2):
+    one, two = in_service(scaling)
+    scaling.set_instance_protection(AutoScalingGroupName=GROUP, InstanceIds=[one], ProtectedFromScaleIn=True)
+    shown = scaling.describe_auto_scaling_instances(InstanceIds=[one])["AutoScalingInstances"][0]
+    expect("a member by itself", (shown["AutoScalingGroupName"], shown["HealthStatus"]), (GROUP, "HEALTHY"))
+    promise("it is protected", shown["ProtectedFromScaleIn"], True, shown)
+    scaling.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=1)
+    until("the other one goes", lambda: [i["InstanceId"] for i in group(scaling)["Instances"]], lambda ids: ids == [one])
+    until(
+        "and is terminated",
+        lambda: ec2.describe_instances(InstanceIds=[two])["Reservations"][0]["Instances"][0]["State"]["Name"],
+        lambda state: state == "terminated",
+    )
+
+    told = scaling.enter_standby(AutoScalingGroupName=GROUP, InstanceIds=[one], ShouldDecrementDesiredCapacity=True)["Activities"]
+    expect_has("what is told of", told[0]["Description"], "Moving EC2 instance to Standby: " + one)
+    until("it stands by", lambda: group(scaling)["Instances"][0]["LifecycleState"], lambda state: state == "Standby")
+    expect("nobody is wanted", group(scaling)["DesiredCapacity"], 0)
+    scaling.exit_standby(AutoScalingGroupName=GROUP, InstanceIds=[one])
+    serving(scaling, 1)
+
+    told = scaling.detach_instances(AutoScalingGroupName=GROUP, InstanceIds=[one], ShouldDecrementDesiredCapacity=True)["Activities"]
+    expect_has("what is told of", told[0]["Description"], "Detaching EC2 instance: " + one)
+    until("it has left", lambda: group(scaling)["Instances"], lambda instances: instances == [])
+    state = ec2.describe_instances(InstanceIds=[one])["Reservations"][0]["Instances"][0]["State"]["Name"]
+    expect("and runs on", state, "running")
+    scaling.attach_instances(AutoScalingGroupName=GROUP, InstanceIds=[one])
+    expect("it is back", (in_service(scaling), group(scaling)["DesiredCapacity"]), ([one], 1))
+    refused("it twice", lambda: scaling.attach_instances(AutoScalingGroupName=GROUP, InstanceIds=[one]), "ValidationError")
+
+    scaling.set_instance_health(InstanceId=one, HealthStatus="Unhealthy", ShouldRespectGracePeriod=False)
+    until("another is in its place", lambda: in_service(scaling), lambda ids: len(ids) == 1 and ids != [one])
+    other = in_service(scaling)[0]
+    told = scaling.terminate_instance_in_auto_scaling_group(InstanceId=other, ShouldDecrementDesiredCapacity=False)["Activity"]
+    expect_has("what is told of", told["Description"], "Terminating EC2 instance: " + other)
+    until("another is in its place", lambda: in_service(scaling), lambda ids: len(ids) == 1 and ids != [other])
+    refused(
+        "an end of nobody",
+        lambda: scaling.terminate_instance_in_auto_scaling_group(InstanceId="i-00000000", ShouldDecrementDesiredCapacity=False),
+        "ValidationError",
+    )
+
+
+def hooks(scaling):
+    hook = dict(AutoScalingGroupName=GROUP, LifecycleHookName="warm")
+    refused("without a transition", lambda: scaling.put_lifecycle_hook(**hook), "ValidationError")
+    scaling.put_lifecycle_hook(LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING", HeartbeatTimeout=60, **hook)
+    held = scaling.describe_lifecycle_hooks(AutoScalingGroupName=GROUP)["LifecycleHooks"][0]
+    expect("a hook", (held["HeartbeatTimeout"], held["GlobalTimeout"], held["DefaultResult"]), (60, 6000, "ABANDON"))
+    scaling.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=2)
+    waiting = until(
+        "one waits",
+        lambda: [i["InstanceId"] for i in group(scaling)["Instances"] if i["LifecycleState"] == "Pending:Wait"],
+        lambda ids: len(ids) == 1,
+    )[0]
+    scaling.record_lifecycle_action_heartbeat(InstanceId=waiting, **hook)
+    scaling.complete_lifecycle_action(InstanceId=waiting, LifecycleActionResult="CONTINUE", **hook)
+    expect_has("it goes on", serving(scaling, 2), waiting)
+    refused(
+        "an answer to nobody",
+        lambda: scaling.complete_lifecycle_action(InstanceId=waiting, LifecycleActionResult="CONTINUE", **hook),
+        "ValidationError",
+    )
+    scaling.delete_lifecycle_hook(**hook)
+    expect("no hook", scaling.describe_lifecycle_hooks(AutoScalingGroupName=GROUP)["LifecycleHooks"], [])
+
+
+def balancers(scaling, elb):
+    until(
+        "how its balancer is",
+        lambda: scaling.describe_load_balancers(AutoScalingGroupName=GROUP)["LoadBalancers"],
+        lambda held: held == [{"LoadBalancerName": BALANCER, "State": "InService"}],
+    )
+    scaling.detach_load_balancers(AutoScalingGroupName=GROUP, LoadBalancerNames=[BALANCER])
+    behind = elb.describe_load_balancers(LoadBalancerNames=[BALANCER])["LoadBalancerDescriptions"][0]["Instances"]
+    expect("nobody is behind it", behind, [])
+    scaling.attach_load_balancers(AutoScalingGroupName=GROUP, LoadBalancerNames=[BALANCER])
+    behind = elb.describe_load_balancers(LoadBalancerNames=[BALANCER])["LoadBalancerDescriptions"][0]["Instances"]
+    expect("all are behind it", sorted(one["InstanceId"] for one in behind), in_service(scaling))
+    refused(
+        "one that is not there",
+        lambda: scaling.attach_load_balancers(AutoScalingGroupName=GROUP, LoadBalancerNames=["nope"]),
+        "ValidationError",
+    )
+
+
+def policies(scaling):
+    policy = dict(AutoScalingGroupName=GROUP, PolicyName="more")
+    refused("without a type of adjustment", lambda: scaling.put_scaling_policy(ScalingAdjustment=1, **policy), "ValidationError")
+    change = dict(AdjustmentType="ChangeInCapacity", **policy)
+    gap = [{"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 1, "ScalingAdjustment": 1}]
+    refused(
+        "steps that end", lambda: scaling.put_scaling_policy(PolicyType="StepScaling", StepAdjustments=gap, **change), "ValidationError"
+    )
+    steps = [
+        {"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 50, "ScalingAdjustment": 1},
+        {"MetricIntervalLowerBound": 50, "ScalingAdjustment": 2},
+    ]
+    arn = scaling.put_scaling_policy(PolicyType="StepScaling", StepAdjustments=steps, EstimatedInstanceWarmup=1, **change)["PolicyARN"]
+    expect_match("its ARN", arn, r"arn:aws:autoscaling:us-east-1:\d{12}:scalingPolicy:[0-9a-f-]{36}:autoScalingGroupName/%s:policyName/more" % GROUP)
+    fewer = dict(AutoScalingGroupName=GROUP, PolicyName="fewer")
+    scaling.put_scaling_policy(AdjustmentType="ExactCapacity", ScalingAdjustment=1, Cooldown=1, **fewer)
+    held = scaling.describe_policies(AutoScalingGroupName=GROUP)["ScalingPolicies"]
+    expect("two policies", [(one["PolicyName"], one["PolicyType"]) for one in held], [("fewer", "SimpleScaling"), ("more", "StepScaling")])
+    expect("its steps", held[1]["StepAdjustments"], steps)
+    refused("a step policy without a metric", lambda: scaling.execute_policy(**policy), "ValidationError")
+    scaling.execute_policy(PolicyName=arn, MetricValue=60, BreachThreshold=50)
+    serving(scaling, 3)
+    scaling.execute_policy(**fewer)
+    serving(scaling, 1)
+    by_alarm(scaling, arn)
+    scaling.delete_policy(PolicyName=arn)
+    scaling.delete_policy(**fewer)
+    expect("no policy", scaling.describe_policies(AutoScalingGroupName=GROUP)["ScalingPolicies"], [])
+    refused("it twice", lambda: scaling.delete_policy(**policy), "ValidationError")
+
+
+def by_alarm(scaling, arn):
+    """A metric of anybody's, an alarm on it, and the policy that it triggers."""
+    watch = boto3.client("cloudwatch")
+    metric = {"Namespace": "Jobs", "MetricName": "Waiting"}
+    watch.put_metric_alarm(
+        AlarmName=GROUP, AlarmActions=[arn], Statistic="Maximum", Period=10, EvaluationPeriods=1, Threshold=10,
+        ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching", **metric
+    )  # fmt: skip
+    judge.at_end(lambda: watch.delete_alarms(AlarmNames=[GROUP]))
+    shown = scaling.describe_policies(PolicyNames=["more"])["ScalingPolicies"][0]
+    expect("its alarm", [one["AlarmName"] for one in shown["Alarms"]], [GROUP])
+
+    def put():
+        watch.put_metric_data(Namespace="Jobs", MetricData=[{"MetricName": "Waiting", "Value": 15, "StorageResolution": 1}])
+        return in_service(scaling)
+
+    until("an alarm goes off, and the group grows", put, lambda ids: len(ids) >= 2, seconds=60, every=1)
+    causes = [one["Cause"] for one in scaling.describe_scaling_activities(AutoScalingGroupName=GROUP)["Activities"]]
+    told = "a monitor alarm %s in state ALARM triggered policy more changing the desired capacity from 1 to 2." % GROUP
+    promise("and says why", any(told in cause for cause in causes), told, causes[:4])
+
+
+def schedules(scaling):
+    action = dict(AutoScalingGroupName=GROUP, ScheduledActionName="night")
+    past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
+    put = scaling.put_scheduled_update_group_action
+    refused("in the past", lambda: put(StartTime=past, DesiredCapacity=1, **action), "ValidationError")
+    refused("nothing to do", lambda: put(Recurrence="0 22 * * *", **action), "ValidationError")
+    refused("no such place", lambda: put(Recurrence="0 22 * * *", TimeZone="Mars/Base", DesiredCapacity=1, **action), "ValidationError")
+    put(Recurrence="0 22 * * *", TimeZone="Europe/Berlin", DesiredCapacity=1, **action)
+    held = scaling.describe_scheduled_actions(AutoScalingGroupName=GROUP)["ScheduledUpdateGroupActions"][0]
+    expect("as stated", (held["Recurrence"], held["TimeZone"], held["DesiredCapacity"]), ("0 22 * * *", "Europe/Berlin", 1))
+    expect("by the clocks there", held["StartTime"].astimezone(datetime.timezone.utc).hour in (20, 21), True)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    many = [
+        {"ScheduledActionName": "soon", "StartTime": now + datetime.timedelta(seconds=3), "DesiredCapacity": 3},
+        {"ScheduledActionName": "bad", "StartTime": past, "DesiredCapacity": 1},
+    ]
+    failed = scaling.batch_put_scheduled_update_group_action(AutoScalingGroupName=GROUP, ScheduledUpdateGroupActions=many)
+    failed = failed["FailedScheduledUpdateGroupActions"]
+    expect("one of two is refused", [(one["ScheduledActionName"], one["ErrorCode"]) for one in failed], [("bad", "ValidationError")])
+    serving(scaling, 3)
+    left = scaling.describe_scheduled_actions(AutoScalingGroupName=GROUP)["ScheduledUpdateGroupActions"]
+    expect("it is done once", [one["ScheduledActionName"] for one in left], ["night"])
+    failed = scaling.batch_delete_scheduled_action(AutoScalingGroupName=GROUP, ScheduledActionNames=["nope"])["FailedScheduledActions"]
+    expect("one that is not there", [one["ScheduledActionName"] for one in failed], ["nope"])
+    scaling.delete_scheduled_action(**action)
+    expect("none is left", scaling.describe_scheduled_actions(AutoScalingGroupName=GROUP)["ScheduledUpdateGroupActions"], [])
+
+
+def ended(scaling, ec2):
+    ids = in_service(scaling)
+    delete = dict(AutoScalingGroupName=GROUP)
+    refused("with members", lambda: scaling.delete_auto_scaling_group(**delete), "ResourceInUse")
+    scaling.delete_auto_scaling_group(ForceDelete=True, **delete)
+    until("it is gone", lambda: scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"], lambda g: g == [])
+    held = ec2.describe_instances(InstanceIds=ids)["Reservations"]
+    expect("and its members", {i["State"]["Name"] for r in held for i in r["Instances"]}, {"terminated"})
+    refused("what it did", lambda: scaling.describe_scaling_activities(AutoScalingGroupName=GROUP), "ValidationError")
+    told = scaling.describe_scaling_activities(AutoScalingGroupName=GROUP, IncludeDeletedGroups=True)["Activities"]
+    promise("it is known all the same", len(told) > 8, "more than 8", len(told))
+    scaling.delete_launch_configuration(LaunchConfigurationName=LAUNCH)
+    expect("no configuration", scaling.describe_launch_configurations(LaunchConfigurationNames=[LAUNCH])["LaunchConfigurations"], [])
+
+
+judge.judge(main)

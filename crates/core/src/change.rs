@@ -1,8 +1,8 @@
 //! The write surface on one page: every way in which intent can alter.
 //!
 //! Owns [`Change`] and what each answers with. Must never hold how a Change is carried out or refused: that is
-//! [`crate::world`]'s, a file a noun. Ids and numbers that need dice are given by whoever makes the Change. Next: [`instance`],
-//! what Changes of instances carry, [`alarm`], those of alarms.
+//! [`crate::world`]'s, a file a noun. Ids and numbers that need dice are given by whoever makes the Change. Next: what Changes
+//! of some nouns carry: [`instance`], [`launch_template`], [`alarm`], [`scaling`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::Wish;
 use crate::name::{
-    AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
-    PolicyName, Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
+    AccessKeyId, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LaunchTemplateVersionId,
+    LoadBalancerName, PolicyArn, PolicyName, Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
 };
 use crate::noun::image::Size;
 use crate::noun::security_group::{Reach, Rule};
@@ -24,10 +24,12 @@ use crate::noun::{
 
 mod alarm;
 mod instance;
+mod launch_template;
 mod scaling;
 
 pub use alarm::{AlarmChange, NewAlarm};
 pub use instance::{EndedBy, InstanceAttribute, NewInstances, Protection, Seen};
+pub use launch_template::{NewTemplateVersion, TemplateChange, VersionFate};
 pub use scaling::{Answer, GroupPatch, NewGroup, NewMember, Retirement, ScalingChange, Trigger, Waiting};
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
@@ -225,6 +227,8 @@ pub enum Change {
         /// Which.
         instance: InstanceId,
     },
+    /// What is done to launch templates.
+    LaunchTemplate(TemplateChange),
     /// A new image.
     RegisterImage(NewImage),
     /// An image's end; instances that run from it go on.
@@ -666,6 +670,10 @@ pub enum Reply {
     },
     /// The image that is pending now.
     Image(ImageId),
+    /// The version of a launch template that was made, or the one made before with the same token.
+    TemplateVersion(LaunchTemplateVersionId),
+    /// What came of each version that was to be deleted.
+    VersionsDeleted(Vec<(u32, VersionFate)>),
 }
 
 /// One instance's state before and after a Change.
@@ -712,6 +720,7 @@ impl Change {
             Self::SetInstanceAttribute { .. } => "SetInstanceAttribute",
             Self::Report { .. } => "Report",
             Self::ForgetInstance { .. } => "ForgetInstance",
+            Self::LaunchTemplate(change) => change.name(),
             Self::RegisterImage(_) => "RegisterImage",
             Self::DeregisterImage { .. } => "DeregisterImage",
             Self::CreateImage(_) => "CreateImage",

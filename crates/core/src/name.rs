@@ -121,6 +121,29 @@ name!(
 );
 
 name!(
+    /// A launch template's id: `lt-` and 8 or 17 lower-case hexadecimal digits.
+    LaunchTemplateId, "launch template id", |t| prefixed_hex(t, "lt-", "must be `lt-` and 8 or 17 hexadecimal digits")
+);
+
+name!(
+    /// A launch template's name: 3–128 of `[A-Za-z0-9()./_-]`; case is kept.
+    LaunchTemplateName, "launch template name", |t| {
+        if (3..=128).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"()./_-".contains(&b)) { Ok(()) }
+        else { Err("must be between 3 and 128 characters, and may contain letters, numbers, and - ( ) . / _") }
+    }
+);
+
+name!(
+    /// One version of a launch template: its id, `/`, and the version's number in ten digits, so that text sorts as numbers do.
+    LaunchTemplateVersionId, "launch template version", |t| {
+        let rule = "must be a launch template's id, `/` and ten digits";
+        let (template, number) = t.split_once('/').ok_or(rule)?;
+        prefixed_hex(template, "lt-", rule)?;
+        if number.len() == 10 && number.bytes().all(|b| b.is_ascii_digit()) { Ok(()) } else { Err(rule) }
+    }
+);
+
+name!(
     /// A policy's name: 1–128 of `[A-Za-z0-9-]`, unique within a load balancer; case is kept.
     PolicyName, "policy name", |t| {
         let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-';

@@ -12,12 +12,13 @@ pub use scaling::BadScaling;
 use crate::change::Protection;
 use crate::lifecycle::Wish;
 use crate::name::{
-    AccessKeyId, AlarmName, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName,
-    PolicyArn, PolicyName, Port, UserName, ZoneName,
+    AccessKeyId, AlarmName, CertificateArn, GroupId, IdentityPolicyName, ImageId, InstanceId, LaunchTemplateId,
+    LaunchTemplateName, LoadBalancerName, PolicyArn, PolicyName, Port, UserName, ZoneName,
 };
 use crate::noun::alarm::BadAlarm;
 use crate::noun::health_check::BadHealthCheck;
 use crate::noun::image::BadManifest;
+use crate::noun::launch_template::{TemplateRef, VersionRef};
 use crate::noun::policy::BadPolicy;
 use crate::noun::security_group::Reach;
 use crate::noun::{InstanceState, Protocol};
@@ -295,6 +296,34 @@ pub enum Refusal {
     /// An image that is pending, or has failed.
     #[error("The image id '[{0}]' is not available")]
     ImageUnavailable(ImageId),
+    /// Unknown launch template.
+    #[error("The specified launch template, with template {0}, does not exist.")]
+    NoSuchTemplate(TemplateRef),
+    /// A version that the launch template does not have.
+    #[error("Could not find the specified version {version} for the launch template with ID {template}.")]
+    NoSuchTemplateVersion {
+        /// Which template.
+        template: LaunchTemplateId,
+        /// The version as it was stated.
+        version: VersionRef,
+    },
+    /// The launch template's name is taken.
+    #[error("Launch template name already in use.")]
+    TemplateNameTaken(LaunchTemplateName),
+    /// More launch templates, or versions, than there may be.
+    #[error("You have reached the maximum number of {what}: {limit}")]
+    TooManyTemplates {
+        /// Of what.
+        what: &'static str,
+        /// The quota.
+        limit: usize,
+    },
+    /// Neither a call nor its launch template states it.
+    #[error("The request must contain the parameter {0}")]
+    Missing(&'static str),
+    /// No security group of that name.
+    #[error("The security group '{0}' does not exist")]
+    NoSuchGroupNamed(String),
     /// The image name is taken.
     #[error("AMI name {name} is already in use by AMI {image}")]
     ImageNameTaken {

@@ -10,19 +10,21 @@ use std::time::Duration;
 
 use evenkeel_core::change::{
     AlarmChange, AttributesPatch, Captured, Change, EndedBy, InstanceAttribute, NewAlarm, NewCapture, NewImage,
-    NewInstances, NewLoadBalancer, Seen,
+    NewInstances, NewLoadBalancer, NewTemplateVersion, Seen, TemplateChange,
 };
 use evenkeel_core::name::{
-    AccessKeyId, AlarmName, CertificateArn, IdentityPolicyName, ImageId, InstanceId, LoadBalancerName, PolicyArn,
-    PolicyName, Port, ReservationId, SubscriptionArn, TopicArn, UserName, ZoneName,
+    AccessKeyId, AlarmName, CertificateArn, IdentityPolicyName, ImageId, InstanceId, LaunchTemplateId,
+    LaunchTemplateName, LaunchTemplateVersionId, LoadBalancerName, PolicyArn, PolicyName, Port, ReservationId,
+    SubscriptionArn, TopicArn, UserName, ZoneName,
 };
 use evenkeel_core::noun::alarm::{Actions, AlarmSettings, AlarmState, Comparison, MetricName, MetricStat, Watched};
 use evenkeel_core::noun::image::Size;
+use evenkeel_core::noun::launch_template::{TemplateRef, TemplateSpecification, VersionRef};
 use evenkeel_core::noun::{
     AccessKey, AcmeAccount, Capacity, Certificate, CertificateOrigin, DeliveryProtocol, DesyncMode, Facts, HealthCheck,
-    HealthTarget, InstanceState, InstanceStatus, KeyType, Listener, ManagedPolicy, Manifest, Material, Order,
-    PolicyType, PolicyVersion, Problem, Proof, Protocol, Requested, Scheme, Setting, ShutdownBehavior, Subscription,
-    Topic, User,
+    HealthTarget, InstanceState, InstanceStatus, KeyType, LaunchData, LaunchTemplate, LaunchTemplateVersion, Listener,
+    ManagedPolicy, Manifest, Material, Order, PolicyType, PolicyVersion, Problem, Proof, Protocol, Requested, Scheme,
+    Setting, ShutdownBehavior, Subscription, Topic, User,
 };
 use evenkeel_core::plan::{Condition, Sight, Step, expiry, instances};
 use evenkeel_core::routes::{Challenge, Phase, Routes, compile, follow};
@@ -375,6 +377,87 @@ impl Author {
         })
     }
 
+    fn launch_data(&mut self, world: &World) -> LaunchData {
+        let images: Vec<ImageId> = world.images().map(|i| i.id.clone()).collect();
+        LaunchData {
+            image: (!images.is_empty() && self.dice.chance(70)).then(|| self.dice.pick(&images)),
+            instance_type: self.dice.chance(70).then(|| self.instance_type()),
+            zone: self.dice.chance(20).then(|| self.zones().pop()).flatten(),
+            stop_protected: self.dice.chance(5).then_some(true),
+            tags: BTreeMap::from([("instance".to_owned(), self.tags())]),
+            ..LaunchData::default()
+        }
+    }
+
+    /// What is done to launch templates, and launches from them.
+    fn template(&mut self, world: &World) -> Change {
+        let name = LaunchTemplateName::new(self.dice.pick(&["web", "api", "batch"])).unwrap();
+        let template = TemplateRef::Name(name.clone());
+        let fresh = LaunchTemplateId::new(format!("lt-{:08x}", self.dice.below(40))).unwrap();
+        let known = world.template_named(&template).map_or(fresh.clone(), |held| held.id.clone());
+        let version = match self.dice.below(4) {
+            0 => VersionRef::Default,
+            1 => VersionRef::Latest,
+            _ => VersionRef::Number(1 + self.dice.below(6) as u32),
+        };
+        let client_token = self.dice.chance(20).then(|| self.dice.pick(&["x", "y"]).to_owned());
+        let asked_for = client_token.as_ref().map(|_| self.dice.pick(&["1", "2"]).to_owned());
+        let data = self.launch_data(world);
+        let created_by = "me".to_owned();
+        let change = match self.dice.below(12) {
+            0 | 1 => {
+                let version = LaunchTemplateVersion {
+                    id: LaunchTemplateVersionId::of(&fresh, 1).unwrap(),
+                    description: None,
+                    created: Timestamp(1),
+                    created_by: created_by.clone(),
+                    client_token: None,
+                    asked_for,
+                    data,
+                };
+                let tags = self.tags();
+                let created = Timestamp(1);
+                let template = LaunchTemplate {
+                    id: fresh,
+                    name,
+                    created,
+                    created_by,
+                    default: 1,
+                    numbered: 1,
+                    client_token,
+                    tags,
+                };
+                TemplateChange::Create { template, version: Box::new(version) }
+            }
+            2..=5 => TemplateChange::CreateVersion(Box::new(NewTemplateVersion {
+                template,
+                source: self.dice.chance(50).then_some(version),
+                description: None,
+                created_by,
+                client_token,
+                asked_for,
+                data,
+            })),
+            6 => TemplateChange::SetDefault { template, version },
+            7 if self.dice.chance(50) => TemplateChange::Delete { template: known },
+            7 | 8 => {
+                let versions = (0..self.dice.below(4)).map(|_| self.dice.below(7) as u32).collect();
+                TemplateChange::DeleteVersions { template: known, versions }
+            }
+            9 => return Change::CreateTags { resources: vec![known.to_string()], tags: self.tags() },
+            _ => {
+                let from = TemplateSpecification { template, version };
+                let Ok(launch) = world.launch_parameters(data, Some(&from)) else {
+                    return Change::LaunchTemplate(TemplateChange::Delete { template: fresh });
+                };
+                let reservation = ReservationId::new(format!("r-{:017x}", self.dice.roll())).unwrap();
+                let ids = vec![self.fresh_instance()];
+                return Change::RunInstances(launch.instances(reservation, ids, 1));
+            }
+        };
+        Change::LaunchTemplate(change)
+    }
+
     fn known_or_not(&mut self, world: &World) -> Vec<InstanceId> {
         let known: Vec<InstanceId> = world.instances().map(|i| i.id.clone()).collect();
         (0..self.dice.below(4))
@@ -422,7 +505,7 @@ impl Author {
             return self.notify();
         }
         if self.dice.chance(10) {
-            return self.alarm(world);
+            return if self.dice.chance(50) { self.alarm(world) } else { self.template(world) };
         }
         match self.dice.below(23) {
             0 | 1 => Change::CreateLoadBalancer(NewLoadBalancer {

@@ -47,6 +47,7 @@ def main():
     balancers(scaling, elb)
     policies(scaling)
     schedules(scaling)
+    templates(scaling, ec2)
     ended(scaling, ec2)
     expect("every answer is as modelled", watched.wrong, [])
     expect("every call was made", CALLED - watched.called, set())
@@ -336,6 +337,29 @@ def schedules(scaling):
     expect("one that is not there", [one["ScheduledActionName"] for one in failed], ["nope"])
     scaling.delete_scheduled_action(**action)
     expect("none is left", scaling.describe_scheduled_actions(AutoScalingGroupName=GROUP)["ScheduledUpdateGroupActions"], [])
+
+
+def templates(scaling, ec2):
+    data = {"ImageId": AIM.image, "InstanceType": "m1.small", "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "by", "Value": "lt"}]}]}
+    made = ec2.create_launch_template(LaunchTemplateName=AIM.name, LaunchTemplateData=data)["LaunchTemplate"]["LaunchTemplateId"]
+    judge.at_end(lambda: ec2.delete_launch_template(LaunchTemplateId=made))
+    update = dict(AutoScalingGroupName=GROUP)
+    nowhere = {"LaunchTemplateName": "nope", "Version": "$Latest"}
+    refused("one that is not there", lambda: scaling.update_auto_scaling_group(LaunchTemplate=nowhere, **update), "ValidationError")
+    scaling.update_auto_scaling_group(LaunchTemplate={"LaunchTemplateName": AIM.name, "Version": "$Latest"}, **update)
+    shown = group(scaling)
+    expect("its template", shown["LaunchTemplate"], {"LaunchTemplateId": made, "LaunchTemplateName": AIM.name, "Version": "$Latest"})
+    expect("and no configuration", "LaunchConfigurationName" in shown, False)
+    scaling.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=4)
+    ids = serving(scaling, 4)
+    versions = {i["InstanceId"]: i.get("LaunchTemplate", {}).get("Version") for i in group(scaling)["Instances"]}
+    newest = [id for id in ids if versions[id] == "1"]
+    expect("one of them by the template's version", len(newest), 1)
+    one = ec2.describe_instances(InstanceIds=newest)["Reservations"][0]["Instances"][0]
+    expect_has("with the template's tags", [(tag["Key"], tag["Value"]) for tag in one["Tags"]], ("by", "lt"))
+    scaling.update_auto_scaling_group(LaunchConfigurationName=LAUNCH, TerminationPolicies=["OldestLaunchTemplate"], **update)
+    scaling.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=3)
+    expect("who was launched by another template goes first", newest[0] in serving(scaling, 3), False)
 
 
 def ended(scaling, ec2):

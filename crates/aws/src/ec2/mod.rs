@@ -1,7 +1,8 @@
 //! EC2, whatever version the client states (boto 2 says 2014-10-01, boto3 2016-11-15): its inputs, outputs and table
 //! of actions.
 //!
-//! Knows names and shapes, not rules. Next: [`instance`], [`instance_type`], [`launch`], [`status`], [`attribute`], [`image`], [`place`], [`network`],
+//! Knows names and shapes, not rules. Next: [`instance`], [`instance_type`], [`launch`], [`launch_template`],
+//! [`status`], [`attribute`], [`image`], [`place`], [`network`],
 //! [`group`], [`vpc`], [`tag`], and [`crate::dispatch`] for what the table makes.
 #![allow(missing_docs, reason = "names and meanings of wire fields are AWS's own")]
 
@@ -11,6 +12,8 @@ pub mod image;
 pub mod instance;
 pub mod instance_type;
 pub mod launch;
+pub mod launch_template;
+pub mod launch_template_data;
 pub mod network;
 pub mod place;
 pub mod status;
@@ -23,6 +26,8 @@ pub use image::*;
 pub use instance::*;
 pub use instance_type::*;
 pub use launch::*;
+pub use launch_template::*;
+pub use launch_template_data::*;
 pub use network::*;
 pub use place::*;
 pub use status::*;
@@ -38,8 +43,12 @@ actions! {
     AuthorizeSecurityGroupEgress => AuthorizeOutput,
     AuthorizeSecurityGroupIngress => AuthorizeOutput,
     CreateImage => CreateImageOutput,
+    CreateLaunchTemplate => CreateLaunchTemplateOutput,
+    CreateLaunchTemplateVersion => CreateLaunchTemplateVersionOutput,
     CreateSecurityGroup => CreateSecurityGroupOutput,
     CreateTags => Done,
+    DeleteLaunchTemplate => DeleteLaunchTemplateOutput,
+    DeleteLaunchTemplateVersions => DeleteLaunchTemplateVersionsOutput,
     DeleteSecurityGroup => DeleteSecurityGroupOutput,
     DeleteTags => Done,
     DeregisterImage => Done,
@@ -52,6 +61,8 @@ actions! {
     DescribeInstanceTypeOfferings => DescribeInstanceTypeOfferingsOutput,
     DescribeInstanceTypes => DescribeInstanceTypesOutput,
     DescribeKeyPairs => DescribeKeyPairsOutput,
+    DescribeLaunchTemplates => DescribeLaunchTemplatesOutput,
+    DescribeLaunchTemplateVersions => DescribeLaunchTemplateVersionsOutput,
     DescribeNetworkInterfaces => DescribeNetworkInterfacesOutput,
     DescribeRegions => DescribeRegionsOutput,
     DescribeSecurityGroupRules => DescribeSecurityGroupRulesOutput,
@@ -61,7 +72,9 @@ actions! {
     DescribeVpcAttribute => DescribeVpcAttributeOutput,
     DescribeVpcs => DescribeVpcsOutput,
     GetConsoleOutput => ConsoleOutput,
+    GetLaunchTemplateData => GetLaunchTemplateDataOutput,
     ModifyInstanceAttribute => Done,
+    ModifyLaunchTemplate => ModifyLaunchTemplateOutput,
     RebootInstances => Done,
     RegisterImage => RegisterImageOutput,
     ResetInstanceAttribute => Done,

@@ -1,5 +1,5 @@
 //! The things people name: load balancers, listeners, policies, certificates and how they are asked for, health checks,
-//! instances and their types, images, users, topics, alarms, auto scaling groups.
+//! instances, their types and launch templates, images, users, topics, alarms, auto scaling groups.
 //!
 //! Owns their shape and the rules that hold for one thing alone. Must never hold a rule that needs a second thing
 //! (a name already taken, an instance that does not exist): those are in [`crate::world`].
@@ -15,6 +15,7 @@ pub mod image;
 pub mod instance;
 pub mod instance_type;
 pub mod launch_configuration;
+pub mod launch_template;
 pub mod listener;
 pub mod load_balancer;
 pub mod policy;
@@ -36,6 +37,7 @@ pub use image::{Image, Manifest};
 pub use instance::{Instance, InstanceState, InstanceStatus, ShutdownBehavior, StateReason};
 pub use instance_type::{Capacity, InstanceType, Usage};
 pub use launch_configuration::LaunchConfiguration;
+pub use launch_template::{LaunchData, LaunchTemplate, LaunchTemplateVersion};
 pub use listener::{Listener, Protocol};
 pub use load_balancer::{Attributes, DesyncMode, LeavingNode, LoadBalancer, LogTarget, Scheme};
 pub use policy::{Policy, PolicyType};

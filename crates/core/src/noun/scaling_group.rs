@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::{
     ActivityId, AutoScalingGroupName, InstanceId, LaunchConfigurationName, LoadBalancerName, ScalingName, ZoneName,
 };
+use crate::noun::launch_template::TemplateSpecification;
 use crate::noun::scaling_policy::{ScalingPolicy, ScheduledAction};
 use crate::scaling::TerminationPolicy;
 use crate::scaling::decide::{Decision, History};
@@ -21,11 +22,13 @@ use crate::time::Timestamp;
 pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
 
 /// What members are launched with.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LaunchSource {
     /// A launch configuration.
     Configuration(LaunchConfigurationName),
+    /// A launch template, by its id; of a member, the version that it was launched from.
+    Template(TemplateSpecification),
 }
 
 /// What a member's health is judged by.

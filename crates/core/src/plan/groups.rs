@@ -11,6 +11,7 @@ use crate::change::{Retirement, ScalingChange};
 use crate::health::Health;
 use crate::name::{ActivityId, AutoScalingGroupName, InstanceId, ScalingName, ZoneName};
 use crate::noun::activity::{ACTIVITIES_KEPT, ACTIVITY_STAYS, Activity};
+use crate::noun::launch_template::{TemplateSpecification, VersionRef};
 use crate::noun::scaling_group::{AutoScalingGroup, HealthCheckType, LaunchSource, LifecycleState, Member, Process};
 use crate::noun::{InstanceState, InstanceStatus};
 use crate::scaling::replacement::{Cause, Standing, Unhealthy, replace};
@@ -268,6 +269,15 @@ impl Planner<'_> {
                 let created = self.world.launch_configuration(name).map_or(Timestamp(0), |held| held.created);
                 Source::LaunchConfiguration { created }
             }
+            Some(LaunchSource::Template(from)) => {
+                let is_it = |of: &TemplateSpecification| of.template == from.template;
+                let current = matches!(&self.group.launch, LaunchSource::Template(of) if is_it(of));
+                let version = match from.version {
+                    VersionRef::Number(number) => number.into(),
+                    VersionRef::Default | VersionRef::Latest => 0,
+                };
+                Source::LaunchTemplate { current, version }
+            }
             None => Source::Other,
         };
         Candidate {
@@ -312,8 +322,7 @@ impl Planner<'_> {
 
     /// Whether what the group launches fits into a zone.
     fn has_room(&self, zone: &ZoneName) -> bool {
-        let LaunchSource::Configuration(name) = &self.group.launch;
-        self.world.launch_configuration(name).is_some_and(|held| self.world.has_room(zone, &held.instance_type))
+        self.world.next_type(self.group).is_some_and(|instance_type| self.world.has_room(zone, &instance_type))
     }
 
     fn zone_counts(&self) -> Vec<ZoneCount> {

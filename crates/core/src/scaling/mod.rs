@@ -3,14 +3,17 @@
 //! Owns what Amazon EC2 Auto Scaling documents (how a policy's adjustment becomes a capacity, who is ended first, which zone
 //! is launched in, when one waits) and what goes beyond it ([`decide`]'s separate cooldowns and stabilisation windows). Must
 //! never know a World, a metric's name or how an instance is launched: numbers, ids, the time and dice are arguments.
-//! Read [`decide`] first; it uses [`adjustment`], [`step`], [`tracking`] and [`cooldown`]. Who comes and goes is said by
-//! [`zones`], [`termination`] and [`replacement`]; when a scheduled action is due by [`cron`].
+//! Read [`decide`] first, which [`explain`] puts in words; it uses [`adjustment`], [`step`], [`tracking`] and [`cooldown`]. Who comes and goes is said by
+//! [`zones`], [`termination`] and [`replacement`]; when a scheduled action is due by [`cron`]; what policies would make of a
+//! load by [`simulate`].
 
 pub mod adjustment;
 pub mod cooldown;
 pub mod cron;
 pub mod decide;
+pub mod explain;
 pub mod replacement;
+pub mod simulate;
 pub mod step;
 pub mod termination;
 pub mod tracking;

@@ -83,6 +83,7 @@ impl World {
         broken.extend(self.broken_identities());
         broken.extend(self.broken_topics());
         broken.extend(self.broken_alarms());
+        broken.extend(self.broken_templates());
         broken
     }
 }

@@ -5,7 +5,7 @@
 //! them, and so that loading from the Store and living through the Changes end in the same World (the replay law).
 //! Must never do I/O. The rules themselves are a file a noun: [`balancers`], [`policies`], [`certificates`], [`requests`], [`groups`],
 //! [`identities`],
-//! [`instances`], [`capacity`], [`images`], [`topics`], [`alarms`], [`scaling`], [`tags`].
+//! [`instances`], [`capacity`], [`launch_templates`], [`images`], [`topics`], [`alarms`], [`scaling`], [`tags`].
 
 pub mod alarms;
 mod balancers;
@@ -16,6 +16,7 @@ pub mod identities;
 mod images;
 mod instances;
 mod invariants;
+pub mod launch_templates;
 pub mod policies;
 mod pool;
 pub mod requests;
@@ -33,11 +34,13 @@ pub use pool::Pool;
 use crate::change::{Change, Reply};
 use crate::name::{
     AccessKeyId, ActivityId, AlarmName, AutoScalingGroupName, CertificateArn, GroupId, ImageId, InstanceId,
-    LaunchConfigurationName, LoadBalancerName, PolicyArn, SubscriptionArn, TopicArn, UserName, ZoneName,
+    LaunchConfigurationName, LaunchTemplateId, LaunchTemplateVersionId, LoadBalancerName, PolicyArn, SubscriptionArn,
+    TopicArn, UserName, ZoneName,
 };
 use crate::noun::{
     AccessKey, AcmeAccount, Activity, Alarm, AutoScalingGroup, Capacity, Certificate, HistoryItem, Image, Instance,
-    InstanceState, LaunchConfiguration, LoadBalancer, ManagedPolicy, SecurityGroup, Subscription, Topic, User,
+    InstanceState, LaunchConfiguration, LaunchTemplate, LaunchTemplateVersion, LoadBalancer, ManagedPolicy,
+    SecurityGroup, Subscription, Topic, User,
 };
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -104,6 +107,8 @@ pub struct World {
     load_balancers: BTreeMap<LoadBalancerName, Arc<LoadBalancer>>,
     instances: BTreeMap<InstanceId, Arc<Instance>>,
     images: BTreeMap<ImageId, Arc<Image>>,
+    launch_templates: BTreeMap<LaunchTemplateId, Arc<LaunchTemplate>>,
+    template_versions: BTreeMap<LaunchTemplateVersionId, Arc<LaunchTemplateVersion>>,
     certificates: BTreeMap<CertificateArn, Arc<Certificate>>,
     acme_accounts: BTreeMap<String, Arc<AcmeAccount>>,
     security_groups: BTreeMap<GroupId, Arc<SecurityGroup>>,
@@ -154,6 +159,10 @@ pub enum Row {
     Alarm(Alarm),
     /// Something in an alarm's life.
     AlarmHistory(HistoryItem),
+    /// A launch template.
+    LaunchTemplate(LaunchTemplate),
+    /// A version of a launch template.
+    LaunchTemplateVersion(LaunchTemplateVersion),
 }
 
 /// Which record.
@@ -191,6 +200,10 @@ pub enum Key {
     Alarm(AlarmName),
     /// Something in an alarm's life, by alarm and id.
     AlarmHistory(AlarmName, String),
+    /// A launch template by id.
+    LaunchTemplate(LaunchTemplateId),
+    /// A version of a launch template.
+    LaunchTemplateVersion(LaunchTemplateVersionId),
 }
 
 /// One row to write.
@@ -233,6 +246,8 @@ impl Row {
             Self::Activity(activity) => Key::Activity(activity.id.clone()),
             Self::Alarm(alarm) => Key::Alarm(alarm.name.clone()),
             Self::AlarmHistory(item) => Key::AlarmHistory(item.alarm.clone(), item.id.clone()),
+            Self::LaunchTemplate(template) => Key::LaunchTemplate(template.id.clone()),
+            Self::LaunchTemplateVersion(version) => Key::LaunchTemplateVersion(version.id.clone()),
         }
     }
 }
@@ -258,6 +273,8 @@ impl Key {
             Self::Activity(_) => "scaling_activity",
             Self::Alarm(_) => "alarm",
             Self::AlarmHistory(..) => "alarm_history",
+            Self::LaunchTemplate(_) => "launch_template",
+            Self::LaunchTemplateVersion(_) => "launch_template_version",
         }
     }
 
@@ -281,6 +298,8 @@ impl Key {
             Self::Activity(id) => id.as_str(),
             Self::Alarm(name) => name.as_str(),
             Self::AlarmHistory(_, id) => id,
+            Self::LaunchTemplate(id) => id.as_str(),
+            Self::LaunchTemplateVersion(id) => id.as_str(),
         }
     }
 }
@@ -295,6 +314,8 @@ impl World {
             load_balancers: BTreeMap::new(),
             instances: BTreeMap::new(),
             images: BTreeMap::new(),
+            launch_templates: BTreeMap::new(),
+            template_versions: BTreeMap::new(),
             certificates: BTreeMap::new(),
             acme_accounts: BTreeMap::new(),
             security_groups: BTreeMap::new(),
@@ -359,6 +380,7 @@ impl World {
             Change::SetInstanceAttribute { instance, attribute } => self.set_instance_attribute(instance, attribute),
             Change::Report { instance, boot, seen } => Ok(self.report(instance, *boot, seen, now)),
             Change::ForgetInstance { instance } => Ok(self.forget_instance(instance)),
+            Change::LaunchTemplate(change) => self.change_template(change, now),
             Change::RegisterImage(new) => self.register_image(new, now),
             Change::DeregisterImage { image } => self.deregister_image(image),
             Change::CreateImage(new) => self.create_image(new, now),
@@ -449,6 +471,8 @@ impl World {
                 Write::Remove(Key::Activity(id)) => drop(self.activities.remove(id)),
                 Write::Remove(Key::Alarm(name)) => drop(self.alarms.remove(name)),
                 Write::Remove(Key::AlarmHistory(alarm, id)) => self.remove_history(alarm, id),
+                Write::Remove(Key::LaunchTemplate(id)) => drop(self.launch_templates.remove(id)),
+                Write::Remove(Key::LaunchTemplateVersion(id)) => drop(self.template_versions.remove(id)),
             }
         }
     }
@@ -627,7 +651,7 @@ impl World {
         let pasts = self.alarm_pasts.values().flat_map(|past| past.values());
         let pasts = pasts.map(|item| Row::AlarmHistory(item.as_ref().clone()));
         let told = topics.chain(subscriptions).chain(alarms).chain(pasts);
-        acting.chain(users).chain(keys).chain(policies).chain(told).chain(scaling)
+        acting.chain(users).chain(keys).chain(policies).chain(told).chain(scaling).chain(self.template_rows())
     }
 
     fn put(&mut self, row: Row) {
@@ -648,6 +672,8 @@ impl World {
             Row::Activity(a) => drop(self.activities.insert(a.id.clone(), Arc::new(a))),
             Row::Alarm(a) => drop(self.alarms.insert(a.name.clone(), Arc::new(a))),
             Row::AlarmHistory(item) => self.put_history(item),
+            Row::LaunchTemplate(t) => drop(self.launch_templates.insert(t.id.clone(), Arc::new(t))),
+            Row::LaunchTemplateVersion(v) => drop(self.template_versions.insert(v.id.clone(), Arc::new(v))),
         }
     }
 

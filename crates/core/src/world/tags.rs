@@ -1,10 +1,10 @@
-//! Tags on instances, images and load balancers. Owns AWS's limits on keys, values and their number.
+//! Tags on instances, images, launch templates and load balancers. Owns AWS's limits on keys, values and their number.
 
 use std::collections::BTreeMap;
 
 use super::{Decision, Row, World, Write};
 use crate::change::Reply;
-use crate::name::{GroupId, ImageId, InstanceId, LoadBalancerName};
+use crate::name::{GroupId, ImageId, InstanceId, LaunchTemplateId, LoadBalancerName};
 use crate::refusal::Refusal;
 
 /// Tags on a load balancer (AWS: 10).
@@ -103,6 +103,12 @@ impl World {
                 change(&mut group.tags)?;
                 if group != **held {
                     writes.push(Write::Put(Row::SecurityGroup(group)));
+                }
+            } else if let Some(held) = LaunchTemplateId::new(id).ok().and_then(|id| self.launch_template(&id)) {
+                let mut template = held.as_ref().clone();
+                change(&mut template.tags)?;
+                if template != **held {
+                    writes.push(Write::Put(Row::LaunchTemplate(template)));
                 }
             } else {
                 let held = ImageId::new(id).ok().and_then(|id| self.image(&id)).ok_or_else(unknown)?;

@@ -29,9 +29,10 @@ use super::subscriptions::Agreed;
 use super::wants::{Thing, Want, Wants};
 use super::{
     Api, Asked, Caller, access_keys, alarms, attributes, balancers, dice, groups, health, identity, images,
-    instance_attributes, instance_types, instances, launch, limits, listeners, managed_certificates, managed_policies,
-    metadata, metric_data, metric_put, network, places, policies, publish, registration, requested_certificates,
-    scaling, server_certificates, simulation, status, subnets, subscriptions, tags, topics, user_policies, users, vpcs,
+    instance_attributes, instance_types, instances, launch, launch_templates, limits, listeners, managed_certificates,
+    managed_policies, metadata, metric_data, metric_put, network, places, policies, publish, registration,
+    requested_certificates, scaling, server_certificates, simulation, status, subnets, subscriptions, tags, topics,
+    user_policies, users, vpcs,
 };
 
 /// The most bytes of a request's body.
@@ -263,6 +264,22 @@ async fn ec2_call(asked: &Asked<'_>, call: ec2::Call, say: &Say<'_>) -> Response
             say.out::<ec2::AuthorizeSecurityGroupIngress>(groups::authorize(asked, i.0, false).await)
         }
         C::CreateSecurityGroup(i) => say.out::<ec2::CreateSecurityGroup>(groups::create(asked, i).await),
+        C::CreateLaunchTemplate(i) => say.out::<ec2::CreateLaunchTemplate>(launch_templates::create(asked, i).await),
+        C::CreateLaunchTemplateVersion(i) => {
+            say.out::<ec2::CreateLaunchTemplateVersion>(launch_templates::create_version(asked, i).await)
+        }
+        C::DeleteLaunchTemplate(i) => say.out::<ec2::DeleteLaunchTemplate>(launch_templates::delete(asked, &i).await),
+        C::DeleteLaunchTemplateVersions(i) => {
+            say.out::<ec2::DeleteLaunchTemplateVersions>(launch_templates::delete_versions(asked, &i).await)
+        }
+        C::DescribeLaunchTemplates(i) => say.out::<ec2::DescribeLaunchTemplates>(launch_templates::describe(asked, &i)),
+        C::DescribeLaunchTemplateVersions(i) => {
+            say.out::<ec2::DescribeLaunchTemplateVersions>(launch_templates::describe_versions(asked, &i))
+        }
+        C::GetLaunchTemplateData(i) => {
+            say.out::<ec2::GetLaunchTemplateData>(launch_templates::data_of_instance(asked, &i))
+        }
+        C::ModifyLaunchTemplate(i) => say.out::<ec2::ModifyLaunchTemplate>(launch_templates::modify(asked, &i).await),
         C::CreateTags(i) => say.out::<ec2::CreateTags>(tags::create(asked, i).await),
         C::DeleteSecurityGroup(i) => say.out::<ec2::DeleteSecurityGroup>(groups::delete(asked, &i).await),
         C::DeleteTags(i) => say.out::<ec2::DeleteTags>(tags::delete(asked, i).await),

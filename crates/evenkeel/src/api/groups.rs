@@ -216,7 +216,7 @@ pub(super) fn id_of(world: &World, name: &str) -> Option<String> {
     world.security_groups().find(|group| group.name == name).map(|group| group.id.to_string())
 }
 
-fn group_id(text: &str) -> Result<GroupId, Error> {
+pub(super) fn group_id(text: &str) -> Result<GroupId, Error> {
     GroupId::new(text).map_err(|_| {
         Error::sender(
             "InvalidGroupId.Malformed",

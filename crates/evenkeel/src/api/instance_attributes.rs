@@ -11,7 +11,7 @@ use evenkeel_core::change::{Change, InstanceAttribute};
 use evenkeel_core::name::InstanceId;
 use evenkeel_core::noun::{Instance, ShutdownBehavior};
 
-use super::{Asked, groups, launch, shown, words};
+use super::{Asked, groups, launch_data, shown, words};
 
 pub(super) fn describe(
     asked: &Asked<'_>,
@@ -114,15 +114,15 @@ fn wanted(asked: &Asked<'_>, input: ec2::ModifyInstanceAttribute) -> Result<Vec<
         found.push(Wanted("sourceDestCheck", Some(A::SourceDestCheck(value))));
     }
     if let Some(value) = text(input.instance_initiated_shutdown_behavior) {
-        let behavior = launch::shutdown(Some(&value))?;
+        let behavior = launch_data::shutdown(&value)?;
         found.push(Wanted("instanceInitiatedShutdownBehavior", Some(A::Shutdown(behavior))));
     }
     if let Some(Blob(bytes)) = input.user_data.and_then(|stated| stated.value) {
-        let text = Some(launch::user_data(&bytes)?).filter(|text| !text.is_empty());
+        let text = Some(launch_data::user_data(&bytes)?).filter(|text| !text.is_empty());
         found.push(Wanted("userData", Some(A::UserData(text))));
     }
     if let Some(value) = text(input.instance_type).filter(|text| !text.is_empty()) {
-        found.push(Wanted("instanceType", Some(A::Type(launch::instance_type(Some(value))?))));
+        found.push(Wanted("instanceType", Some(A::Type(launch_data::instance_type(value)?))));
     }
     let ids: Vec<String> = input.group_ids.into_iter().filter(|id| !id.is_empty()).collect();
     if !ids.is_empty() {

@@ -22,6 +22,8 @@ mod instance_types;
 mod instances;
 pub mod keys;
 mod launch;
+mod launch_data;
+mod launch_templates;
 mod limits;
 mod listeners;
 mod managed_certificates;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use evenkeel_aws::Error;
 use evenkeel_core::noun::image::BadManifest;
+use evenkeel_core::noun::launch_template::TemplateRef;
 use evenkeel_core::refusal::{BadScaling, Refusal};
 
 use crate::keeper::Rejected;
@@ -250,8 +251,18 @@ fn codes(refusal: &Refusal) -> (&'static str, &'static str) {
         Refusal::TooManyTags { .. } => ("TooManyTags", "TagLimitExceeded"),
         Refusal::NoSuchResource(id) if id.starts_with("i-") => ("ValidationError", "InvalidInstanceID.NotFound"),
         Refusal::NoSuchResource(id) if id.starts_with("ami-") => ("ValidationError", "InvalidAMIID.NotFound"),
+        Refusal::NoSuchResource(id) if id.starts_with("lt-") => ("ValidationError", "InvalidLaunchTemplateId.NotFound"),
         Refusal::NoSuchResource(id) if id.starts_with("sg-") => ("InvalidSecurityGroup", "InvalidGroup.NotFound"),
         Refusal::NoSuchResource(_) => ("ValidationError", "InvalidID"),
+        Refusal::NoSuchTemplate(TemplateRef::Id(_)) => ("ValidationError", "InvalidLaunchTemplateId.NotFound"),
+        Refusal::NoSuchTemplate(TemplateRef::Name(_)) => {
+            ("ValidationError", "InvalidLaunchTemplateName.NotFoundException")
+        }
+        Refusal::NoSuchTemplateVersion { .. } => ("ValidationError", "InvalidLaunchTemplateId.VersionNotFound"),
+        Refusal::TemplateNameTaken(_) => ("ValidationError", "InvalidLaunchTemplateName.AlreadyExistsException"),
+        Refusal::TooManyTemplates { .. } => ("ValidationError", "ResourceLimitExceeded"),
+        Refusal::Missing(_) => ("ValidationError", "MissingParameter"),
+        Refusal::NoSuchGroupNamed(_) => ("InvalidSecurityGroup", "InvalidGroup.NotFound"),
         Refusal::NoSuchImage(_) => ("ValidationError", "InvalidAMIID.NotFound"),
         Refusal::ImageUnavailable(_) => ("ValidationError", "InvalidAMIID.Unavailable"),
         Refusal::ImageNameTaken { .. } => ("ValidationError", "InvalidAMIName.Duplicate"),
@@ -311,6 +322,9 @@ fn ec2_text(refusal: &Refusal) -> Option<String> {
         Refusal::NoSuchZone(zone) => Some(format!("Invalid availability zone: [{zone}]")),
         Refusal::NoSuchResource(id) if id.starts_with("i-") => Some(format!("The instance ID '{id}' does not exist")),
         Refusal::NoSuchResource(id) if id.starts_with("ami-") => Some(format!("The image id '[{id}]' does not exist")),
+        Refusal::NoSuchResource(id) if id.starts_with("lt-") => {
+            Some(format!("The specified launch template, with template ID {id}, does not exist."))
+        }
         _ => None,
     }
 }

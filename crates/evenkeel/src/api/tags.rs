@@ -1,4 +1,4 @@
-//! Tags: on load balancers (ELB's calls), on instances and images (EC2's).
+//! Tags: on load balancers (ELB's calls), on instances, images, groups and launch templates (EC2's).
 //!
 //! Owns their form on the wire, and that a key stands once in a call; lengths and numbers are the World's.
 
@@ -93,7 +93,8 @@ pub(super) fn describe(asked: &Asked<'_>, input: &ec2::DescribeTags) -> Result<e
     let instances = asked.world.instances().map(|i| (i.id.as_str(), "instance", &i.tags));
     let images = asked.world.images().map(|i| (i.id.as_str(), "image", &i.tags));
     let groups = asked.world.security_groups().map(|g| (g.id.as_str(), "security-group", &g.tags));
-    let all = images.chain(instances).chain(groups).flat_map(|(resource_id, resource_type, tags)| {
+    let templates = asked.world.launch_templates().map(|t| (t.id.as_str(), "launch-template", &t.tags));
+    let all = images.chain(instances).chain(templates).chain(groups).flat_map(|(resource_id, resource_type, tags)| {
         tags.iter().map(move |(key, value)| ec2::TagDescription {
             resource_id: resource_id.into(),
             resource_type: resource_type.into(),
@@ -162,8 +163,8 @@ fn resources(ids: Vec<String>) -> Result<Vec<String>, Error> {
         match id.split_once('-') {
             Some(("i", _)) => drop(words::instance(id)?),
             Some(("ami", _)) => drop(words::image(id)?),
-            // Whether there is such a group is the World's to say.
-            Some(("sg", _)) => {}
+            // Whether there is such a group or launch template is the World's to say.
+            Some(("lt" | "sg", _)) => {}
             _ => {
                 let text = format!("The ID '{}' is not valid", words::quoted(id));
                 return Err(Error::sender("InvalidID", text));

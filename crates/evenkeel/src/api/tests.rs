@@ -1,7 +1,7 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
 //! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`alarms`] (CloudWatch's alarms), [`balancing`] (ELB), [`policies`], [`certificates`],
-//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`lives`] (attributes, protection, capacity), [`rights`], [`metadata`], [`metrics`] (CloudWatch), [`notices`] (SNS), [`protocols`] (JSON, CBOR, gzip), [`requests`] (certificates of ACME servers), [`guarded`] (signatures of version 2, throttling), [`size`].
+//! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`launch_templates`], [`lives`] (attributes, protection, capacity), [`rights`], [`metadata`], [`metrics`] (CloudWatch), [`notices`] (SNS), [`protocols`] (JSON, CBOR, gzip), [`requests`] (certificates of ACME servers), [`guarded`] (signatures of version 2, throttling), [`size`].
 
 mod alarms;
 mod balancing;
@@ -10,6 +10,7 @@ mod computing;
 mod groups;
 mod guarded;
 mod identities;
+mod launch_templates;
 mod lives;
 mod metadata;
 mod metrics;

@@ -8,13 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_aws::{Call, acm, cloudwatch, ec2, elb, iam, sns, sts};
 use evenkeel_core::name::{
-    AlarmName, CertificateArn, GroupId, ImageId, InstanceId, LoadBalancerName, PolicyArn, TopicArn, UserName,
+    AlarmName, CertificateArn, GroupId, ImageId, InstanceId, LaunchTemplateId, LoadBalancerName, PolicyArn, TopicArn,
+    UserName,
 };
+use evenkeel_core::noun::LaunchData;
 use evenkeel_core::noun::alarm::Action;
 use evenkeel_core::noun::alarm::action::Deed;
+use evenkeel_core::noun::launch_template::{INSTANCE, USUAL_TYPE};
 use evenkeel_core::world::{Settings, World};
 
 use super::caller::Caller;
+use super::launch_templates;
 
 /// One action, on all of some resources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,12 +131,22 @@ impl Wants<'_> {
         };
         let instances = |ids: &[String]| on(ids.iter().map(|id| self.instance(id)).collect());
         let group = |id: &Option<String>, name: &Option<String>| on(vec![self.group(id.as_deref(), name.as_deref())]);
+        let template =
+            |id: &Option<String>, name: &Option<String>| on(vec![self.template(id.as_deref(), name.as_deref())]);
         let new = |kind: &str| on(vec![Thing::new(self.arn("ec2", &format!("{kind}/*")))]);
         let want = match call {
             C::RunInstances(i) => return self.run_instances(i, on(Vec::new())),
             C::CreateSecurityGroup(i) => {
                 return new("security-group").stating(stated(&i.tag_specifications)).tagging("ec2:CreateTags");
             }
+            C::CreateLaunchTemplate(i) => {
+                return new("launch-template").stating(stated(&i.tag_specifications)).tagging("ec2:CreateTags");
+            }
+            C::CreateLaunchTemplateVersion(i) => template(&i.launch_template_id, &i.launch_template_name),
+            C::ModifyLaunchTemplate(i) => template(&i.launch_template_id, &i.launch_template_name),
+            C::DeleteLaunchTemplate(i) => template(&i.launch_template_id, &i.launch_template_name),
+            C::DeleteLaunchTemplateVersions(i) => template(&i.launch_template_id, &i.launch_template_name),
+            C::GetLaunchTemplateData(i) => on(vec![self.instance(&i.instance_id)]),
             C::RegisterImage(i) => {
                 let image = Thing::new(self.image_arn("*"));
                 return on(vec![image]).stating(stated(&i.tag_specifications)).tagging("ec2:CreateTags");
@@ -175,6 +189,8 @@ impl Wants<'_> {
             | C::DescribeInstanceTypeOfferings(_)
             | C::DescribeInstanceTypes(_)
             | C::DescribeKeyPairs(_)
+            | C::DescribeLaunchTemplates(_)
+            | C::DescribeLaunchTemplateVersions(_)
             | C::DescribeNetworkInterfaces(_)
             | C::DescribeRegions(_)
             | C::DescribeSecurityGroups(_)
@@ -187,12 +203,26 @@ impl Wants<'_> {
         vec![want]
     }
 
-    /// A launch is of instances, from an image, and into what it names.
+    /// A launch is of instances, from an image, and into what it or its launch template names.
     fn run_instances(&self, i: &ec2::RunInstances, want: Want) -> Vec<Want> {
-        let kind = i.instance_type.clone().unwrap_or_else(|| "m1.small".into());
-        let tags: Vec<_> = stated(&i.tag_specifications).collect();
+        let template = i.launch_template.as_ref();
+        let data = template.and_then(|stated| self.template_data(stated)).cloned().unwrap_or_default();
+        let kind = i.instance_type.clone().or(data.instance_type).unwrap_or_else(|| USUAL_TYPE.into());
+        let mut tags: Vec<_> = stated(&i.tag_specifications).collect();
+        if tags.is_empty() {
+            tags.extend(data.tags.get(INSTANCE).cloned().unwrap_or_default());
+        }
         let mut on = vec![Thing::new(self.arn("ec2", "instance/*"))];
-        on.extend(i.image_id.as_ref().map(|id| self.image(id)));
+        let named = |t: &ec2::LaunchTemplateSpecification| {
+            self.template(t.launch_template_id.as_deref(), t.launch_template_name.as_deref())
+        };
+        on.extend(template.map(named));
+        let image = i.image_id.clone().or_else(|| data.image.as_ref().map(ToString::to_string));
+        on.extend(image.map(|id| self.image(&id)));
+        if i.security_group_ids.is_empty() && i.security_groups.is_empty() {
+            on.extend(data.group_ids.iter().map(|id| self.group(Some(id.as_str()), None)));
+            on.extend(data.group_names.iter().map(|name| self.group(None, Some(name))));
+        }
         on.extend(i.subnet_id.as_ref().map(|id| Thing::new(self.arn("ec2", &format!("subnet/{id}")))));
         on.extend(i.key_name.as_ref().map(|name| Thing::new(self.arn("ec2", &format!("key-pair/{name}")))));
         on.extend(i.security_group_ids.iter().map(|id| self.group(Some(id), None)));
@@ -456,11 +486,29 @@ impl Wants<'_> {
         Thing { arn, tags: held.map(|group| group.tags.clone()).unwrap_or_default() }
     }
 
+    /// A launch template by its id, or by its name where that is all that is stated.
+    fn template(&self, id: Option<&str>, name: Option<&str>) -> Thing {
+        let by_id = id.and_then(|id| self.world.launch_template(&LaunchTemplateId::new(id).ok()?));
+        let by_name = || self.world.launch_templates().find(|template| Some(template.name.as_str()) == name);
+        let held = by_id.or_else(by_name);
+        let known = held.map(|template| template.id.as_str()).or(id).unwrap_or("*");
+        let arn = self.arn("ec2", &format!("launch-template/{known}"));
+        Thing { arn, tags: held.map(|template| template.tags.clone()).unwrap_or_default() }
+    }
+
+    /// What the launch template states that a launch names, if there is one.
+    fn template_data(&self, stated: &ec2::LaunchTemplateSpecification) -> Option<&LaunchData> {
+        let named = launch_templates::specification(stated).ok()?;
+        let template = self.world.template_named(&named.template).ok()?;
+        Some(&self.world.template_version(template, named.version).ok()?.data)
+    }
+
     /// What CreateTags and DeleteTags name.
     fn tagged(&self, id: &str) -> Thing {
         match id.split_once('-').map(|(kind, _)| kind) {
             Some("ami") => self.image(id),
             Some("sg") => self.group(Some(id), None),
+            Some("lt") => self.template(Some(id), None),
             _ => self.instance(id),
         }
     }

@@ -125,6 +125,16 @@ fn ansible_elb() {
 }
 
 #[test]
+fn boto3_launch_templates() {
+    judge("boto3_launch_templates");
+}
+
+#[test]
+fn ansible_ec2_launch_template() {
+    judge("ansible_ec2_launch_template");
+}
+
+#[test]
 fn boto_classic() {
     judge("boto_classic");
 }

@@ -11,12 +11,13 @@ use super::cause::{self, sentence, told};
 use super::{Decision, Row, World, Write, done, hooks, put};
 use crate::change::{NewInstances, NewMember, Retirement};
 use crate::lifecycle::{self, Wish};
-use crate::name::{ActivityId, AutoScalingGroupName, GroupId, InstanceId};
+use crate::name::{ActivityId, AutoScalingGroupName, GroupId, InstanceId, ZoneName};
 use crate::noun::activity::{Activity, ActivityStatus};
+use crate::noun::launch_template::{LaunchData, LaunchParameters, TemplateSpecification, VersionRef};
 use crate::noun::scaling_group::{
     AutoScalingGroup, GROUP_TAG, LaunchSource, LifecycleState, Member, Process, Setback, Transition,
 };
-use crate::noun::{InstanceState, InstanceStatus, ShutdownBehavior};
+use crate::noun::{InstanceState, InstanceStatus};
 use crate::refusal::{BadScaling, Refusal};
 use crate::scaling::replacement::Cause;
 use crate::time::Timestamp;
@@ -135,8 +136,10 @@ impl World {
         };
         let mut refused = None;
         for zone in &new.zones {
-            let launched = self.new_instance(&group, new, zone).and_then(|wanted| self.run_instances(&wanted, now));
-            let Decision { mut writes, .. } = match launched {
+            let launched = self
+                .new_instance(&group, new, zone)
+                .and_then(|(wanted, source)| Ok((self.run_instances(&wanted, now)?, source)));
+            let (Decision { mut writes, .. }, source) = match launched {
                 Ok(launched) => launched,
                 Err(refusal) => {
                     refused.get_or_insert(refusal);
@@ -153,7 +156,7 @@ impl World {
             activity.description = format!("Launching a new EC2 instance: {}", new.instance);
             let member = Member {
                 zone: zone.clone(),
-                source: Some(group.launch.clone()),
+                source: Some(source),
                 state: LifecycleState::Pending,
                 since: now,
                 in_service: None,
@@ -179,38 +182,55 @@ impl World {
         done(writes)
     }
 
-    /// The launch of one instance for a group, in a zone.
+    /// The launch of one instance for a group, in a zone, and what it is from.
     fn new_instance(
         &self,
         group: &AutoScalingGroup,
         new: &NewMember,
-        zone: &crate::name::ZoneName,
-    ) -> Result<NewInstances, Refusal> {
-        let LaunchSource::Configuration(name) = &group.launch;
-        let configuration =
-            self.launch_configuration(name).ok_or_else(|| BadScaling::NoSuchConfiguration(name.clone()))?;
-        let named = |stated: &String| {
-            let known = GroupId::new(stated).ok().and_then(|id| self.security_group(&id));
-            known.map_or_else(|| stated.clone(), |group| group.name.clone())
-        };
-        let tags = group.tags.iter().filter(|(_, tag)| tag.propagates);
-        Ok(NewInstances {
-            reservation: new.reservation.clone(),
-            ids: vec![new.instance.clone()],
-            min_count: 1,
-            image: configuration.image.clone(),
-            zone: Some(zone.clone()),
-            instance_type: configuration.instance_type.clone(),
-            key_name: configuration.key_name.clone(),
-            groups: configuration.groups.iter().map(named).collect(),
-            user_data: configuration.user_data.clone(),
-            client_token: None,
-            shutdown: ShutdownBehavior::Stop,
-            termination_protected: false,
-            stop_protected: false,
-            asked_for: None,
-            tags: tags.map(|(key, tag)| (key.clone(), tag.value.clone())).collect(),
-        })
+        zone: &ZoneName,
+    ) -> Result<(NewInstances, LaunchSource), Refusal> {
+        let (parameters, source) = self.launch_of(group)?;
+        let mut launch = parameters.instances(new.reservation.clone(), vec![new.instance.clone()], 1);
+        launch.zone = Some(zone.clone());
+        let propagated = group.tags.iter().filter(|(_, tag)| tag.propagates);
+        launch.tags.extend(propagated.map(|(key, tag)| (key.clone(), tag.value.clone())));
+        Ok((launch, source))
+    }
+
+    /// What a group's next member is launched with: all of it, and the very version of a template.
+    pub(super) fn launch_of(&self, group: &AutoScalingGroup) -> Result<(LaunchParameters, LaunchSource), Refusal> {
+        match &group.launch {
+            LaunchSource::Configuration(name) => {
+                let missing = || BadScaling::NoSuchConfiguration(name.clone());
+                let held = self.launch_configuration(name).ok_or_else(missing)?;
+                let named = |stated: &String| {
+                    let known = GroupId::new(stated).ok().and_then(|id| self.security_group(&id));
+                    known.map_or_else(|| stated.clone(), |group| group.name.clone())
+                };
+                let stated = LaunchData {
+                    image: Some(held.image.clone()),
+                    instance_type: Some(held.instance_type.clone()),
+                    key_name: held.key_name.clone(),
+                    group_names: held.groups.iter().map(named).collect(),
+                    user_data: held.user_data.clone(),
+                    ..LaunchData::default()
+                };
+                Ok((self.launch_parameters(stated, None)?, group.launch.clone()))
+            }
+            LaunchSource::Template(specification) => {
+                let parameters = self.launch_parameters(LaunchData::default(), Some(specification))?;
+                let number =
+                    parameters.from.as_ref().map_or(specification.version, |id| VersionRef::Number(id.number()));
+                let source = TemplateSpecification { version: number, ..specification.clone() };
+                Ok((parameters, LaunchSource::Template(source)))
+            }
+        }
+    }
+
+    /// The type of a group's next member; `None` where it cannot be launched.
+    #[must_use]
+    pub fn next_type(&self, group: &AutoScalingGroup) -> Option<String> {
+        self.launch_of(group).ok().map(|(parameters, _)| parameters.instance_type)
     }
 
     pub(super) fn retire(

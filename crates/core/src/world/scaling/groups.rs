@@ -9,7 +9,7 @@ use super::cause::{bounds, keep, sentence, wish};
 use super::{Decision, World, Write, done, put};
 use crate::change::{GroupPatch, NewGroup, Reply};
 use crate::name::{AutoScalingGroupName, LoadBalancerName, ZoneName};
-use crate::noun::scaling_group::{AutoScalingGroup, GroupTag, LaunchSource, LifecycleState, Process};
+use crate::noun::scaling_group::{AutoScalingGroup, GroupTag, LifecycleState, Process};
 use crate::refusal::{BadScaling, Refusal};
 use crate::time::Timestamp;
 use crate::world::{Key, Row, tags};
@@ -332,9 +332,9 @@ impl World {
                 return Err(BadScaling::ZoneTwice(zone.clone()).into());
             }
         }
-        let LaunchSource::Configuration(name) = &group.launch;
-        if self.launch_configuration(name).is_none() {
-            return Err(BadScaling::NoSuchConfiguration(name.clone()).into());
+        if self.scaling_group(&group.name).is_none_or(|held| held.launch != group.launch) {
+            // What it launches with now may have gone since; then its launches say so.
+            self.launch_of(group)?;
         }
         check_tags(&group.tags)
     }

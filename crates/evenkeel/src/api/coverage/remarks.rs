@@ -5,7 +5,7 @@
 
 use evenkeel_aws::Api::{self, Acm, Cloudwatch, Ec2, Elb, Iam, Sns, Sts};
 
-use crate::api::{groups, images, instance_types, network, places, shown, status, tags, vpcs};
+use crate::api::{groups, images, instance_types, launch_templates, network, places, shown, status, tags, vpcs};
 
 /// Whether something is served, and what there is to know of it.
 #[derive(Clone, Copy)]
@@ -49,6 +49,8 @@ const NO_PREFIX_LISTS: Served = No("There are none: a rule for one is not made. 
 const NO_PEERING: Served = No("Ignored: there is one network, and nobody's besides.");
 const ONE_ACCOUNT: Served = Yes("There is one account: it changes nothing.");
 const RULES_WITHOUT_TAGS: Served = No("Ignored: rules have no tags.");
+const KEPT: Served = Partly("Kept and shown as it was stated: it has no effect here.");
+const NO_ALIASES: Served = Yes("There is no store of parameters: `ImageId` is an image's id, and it changes nothing.");
 const MACHINE: Served = No("Ignored: an instance is a process of the node, not a machine of its own.");
 
 const ALARM_ACTIONS: Served = Partly(
@@ -240,6 +242,72 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         Yes("`elb.http.desyncmitigationmode`, and Evenkeel's own, which begin with `evenkeel.`."),
     ),
     (Ec2, "*", "IncludeManagedResources", NOT_MANAGED),
+    (Ec2, "*", "ResolveAlias", NO_ALIASES),
+    (Ec2, "*", "LaunchTemplateData.BlockDeviceMapping", KEPT),
+    (Ec2, "*", "LaunchTemplateData.CapacityReservationSpecification", No("Ignored: capacity is what the node has.")),
+    (Ec2, "*", "LaunchTemplateData.CpuOptions", KEPT),
+    (Ec2, "*", "LaunchTemplateData.CreditSpecification", KEPT),
+    (Ec2, "*", "LaunchTemplateData.EbsOptimized", KEPT),
+    (Ec2, "*", "LaunchTemplateData.ElasticGpuSpecification", MACHINE),
+    (Ec2, "*", "LaunchTemplateData.ElasticInferenceAccelerator", MACHINE),
+    (Ec2, "*", "LaunchTemplateData.EnclaveOptions", KEPT),
+    (Ec2, "*", "LaunchTemplateData.HibernationOptions", KEPT),
+    (Ec2, "*", "LaunchTemplateData.IamInstanceProfile", No("Refused: there are no roles.")),
+    (Ec2, "*", "LaunchTemplateData.InstanceMarketOptions", KEPT),
+    (Ec2, "*", "LaunchTemplateData.InstanceRequirements", No("Ignored: state `InstanceType`.")),
+    (
+        Ec2,
+        "*",
+        "LaunchTemplateData.KeyName",
+        Partly("Recorded and shown: there is nothing to log in to. Any name will do."),
+    ),
+    (Ec2, "*", "LaunchTemplateData.KernelId", KEPT),
+    (Ec2, "*", "LaunchTemplateData.LicenseSpecification", No("Ignored: nothing is licensed.")),
+    (Ec2, "*", "LaunchTemplateData.MaintenanceOptions", KEPT),
+    (Ec2, "*", "LaunchTemplateData.MetadataOptions", KEPT),
+    (Ec2, "*", "LaunchTemplateData.Monitoring", KEPT),
+    (
+        Ec2,
+        "*",
+        "LaunchTemplateData.NetworkInterface",
+        Partly("Kept and shown: it has no effect here. State `SecurityGroupId` of the template itself."),
+    ),
+    (Ec2, "*", "LaunchTemplateData.NetworkPerformanceOptions", MACHINE),
+    (Ec2, "*", "LaunchTemplateData.Operator", No("Ignored: instances are their owner's to manage.")),
+    (Ec2, "*", "LaunchTemplateData.Placement.AvailabilityZone", Yes("")),
+    (Ec2, "*", "LaunchTemplateData.Placement", Partly("Kept and shown; only the zone has an effect here.")),
+    (
+        Ec2,
+        "*",
+        "LaunchTemplateData.PrivateDnsNameOptions",
+        No("Ignored: an instance is named by its address, and the name server answers for it."),
+    ),
+    (Ec2, "*", "LaunchTemplateData.RamDiskId", KEPT),
+    (Ec2, "*", "LaunchTemplateData.SecondaryInterface", No("Ignored: an instance has one address, from the pool.")),
+    (
+        Ec2,
+        "*",
+        "LaunchTemplateData.TagSpecification.ResourceType",
+        Partly("`instance`; of other kinds they are kept and shown: a launch makes nothing else that has tags."),
+    ),
+    (Ec2, "CreateLaunchTemplate", "Operator", No("Ignored: launch templates are their owner's to manage.")),
+    (
+        Ec2,
+        "CreateLaunchTemplateVersion",
+        "SourceVersion",
+        Yes("Parameters are taken over as wholes: groups, and tags, are the source's or the call's."),
+    ),
+    (
+        Ec2,
+        "DeleteLaunchTemplateVersions",
+        "LaunchTemplateVersion",
+        Yes("The default version is told among those not deleted."),
+    ),
+    (Ec2, "DescribeLaunchTemplates", "Filter", By(launch_templates::FILTERS)),
+    (Ec2, "DescribeLaunchTemplateVersions", "Filter", By(launch_templates::VERSION_FILTERS)),
+    (Ec2, "DescribeLaunchTemplateVersions", "", Yes("The newest version first.")),
+    (Ec2, "GetLaunchTemplateData", "", Yes("What acts here: kernels, volumes and network interfaces are not in it.")),
+    (Ec2, "ModifyLaunchTemplate", "ClientToken", Yes("To set a default version twice is to set it once.")),
     (
         Ec2,
         "AuthorizeSecurityGroupEgress",
@@ -442,7 +510,6 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     (Ec2, "RunInstances", "Ipv6AddressCount", No("Ignored: an instance has one address, of IPv4.")),
     (Ec2, "RunInstances", "KernelId", NO_KERNEL),
     (Ec2, "RunInstances", "KeyName", Partly("Recorded and shown: there is nothing to log in to. Any name will do.")),
-    (Ec2, "RunInstances", "LaunchTemplate", No("Refused: there are no launch templates. State the launch in full.")),
     (Ec2, "RunInstances", "LicenseSpecification", No("Ignored: nothing is licensed.")),
     (
         Ec2,
@@ -662,7 +729,6 @@ pub(super) const ABSENT: &[Absent] = &[
         "CopyImage DescribeImageAttribute ModifyImageAttribute ResetImageAttribute ImportImage ExportImage",
         "An image is a folder, a tar or an OCI archive that `RegisterImage` takes in, or what `CreateImage` takes from an instance; it is the owner's, and stays as it is.",
     ),
-    absent(Ec2, "*LaunchTemplate*", "`RunInstances` states a launch in full."),
     absent(
         Ec2,
         "ModifySecurityGroupRules UpdateSecurityGroupRuleDescriptions*",

@@ -5,7 +5,6 @@ use evenkeel_aws::Api::{self, AutoScaling};
 use super::remarks::Absent;
 use super::remarks::Served::{self, No, Partly, Yes};
 
-const NO_TEMPLATES: Served = No("Refused: groups launch by launch configurations so far.");
 const NO_TARGET_GROUPS: Served = No("Refused: there are classic load balancers.");
 const NO_KERNEL: Served = No("Refused: instances run on the node's kernel.");
 const NOT_MANAGED: Served = Yes("No group here is managed by another service: it changes nothing.");
@@ -20,7 +19,6 @@ const ONE_MEASURE: Served = No("Ignored: a group counts its instances.");
 /// API, operation (`*` for all), parameter or a name above some, and what there is to know.
 pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     (AutoScaling, "*", "IncludeManagedResources", NOT_MANAGED),
-    (AutoScaling, "*", "LaunchTemplate", NO_TEMPLATES),
     (AutoScaling, "*", "MixedInstancesPolicy", NO_MIX),
     (AutoScaling, "*", "AvailabilityZoneIds", BY_NAME),
     (AutoScaling, "*", "PlacementGroup", No("Ignored: there are no placement groups.")),

@@ -8,6 +8,7 @@ use evenkeel_aws::xml::Members;
 use evenkeel_aws::{Error, autoscaling as wire};
 use evenkeel_core::change::{GroupPatch, NewGroup, ScalingChange};
 use evenkeel_core::name::{AutoScalingGroupName, ScalingName, ZoneName};
+use evenkeel_core::noun::launch_template::{TemplateRef, TemplateSpecification};
 use evenkeel_core::noun::scaling_group::{GroupTag, HealthCheckType, Hook};
 use evenkeel_core::noun::{AutoScalingGroup, LaunchSource};
 use evenkeel_core::refusal::BadScaling;
@@ -16,7 +17,7 @@ use evenkeel_core::scaling::termination;
 
 use super::super::filter::Filters;
 use super::super::page::Page;
-use super::super::{Asked, dice, refusal, subnets, words};
+use super::super::{Asked, dice, launch_templates, refusal, subnets, words};
 use super::{balancer, configuration, group, hook, seconds, shown, size};
 
 /// What a hook's heartbeat is when not stated, in seconds (AWS).
@@ -49,7 +50,7 @@ pub(in super::super) async fn create(
         return Err(Error::validation("Target groups are not supported here: there are classic load balancers"));
     }
     let name = group(&input.auto_scaling_group_name)?;
-    let launch = source(input.launch_configuration_name, input.launch_template.as_ref())?;
+    let launch = source(asked, input.launch_configuration_name, input.launch_template.as_ref())?;
     let launch = launch.ok_or_else(|| {
         Error::validation(
             "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.",
@@ -110,7 +111,7 @@ pub(in super::super) async fn update(
     let group = group(&input.auto_scaling_group_name)?;
     let zones = zones(asked, input.availability_zones, input.vpc_zone_identifier.as_deref())?;
     let patch = GroupPatch {
-        launch: source(input.launch_configuration_name, input.launch_template.as_ref())?,
+        launch: source(asked, input.launch_configuration_name, input.launch_template.as_ref())?,
         min: input.min_size.map(|wanted| size(wanted, "minSize")).transpose()?,
         max: input.max_size.map(|wanted| size(wanted, "maxSize")).transpose()?,
         desired: input.desired_capacity.map(|wanted| size(wanted, "desiredCapacity")).transpose()?,
@@ -228,15 +229,29 @@ pub(super) fn existing<'a>(
     asked.world.scaling_group(name).ok_or_else(missing)
 }
 
+/// A launch configuration, or a template: by its id from then on, whatever it was named by.
 fn source(
+    asked: &Asked<'_>,
     configured: Option<String>,
     template: Option<&wire::LaunchTemplateSpecification>,
 ) -> Result<Option<LaunchSource>, Error> {
-    if template.is_some() {
-        return Err(Error::validation("Launch templates are not supported by groups here: use a launch configuration"));
-    }
     let name = shown::given(configured).map(|name| configuration(&name)).transpose()?;
-    Ok(name.map(LaunchSource::Configuration))
+    let Some(stated) = template else { return Ok(name.map(LaunchSource::Configuration)) };
+    if name.is_some() {
+        return Err(Error::validation(
+            "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.",
+        ));
+    }
+    let stated = evenkeel_aws::ec2::LaunchTemplateSpecification {
+        launch_template_id: stated.launch_template_id.clone(),
+        launch_template_name: stated.launch_template_name.clone(),
+        version: stated.version.clone(),
+    };
+    let read = launch_templates::specification(&stated).map_err(|error| Error::validation(error.message))?;
+    let held = asked.world.template_named(&read.template);
+    let held = held.map_err(|refusal| refusal::autoscaling(refusal.into()))?;
+    let template = TemplateRef::Id(held.id.clone());
+    Ok(Some(LaunchSource::Template(TemplateSpecification { template, ..read })))
 }
 
 /// Zones, stated as such or as their subnets. Where both are, they must be the same.

@@ -4,6 +4,7 @@
 
 use evenkeel_aws::autoscaling as wire;
 use evenkeel_core::name::InstanceId;
+use evenkeel_core::noun::launch_template::{TemplateRef, VersionRef};
 use evenkeel_core::noun::{Activity, ActivityStatus, AutoScalingGroup, LaunchSource, Member};
 use evenkeel_core::world::World;
 use serde_json::json;
@@ -17,7 +18,7 @@ pub(super) fn given(text: Option<String>) -> Option<String> {
 
 pub(super) fn group(world: &World, group: &AutoScalingGroup, with_members: bool) -> wire::AutoScalingGroup {
     let settings = world.settings();
-    let LaunchSource::Configuration(configuration) = &group.launch;
+    let (configuration, template) = launched(world, Some(&group.launch));
     let members = group.members.iter().filter(|_| with_members);
     let suspended = group.suspended.iter().map(|(process, why)| wire::SuspendedProcess {
         process_name: Some(process.as_str().to_owned()),
@@ -30,8 +31,8 @@ pub(super) fn group(world: &World, group: &AutoScalingGroup, with_members: bool)
     wire::AutoScalingGroup {
         auto_scaling_group_name: group.name.to_string(),
         auto_scaling_group_arn: Some(group.arn(&settings.region, &settings.account)),
-        launch_configuration_name: Some(configuration.to_string()),
-        launch_template: None,
+        launch_configuration_name: configuration,
+        launch_template: template,
         min_size: group.min.into(),
         max_size: group.max.into(),
         desired_capacity: group.desired.into(),
@@ -74,20 +75,45 @@ pub(super) fn tag(
     }
 }
 
-fn configured(member: &Member) -> Option<String> {
-    member.source.as_ref().map(|LaunchSource::Configuration(name)| name.to_string())
+/// A launch source as AWS shows it: the name of a configuration, or a template with its version.
+fn launched(
+    world: &World,
+    source: Option<&LaunchSource>,
+) -> (Option<String>, Option<wire::LaunchTemplateSpecification>) {
+    let specification = match source {
+        None => return (None, None),
+        Some(LaunchSource::Configuration(name)) => return (Some(name.to_string()), None),
+        Some(LaunchSource::Template(specification)) => specification,
+    };
+    let held = world.template_named(&specification.template).ok();
+    let id = match &specification.template {
+        TemplateRef::Id(id) => Some(id.to_string()),
+        TemplateRef::Name(_) => None,
+    };
+    let version = match specification.version {
+        VersionRef::Default => "$Default".to_owned(),
+        VersionRef::Latest => "$Latest".to_owned(),
+        VersionRef::Number(number) => number.to_string(),
+    };
+    let template = wire::LaunchTemplateSpecification {
+        launch_template_id: id.or_else(|| held.map(|held| held.id.to_string())),
+        launch_template_name: held.map(|held| held.name.to_string()),
+        version: Some(version),
+    };
+    (None, Some(template))
 }
 
 fn instance(world: &World, id: &InstanceId, member: &Member) -> wire::Instance {
     let held = world.instance(id);
+    let (configuration, template) = launched(world, member.source.as_ref());
     wire::Instance {
         instance_id: id.to_string(),
         instance_type: held.map(|held| held.instance_type.clone()),
         availability_zone: member.zone.to_string(),
         lifecycle_state: member.state.as_str().to_owned(),
         health_status: if member.illness.is_some() { "Unhealthy" } else { "Healthy" }.to_owned(),
-        launch_configuration_name: configured(member),
-        launch_template: None,
+        launch_configuration_name: configuration,
+        launch_template: template,
         image_id: held.map(|held| held.image.to_string()),
         protected_from_scale_in: member.is_protected,
     }
@@ -101,6 +127,7 @@ pub(super) fn member(
     member: &Member,
 ) -> wire::AutoScalingInstanceDetails {
     let held = world.instance(id);
+    let (configuration, template) = launched(world, member.source.as_ref());
     wire::AutoScalingInstanceDetails {
         instance_id: id.to_string(),
         instance_type: held.map(|held| held.instance_type.clone()),
@@ -108,8 +135,8 @@ pub(super) fn member(
         availability_zone: member.zone.to_string(),
         lifecycle_state: member.state.as_str().to_owned(),
         health_status: if member.illness.is_some() { "UNHEALTHY" } else { "HEALTHY" }.to_owned(),
-        launch_configuration_name: configured(member),
-        launch_template: None,
+        launch_configuration_name: configuration,
+        launch_template: template,
         image_id: held.map(|held| held.image.to_string()),
         protected_from_scale_in: member.is_protected,
     }

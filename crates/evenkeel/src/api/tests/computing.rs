@@ -120,7 +120,7 @@ async fn launches_are_refused_in_awss_words() {
     .await;
     rig.no(with(|i| i.instance_type = Some("Huge!".into())), 400, "InvalidParameterValue", "Huge!").await;
     rig.no(with(|i| i.subnet_id = Some("subnet-1".into())), 400, "InvalidSubnetID.NotFound", "subnet-1").await;
-    rig.no(with(|i| i.launch_template = Some(Default::default())), 400, "UnsupportedOperation", "Launch templates")
+    rig.no(with(|i| i.launch_template = Some(Default::default())), 400, "MissingParameter", "launch template ID or")
         .await;
     rig.no(with(|i| i.client_token = Some("t".repeat(65))), 400, "InvalidParameterValue", "64").await;
     let volume = |i: &mut ec2::RunInstances| {

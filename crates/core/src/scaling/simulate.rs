@@ -1,0 +1,395 @@
+//! What policies would make of a load: a group in virtual time, by the same [`decide`] that scales real ones.
+//!
+//! Owns the model around it: members that take a while to boot, load that is shared equally by those in service, alarms that go
+//! off after so many periods in a row. Must never stand for more than that: health, zones and failed launches are not in it.
+//! Metrics of policies are the load of one member. What is drawn of it, and printed, is the house's.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::InstanceId;
+use crate::scaling::adjustment::Bounds;
+use crate::scaling::cooldown::{self, Cooldown, Warming};
+use crate::scaling::decide::{
+    AlarmSignal, AlarmState, Behavior, Decision, History, Policy, Rule, Signal, Situation, decide,
+};
+use crate::scaling::step::Side;
+use crate::scaling::tracking::{self, Reading};
+use crate::time::Timestamp;
+
+/// The most periods that an alarm looks back (AWS: a day of minutes).
+const MOST_PERIODS: u32 = 1440;
+
+/// An alarm of a simulated policy: on the mean load of a member in each period.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Its name.
+    pub name: String,
+    /// On which side of the threshold it goes off; at it, it does not.
+    pub side: Side,
+    /// The threshold.
+    pub threshold: f64,
+    /// How many periods in a row must be past it, from 1.
+    pub periods: u32,
+}
+
+/// A policy to be tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Its name.
+    pub name: String,
+    /// What it goes by.
+    pub rule: Rule,
+    /// Its alarms; one that tracks a target has its own two.
+    #[serde(default)]
+    pub alarms: Vec<Alarm>,
+}
+
+/// The group and the time that it takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Setting {
+    /// The fewest and the most members.
+    pub bounds: Bounds,
+    /// How many there are at first.
+    pub members: u32,
+    /// From a launch until the member is in service.
+    pub boot: Duration,
+    /// From then until it is warm.
+    pub warmup: Duration,
+    /// The group's cooldown.
+    pub cooldown: Duration,
+    /// How fast the group goes.
+    #[serde(default)]
+    pub behavior: Behavior,
+    /// How long a datapoint is, and how often is decided; at least a second.
+    pub period: Duration,
+    /// The most load that a member takes; what is beyond it is shed. `None`: all of it.
+    #[serde(default)]
+    pub most: Option<f64>,
+}
+
+/// A group at the end of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// The load of all in the period.
+    pub load: f64,
+    /// How many members were to be there.
+    pub desired: u32,
+    /// How many were in service.
+    pub in_service: u32,
+    /// The load of each; `None` where nobody was there.
+    pub each: Option<f64>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The course of it, a moment a period.
+    pub moments: Vec<Moment>,
+    /// The decisions that changed something, in order.
+    pub decisions: Vec<Decision>,
+    /// Hours of all members together, from their launch on.
+    pub instance_hours: f64,
+    /// Load times seconds that nobody took.
+    pub shed: f64,
+    /// Load times seconds in all.
+    pub offered: f64,
+    /// The most members that were to be there.
+    pub peak: u32,
+}
+
+/// One member.
+struct Member {
+    id: InstanceId,
+    ready: Timestamp,
+    warm: Timestamp,
+}
+
+/// A group's course under a load, which holds from each of its points (in order) until the next, and from the last one for a
+/// period. Time begins and ends with it.
+#[must_use]
+pub fn simulate(setting: &Setting, policies: &[Tried], load: &[(Timestamp, f64)]) -> Outcome {
+    let period = setting.period.max(Duration::from_secs(1));
+    let (Some((start, _)), Some((last, _))) = (load.first(), load.last()) else { return Outcome::default() };
+    let mut group = Group::new(setting, *start);
+    let mut outcome = Outcome { peak: group.desired, ..Outcome::default() };
+    let mut points = load.iter().copied().peekable();
+    let mut current = 0.0_f64;
+    let mut now = *start;
+    while now <= *last {
+        while let Some((_, value)) = points.next_if(|(at, _)| *at <= now) {
+            current = if value.is_finite() { value.max(0.0) } else { 0.0 };
+        }
+        now = now.plus(period);
+        let moment = group.live(current, period, now, setting.most, &mut outcome);
+        group.remember(moment.each);
+        let decision = group.decide(policies, now);
+        if decision.to != decision.from {
+            group.scale(&decision, policies);
+            outcome.peak = outcome.peak.max(decision.to);
+            outcome.decisions.push(decision);
+        }
+        outcome.moments.push(moment);
+    }
+    outcome
+}
+
+struct Group<'s> {
+    setting: &'s Setting,
+    desired: u32,
+    members: VecDeque<Member>,
+    launched: u64,
+    /// Datapoints, the newest last.
+    points: VecDeque<Option<f64>>,
+    cooldown: Option<Cooldown>,
+    history: History,
+}
+
+impl<'s> Group<'s> {
+    fn new(setting: &'s Setting, start: Timestamp) -> Self {
+        let (desired, _) = setting.bounds.clamp(i64::from(setting.members));
+        let mut group = Self {
+            setting,
+            desired,
+            members: VecDeque::new(),
+            launched: 0,
+            points: VecDeque::new(),
+            cooldown: None,
+            history: History::default(),
+        };
+        for _ in 0..desired {
+            group.launch(start, start);
+        }
+        group
+    }
+
+    fn launch(&mut self, ready: Timestamp, warm: Timestamp) {
+        self.launched += 1;
+        // Ids have 17 digits, and nobody launches as many.
+        if let Ok(id) = InstanceId::new(format!("i-{:017x}", self.launched)) {
+            self.members.push_back(Member { id, ready, warm });
+        }
+    }
+
+    /// A period of service, which ends now.
+    fn live(&self, load: f64, period: Duration, now: Timestamp, most: Option<f64>, outcome: &mut Outcome) -> Moment {
+        let in_service = self.members.iter().filter(|member| member.ready < now).count();
+        let seconds = period.as_secs_f64();
+        let takes = most.map_or(if in_service == 0 { 0.0 } else { load }, |most| most.max(0.0) * in_service as f64);
+        outcome.offered += load * seconds;
+        outcome.shed += (load - takes).max(0.0) * seconds;
+        outcome.instance_hours += self.members.len() as f64 * seconds / 3600.0;
+        let in_service = u32::try_from(in_service).unwrap_or(u32::MAX);
+        let each = (in_service > 0).then(|| load / f64::from(in_service));
+        Moment { at: now, load, desired: self.desired, in_service, each }
+    }
+
+    fn remember(&mut self, each: Option<f64>) {
+        if self.points.len() >= MOST_PERIODS as usize {
+            self.points.pop_front();
+        }
+        self.points.push_back(each);
+    }
+
+    fn decide(&self, policies: &[Tried], now: Timestamp) -> Decision {
+        let warming: Vec<Warming> = self
+            .members
+            .iter()
+            .filter(|member| member.warm > now)
+            .map(|member| Warming { instance: member.id.clone(), until: Some(member.warm) })
+            .collect();
+        let warm = self.members.len().saturating_sub(warming.len());
+        // Whoever is to be ready is still being launched: simple policies wait for it.
+        let activity = self.members.iter().any(|member| member.ready > now).then(|| "launch".to_owned());
+        let situation = Situation {
+            now,
+            desired: self.desired,
+            bounds: self.setting.bounds,
+            warm: u32::try_from(warm).unwrap_or(u32::MAX),
+            warming,
+            activity,
+            cooldown: self.cooldown.clone(),
+            suspended: false,
+            behavior: self.setting.behavior,
+            history: self.history.clone(),
+        };
+        let policies: Vec<Policy> = policies.iter().map(|tried| self.policy(tried)).collect();
+        decide(&situation, &policies)
+    }
+
+    fn policy(&self, tried: &Tried) -> Policy {
+        let signal = match &tried.rule {
+            Rule::Tracking { target, disable_scale_in } => {
+                let shapes = tracking::alarms("", *target, *disable_scale_in, self.setting.period, ["", ""]);
+                let state = |side: Side| {
+                    let shape = shapes.iter().find(|shape| shape.side == side);
+                    shape.map_or(AlarmState::Ok, |shape| self.state(side, shape.threshold, shape.periods))
+                };
+                let reading = self.points.back().copied().flatten().map(|value| Reading { value, members: None });
+                Signal::Tracking { reading, high: state(Side::Above), low: state(Side::Below) }
+            }
+            Rule::Simple { .. } | Rule::Step { .. } => {
+                Signal::Alarms(tried.alarms.iter().map(|alarm| self.signal(alarm)).collect())
+            }
+        };
+        Policy { name: tried.name.clone(), enabled: true, rule: tried.rule.clone(), signal }
+    }
+
+    fn signal(&self, alarm: &Alarm) -> AlarmSignal {
+        AlarmSignal {
+            name: alarm.name.clone(),
+            state: self.state(alarm.side, alarm.threshold, alarm.periods),
+            side: alarm.side,
+            threshold: alarm.threshold,
+            datapoints: self.points.back().copied().flatten().into_iter().collect(),
+        }
+    }
+
+    /// How an alarm is that takes so many periods in a row.
+    fn state(&self, side: Side, threshold: f64, periods: u32) -> AlarmState {
+        let periods = periods.clamp(1, MOST_PERIODS) as usize;
+        let newest: Vec<f64> = self.points.iter().rev().take(periods).filter_map(|point| *point).collect();
+        if newest.len() < periods {
+            return AlarmState::InsufficientData;
+        }
+        let past = |value: &f64| match side {
+            Side::Above => *value > threshold,
+            Side::Below => *value < threshold,
+        };
+        if newest.iter().all(past) { AlarmState::Alarm } else { AlarmState::Ok }
+    }
+
+    /// Makes it so: who comes boots and warms up, who goes is who has been there longest.
+    fn scale(&mut self, decision: &Decision, policies: &[Tried]) {
+        let now = decision.at;
+        let ready = now.plus(self.setting.boot);
+        self.desired = decision.to;
+        while self.members.len() < decision.to as usize {
+            self.launch(ready, ready.plus(self.setting.warmup));
+        }
+        while self.members.len() > decision.to as usize {
+            self.members.pop_front();
+        }
+        let own = policies.iter().find(|tried| Some(&tried.name) == decision.policy.as_ref()).map(|tried| &tried.rule);
+        if let Some(Rule::Simple { cooldown, .. }) = own {
+            let since = if decision.to > decision.from { ready } else { now };
+            self.cooldown = Some(Cooldown { since, length: cooldown::length(*cooldown, self.setting.cooldown) });
+        }
+        self.history.note(decision, &self.setting.behavior);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scaling::adjustment::{Adjustment, AdjustmentType};
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn setting(period: Duration) -> Setting {
+        Setting {
+            bounds: Bounds { min: 1, max: 20 },
+            members: 2,
+            boot: Duration::from_secs(5),
+            warmup: Duration::from_secs(10),
+            cooldown: Duration::from_secs(60),
+            behavior: Behavior::default(),
+            period,
+            most: Some(120.0),
+        }
+    }
+
+    fn tracking(target: f64) -> Tried {
+        Tried { name: "t".into(), rule: Rule::Tracking { target, disable_scale_in: false }, alarms: vec![] }
+    }
+
+    /// A load that holds for so many periods each.
+    fn series(period: Duration, loads: &[(u32, f64)]) -> Vec<(Timestamp, f64)> {
+        let mut at = Timestamp(0);
+        let mut points = Vec::new();
+        for (periods, load) in loads {
+            for _ in 0..*periods {
+                points.push((at, *load));
+                at = at.plus(period);
+            }
+        }
+        points
+    }
+
+    fn steps(outcome: &Outcome) -> Vec<(u64, u32)> {
+        outcome.decisions.iter().map(|decision| (decision.at.0 / 1000, decision.to)).collect()
+    }
+
+    #[test]
+    fn capacity_follows_load_up_and_down() {
+        let load = series(SECOND, &[(60, 100.0), (120, 500.0), (240, 100.0)]);
+        let outcome = simulate(&setting(SECOND), &[tracking(50.0)], &load);
+        // Three seconds of the high load make the alarm, then ten members at once.
+        assert_eq!(steps(&outcome)[0], (63, 10));
+        let last = outcome.moments.last().unwrap();
+        assert_eq!((last.desired, last.in_service, last.each), (2, 2, Some(50.0)));
+        assert_eq!(outcome.peak, 10);
+        // Two members take 240 of 500 for the three seconds of the alarm and five of the boot.
+        assert!((outcome.shed - 260.0 * 8.0).abs() < 1e-6, "{}", outcome.shed);
+        assert!((outcome.offered - 100.0 * 300.0 - 500.0 * 120.0).abs() < 1e-6, "{}", outcome.offered);
+        assert!(outcome.decisions.len() <= 4, "{:?}", steps(&outcome));
+    }
+
+    #[test]
+    fn a_steady_load_is_left_alone() {
+        for members in 1..=20 {
+            let outcome =
+                simulate(&Setting { members, ..setting(SECOND) }, &[tracking(50.0)], &series(SECOND, &[(600, 470.0)]));
+            let last = outcome.moments.last().unwrap();
+            assert!((10..=20).contains(&last.desired), "{members}: {:?}", steps(&outcome));
+            let since = outcome.decisions.last().map_or(0, |decision| decision.at.0 / 1000);
+            assert!(since < 300, "{members} members never rest: {:?}", steps(&outcome));
+        }
+    }
+
+    #[test]
+    fn a_simple_policy_rests_in_between() {
+        let adjustment = Adjustment { kind: AdjustmentType::ChangeInCapacity, amount: 1, min_magnitude: None };
+        let alarm = Alarm { name: "high".into(), side: Side::Above, threshold: 50.0, periods: 2 };
+        let simple = Tried { name: "s".into(), rule: Rule::Simple { adjustment, cooldown: None }, alarms: vec![alarm] };
+        let outcome = simulate(&setting(SECOND), &[simple], &series(SECOND, &[(200, 1000.0)]));
+        // Two periods; then five seconds of the boot and sixty of the rest each time.
+        assert_eq!(steps(&outcome), [(2, 3), (67, 4), (132, 5), (197, 6)]);
+    }
+
+    #[test]
+    fn hours_are_counted_from_the_launch_on() {
+        let quiet =
+            Tried { name: "q".into(), rule: Rule::Tracking { target: 1e6, disable_scale_in: true }, alarms: vec![] };
+        let outcome = simulate(&setting(MINUTE), &[quiet], &series(MINUTE, &[(120, 1.0)]));
+        assert!((outcome.instance_hours - 4.0).abs() < 1e-9, "{}", outcome.instance_hours);
+        assert_eq!(simulate(&setting(MINUTE), &[], &[]), Outcome::default());
+        let odd = simulate(&setting(Duration::ZERO), &[tracking(50.0)], &[(Timestamp(0), f64::NAN)]);
+        assert_eq!(odd.moments.len(), 1);
+    }
+
+    #[test]
+    fn a_year_of_days_and_weeks_stays_within_bounds_and_does_not_flap() {
+        let year = 365 * 24 * 60;
+        let load: Vec<(Timestamp, f64)> = (0..year)
+            .map(|minute| {
+                let day = (f64::from(minute) / 1440.0 * std::f64::consts::TAU).sin();
+                let week = if minute / 1440 % 7 < 5 { 1.0 } else { 0.4 };
+                (Timestamp(u64::from(minute as u32) * 60_000), (500.0 + 400.0 * day) * week)
+            })
+            .collect();
+        let outcome = simulate(&setting(MINUTE), &[tracking(50.0)], &load);
+        assert!(outcome.moments.iter().all(|moment| (1..=20).contains(&moment.desired)));
+        // Up and down once a day, in at most the twenty steps that there are each way.
+        assert!(outcome.decisions.len() < 365 * 40, "{}", outcome.decisions.len());
+        let turns =
+            outcome.decisions.windows(2).filter(|pair| (pair[0].to > pair[0].from) != (pair[1].to > pair[1].from));
+        assert!(turns.count() <= 365 * 3);
+        assert!(outcome.shed < outcome.offered / 1000.0, "{} of {}", outcome.shed, outcome.offered);
+    }
+}

@@ -438,6 +438,12 @@ async fn sns_call(asked: &Asked<'_>, call: sns::Call, say: &Say<'_>) -> Response
 async fn cloudwatch_call(asked: &Asked<'_>, call: cloudwatch::Call, say: &Say<'_>) -> Response {
     use cloudwatch::Call as C;
     match call {
+        C::GetMetricData(i) => say.out::<cloudwatch::GetMetricData>(metric_data::data(asked, i).await),
+        C::GetMetricStatistics(i) => {
+            say.out::<cloudwatch::GetMetricStatistics>(metric_data::statistics(asked, i).await)
+        }
+        C::ListMetrics(i) => say.out::<cloudwatch::ListMetrics>(metric_data::list(asked, &i)),
+        C::PutMetricData(i) => say.out::<cloudwatch::PutMetricData>(metric_put::put(asked, i).await),
         C::DeleteAlarms(i) => say.out::<cloudwatch::DeleteAlarms>(alarms::delete(asked, &i).await),
         C::DescribeAlarmHistory(i) => say.out::<cloudwatch::DescribeAlarmHistory>(alarms::history::describe(asked, &i)),
         C::DescribeAlarms(i) => say.out::<cloudwatch::DescribeAlarms>(alarms::shown::describe(asked, &i)),
@@ -455,12 +461,6 @@ async fn cloudwatch_call(asked: &Asked<'_>, call: cloudwatch::Call, say: &Say<'_
         C::SetAlarmState(i) => say.out::<cloudwatch::SetAlarmState>(alarms::set_state(asked, i).await),
         C::TagResource(i) => say.out::<cloudwatch::TagResource>(alarms::tag(asked, &i).await),
         C::UntagResource(i) => say.out::<cloudwatch::UntagResource>(alarms::untag(asked, &i).await),
-        C::GetMetricData(i) => say.out::<cloudwatch::GetMetricData>(metric_data::data(asked, i).await),
-        C::GetMetricStatistics(i) => {
-            say.out::<cloudwatch::GetMetricStatistics>(metric_data::statistics(asked, i).await)
-        }
-        C::ListMetrics(i) => say.out::<cloudwatch::ListMetrics>(metric_data::list(asked, &i)),
-        C::PutMetricData(i) => say.out::<cloudwatch::PutMetricData>(metric_put::put(asked, i).await),
     }
 }
 

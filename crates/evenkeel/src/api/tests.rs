@@ -1,6 +1,6 @@
 //! The API over real sockets: `serve` on port 0, a Keeper over a Store in memory, and the product's own client.
 //!
-//! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`alarms`], [`balancing`] (ELB), [`policies`], [`certificates`],
+//! Owns the rig; the behaviours are a file each: [`wire`] (bytes, waits, signatures), [`alarms`] (CloudWatch's alarms), [`balancing`] (ELB), [`policies`], [`certificates`],
 //! [`computing`] (EC2, STS), [`groups`], [`identities`] (IAM), [`launch_templates`], [`lives`] (attributes, protection, capacity), [`rights`], [`metadata`], [`metrics`] (CloudWatch), [`notices`] (SNS), [`protocols`] (JSON, CBOR, gzip), [`requests`] (certificates of ACME servers), [`guarded`] (signatures of version 2, throttling), [`size`].
 
 mod alarms;

@@ -34,8 +34,10 @@ use crate::images::{ImageError, ImageStore};
 use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::link::road::Place;
-use crate::loops::{self, Statuses, acme, certificates, delivery, expiry, groups, instances, measures, notices, road};
-use crate::metrics::{Limits, Metrics};
+use crate::loops::{
+    self, Statuses, acme, alarms, certificates, delivery, expiry, groups, instances, measures, notices, road,
+};
+use crate::metrics::{Limits, Metrics, watched};
 use crate::notices::Outbox;
 use crate::notices::letter::Server;
 use crate::seal::Seal;
@@ -159,6 +161,15 @@ pub async fn up(
         options.smtp_config.as_deref().map(Server::open).transpose().map_err(|why| anyhow!("failed to {why}"))?;
     let (mail, mails) = (mail.map(Arc::new), options.smtp_config.is_some());
     tasks.spawn(notices::run(keeper.clone(), Arc::clone(&outbox), mail, statuses.clone()));
+    let values = measured.reader().clone();
+    let crew = alarms::Crew {
+        keeper: keeper.clone(),
+        sightings: sightings.clone(),
+        values: Arc::new(move |wanted, window| watched::read(&values, wanted, window, loops::seconds())),
+        outbox: Arc::clone(&outbox),
+        place: near(address),
+    };
+    tasks.spawn(alarms::run(crew, statuses.clone()));
 
     let reporter = Arc::new(status::Reporter {
         keeper: keeper.clone(),

@@ -196,6 +196,11 @@ fn boto3_sns() {
 }
 
 #[test]
+fn boto3_alarms() {
+    judge("boto3_alarms");
+}
+
+#[test]
 fn boto3_cloudwatch() {
     judge("boto3_cloudwatch");
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acme;
+mod alarms;
 mod boot;
 mod capacity;
 mod certificates;

@@ -12,30 +12,30 @@ use evenkeel_aws::xml::Entries;
 use crate::rig::Rig;
 use crate::smtp::Smtp;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a subscriber was sent.
 #[derive(Clone, Debug)]
-struct Got {
-    head: String,
-    body: String,
+pub struct Got {
+    pub head: String,
+    pub body: String,
 }
 
 impl Got {
-    fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
     }
 }
 
 /// A subscriber that answers with one status, or with 0: never.
-struct Subscriber {
+pub struct Subscriber {
     address: SocketAddr,
     got: Arc<Mutex<Vec<Got>>>,
     status: Arc<AtomicU16>,
 }
 
 impl Subscriber {
-    fn start(status: u16) -> Self {
+    pub fn start(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (got, status) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU16::new(status)));
@@ -59,12 +59,12 @@ impl Subscriber {
         format!("http://{}/told?by=evenkeel", self.address)
     }
 
-    fn got(&self) -> Vec<Got> {
+    pub fn got(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
     }
 
     /// Messages by their text, without questions.
-    fn texts(&self) -> Vec<String> {
+    pub fn texts(&self) -> Vec<String> {
         let all = self.got();
         let told = all.iter().filter(|got| got.head.contains("x-amz-sns-message-type: Notification"));
         let text = |got: &Got| match got.head.contains("x-amz-sns-rawdelivery: true") {
@@ -102,12 +102,12 @@ fn answer(mut stream: TcpStream, status: u16) -> Option<Got> {
     }
 }
 
-fn topic(rig: &Rig) -> String {
+pub fn topic(rig: &Rig) -> String {
     rig.call(&sns::CreateTopic { name: "news".into(), ..Default::default() }).unwrap().topic_arn
 }
 
 /// Subscribes and has the subscriber say yes by the link it was sent; the subscription's ARN.
-fn subscribed(rig: &mut Rig, topic: &str, to: &Subscriber, raw: bool) -> String {
+pub fn subscribed(rig: &mut Rig, topic: &str, to: &Subscriber, raw: bool) -> String {
     let mut attributes = Entries::default();
     if raw {
         attributes.insert("RawMessageDelivery".into(), "true".into());

@@ -11,7 +11,7 @@ use evenkeel_core::name::ImageId;
 use evenkeel_core::noun::LaunchConfiguration;
 
 use super::super::page::Page;
-use super::super::{Asked, dice, groups as security_groups, launch, words};
+use super::super::{Asked, dice, groups as security_groups, launch_data, words};
 use super::shown::given;
 use super::{at_most, configuration, instance};
 
@@ -37,7 +37,7 @@ pub(in super::super) async fn create(
         None => like.map(|like| like.image.clone()).ok_or_else(|| required("ImageId"))?,
     };
     let instance_type = match given(input.instance_type) {
-        Some(text) => launch::instance_type(Some(text)).map_err(as_validation)?,
+        Some(text) => launch_data::instance_type(text).map_err(as_validation)?,
         None => like.map(|like| like.instance_type.clone()).ok_or_else(|| required("InstanceType"))?,
     };
     let stated: Vec<String> = input.security_groups.0.into_iter().filter(|text| !text.is_empty()).collect();
@@ -142,7 +142,7 @@ fn refuse_what_is_not_here(input: &wire::CreateLaunchConfiguration) -> Result<()
 fn user_data(text: &str) -> Result<String, Error> {
     let compact: String = text.split_whitespace().collect();
     let raw = STANDARD.decode(compact).map_err(|_| Error::validation("Invalid BASE64 encoding of user data"))?;
-    launch::user_data(&raw).map_err(as_validation)
+    launch_data::user_data(&raw).map_err(as_validation)
 }
 
 fn required(parameter: &str) -> Error {

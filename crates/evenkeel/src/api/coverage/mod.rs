@@ -5,6 +5,7 @@
 //! a remark must be on something that exists. What is read and then ignored only people can know: it stands in [`remarks`].
 
 mod fields;
+mod monitoring;
 mod remarks;
 mod scaling;
 
@@ -82,7 +83,7 @@ impl Read {
 }
 
 fn all_remarks() -> impl Iterator<Item = &'static (Api, &'static str, &'static str, Served)> {
-    REMARKS.iter().chain(scaling::REMARKS)
+    REMARKS.iter().chain(monitoring::REMARKS).chain(scaling::REMARKS)
 }
 
 /// The remark on a parameter, and the name that it is on: the parameter's own, or one above it. One on a single operation
@@ -149,7 +150,7 @@ fn whole(api: Api, operation: &str, rows: &[Row]) -> (&'static str, String) {
 fn absent(api: Api, model: &Model) -> Vec<(Vec<&'static str>, &'static str, bool)> {
     let mut left: Vec<&str> = model.keys().copied().filter(|name| !api.actions().contains(name)).collect();
     let mut found = Vec::new();
-    for group in ABSENT.iter().chain(scaling::ABSENT).filter(|group| group.api == api) {
+    for group in ABSENT.iter().chain(monitoring::ABSENT).chain(scaling::ABSENT).filter(|group| group.api == api) {
         let patterns: Vec<Pattern> = group.operations.split(' ').map(Pattern::read).collect();
         let fits = |name: &&str| patterns.iter().any(|pattern| pattern.fits(name));
         let (these, others) = left.into_iter().partition(fits);

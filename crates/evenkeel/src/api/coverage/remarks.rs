@@ -3,7 +3,7 @@
 //! Only what a user could stumble over. A parameter that a handler reads and then ignores must stand here, for no test can
 //! find it. Next: [`super`], which holds these tables against AWS's models.
 
-use evenkeel_aws::Api::{self, Acm, Cloudwatch, Ec2, Elb, Iam, Sns, Sts};
+use evenkeel_aws::Api::{self, Acm, Ec2, Elb, Iam, Sns, Sts};
 
 use crate::api::{groups, images, instance_types, launch_templates, network, places, shown, status, tags, vpcs};
 
@@ -47,85 +47,14 @@ const NO_VOLUMES: Served = No("Ignored: an instance has a folder of the node's d
 const NO_KERNEL: Served = No("Ignored: instances run on the node's kernel.");
 const NO_PREFIX_LISTS: Served = No("There are none: a rule for one is not made. Name the ranges.");
 const NO_PEERING: Served = No("Ignored: there is one network, and nobody's besides.");
-const ONE_ACCOUNT: Served = Yes("There is one account: it changes nothing.");
+pub(super) const ONE_ACCOUNT: Served = Yes("There is one account: it changes nothing.");
 const RULES_WITHOUT_TAGS: Served = No("Ignored: rules have no tags.");
 const KEPT: Served = Partly("Kept and shown as it was stated: it has no effect here.");
 const NO_ALIASES: Served = Yes("There is no store of parameters: `ImageId` is an image's id, and it changes nothing.");
 const MACHINE: Served = No("Ignored: an instance is a process of the node, not a machine of its own.");
 
-const ALARM_ACTIONS: Served = Partly(
-    "SNS topics, scaling policies, `arn:aws:automate:REGION:ec2:stop|terminate|reboot|recover`; others are refused.",
-);
-
 /// API, operation (`*` for all), parameter or a name above some (empty for the operation itself), and what there is to know.
 pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
-    (
-        Cloudwatch,
-        "PutMetricData",
-        "EntityMetricData.Entity",
-        No("Ignored: data are taken in as any others, and belong to their metrics alone."),
-    ),
-    (Cloudwatch, "PutMetricData", "StrictEntityValidation", No("There are no entities to validate.")),
-    (Cloudwatch, "ListMetrics", "IncludeLinkedAccounts", ONE_ACCOUNT),
-    (Cloudwatch, "ListMetrics", "OwningAccount", ONE_ACCOUNT),
-    (Cloudwatch, "GetMetricData", "MetricDataQueries.AccountId", ONE_ACCOUNT),
-    (
-        Cloudwatch,
-        "GetMetricData",
-        "MetricDataQueries.Expression",
-        Partly(
-            "Metric math: all operators, and ABS, AVG, CEIL, DIFF, DIFF_TIME, EPOCH, FILL, FIRST, FLOOR, IF, LAST, LOG, LOG10, MAX, \
-             METRIC_COUNT, METRICS, MIN, PERIOD, RATE, RUNNING_SUM, STDDEV, SUM and TIME_SERIES. Others, SEARCH among them, are \
-             refused by name.",
-        ),
-    ),
-    (Cloudwatch, "GetMetricData", "MetricDataQueries.Label", Partly("As it stands: `${…}` in it is not filled in.")),
-    (Cloudwatch, "GetMetricData", "LabelOptions", No("Ignored: labels have no times in them.")),
-    (
-        Cloudwatch,
-        "GetMetricStatistics",
-        "ExtendedStatistics",
-        Yes("Of more than 8 different values in a period percentiles are within 1 % of the exact ones."),
-    ),
-    (
-        Cloudwatch,
-        "PutMetricAlarm",
-        "",
-        Yes("Periods can be 1 and 5 s as well. Identical settings again are a success that changes nothing."),
-    ),
-    (Cloudwatch, "PutMetricAlarm", "OKActions", ALARM_ACTIONS),
-    (Cloudwatch, "PutMetricAlarm", "AlarmActions", ALARM_ACTIONS),
-    (Cloudwatch, "PutMetricAlarm", "InsufficientDataActions", ALARM_ACTIONS),
-    (Cloudwatch, "PutMetricAlarm", "ComparisonOperator", Partly("Those of anomaly detection are refused.")),
-    (Cloudwatch, "PutMetricAlarm", "ThresholdMetricId", No("Refused: there is no anomaly detection.")),
-    (Cloudwatch, "PutMetricAlarm", "Metrics.AccountId", ONE_ACCOUNT),
-    (Cloudwatch, "PutMetricAlarm", "EvaluationWindow.WallClockWindow", No("Refused: windows slide.")),
-    (Cloudwatch, "PutMetricAlarm", "EvaluationWindow.SlidingWindow", Yes("All windows are such.")),
-    (Cloudwatch, "PutMetricAlarm", "WarmUpConfiguration", No("Refused.")),
-    (
-        Cloudwatch,
-        "PutMetricAlarm",
-        "EvaluationCriteria",
-        No("Ignored: a metric or an expression is needed all the same."),
-    ),
-    (
-        Cloudwatch,
-        "PutMetricAlarm",
-        "EvaluationInterval",
-        No("Ignored: each 10 s, or each second where the period is below a minute."),
-    ),
-    (Cloudwatch, "PutMetricAlarm", "ActionConfiguration", No("Ignored: messages do not name tags.")),
-    (Cloudwatch, "DescribeAlarms", "AlarmTypes", Partly("`MetricAlarm`; of others there are none.")),
-    (Cloudwatch, "DescribeAlarms", "ChildrenOfAlarmName", No("Refused: there are no composite alarms.")),
-    (Cloudwatch, "DescribeAlarms", "ParentsOfAlarmName", No("Refused: there are no composite alarms.")),
-    (Cloudwatch, "DescribeAlarmHistory", "AlarmTypes", Partly("`MetricAlarm`; of others there are none.")),
-    (Cloudwatch, "DescribeAlarmHistory", "AlarmContributorId", No("Ignored: an alarm watches one series of values.")),
-    (
-        Cloudwatch,
-        "DescribeAlarmHistory",
-        "HistoryItemType",
-        Partly("`ConfigurationUpdate`, `StateUpdate`, `Action`; at most 500 items of an alarm are kept."),
-    ),
     (
         Sns,
         "CreateTopic",
@@ -681,25 +610,11 @@ pub(super) struct Absent {
     pub(super) named: bool,
 }
 
-const fn absent(api: Api, operations: &'static str, why: &'static str) -> Absent {
+pub(super) const fn absent(api: Api, operations: &'static str, why: &'static str) -> Absent {
     Absent { api, operations, why, named: true }
 }
 
 pub(super) const ABSENT: &[Absent] = &[
-    absent(Cloudwatch, "PutCompositeAlarm", "Alarms watch metrics and expressions, not each other."),
-    absent(
-        Cloudwatch,
-        "PutLogAlarm *AlarmMuteRule*",
-        "There are no logs to watch; `DisableAlarmActions` mutes alarms.",
-    ),
-    absent(Cloudwatch, "DescribeAlarmContributors", "An alarm watches one series of values."),
-    absent(Cloudwatch, "*Anomaly*", "There is no anomaly detection."),
-    absent(Cloudwatch, "*Dashboard* GetMetricWidgetImage", "Dashboards are Grafana's: it reads `GET /metrics`."),
-    absent(
-        Cloudwatch,
-        "*InsightRule* *MetricStream* *Dataset* *OTel* *ResourceMetrics* *MetricDataQueryDefinition*",
-        "Streams, insights, data sets and stored queries are not here.",
-    ),
     absent(Sns, "PublishBatch", "One message a call."),
     absent(
         Sns,

@@ -11,6 +11,7 @@ use super::super::settings::Reach;
 
 /// What stands for a datapoint that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(clippy::enum_variant_names, reason = "CloudWatch's words")]
 pub enum Missing {
     /// Nothing; with none at all nobody knows
     Missing,

@@ -71,6 +71,16 @@ fn activities(rig: &Rig) -> Vec<wire::Activity> {
     rig.call(&input).unwrap().activities.0
 }
 
+/// Ends a group with all its members: else it would replace those that are ended with the rig.
+fn end(rig: &mut Rig) {
+    let (auto_scaling_group_name, force_delete) = ("web".to_owned(), Some(true));
+    rig.call(&wire::DeleteAutoScalingGroup { auto_scaling_group_name, force_delete }).unwrap();
+    rig.wait("the group to end", PATIENCE, |rig| {
+        let left = rig.call(&wire::DescribeAutoScalingGroups::default()).unwrap().auto_scaling_groups.0;
+        left.is_empty().then_some(())
+    });
+}
+
 #[test]
 fn a_group_grows_shrinks_and_heals_under_load_without_losing_a_request() {
     let mut rig = Rig::start();
@@ -110,6 +120,7 @@ fn a_group_grows_shrinks_and_heals_under_load_without_losing_a_request() {
     let told = "in response to an EC2 health check indicating it has been terminated or stopped.";
     assert!(causes.iter().any(|cause| cause.ends_with(told)), "{causes:?}");
     rig.wait_in_service("web", &healed);
+    end(&mut rig);
     rig.finish();
 }
 
@@ -148,5 +159,6 @@ fn a_daemon_killed_at_thirty_points_of_growth_and_shrinkage_loses_and_doubles_no
     }
     let left: BTreeSet<String> = launched.difference(&ended).cloned().collect();
     assert_eq!(left, serving, "what was told comes to what there is");
+    end(&mut rig);
     rig.finish();
 }

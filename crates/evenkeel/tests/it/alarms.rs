@@ -89,7 +89,11 @@ fn a_metric_becomes_states_and_messages() {
                 storage_resolution: Some(1),
                 ..cloudwatch::MetricDatum::default()
             };
-            let input = cloudwatch::PutMetricData { namespace: Some("App".into()), metric_data: vec![datum].into() };
+            let input = cloudwatch::PutMetricData {
+                namespace: Some("App".into()),
+                metric_data: vec![datum].into(),
+                ..Default::default()
+            };
             rig.call(&input).unwrap();
             (alarm(rig, "load").state_value == state).then_some(())
         });

@@ -12,7 +12,6 @@ import time
 
 import judge
 from judge import client, expect, expect_has, promise, refused, script, until
-from shapes import Watched
 
 AIM = judge.enter()
 judge.aim_boto_by_proxy(AIM)
@@ -27,12 +26,10 @@ SPACE = "Judge/" + AIM.name
 START = datetime.datetime.fromtimestamp(time.time() // 60 * 60 - 300, datetime.timezone.utc)
 END = START + datetime.timedelta(minutes=2)
 HOST = [{"Name": "Host", "Value": "a"}]
-CALLED = {"GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"}
 
 
 def main():
     watch = boto3.client("cloudwatch")
-    watched = Watched(watch)
     put_and_read(watch)
     asked_at_once(watch)
     listed(watch)
@@ -42,8 +39,6 @@ def main():
     by_boto2(watch)
     by_cwutil()
     unasked(watch)
-    expect("every answer is as modelled", watched.wrong, [])
-    expect("every call was made", CALLED - watched.called, set())
 
 
 def put_and_read(watch):

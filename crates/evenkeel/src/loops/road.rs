@@ -57,6 +57,8 @@ struct Counted {
     targets: Vec<Count>,
     nodes: Vec<NodeCount>,
     road: RoadCount,
+    /// Whether any were heard.
+    is_heard: bool,
 }
 
 impl Counts {
@@ -73,6 +75,12 @@ impl Counts {
         (held.nodes.clone(), held.road)
     }
 
+    /// Whether a road has told its counts.
+    #[must_use]
+    pub fn are_heard(&self) -> bool {
+        self.held().is_heard
+    }
+
     fn held(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,7 +89,7 @@ impl Counts {
     fn take(&self, report: &mut Report) {
         if let Some(road) = report.road.take() {
             let (targets, nodes) = (std::mem::take(&mut report.counts), std::mem::take(&mut report.nodes));
-            *self.held() = Counted { targets, nodes, road };
+            *self.held() = Counted { targets, nodes, road, is_heard: true };
         }
     }
 }

@@ -38,7 +38,7 @@ pub fn hosts(world: &World, seen: &Sightings) -> Hosts {
 /// What was counted a second ago.
 #[derive(Debug, Default)]
 pub(super) struct Balancers {
-    /// Nothing was heard of a road yet: what it has counted so far may be old.
+    /// Whether a road was heard before: what the first one has counted so far may be old.
     is_under_way: bool,
     nodes: BTreeMap<(String, String), NodeCount>,
 }
@@ -57,11 +57,11 @@ fn dimensions(balancer: &str, zone: &str) -> Vec<Vec<(&'static str, String)>> {
 }
 
 impl Balancers {
-    /// What happened in the second up to now.
-    pub fn samples(&mut self, nodes: &[NodeCount], targets: &[Count], hosts: &Hosts, at: i64) -> Vec<Sample> {
+    /// What happened in the second up to now. `nodes` are what the road counted, if it was heard yet.
+    pub fn samples(&mut self, nodes: Option<&[NodeCount]>, targets: &[Count], hosts: &Hosts, at: i64) -> Vec<Sample> {
         let mut samples = Vec::new();
         let mut requests: BTreeMap<&str, u64> = BTreeMap::new();
-        for node in nodes {
+        for node in nodes.unwrap_or_default() {
             let none = NodeCount::default();
             let before = match self.nodes.get(&(node.balancer.clone(), node.zone.clone())) {
                 Some(before) => before,
@@ -71,7 +71,7 @@ impl Balancers {
             *requests.entry(&node.balancer).or_default() += since(before.requests, node.requests);
             of_node(before, node, at, &mut samples);
         }
-        if !nodes.is_empty() {
+        if let Some(nodes) = nodes {
             self.is_under_way = true;
             let key = |node: &NodeCount| (node.balancer.clone(), node.zone.clone());
             self.nodes = nodes.iter().map(|node| (key(node), node.clone())).collect();
@@ -226,13 +226,13 @@ mod tests {
     fn what_came_in_a_second_is_put_under_all_dimensions_and_what_did_not_is_not() {
         let mut balancers = Balancers::default();
         let mut held = NodeCount { requests: 1000, ..node("a") };
-        let samples = balancers.samples(std::slice::from_ref(&held), &[], &Hosts::new(), 1);
+        let samples = balancers.samples(Some(std::slice::from_ref(&held)), &[], &Hosts::new(), 1);
         assert!(samples.is_empty(), "what was counted before us is old: {samples:?}");
         held.requests += 5;
         held.from_instance[1] += 4;
         held.bytes_out += 100;
         let other = NodeCount { requests: 2, ..node("b") };
-        let samples = balancers.samples(&[held.clone(), other], &[], &Hosts::new(), 2);
+        let samples = balancers.samples(Some(&[held.clone(), other]), &[], &Hosts::new(), 2);
         for (dimensions, sums) in [
             (&[("LoadBalancerName", "web"), ("AvailabilityZone", "a")][..], &[5.0][..]),
             (&[("LoadBalancerName", "web")], &[5.0, 2.0]),
@@ -248,10 +248,14 @@ mod tests {
         assert!(find(&samples, "HTTPCode_Backend_5XX", &[]).is_empty());
         // A road that was started anew counts from the beginning.
         let anew = NodeCount { requests: 3, ..node("a") };
-        let samples = balancers.samples(&[anew], &[], &Hosts::new(), 3);
+        let samples = balancers.samples(Some(&[anew]), &[], &Hosts::new(), 3);
         assert_eq!(find(&samples, "RequestCount", &[])[0].bucket.sum, 3.0);
-        // Silence changes nothing.
-        assert!(balancers.samples(&[], &[], &Hosts::new(), 4).is_empty());
+        // A road that is not heard changes nothing, and what a road begins to count after it was heard is new.
+        assert!(balancers.samples(None, &[], &Hosts::new(), 4).is_empty());
+        let mut balancers = Balancers::default();
+        assert!(balancers.samples(Some(&[]), &[], &Hosts::new(), 1).is_empty());
+        let samples = balancers.samples(Some(&[NodeCount { requests: 7, ..node("a") }]), &[], &Hosts::new(), 2);
+        assert_eq!(find(&samples, "RequestCount", &[])[0].bucket.sum, 7.0);
     }
 
     #[test]
@@ -286,8 +290,8 @@ mod tests {
         };
         let mut balancers = Balancers::default();
         let busy = [target("", 0), target("i-1", 4), target("i-2", 2)];
-        balancers.samples(&[node("a")], &[], &hosts, 1);
-        let samples = balancers.samples(&[NodeCount { requests: 9, ..node("a") }], &busy, &hosts, 2);
+        balancers.samples(Some(&[node("a")]), &[], &hosts, 1);
+        let samples = balancers.samples(Some(&[NodeCount { requests: 9, ..node("a") }]), &busy, &hosts, 2);
         let sum = |name: &str, dimensions: &[(&str, &str)]| find(&samples, name, dimensions)[0].bucket.sum;
         let web = [("LoadBalancerName", "web")];
         assert_eq!((sum("HealthyHostCount", &web), sum("UnHealthyHostCount", &web)), (3.0, 1.0));

@@ -69,9 +69,9 @@ pub async fn run(crew: Crew, statuses: Statuses) {
 fn look(crew: &Crew, memory: &mut Memory) {
     let (at, now) = (seconds(), Instant::now());
     let (world, seen) = (crew.keeper.world(), Arc::clone(&crew.sightings.borrow()));
-    let (nodes, _) = crew.counts.nodes();
+    let nodes = crew.counts.are_heard().then(|| crew.counts.nodes().0);
     let hosts = balancers::hosts(&world, &seen);
-    let mut samples = memory.balancers.samples(&nodes, &crew.counts.last(), &hosts, at);
+    let mut samples = memory.balancers.samples(nodes.as_deref(), &crew.counts.last(), &hosts, at);
     samples.extend(memory.instances.samples(&world, &crew.driver.roots(), crew.metrics.reader(), at, now));
     if !samples.is_empty() {
         crew.metrics.put(samples);

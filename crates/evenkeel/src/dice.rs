@@ -24,7 +24,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], NoDice> {
 /// A new id: `prefix` and 17 hexadecimal digits.
 ///
 /// # Errors
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn id(prefix: &str) -> Result<String, NoDice> {
     let mut hex = hex(&bytes::<9>()?);
     hex.truncate(ID_DIGITS);
@@ -34,7 +34,7 @@ pub fn id(prefix: &str) -> Result<String, NoDice> {
 /// A version 4 UUID (RFC 9562).
 ///
 /// # Errors
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn uuid() -> Result<String, NoDice> {
     bytes::<16>().map(as_uuid)
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns AWS's rules of evaluation: M of N datapoints, an evaluation range that is longer than N, missing data, percentiles of few
 //! samples. Datapoints come in as plain values and what follows goes out as a plain [`Finding`]. Must never know where
-//! datapoints are kept, nor what is done about an alarm. Read [`judge`] first, then [`window`] and [`reason`].
+//! datapoints are kept, nor what is done about an alarm. Read [`judge`](mod@judge) first, then [`window`] and [`reason`].
 //! Source: CloudWatch User Guide, "Alarm evaluation" and "Configuring how CloudWatch alarms treat missing data".
 
 pub mod judge;

@@ -1,7 +1,7 @@
 //! Why an alarm is in its state, in AWS's words and as AWS's data.
 //!
 //! Owns the texts of `StateReason` and the fields of `StateReasonData`, their limits among them. An alarm that states M is told of
-//! "out of the last N", one that does not is not, as in AWS. Must never judge: [`super::judge`] has. Sources: CloudWatch's own
+//! "out of the last N", one that does not is not, as in AWS. Must never judge: [`super::judge`](mod@super::judge) has. Sources: CloudWatch's own
 //! notifications and histories, as people publish them.
 
 use serde::Serialize;

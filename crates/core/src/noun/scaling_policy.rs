@@ -1,6 +1,6 @@
 //! Scaling policies and scheduled actions: what changes how many members a group is to have.
 //!
-//! Owns the records' shapes. What a policy comes to is [`crate::scaling::decide`]'s.
+//! Owns the records' shapes. What a policy comes to is [`crate::scaling::decide`](mod@crate::scaling::decide)'s.
 
 use serde::{Deserialize, Serialize};
 

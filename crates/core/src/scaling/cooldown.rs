@@ -1,7 +1,7 @@
 //! Waiting: cooldowns, warm-up, and who is kept from what until when.
 //!
 //! Owns how long those take and [`Block`], the reason as a value that can be shown. Must never decide whom a block concerns:
-//! that is [`crate::scaling::decide`]. Source: Amazon EC2 Auto Scaling user guide, "Scaling cooldowns" and "Set the default
+//! that is [`crate::scaling::decide`](mod@crate::scaling::decide). Source: Amazon EC2 Auto Scaling user guide, "Scaling cooldowns" and "Set the default
 //! instance warmup".
 
 use std::fmt;

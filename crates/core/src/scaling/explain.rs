@@ -1,7 +1,7 @@
 //! A decision in words, line by line: what was seen, by which rule, with which numbers, what was in the way and for how long.
 //!
 //! Owns the wording. Must never decide or leave anything out: every line is of something that stands in the record. Next:
-//! [`crate::scaling::decide`], which makes it.
+//! [`crate::scaling::decide`](mod@crate::scaling::decide), which makes it.
 
 use crate::scaling::cooldown::Block;
 use crate::scaling::decide::{Considered, Decision, Outcome};

@@ -1,9 +1,9 @@
 //! The rules of scaling: plain functions on plain data, so that the loop, the simulator and tests go by the same ones.
 //!
 //! Owns what Amazon EC2 Auto Scaling documents (how a policy's adjustment becomes a capacity, who is ended first, which zone
-//! is launched in, when one waits) and what goes beyond it ([`decide`]'s separate cooldowns and stabilisation windows). Must
+//! is launched in, when one waits) and what goes beyond it ([`decide`](mod@decide)'s separate cooldowns and stabilisation windows). Must
 //! never know a World, a metric's name or how an instance is launched: numbers, ids, the time and dice are arguments.
-//! Read [`decide`] first, which [`explain`] puts in words; it uses [`adjustment`], [`step`], [`tracking`] and [`cooldown`]. Who comes and goes is said by
+//! Read [`decide`](mod@decide) first, which [`explain`] puts in words; it uses [`adjustment`], [`step`], [`tracking`] and [`cooldown`]. Who comes and goes is said by
 //! [`zones`], [`termination`] and [`replacement`]; when a scheduled action is due by [`cron`]; what policies would make of a
 //! load by [`simulate`].
 

@@ -2,7 +2,7 @@
 //!
 //! Owns AWS's rules for both, and the texts of its refusals. Must never look a metric up: its values and the threshold are
 //! arguments. Source: Amazon EC2 Auto Scaling user guide, "Step adjustments" and "Instance warmup". Next:
-//! [`crate::scaling::decide`].
+//! [`crate::scaling::decide`](mod@crate::scaling::decide).
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Target tracking: the two alarms that belong to a policy, and the capacity at which its metric would be at its target.
 //!
 //! Owns those shapes and that arithmetic. Must never evaluate an alarm: its state is an argument of
-//! [`crate::scaling::decide`], which also says what several policies come to together. Source: Amazon EC2 Auto Scaling user
+//! [`crate::scaling::decide`](mod@crate::scaling::decide), which also says what several policies come to together. Source: Amazon EC2 Auto Scaling user
 //! guide, "Target tracking scaling policies"; the alarms' numbers are those that AWS makes.
 
 use std::time::Duration;

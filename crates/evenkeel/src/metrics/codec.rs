@@ -2,7 +2,7 @@
 //!
 //! A bucket that follows the last one by a step and has one value costs 1 byte and what of the value is new: nothing where it
 //! is the same, a varint for whole numbers, 2 to 9 bytes for others. Nothing that is read may panic, or cost more than a small
-//! multiple of its own size: what cannot be read ends the reading. Next: [`super::block`] and [`super::journal`], which add
+//! multiple of its own size: what cannot be read ends the reading. Next: [`super::block`] and [`super::head`], which add
 //! checksums.
 
 use super::bucket::{Bucket, Spread};

@@ -1,7 +1,7 @@
 //! Files that only grow: records with a length and a checksum, written at the end, read from the beginning.
 //!
 //! A record that is torn or broken costs itself: reading goes on at the next one that is whole. Must never know what is in them.
-//! Next: [`super::journal`] and [`super::catalog`], which do.
+//! Next: [`super::store`] and [`super::catalog`], which do.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};

@@ -1,7 +1,7 @@
 //! Scaling policies: kept, executed by somebody or by an alarm.
 //!
 //! Owns AWS's limits on them, how a group stands when one is executed, and what is written of what came out. The rules are
-//! [`crate::scaling::decide`]'s.
+//! [`crate::scaling::decide`](mod@crate::scaling::decide)'s.
 
 use std::time::Duration;
 

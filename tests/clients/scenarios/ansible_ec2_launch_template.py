@@ -40,7 +40,7 @@ def main():
         "metadata_options": {"http_tokens": "required"}, "placement": {"availability_zone": AIM.zones[0]},
         "tag_specifications": [{"resource_type": "instance", "tags": {"from": "ansible"}}], "tags": {"team": "web"},
     }  # fmt: skip
-    judge.at_end(lambda: ec2.delete_launch_template(LaunchTemplateName=NAME))
+    judge.at_end(lambda: remove(ec2))
     twice("create", wanted)
     shown = ec2.describe_launch_templates(LaunchTemplateNames=[NAME])["LaunchTemplates"][0]
     expect("versions", (shown["DefaultVersionNumber"], shown["LatestVersionNumber"]), (1, 1))
@@ -76,6 +76,12 @@ def play(what, arguments, changed):
 def twice(what, arguments):
     play(what, arguments, 1)
     play(what + ", again", arguments, 0)
+
+
+def remove(ec2):
+    """What a scenario that broke off has left."""
+    for left in ec2.describe_launch_templates(Filters=[{"Name": "launch-template-name", "Values": [NAME]}])["LaunchTemplates"]:
+        ec2.delete_launch_template(LaunchTemplateId=left["LaunchTemplateId"])
 
 
 judge.judge(main)

@@ -270,7 +270,7 @@ def policies(scaling):
         {"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 50, "ScalingAdjustment": 1},
         {"MetricIntervalLowerBound": 50, "ScalingAdjustment": 2},
     ]
-    arn = scaling.put_scaling_policy(PolicyType="StepScaling", StepAdjustments=steps, EstimatedInstanceWarmup=1, **change)["PolicyARN"]
+    arn = scaling.put_scaling_policy(PolicyType="StepScaling", StepAdjustments=steps, EstimatedInstanceWarmup=0, **change)["PolicyARN"]
     expect_match("its ARN", arn, r"arn:aws:autoscaling:us-east-1:\d{12}:scalingPolicy:[0-9a-f-]{36}:autoScalingGroupName/%s:policyName/more" % GROUP)
     fewer = dict(AutoScalingGroupName=GROUP, PolicyName="fewer")
     scaling.put_scaling_policy(AdjustmentType="ExactCapacity", ScalingAdjustment=1, Cooldown=1, **fewer)

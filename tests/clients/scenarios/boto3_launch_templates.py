@@ -47,7 +47,7 @@ def create(ec2):
     made = ec2.create_launch_template(**ask)
     expect("no warning", made.get("Warning"), None)
     made = made["LaunchTemplate"]
-    judge.at_end(lambda: ec2.delete_launch_template(LaunchTemplateName=NAME))
+    judge.at_end(lambda: remove(ec2))
     expect_match("its id", made["LaunchTemplateId"], r"lt-[0-9a-f]{17}")
     expect_match("who made it", made["CreatedBy"], r"arn:aws:iam::\d{12}:root")
     expect("its versions", (made["DefaultVersionNumber"], made["LatestVersionNumber"]), (1, 1))
@@ -187,6 +187,12 @@ def delete(ec2, template):
     expect("deleted", ec2.delete_launch_template(LaunchTemplateId=template)["LaunchTemplate"]["LaunchTemplateId"], template)
     left = [t["LaunchTemplateId"] for t in ec2.describe_launch_templates()["LaunchTemplates"]]
     expect("it is gone", template in left, False)
+
+
+def remove(ec2):
+    """What a scenario that broke off has left."""
+    for left in ec2.describe_launch_templates(Filters=[{"Name": "launch-template-name", "Values": [NAME]}])["LaunchTemplates"]:
+        ec2.delete_launch_template(LaunchTemplateId=left["LaunchTemplateId"])
 
 
 judge.judge(main)

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use evenkeel_core::noun::InstanceStatus;
@@ -38,6 +39,18 @@ use crate::sys::process::{self, Identity, NO_MARK};
 const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
 /// How long after a KILL the agent waits for a process that is stuck in the kernel before it gives up on it.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
+/// Whether this agent has just become idle.
+static IS_IDLE: AtomicBool = AtomicBool::new(false);
+
+/// What an agent does right before it waits: one that has become idle gives back the code that brought it there. Here hardly
+/// anything comes between that and the wait, which would bring code in again.
+pub(super) fn lie_down() {
+    if IS_IDLE.swap(false, Ordering::Relaxed) {
+        // An agent that cannot is as good, and larger.
+        let _ = memory::give_back_code();
+    }
+}
+
 /// How long after the last event an agent counts as idle.
 const RESTS_AFTER: Duration = Duration::from_secs(2);
 /// How long until a status that could not be written (a full disk) is tried again.
@@ -262,8 +275,7 @@ impl Life<'_> {
                 }
                 () = sleep_until(self.rests.unwrap_or_else(Instant::now)), if self.rests.is_some() => {
                     self.rests = None;
-                    // An agent that cannot is as good, and larger.
-                    let _ = memory::give_back_code();
+                    IS_IDLE.store(true, Ordering::Relaxed);
                 }
                 mib = outgrown(&mut self.disk), if self.phase == Phase::Running && self.disk.is_some() => {
                     self.happened(Event::Outgrown(Exit::OverDisk { mib }));

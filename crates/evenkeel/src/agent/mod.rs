@@ -27,7 +27,7 @@ pub fn main(args: &[String]) -> ExitCode {
         eprintln!("usage: evenkeel agent --dir FOLDER --boot N (started by evenkeel itself)");
         return ExitCode::from(2);
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(life::lie_down).build();
     let lived = runtime.map_err(life::AgentError::from).and_then(|r| r.block_on(life::live(&folder, boot)));
     match lived {
         Ok(()) => ExitCode::SUCCESS,

@@ -92,7 +92,7 @@ fn a_metric_becomes_states_and_messages() {
             let input = cloudwatch::PutMetricData {
                 namespace: Some("App".into()),
                 metric_data: vec![datum].into(),
-                ..Default::default()
+                ..cloudwatch::PutMetricData::default()
             };
             rig.call(&input).unwrap();
             (alarm(rig, "load").state_value == state).then_some(())

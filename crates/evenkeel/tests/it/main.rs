@@ -31,6 +31,7 @@ mod notices;
 mod pebble;
 mod replace;
 mod rig;
+mod scaling;
 mod seen;
 mod size;
 mod smtp;

@@ -81,6 +81,13 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     ),
     (AutoScaling, "PutScalingPolicy", "TargetTrackingConfiguration", No("Refused so far: put an alarm on the metric.")),
     (AutoScaling, "PutScalingPolicy", "PredictiveScalingConfiguration", No("Ignored: nothing is forecast yet.")),
+    (AutoScaling, "TerminateInstanceInAutoScalingGroup", "InstanceIds", No("Ignored: name one instance a call.")),
+    (
+        AutoScaling,
+        "TerminateInstanceInAutoScalingGroup",
+        "AutoScalingGroupName",
+        No("Ignored: an instance is in one group alone."),
+    ),
     (AutoScaling, "DescribeScalingActivities", "Filters", No("Ignored: name the group, or the activities.")),
 ];
 

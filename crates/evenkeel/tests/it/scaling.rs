@@ -1,0 +1,161 @@
+//! Auto scaling groups of real instances behind a balancer, under steady load, whoever is killed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use evenkeel_aws::autoscaling as wire;
+
+use crate::crash::Dice;
+use crate::rig::{Rig, kill9, processes_of_instance};
+use crate::steady::{Steady, let_flow};
+
+const ZONES: [&str; 2] = ["us-east-1a", "us-east-1b"];
+/// Requests a second while groups grow and shrink.
+const RATE: u32 = 300;
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the daemon is killed.
+const KILLS: usize = 30;
+
+fn group(rig: &Rig, image: &str, desired: i64) {
+    rig.call(&wire::CreateLaunchConfiguration {
+        launch_configuration_name: "web-1".into(),
+        image_id: Some(image.into()),
+        instance_type: Some("m1.small".into()),
+        ..wire::CreateLaunchConfiguration::default()
+    })
+    .unwrap();
+    rig.call(&wire::CreateAutoScalingGroup {
+        auto_scaling_group_name: "web".into(),
+        launch_configuration_name: Some("web-1".into()),
+        min_size: 1,
+        max_size: 6,
+        desired_capacity: Some(desired),
+        availability_zones: Some(ZONES.map(str::to_owned).into_iter().collect()),
+        load_balancer_names: vec!["web".to_owned()].into(),
+        health_check_type: Some("ELB".into()),
+        health_check_grace_period: Some(20),
+        ..wire::CreateAutoScalingGroup::default()
+    })
+    .unwrap();
+}
+
+fn scale(rig: &Rig, desired: i64) {
+    rig.call(&wire::SetDesiredCapacity {
+        auto_scaling_group_name: "web".into(),
+        desired_capacity: desired,
+        honor_cooldown: None,
+    })
+    .unwrap();
+}
+
+fn members(rig: &Rig) -> Vec<wire::Instance> {
+    let shown = rig.call(&wire::DescribeAutoScalingGroups::default()).unwrap();
+    shown.auto_scaling_groups.0.into_iter().flat_map(|group| group.instances.0).collect()
+}
+
+/// Waits until a group has so many members in service, and no others; who they are.
+fn settled(rig: &mut Rig, count: usize) -> Vec<String> {
+    rig.wait("the group to have as many as it is to have", PATIENCE, |rig| {
+        let members = members(rig);
+        let settled = members.len() == count && members.iter().all(|member| member.lifecycle_state == "InService");
+        settled.then(|| members.into_iter().map(|member| member.instance_id).collect())
+    })
+}
+
+fn activities(rig: &Rig) -> Vec<wire::Activity> {
+    let input = wire::DescribeScalingActivities {
+        auto_scaling_group_name: Some("web".into()),
+        ..wire::DescribeScalingActivities::default()
+    };
+    rig.call(&input).unwrap().activities.0
+}
+
+/// Ends a group with all its members: else it would replace those that are ended with the rig.
+fn end(rig: &mut Rig) {
+    let (auto_scaling_group_name, force_delete) = ("web".to_owned(), Some(true));
+    rig.call(&wire::DeleteAutoScalingGroup { auto_scaling_group_name, force_delete }).unwrap();
+    rig.wait("the group to end", PATIENCE, |rig| {
+        let left = rig.call(&wire::DescribeAutoScalingGroups::default()).unwrap().auto_scaling_groups.0;
+        left.is_empty().then_some(())
+    });
+}
+
+#[test]
+fn a_group_grows_shrinks_and_heals_under_load_without_losing_a_request() {
+    let mut rig = Rig::start();
+    let image = rig.image("web", &[]);
+    rig.balancer("web", &ZONES);
+    group(&rig, &image, 2);
+    let first = settled(&mut rig, 2);
+    rig.wait_in_service("web", &first);
+    let steady = Steady::start(&rig, "web", RATE);
+    let_flow(&mut rig, &steady, 50);
+    scale(&rig, 6);
+    let all = settled(&mut rig, 6);
+    rig.wait_in_service("web", &all);
+    let_flow(&mut rig, &steady, 100);
+    let zones = members(&rig).iter().filter(|member| member.availability_zone == ZONES[0]).count();
+    assert_eq!(zones, 3, "zones are evened out");
+    scale(&rig, 2);
+    let left = settled(&mut rig, 2);
+    rig.wait_in_service("web", &left);
+    let_flow(&mut rig, &steady, 100);
+    let report = steady.stop();
+    assert_eq!(report.lost, Vec::<String>::new(), "of {}", report.sent);
+
+    // One that dies is followed by another.
+    processes_of_instance(&left[0]).iter().for_each(|pid| kill9(*pid));
+    rig.call(&evenkeel_aws::ec2::TerminateInstances { instance_ids: vec![left[0].clone()], ..Default::default() })
+        .unwrap();
+    rig.wait("another in its place", PATIENCE, |rig| {
+        let now: Vec<String> = members(rig).into_iter().map(|member| member.instance_id).collect();
+        (now.len() == 2 && !now.contains(&left[0])).then_some(())
+    });
+    let healed = settled(&mut rig, 2);
+    let causes: Vec<String> = activities(&rig).into_iter().map(|activity| activity.cause).collect();
+    let told = "in response to an EC2 health check indicating it has been terminated or stopped.";
+    assert!(causes.iter().any(|cause| cause.ends_with(told)), "{causes:?}");
+    rig.wait_in_service("web", &healed);
+    end(&mut rig);
+    rig.finish();
+}
+
+#[test]
+fn a_daemon_killed_at_thirty_points_of_growth_and_shrinkage_loses_and_doubles_nothing() {
+    let mut rig = Rig::start();
+    let image = rig.image("web", &[]);
+    rig.balancer("web", &ZONES);
+    group(&rig, &image, 1);
+    settled(&mut rig, 1);
+    let mut dice = Dice(0x5CA1E);
+    for _ in 0..KILLS {
+        scale(&rig, 1 + i64::try_from(dice.below(4)).unwrap());
+        // Wherever it then is: before the first step, in the midst of launches, of drains, of ends.
+        std::thread::sleep(Duration::from_millis(dice.below(400)));
+        rig.kill_daemon();
+        rig.up();
+    }
+    scale(&rig, 3);
+    let serving: BTreeSet<String> = settled(&mut rig, 3).into_iter().collect();
+    let instances = rig.call(&evenkeel_aws::ec2::DescribeInstances::default()).unwrap();
+    let all = instances.reservation_set.0.into_iter().flat_map(|reservation| reservation.instances_set.0);
+    let running: BTreeSet<String> = all
+        .filter(|instance| instance.instance_state.name != "terminated")
+        .map(|instance| instance.instance_id)
+        .collect();
+    assert_eq!(running, serving, "nobody runs whom the group does not know");
+    // Each launch and each end was told of once, and all of it is over.
+    let (mut launched, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    for activity in activities(&rig) {
+        assert_eq!(activity.progress, Some(100), "{activity:?}");
+        let description = activity.description.unwrap_or_default();
+        let (what, instance) = description.split_once(": ").unwrap();
+        let told = if what.starts_with("Launching") { &mut launched } else { &mut ended };
+        assert!(told.insert(instance.to_owned()), "{description} is told twice");
+    }
+    let left: BTreeSet<String> = launched.difference(&ended).cloned().collect();
+    assert_eq!(left, serving, "what was told comes to what there is");
+    end(&mut rig);
+    rig.finish();
+}

@@ -32,6 +32,8 @@ pub mod links;
 pub mod list_instances;
 pub mod manual;
 pub mod metadata;
+pub mod metric;
+mod plot;
 pub mod policy;
 pub mod proxy;
 pub mod reference;
@@ -124,6 +126,8 @@ pub enum Command {
     User(user::User),
     /// Keep, show, attach and detach policies: what users may do
     Policy(policy::Policy),
+    /// List, read, put and draw what is measured
+    Metric(metric::Metric),
     /// Put, list, show and delete alarms, and what they went through
     Alarm(alarm::Alarm),
     /// Launch instances of an image
@@ -262,6 +266,7 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Key(args) => key::run(args, &connect(args.reach(), None)?, streams),
         Command::User(args) => user::run(args, &connect(args.reach(), None)?, streams),
         Command::Policy(args) => policy::run(args, &connect(args.reach(), None)?, streams),
+        Command::Metric(args) => metric::run(args, &connect(args.reach(), None)?, streams),
         Command::Alarm(args) => alarm::run(args, &connect(args.reach(), None)?, streams),
         Command::Run(args) => launch::run(args, &connect(&args.reach, None)?, streams),
         Command::BootLog(args) => boot_log::run(args, streams),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use evenkeel_aws::Time;
 use evenkeel_aws::cloudwatch::{Dimension, GetMetricStatistics};
 
-use crate::rig::{Rig, processes_of_instance};
+use crate::rig::{PROGRAM, Rig, processes_of_instance};
 
 fn seconds() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
@@ -63,6 +63,7 @@ fn requests_and_load_are_measured_and_a_killed_daemon_costs_seconds() {
         points(rig, "AWS/EC2", "CPUUtilization", &instance).iter().any(|(_, used)| *used >= 0.0).then_some(())
     });
 
+    by_command_line(&rig);
     let at = seconds();
     rig.wait("a second to be there", LIMIT, |rig| {
         points(rig, "AWS/EC2", "LoadAverage1", &instance).iter().any(|(second, _)| *second >= at + 5).then_some(())
@@ -76,6 +77,31 @@ fn requests_and_load_are_measured_and_a_killed_daemon_costs_seconds() {
     assert!(lost.iter().all(|(second, _)| *second >= killed_at - 10), "killed at {killed_at}, lost {lost:?}");
     assert_eq!(sum(&points(&rig, "AWS/ELB", "RequestCount", &web)) - before, 50.0, "nothing is counted twice");
     rig.finish();
+}
+
+/// The same by `evenkeel metric`.
+fn by_command_line(rig: &Rig) {
+    let done = |words: &[&str]| {
+        let mut command = std::process::Command::new(PROGRAM);
+        let output =
+            command.arg("metric").args(words).arg("--data-dir").arg(rig.data_dir()).env_clear().output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let listed = done(&["list", "--namespace", "AWS/ELB", "--on", "LoadBalancerName=test"]);
+    assert!(listed.contains("AWS/ELB/RequestCount"), "{listed}");
+    let asked = ["AWS/ELB/RequestCount", "--on", "LoadBalancerName=test", "--stat", "Sum", "--last", "10m"];
+    let values: serde_json::Value = serde_json::from_str(&done(&[&["get"], &asked[..], &["--json"]].concat())).unwrap();
+    let sum: f64 = values.as_array().unwrap().iter().map(|point| point["value"].as_f64().unwrap()).sum();
+    assert!(sum >= 50.0, "{values}");
+    let drawn = done(&[&["plot"], &asked[..]].concat());
+    assert!(drawn.contains('▁') && drawn.contains("most"), "{drawn}");
+    let picture = rig.file("plot.svg");
+    done(&[&["plot"], &asked[..], &["--svg", picture.to_str().unwrap()]].concat());
+    assert!(std::fs::read_to_string(picture).unwrap().contains("</svg>"));
+    done(&["put", "App/Depth", "4", "8", "--on", "Queue=mail", "--unit", "Count", "--by-second"]);
+    let read = done(&["get", "App/Depth", "--on", "Queue=mail", "--stat", "Average", "--last", "1m"]);
+    assert!(read.lines().last().unwrap().ends_with(" 6"), "{read}");
 }
 
 /// What the shipped dashboard and alert rules ask for is on the page.

@@ -718,9 +718,29 @@ fn policies_scale_by_steps_and_rest_between_simple_ones() {
     let told =
         "a monitor alarm idle in state ALARM triggered policy fewer changing the desired capacity from 13 to 11.";
     assert!(causes.iter().any(|cause| cause.contains(told)), "{causes:?}");
+    // A policy's own cooldown is that of the activity that it began, for whoever comes next.
+    let brief = ScalingName::new("brief").unwrap();
+    let adjustment = Adjustment { amount: -1, ..adjustment };
+    let simple = Rule::Simple { adjustment, cooldown: Some(Duration::from_secs(5)) };
+    house.scale(ScalingChange::PutPolicy { group: name("g"), name: brief.clone(), policy: policy(simple) });
+    house.scale(execute(&brief, Trigger::Alarm(alarm("idle", 1.0, 20.0))));
+    for _ in 0..12 {
+        house.step(1);
+    }
+    house.scale(execute(&fewer, Trigger::Alarm(alarm("idle", 1.0, 20.0))));
+    assert_eq!(house.group("g").desired, 8, "11 - 1 - 2");
+    for _ in 0..12 {
+        house.step(1);
+    }
+    house.scale(execute(&brief, Trigger::Alarm(alarm("idle", 1.0, 20.0))));
+    assert_eq!(house.group("g").desired, 8, "the other's is the group's");
+    house.settle();
+    house.scale(execute(&more, Trigger::Asked { metric: Some((60.0, 50.0)), honor_cooldown: false }));
+    assert_eq!(house.group("g").desired, 9);
+    house.settle();
     house.scale(ScalingChange::Suspend { group: name("g"), processes: [Process::AlarmNotification].into() });
     house.scale(execute(&more, Trigger::Alarm(alarm("busy", 75.0, 50.0))));
-    assert_eq!((house.group("g").desired, house.group("g").decisions.len()), (11, 3));
+    assert_eq!((house.group("g").desired, house.group("g").decisions.len()), (9, 6));
     let wrong = Trigger::Asked { metric: None, honor_cooldown: false };
     assert!(matches!(house.refused(execute(&more, wrong)), BadScaling::Policy(_)));
     house.scale(ScalingChange::DeletePolicy { group: name("g"), name: more.clone() });

@@ -319,6 +319,9 @@ pub struct AutoScalingGroup {
     pub why: Vec<String>,
     /// When a scaling activity last ended.
     pub scaled: Option<Timestamp>,
+    /// Seconds of rest after the last change of the wish, where the simple policy that made it has its own.
+    #[serde(default)]
+    pub rest: Option<u32>,
     /// Launches that came to nothing, since one last came to something.
     pub setback: Option<Setback>,
     /// Hooks by name.

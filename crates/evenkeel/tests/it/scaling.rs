@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use evenkeel_aws::autoscaling as wire;
+use evenkeel_aws::{Time, autoscaling as wire, cloudwatch};
 
 use crate::crash::Dice;
 use crate::rig::{Rig, kill9, processes_of_instance};
@@ -158,4 +158,117 @@ fn a_daemon_killed_at_thirty_points_of_growth_and_shrinkage_loses_and_doubles_no
     assert_eq!(left, serving, "what was told comes to what there is");
     end(&mut rig);
     rig.finish();
+}
+
+/// The point of it all: nobody does anything but work, and the group grows by its load average, and shrinks again.
+#[test]
+fn a_group_grows_by_its_load_average_and_shrinks_without_it() {
+    let mut rig = Rig::start();
+    let image = rig.image_with("busy", &[], |dir, manifest| {
+        // Busy for as long as nobody has said that it is enough.
+        let text = "while [ ! -e enough ]; do :; done; exec sleep 1000";
+        std::fs::write(dir.join("work.sh"), text).unwrap();
+        manifest.insert("command".into(), vec!["sh", "work.sh"].into());
+    });
+    rig.balancer("web", &ZONES);
+    group(&rig, &image, 1);
+    rig.call(&wire::DetachLoadBalancers {
+        auto_scaling_group_name: "web".into(),
+        load_balancer_names: vec!["web".to_owned()].into(),
+    })
+    .unwrap();
+    rig.call(&wire::EnableMetricsCollection {
+        auto_scaling_group_name: "web".into(),
+        metrics: vec!["GroupInServiceInstances".to_owned()].into(),
+        granularity: "1Minute".into(),
+    })
+    .unwrap();
+    settled(&mut rig, 1);
+    policy(&rig, "more", 1, "GreaterThanThreshold", 0.15);
+    let two = settled_by_itself(&mut rig, 2);
+    // The policy is not in the way of what follows.
+    rig.call(&wire::SuspendProcesses {
+        auto_scaling_group_name: "web".into(),
+        scaling_processes: vec!["AlarmNotification".to_owned()].into(),
+    })
+    .unwrap();
+    let causes: Vec<String> = activities(&rig).into_iter().map(|activity| activity.cause).collect();
+    let told = "a monitor alarm more in state ALARM triggered policy more changing the desired capacity from 1 to 2.";
+    assert!(causes.iter().any(|cause| cause.contains(told)), "{causes:?}");
+    let counted = cloudwatch::GetMetricStatistics {
+        namespace: Some("AWS/AutoScaling".into()),
+        metric_name: Some("GroupInServiceInstances".into()),
+        dimensions: vec![dimension()].into(),
+        start_time: Some(Time((now() - 300) * 1000)),
+        end_time: Some(Time((now() + 60) * 1000)),
+        period: Some(1),
+        statistics: vec!["Maximum".to_owned()].into(),
+        ..cloudwatch::GetMetricStatistics::default()
+    };
+    rig.wait("the group to be counted", PATIENCE, |rig| {
+        let points = rig.call(&counted).unwrap().datapoints;
+        points.iter().any(|point| point.maximum == Some(2.0)).then_some(())
+    });
+    for id in &two {
+        rig.write_inside(id, "enough", "");
+    }
+    policy(&rig, "fewer", -1, "LessThanThreshold", 5.0);
+    rig.call(&wire::ResumeProcesses {
+        auto_scaling_group_name: "web".into(),
+        scaling_processes: vec!["AlarmNotification".to_owned()].into(),
+    })
+    .unwrap();
+    rig.call(&cloudwatch::DeleteAlarms { alarm_names: vec!["more".to_owned()].into() }).unwrap();
+    settled_by_itself(&mut rig, 1);
+    end(&mut rig);
+    rig.finish();
+}
+
+fn settled_by_itself(rig: &mut Rig, count: usize) -> Vec<String> {
+    rig.wait("the group to change by itself", Duration::from_secs(120), |rig| {
+        let members = members(rig);
+        let settled = members.len() == count && members.iter().all(|member| member.lifecycle_state == "InService");
+        settled.then(|| members.into_iter().map(|member| member.instance_id).collect())
+    })
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+fn dimension() -> cloudwatch::Dimension {
+    cloudwatch::Dimension { name: Some("AutoScalingGroupName".into()), value: Some("web".into()) }
+}
+
+/// A step policy, and the alarm on the group's load average that carries it out.
+fn policy(rig: &Rig, name: &str, adjustment: i64, comparison: &str, threshold: f64) {
+    let step = wire::StepAdjustment { scaling_adjustment: adjustment, ..wire::StepAdjustment::default() };
+    let step = match adjustment > 0 {
+        true => wire::StepAdjustment { metric_interval_lower_bound: Some(0.0), ..step },
+        false => wire::StepAdjustment { metric_interval_upper_bound: Some(0.0), ..step },
+    };
+    let put = rig.call(&wire::PutScalingPolicy {
+        auto_scaling_group_name: "web".into(),
+        policy_name: name.into(),
+        policy_type: Some("StepScaling".into()),
+        adjustment_type: Some("ChangeInCapacity".into()),
+        estimated_instance_warmup: Some(10),
+        step_adjustments: vec![step].into(),
+        ..wire::PutScalingPolicy::default()
+    });
+    rig.call(&cloudwatch::PutMetricAlarm {
+        alarm_name: Some(name.into()),
+        namespace: Some("AWS/EC2".into()),
+        metric_name: Some("LoadAverage1".into()),
+        dimensions: vec![dimension()].into(),
+        statistic: Some("Average".into()),
+        period: Some(10),
+        evaluation_periods: Some(1),
+        threshold: Some(threshold),
+        comparison_operator: Some(comparison.into()),
+        alarm_actions: vec![put.unwrap().policy_arn.unwrap()].into(),
+        ..cloudwatch::PutMetricAlarm::default()
+    })
+    .unwrap();
 }

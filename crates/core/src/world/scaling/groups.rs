@@ -59,6 +59,7 @@ impl World {
             members: BTreeMap::new(),
             why: Vec::new(),
             scaled: None,
+            rest: None,
             setback: None,
             hooks: new.hooks.clone(),
             policies: BTreeMap::new(),
@@ -109,6 +110,7 @@ impl World {
         };
         self.sound(&group)?;
         if group.desired != held.desired {
+            group.rest = None;
             let what = bounds("a user request", group.min, group.max, group.desired, held.desired);
             keep(&mut group.why, sentence(now, &what));
         }
@@ -169,7 +171,7 @@ impl World {
             if let Some(activity) = self.under_way(held).next() {
                 return Err(BadScaling::InProgress(activity.id.clone()).into());
             }
-            let cooldown = std::time::Duration::from_secs(held.cooldown.into());
+            let cooldown = std::time::Duration::from_secs(held.rest.unwrap_or(held.cooldown).into());
             if held.scaled.is_some_and(|at| now < at.plus(cooldown)) {
                 return Err(BadScaling::CoolingDown(name.clone()).into());
             }
@@ -180,7 +182,7 @@ impl World {
         let mut group = held.as_ref().clone();
         let what = format!("a user request explicitly set group desired capacity {}", wish(held.desired, desired));
         keep(&mut group.why, sentence(now, &what));
-        group.desired = desired;
+        (group.desired, group.rest) = (desired, None);
         Ok(done(put(held, group).into_iter().collect()))
     }
 

@@ -95,7 +95,7 @@ impl World {
             Trigger::Asked { .. } => format!("a user request executed policy {name}"),
             Trigger::Alarm(signal) => format!("a monitor alarm {} in state ALARM triggered policy {name}", signal.name),
         };
-        let group = decided(held, &by, decision);
+        let group = decided(held, policy, &by, decision);
         Ok(done(put(held, group).into_iter().collect()))
     }
 
@@ -142,10 +142,6 @@ impl World {
         let seconds = |n: u32| Duration::from_secs(n.into());
         let resting = seconds(group.cooldown);
         let takes = cooldown::warmup(policy.warmup.map(seconds), group.warmup.map(seconds), resting);
-        let own = match &policy.rule {
-            Rule::Simple { cooldown, .. } => *cooldown,
-            Rule::Step { .. } | Rule::Tracking { .. } => None,
-        };
         let (mut warm, mut warming) = (0, Vec::new());
         for (id, member) in group.members.iter().filter(|(_, member)| member.state.counts()) {
             let serves = member.in_service.filter(|_| member.state == LifecycleState::InService);
@@ -163,7 +159,9 @@ impl World {
             warm,
             warming,
             activity: self.under_way(group).next().map(|activity| activity.id.to_string()),
-            cooldown: group.scaled.map(|since| Cooldown { since, length: cooldown::length(own, resting) }),
+            cooldown: group
+                .scaled
+                .map(|since| Cooldown { since, length: cooldown::length(group.rest.map(seconds), resting) }),
             suspended: !group.does(Process::AlarmNotification),
             behavior: Behavior::default(),
             history: group.history.clone(),
@@ -177,8 +175,12 @@ fn as_judged(name: &ScalingName, policy: &ScalingPolicy, signal: Signal) -> deci
 }
 
 /// A group that does as was decided, and keeps why.
-fn decided(held: &AutoScalingGroup, by: &str, decision: decide::Decision) -> AutoScalingGroup {
+fn decided(held: &AutoScalingGroup, policy: &ScalingPolicy, by: &str, decision: decide::Decision) -> AutoScalingGroup {
     let mut group = held.clone();
+    group.rest = match &policy.rule {
+        Rule::Simple { cooldown: Some(own), .. } => u32::try_from(own.as_secs()).ok(),
+        _ => None,
+    };
     keep(&mut group.why, sentence(decision.at, &format!("{by} {}", wish(decision.from, decision.to))));
     group.desired = decision.to;
     group.history.note(&decision, &Behavior::default());

@@ -91,6 +91,7 @@ impl World {
             group.max = max.max(group.min);
             group.desired = action.desired.unwrap_or(group.desired).clamp(group.min, group.max);
             if group.desired != held.desired {
+                group.rest = None;
                 let what = bounds("a scheduled action", group.min, group.max, group.desired, held.desired);
                 keep(&mut group.why, sentence(now, &what));
             }

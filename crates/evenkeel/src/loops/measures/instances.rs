@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use evenkeel_core::name::InstanceId;
-use evenkeel_core::noun::{Instance, InstanceState, InstanceStatus};
+use evenkeel_core::noun::{Instance, InstanceState, InstanceStatus, LifecycleState};
 use evenkeel_core::world::World;
 
 use super::spread;
@@ -40,14 +40,20 @@ struct Held {
     loads: [f64; 3],
 }
 
-/// Under which dimensions an instance is measured. Those of its group belong here too, once there are groups.
-fn dimensions(instance: &Instance) -> Vec<Vec<(&'static str, String)>> {
-    vec![
+/// Under which dimensions an instance is measured: by itself first. Under its group's name as long as it does the group's work, so
+/// that those who come or go do not speak for it (AWS).
+fn dimensions(world: &World, instance: &Instance) -> Vec<Vec<(&'static str, String)>> {
+    let mut sets = vec![
         vec![("InstanceId", instance.id.to_string())],
         vec![("ImageId", instance.image.to_string())],
         vec![("InstanceType", instance.instance_type.clone())],
         Vec::new(),
-    ]
+    ];
+    let membership = world.membership(&instance.id);
+    if let Some((group, _)) = membership.filter(|(_, member)| member.state == LifecycleState::InService) {
+        sets.push(vec![("AutoScalingGroupName", group.name.to_string())]);
+    }
+    sets
 }
 
 fn processors() -> f64 {
@@ -72,7 +78,7 @@ impl Instances {
     ) -> Vec<Sample> {
         let mut samples = Vec::new();
         for instance in world.instances().filter(|instance| instance.state == InstanceState::Running) {
-            checks(instance, at, &mut samples);
+            checks(world, instance, at, &mut samples);
         }
         let pids: Vec<i32> = roots.iter().map(|(_, pid)| *pid).collect();
         let mut held = BTreeMap::new();
@@ -83,7 +89,15 @@ impl Instances {
             let loads = before.map_or_else(|| last_loads(id, reader, at), |held| held.loads);
             let active = f64::from(usage.active);
             let loads: [f64; 3] = std::array::from_fn(|n| damped(loads[n], active, span, LOADS[n].2));
-            of_instance(instance, before.map(|held| (held.usage, span)), usage, loads, at, &mut samples);
+            of_instance(
+                dimensions(world, instance),
+                instance,
+                before.map(|held| (held.usage, span)),
+                usage,
+                loads,
+                at,
+                &mut samples,
+            );
             held.insert(id.clone(), Held { root: *root, at: now, usage, loads });
         }
         self.0 = held;
@@ -92,9 +106,9 @@ impl Instances {
     }
 }
 
-fn checks(instance: &Instance, at: i64, samples: &mut Vec<Sample>) {
+fn checks(world: &World, instance: &Instance, at: i64, samples: &mut Vec<Sample>) {
     let failed = f64::from(u8::from(matches!(instance.status, InstanceStatus::Impaired { .. })));
-    let sets = dimensions(instance);
+    let sets = dimensions(world, instance);
     let put = spread(NAMESPACE, &sets[..1], at);
     // The system is this node: while it can measure, it is well.
     for (name, value) in
@@ -105,6 +119,7 @@ fn checks(instance: &Instance, at: i64, samples: &mut Vec<Sample>) {
 }
 
 fn of_instance(
+    sets: Vec<Vec<(&'static str, String)>>,
     instance: &Instance,
     before: Option<(Usage, Duration)>,
     usage: Usage,
@@ -114,7 +129,6 @@ fn of_instance(
 ) {
     let limits = limits_for(&instance.instance_type);
     let cpus = limits.cpu_millis.map_or_else(processors, |millis| f64::from(millis) / 1000.0);
-    let sets = dimensions(instance);
     let put = spread(NAMESPACE, &sets, at);
     let mut one = |name: &str, unit: Unit, value: f64| samples.extend(put(name, unit, &Bucket::of(value)));
     for ((name, each, _), load) in LOADS.into_iter().zip(loads) {

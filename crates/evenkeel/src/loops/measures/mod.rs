@@ -1,9 +1,10 @@
-//! The loop that measures every second, without anyone asking: balancers, instances, the node; into the metric store.
+//! The loop that measures every second, without anyone asking: balancers, instances, groups, the node; into the metric store.
 //!
 //! Owns the second. Must never decide anything by what it measures: that is for those who read. Next: [`balancers`],
-//! [`instances`], for names, units and dimensions.
+//! [`instances`], [`groups`], for names, units and dimensions.
 
 pub mod balancers;
+mod groups;
 mod instances;
 
 use std::sync::Arc;
@@ -73,6 +74,7 @@ fn look(crew: &Crew, memory: &mut Memory) {
     let hosts = balancers::hosts(&world, &seen);
     let mut samples = memory.balancers.samples(nodes.as_deref(), &crew.counts.last(), &hosts, at);
     samples.extend(memory.instances.samples(&world, &crew.driver.roots(), crew.metrics.reader(), at, now));
+    samples.extend(groups::samples(&world, at));
     if !samples.is_empty() {
         crew.metrics.put(samples);
     }

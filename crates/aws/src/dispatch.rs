@@ -505,7 +505,7 @@ mod tests {
         check(get("ec2.us-east-1.amazonaws.com", ""), "MissingAction", Dialect::Ec2);
         check(get("h", "Version=2012-06-01&Action="), "MissingAction", elb);
         check(get("h", "Version=2012-06-01&Action=Nope"), "InvalidAction", elb);
-        check(get("h", "Version=2011-01-01&Action=DescribeAutoScalingGroups"), "InvalidAction", elb);
+        check(get("h", "Version=2015-12-01&Action=DescribeTargetGroups"), "InvalidAction", elb);
         check(get("h", "Version=2011-06-15&Action=AssumeRole"), "InvalidAction", Api::Sts.dialect());
         check(get("h", "Version=2016-11-15&Action=Nope"), "InvalidAction", Dialect::Ec2);
         check(get("h", "Version=2016-11-15&Action=TerminateInstances"), "MissingParameter", Dialect::Ec2);

@@ -17,7 +17,7 @@ use evenkeel_core::name::{
     ActivityId, AutoScalingGroupName, ImageId, InstanceId, LaunchConfigurationName, LoadBalancerName, Port,
     ReservationId, ScalingName, ZoneName,
 };
-use evenkeel_core::noun::scaling_group::{HealthCheckType, Hook, Process, Transition};
+use evenkeel_core::noun::scaling_group::{GroupTag, HealthCheckType, Hook, Process, Transition};
 use evenkeel_core::noun::{
     Activity, ActivityStatus, AutoScalingGroup, Capacity, InstanceState, InstanceStatus, LaunchConfiguration,
     LaunchSource, LifecycleState, Listener, Manifest, Protocol, Scheme,
@@ -566,6 +566,28 @@ fn members_stand_by_come_back_leave_and_are_ended_by_hand() {
     house.settle();
     assert_eq!((house.group("g").desired, house.in_service("g").len()), (3, 3));
     assert_eq!(house.world.instance(&instance).unwrap().state, InstanceState::Terminated);
+}
+
+/// The group's name comes on top of as many tags as an instance may have: a database with it is no broken one.
+#[test]
+fn a_member_may_have_as_many_tags_as_any_instance() {
+    let mut house = House::new(12);
+    let tags: BTreeMap<String, GroupTag> =
+        (0..50).map(|n| (format!("tag-{n}"), GroupTag { value: "x".into(), propagates: true })).collect();
+    let new = NewGroup { tags, ..house.wanted("g", 0, 2, 1) };
+    house.scale(ScalingChange::CreateGroup(new));
+    house.settle();
+    let member = house.in_service("g")[0].clone();
+    assert_eq!(house.world.instance(&member).unwrap().tags.len(), 51);
+    house.sound();
+    let resources = vec![member.to_string()];
+    let again = BTreeMap::from([("tag-1".to_owned(), "y".to_owned())]);
+    house.make(Change::CreateTags { resources: resources.clone(), tags: again });
+    // What people did not set they cannot take away.
+    let of_group = vec![("aws:autoscaling:groupName".to_owned(), None)];
+    house.make(Change::DeleteTags { resources: resources.clone(), tags: of_group });
+    house.make(Change::DeleteTags { resources, tags: vec![] });
+    assert_eq!(house.world.instance(&member).unwrap().tags.len(), 1);
 }
 
 #[test]

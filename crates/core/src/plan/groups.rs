@@ -348,7 +348,10 @@ fn forgotten(world: &World, now: Timestamp) -> Vec<ActivityId> {
     }
     let mut old = Vec::new();
     for activities in by_group.values_mut() {
-        activities.sort_by_key(|activity| std::cmp::Reverse(activity.started));
+        // Only of those who have too many is the order of any meaning: this is looked at each time.
+        if activities.len() > ACTIVITIES_KEPT {
+            activities.sort_by_key(|activity| std::cmp::Reverse(activity.started));
+        }
         let is_old = |activity: &Activity| activity.ended.is_some_and(|at| now.since(at) >= ACTIVITY_STAYS);
         let gone = activities.iter().enumerate().filter(|(place, held)| *place >= ACTIVITIES_KEPT || is_old(held));
         old.extend(gone.map(|(_, held)| held.id.clone()));

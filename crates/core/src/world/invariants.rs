@@ -60,7 +60,7 @@ impl World {
             let id = &instance.id;
             demand(addresses.insert(instance.address), format!("{id} shares {} with another", instance.address));
             demand(instance.boots >= 1, format!("{id} was never booted"));
-            demand(instance.tags.len() <= tags::PER_RESOURCE, format!("{id} has too many tags"));
+            demand(tags::own(&instance.tags) <= tags::PER_RESOURCE, format!("{id} has too many tags"));
             demand(instance.changed_in <= self.generation(), format!("{id} changed in the future"));
             demand(
                 instance.state != InstanceState::Terminated || instance.changed >= instance.launched,

@@ -28,6 +28,11 @@ pub(super) fn check(tags: &BTreeMap<String, String>, limit: usize) -> Result<(),
     if tags.len() > limit { Err(Refusal::TooManyTags { limit }) } else { Ok(()) }
 }
 
+/// How many tags count against the limit: those of AWS itself, such as a group's name on its members, do not.
+pub(super) fn own(tags: &BTreeMap<String, String>) -> usize {
+    tags.keys().filter(|key| !key.starts_with("aws:")).count()
+}
+
 impl World {
     pub(super) fn create_tags(
         &self,
@@ -37,7 +42,7 @@ impl World {
         check(tags, PER_RESOURCE)?;
         self.change_tags(resources, |held| {
             held.extend(tags.clone());
-            if held.len() > PER_RESOURCE { Err(Refusal::TooManyTags { limit: PER_RESOURCE }) } else { Ok(()) }
+            if own(held) > PER_RESOURCE { Err(Refusal::TooManyTags { limit: PER_RESOURCE }) } else { Ok(()) }
         })
     }
 
@@ -48,9 +53,10 @@ impl World {
     ) -> Result<Decision, Refusal> {
         self.change_tags(resources, |held| {
             let goes = |key: &String, value: &String| {
-                // "All tags" means all that people set.
-                (tags.is_empty() && !key.starts_with("aws:"))
-                    || tags.iter().any(|(k, v)| k == key && v.as_ref().is_none_or(|v| v == value))
+                // What people did not set they cannot take away, nor do they mean it by "all tags".
+                let is_own = !key.starts_with("aws:");
+                let named = || tags.iter().any(|(k, v)| k == key && v.as_ref().is_none_or(|v| v == value));
+                is_own && (tags.is_empty() || named())
             };
             held.retain(|key, value| !goes(key, value));
             Ok(())

@@ -38,7 +38,12 @@ impl Play<'_> {
         self.board
             .step(format!("a group `{NAME}` of 1 to {MOST}, which keeps {EACH} requests a second on each member"));
         self.make_group()?;
-        self.until("the group's first member", |play| Ok((play.in_service()? == 1).then_some(())))?;
+        self.until("the group's first member behind the load balancer", |play| {
+            let ids: Vec<String> = play.members()?.into_iter().map(|member| member.instance_id).collect();
+            let health = play.client()?.instance_health(NAME, &[])?;
+            let serves = |id: &String| health.iter().any(|one| one.instance_id == *id && one.state == "InService");
+            Ok((!ids.is_empty() && ids.iter().all(serves)).then_some(()))
+        })?;
         let nodes = self.nodes_of_group()?;
         let calm = flow(&nodes, CALM)?;
         self.flow(LOOK)?;
@@ -63,6 +68,7 @@ impl Play<'_> {
         let calm = calm.stop();
         let (sent, lost) = (calm.sent + more.sent, calm.lost() + more.lost());
         self.board.note(format!("{} requests sent, {} lost", count(sent), count(lost)));
+        self.figures.failures.extend(calm.failures.into_iter().chain(more.failures));
         self.figures.scaled = Some(Scaled { peak, decided, grown, shrunk, sent, lost });
         self.end_group()
     }

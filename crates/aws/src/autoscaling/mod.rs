@@ -15,6 +15,7 @@ pub mod process;
 pub mod refresh;
 pub mod schedule;
 pub mod tag;
+pub mod target;
 
 pub use activity::*;
 pub use balancer::*;
@@ -28,6 +29,7 @@ pub use process::*;
 pub use refresh::*;
 pub use schedule::*;
 pub use tag::*;
+pub use target::*;
 
 use crate::dispatch::{Api, actions};
 

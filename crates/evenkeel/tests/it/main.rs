@@ -37,5 +37,6 @@ mod seen;
 mod size;
 mod smtp;
 mod steady;
+mod targets;
 mod tidy;
 mod zones;

@@ -156,6 +156,62 @@ fn six_are_refreshed_under_load_and_from_a_bad_image_rolled_back_without_losing_
 }
 
 #[test]
+fn an_image_is_brought_by_a_template_whatever_the_group_launches_with() {
+    let mut rig = Rig::start();
+    let (old, new) = (rig.image("v1", &[]), rig.image("v2", &[]));
+    group(&mut rig, &old, 1);
+    rig.call(&wire::CreateLaunchConfiguration {
+        launch_configuration_name: "one".into(),
+        image_id: Some(old),
+        instance_type: Some("m1.small".into()),
+        user_data: Some("Z3JlZXRpbmc9aGVsbG8=".into()),
+        ..Default::default()
+    })
+    .unwrap();
+    let launches_with = |rig: &Rig, configuration: Option<&str>, version: Option<&str>| {
+        let template = version.map(|version| wire::LaunchTemplateSpecification {
+            launch_template_name: Some("web".into()),
+            version: Some(version.into()),
+            ..Default::default()
+        });
+        rig.call(&wire::UpdateAutoScalingGroup {
+            auto_scaling_group_name: "web".into(),
+            launch_configuration_name: configuration.map(str::to_owned),
+            launch_template: template,
+            ..Default::default()
+        })
+        .unwrap();
+    };
+    for (configuration, version, now) in [(Some("one"), None, "1"), (None, Some("$Latest"), "2")] {
+        launches_with(&rig, configuration, version);
+        done(&refresh(&rig, &["--image", &new, "--auto-rollback", "--wait"]));
+        let shown = rig.call(&wire::DescribeAutoScalingGroups::default()).unwrap().auto_scaling_groups.0.remove(0);
+        let held = shown.launch_template.unwrap();
+        assert_eq!(held.version.as_deref(), Some(now), "{held:?}");
+        let member = settled(&mut rig, 1).remove(0);
+        let input = ec2::DescribeInstances { instance_ids: vec![member], ..Default::default() };
+        let instance = rig.call(&input).unwrap().reservation_set.0.remove(0).instances_set.0.remove(0);
+        assert_eq!(instance.image_id, new);
+        let versions = rig.call(&ec2::DescribeLaunchTemplateVersions {
+            launch_template_id: held.launch_template_id,
+            versions: vec![now.into()],
+            ..Default::default()
+        });
+        let data = versions.unwrap().launch_template_version_set.0.remove(0).launch_template_data;
+        let told = configuration.map(|_| "Z3JlZXRpbmc9aGVsbG8=");
+        assert_eq!((data.image_id.as_deref(), data.user_data.as_deref()), (Some(new.as_str()), told));
+    }
+    // A template that was made for nothing is taken back.
+    launches_with(&rig, Some("one"), None);
+    let before = rig.call(&ec2::DescribeLaunchTemplates::default()).unwrap().launch_templates.len();
+    let refused = refresh(&rig, &["--image", &new, "--alarm", "nobody"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert_eq!(rig.call(&ec2::DescribeLaunchTemplates::default()).unwrap().launch_templates.len(), before);
+    end(&mut rig);
+    rig.finish();
+}
+
+#[test]
 fn a_daemon_killed_at_twenty_points_of_refreshes_goes_on_and_doubles_nothing() {
     let mut rig = Rig::start();
     let good = rig.image("v1", &[]);

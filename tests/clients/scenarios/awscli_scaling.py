@@ -48,6 +48,7 @@ def main():
     policies()
     schedules()
     balancers()
+    refreshes()
     end()
     expect("every operation that is served was asked for", sorted(served_operations() - MADE), [])
 
@@ -228,6 +229,21 @@ def balancers():
     got = scaling("describe-load-balancers", *IN_GROUP)["LoadBalancers"]
     expect("describe-load-balancers", [one["LoadBalancerName"] for one in got], [GROUP])
     scaling("detach-load-balancers", *IN_GROUP, "--load-balancer-names", GROUP)
+
+
+def refreshes():
+    data = json.dumps({"ImageId": AIM.image, "InstanceType": "m1.small"})
+    aws("ec2", "create-launch-template", "--launch-template-name", GROUP, "--launch-template-data", data)
+    judge.at_end(aws, "ec2", "delete-launch-template", "--launch-template-name", GROUP)
+    last = lambda: scaling("describe-instance-refreshes", *IN_GROUP)["InstanceRefreshes"][0]["Status"]
+    desired = json.dumps({"LaunchTemplate": {"LaunchTemplateName": GROUP, "Version": "1"}})
+    slow = ("--preferences", json.dumps({"InstanceWarmup": 600}))
+    scaling("start-instance-refresh", *IN_GROUP, "--strategy", "Rolling", "--desired-configuration", desired, *slow)
+    scaling("rollback-instance-refresh", *IN_GROUP)
+    until("it is rolled back", last, lambda status: status == "RollbackSuccessful")
+    scaling("start-instance-refresh", *IN_GROUP, *slow)
+    scaling("cancel-instance-refresh", *IN_GROUP, "--no-wait-for-transitioning-instances")
+    expect("cancel-instance-refresh", last(), "Cancelled")
 
 
 def ended():

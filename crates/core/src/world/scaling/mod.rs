@@ -1,8 +1,8 @@
 //! What may happen to launch configurations and auto scaling groups (AWS, Auto Scaling API 2011-01-01).
 //!
 //! Owns which file judges which Change, and what the files share. [`groups`] judges what people ask of groups, [`members`] what
-//! they ask of members, [`course`] what the plan does with these; [`policies`], [`tracking`] and [`schedules`] what changes
-//! how many there are to be. Must never choose whom to launch or end: that is
+//! they ask of members, [`course`] what the plan does with these, [`refresh`] how all of them are replaced; [`policies`],
+//! [`tracking`] and [`schedules`] what changes how many there are to be. Must never choose whom to launch or end: that is
 //! [`crate::plan::groups`]'s.
 
 mod cause;
@@ -11,12 +11,14 @@ mod groups;
 mod hooks;
 mod members;
 mod policies;
+mod refresh;
 mod schedules;
 mod tracking;
 
 use std::sync::Arc;
 
 pub use course::{IMPAIRED_FOR, Next};
+pub use refresh::{Place, Tally, place, progress, tally};
 pub use tracking::TrackingAlarm;
 
 use super::{Decision, Key, Row, World, Write};
@@ -44,7 +46,7 @@ impl World {
             S::AttachBalancers { group, balancers } => self.attach_balancers(group, balancers),
             S::DetachBalancers { group, balancers } => self.detach_balancers(group, balancers, now),
             S::Suspend { group, processes } => self.suspend(group, processes, now),
-            S::Resume { group, processes } => self.resume(group, processes),
+            S::Resume { group, processes } => self.resume(group, processes, now),
             S::SetMetrics { group, metrics } => self.set_metrics(group, metrics),
             S::TagGroups { tags } => self.tag_groups(tags, now),
             S::UntagGroups { tags } => self.untag_groups(tags, now),
@@ -72,6 +74,10 @@ impl World {
             S::Track { group, readings } => self.scale_to_targets(group, readings, now),
             S::PutSchedule { group, name, action } => self.put_schedule(group, name, action, now),
             S::DeleteSchedule { group, name } => self.delete_schedule(group, name),
+            S::StartRefresh(new) => self.start_refresh(new, now),
+            S::CancelRefresh { group, waits } => self.cancel_refresh(group, *waits, now),
+            S::RollBackRefresh { group } => self.roll_back_refresh(group, now),
+            S::MoveRefresh { group, id, step } => Ok(self.move_refresh(group, id, step, now)),
             S::Act { group, name, due, next } => Ok(self.act(group, name, *due, *next, now)),
             S::Launch(new) => Ok(self.launch_member(new, now)),
             S::Retire { group, instance, activity, why } => Ok(self.retire(group, instance, activity, *why, now)),

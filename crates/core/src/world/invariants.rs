@@ -80,6 +80,7 @@ impl World {
             demand(names.insert(&image.name), format!("two images are called `{}`", image.name));
             demand(image.manifest.validate().is_ok(), format!("{} has a bad manifest", image.id));
         }
+        broken.extend(self.broken_groups());
         broken.extend(self.broken_identities());
         broken.extend(self.broken_topics());
         broken.extend(self.broken_alarms());

@@ -824,6 +824,27 @@ fn what_is_scheduled_is_done_once_each_time_and_only_while_it_may() {
     assert_eq!(house.group("g").desired, 3);
 }
 
+#[test]
+fn a_member_that_may_not_be_replaced_is_known_as_long_as_it_is_one() {
+    let mut house = House::new(12);
+    let new = house.wanted("g", 1, 4, 2);
+    house.scale(ScalingChange::CreateGroup(new));
+    house.settle();
+    house.scale(ScalingChange::Suspend { group: name("g"), processes: [Process::ReplaceUnhealthy].into() });
+    let dead = house.in_service("g")[0].clone();
+    house.make(Change::TerminateInstances { instances: vec![dead.clone()] });
+    house.step(7_200);
+    house.settle();
+    assert!(house.group("g").members.contains_key(&dead), "nobody may end it");
+    assert_eq!(house.world.instance(&dead).map(|instance| instance.state), Some(InstanceState::Terminated));
+    assert!(expiry::next_deadline(&house.world).is_none(), "nobody waits for it");
+    house.scale(ScalingChange::Resume { group: name("g"), processes: [Process::ReplaceUnhealthy].into() });
+    house.settle();
+    house.step(7_200);
+    assert!(house.world.instance(&dead).is_none());
+    assert_eq!(house.in_service("g").len(), 2);
+}
+
 /// A random life of groups: whatever is asked and whatever dies, sizes are kept and nothing is lost.
 #[test]
 fn whatever_happens_groups_end_where_they_are_meant_to() {

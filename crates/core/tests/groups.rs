@@ -845,6 +845,29 @@ fn a_member_that_may_not_be_replaced_is_known_as_long_as_it_is_one() {
     assert_eq!(house.in_service("g").len(), 2);
 }
 
+#[test]
+fn whoever_serves_nobody_yet_goes_first_when_a_group_shrinks() {
+    for seed in 1..=20 {
+        let mut house = House::new(seed);
+        let new = NewGroup { protects_new: seed % 2 == 0, ..house.wanted("g", 1, 9, 2) };
+        house.scale(ScalingChange::CreateGroup(new));
+        house.settle();
+        let served = house.in_service("g");
+        house.boots = Boots::Never;
+        house.boot_time = Duration::from_secs(600);
+        let desired = |desired| ScalingChange::SetDesired { group: name("g"), desired, honor_cooldown: false };
+        house.scale(desired(6));
+        house.step(1);
+        assert_eq!(house.group("g").capacity(), 6);
+        house.scale(desired(2));
+        house.step(1);
+        house.step(1);
+        assert_eq!(house.in_service("g"), served, "seed {seed}");
+        let left = if seed % 2 == 0 { 6 } else { 2 };
+        assert_eq!(house.group("g").capacity(), left, "seed {seed}: those who are spared boot on");
+    }
+}
+
 /// A random life of groups: whatever is asked and whatever dies, sizes are kept and nothing is lost.
 #[test]
 fn whatever_happens_groups_end_where_they_are_meant_to() {

@@ -253,13 +253,24 @@ impl Planner<'_> {
         if too_many == 0 || !group.does(Process::Terminate) {
             return;
         }
-        let members: Vec<Candidate> = group
-            .members
-            .iter()
-            .filter(|(_, member)| member.state.counts() && !member.balances)
+        // Whoever serves nobody goes first: a member that boots is not worth one that works.
+        let serves = |member: &Member| member.state == LifecycleState::InService && member.illness.is_none();
+        let counted = || group.members.iter().filter(|(_, member)| member.state.counts() && !member.balances);
+        let idle: Vec<Candidate> = counted()
+            .map(|(id, member)| {
+                let candidate = self.candidate(id, member);
+                Candidate { protected: candidate.protected || serves(member), ..candidate }
+            })
+            .collect();
+        let mut chosen = choose_many(&idle, &group.zones, &group.termination, too_many, self.now, &mut *dice);
+        let serving: Vec<Candidate> = counted()
+            .filter(|(id, _)| !chosen.iter().any(|gone| gone.instance == **id))
             .map(|(id, member)| self.candidate(id, member))
             .collect();
-        let chosen = choose_many(&members, &group.zones, &group.termination, too_many, self.now, dice);
+        let enough = u32::try_from(counted().filter(|(_, member)| serves(member)).count()).unwrap_or(u32::MAX);
+        let spare = too_many.saturating_sub(u32::try_from(chosen.len()).unwrap_or(u32::MAX));
+        let spare = spare.min(enough.saturating_sub(group.desired));
+        chosen.extend(choose_many(&serving, &group.zones, &group.termination, spare, self.now, dice));
         steps.extend(chosen.iter().map(|chosen| self.retired(&chosen.instance, Retirement::ScaleIn)));
     }
 

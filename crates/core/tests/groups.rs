@@ -868,6 +868,26 @@ fn whoever_serves_nobody_yet_goes_first_when_a_group_shrinks() {
     }
 }
 
+#[test]
+fn the_ill_who_wait_for_their_turn_go_at_once_when_they_run_no_more() {
+    let mut house = House::new(14);
+    let new = house.wanted("g", 1, 9, 4);
+    house.scale(ScalingChange::CreateGroup(new));
+    house.settle();
+    let (impaired, other) = (house.in_service("g")[0].clone(), house.in_service("g")[1].clone());
+    let status = InstanceStatus::Impaired { why: "no answer".into() };
+    house.make(Change::Report { instance: impaired.clone(), boot: 1, seen: Seen::Running { status } });
+    // One is missing already, and may not be launched: the impaired one waits.
+    house.scale(ScalingChange::Suspend { group: name("g"), processes: [Process::Launch].into() });
+    house.kill(&other);
+    house.step(61);
+    assert_eq!(house.group("g").members[&impaired].state, LifecycleState::InService);
+    house.kill(&impaired);
+    house.step(1);
+    house.step(1);
+    assert!(!house.group("g").members.contains_key(&impaired));
+}
+
 /// A random life of groups: whatever is asked and whatever dies, sizes are kept and nothing is lost.
 #[test]
 fn whatever_happens_groups_end_where_they_are_meant_to() {

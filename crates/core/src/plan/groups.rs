@@ -188,8 +188,12 @@ impl Planner<'_> {
         if !self.group.does(Process::HealthCheck) {
             return;
         }
-        for (id, member) in self.in_service().filter(|(_, member)| member.illness.is_none()) {
-            if let Some(illness) = illness(self.world, self.sightings, self.group, id, member, self.now) {
+        // Who is known to be ill, and may have to wait for its turn, waits no more once it does not run at all.
+        let is_to_be_looked_at = |member: &Member| member.illness.is_none_or(|illness| !illness.is_immediate());
+        for (id, member) in self.in_service().filter(|(_, member)| is_to_be_looked_at(member)) {
+            let worse = |illness: &Cause| member.illness.is_none() || illness.is_immediate();
+            let found = illness(self.world, self.sightings, self.group, id, member, self.now).filter(worse);
+            if let Some(illness) = found {
                 let (group, instance) = (self.group.name.clone(), id.clone());
                 steps.push(Step::Make(ScalingChange::MarkIll { group, instance, illness }));
             }

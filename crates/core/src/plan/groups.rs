@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::change::{Retirement, ScalingChange};
 use crate::health::Health;
 use crate::name::{ActivityId, AutoScalingGroupName, InstanceId, ScalingName, ZoneName};
-use crate::noun::activity::{ACTIVITIES_KEPT, ACTIVITY_STAYS, Activity};
+use crate::noun::activity::{ACTIVITIES_KEPT, ACTIVITY_STAYS};
 use crate::noun::launch_template::{TemplateSpecification, VersionRef};
 use crate::noun::scaling_group::{AutoScalingGroup, HealthCheckType, LaunchSource, LifecycleState, Member, Process};
 use crate::noun::{InstanceState, InstanceStatus};
@@ -357,19 +357,16 @@ impl Planner<'_> {
 
 /// Activities that are older than anyone asks for, or more than are kept of a group.
 fn forgotten(world: &World, now: Timestamp) -> Vec<ActivityId> {
-    let mut by_group: BTreeMap<&str, Vec<&Activity>> = BTreeMap::new();
-    for activity in world.activities().filter(|activity| activity.status.is_over()) {
-        by_group.entry(&activity.group_id).or_default().push(activity);
-    }
     let mut old = Vec::new();
-    for activities in by_group.values_mut() {
-        // Only of those who have too many is the order of any meaning: this is looked at each time.
-        if activities.len() > ACTIVITIES_KEPT {
-            activities.sort_by_key(|activity| std::cmp::Reverse(activity.started));
-        }
-        let is_old = |activity: &Activity| activity.ended.is_some_and(|at| now.since(at) >= ACTIVITY_STAYS);
-        let gone = activities.iter().enumerate().filter(|(place, held)| *place >= ACTIVITIES_KEPT || is_old(held));
-        old.extend(gone.map(|(_, held)| held.id.clone()));
+    for told in world.activities_by_group() {
+        let too_many = told.len().saturating_sub(ACTIVITIES_KEPT);
+        let may_be_old = |place: usize, began: Timestamp| place < too_many || now.since(began) >= ACTIVITY_STAYS;
+        let oldest = told.iter().enumerate().take_while(|(place, (began, _))| may_be_old(*place, *began));
+        old.extend(oldest.filter_map(|(place, (_, id))| {
+            let held = world.activity(id).filter(|held| held.status.is_over())?;
+            let is_old = held.ended.is_some_and(|at| now.since(at) >= ACTIVITY_STAYS);
+            (place < too_many || is_old).then(|| id.clone())
+        }));
     }
     old
 }

@@ -1,19 +1,28 @@
-//! Who is a member of what: found without a look at every group.
+//! Who is a member of what, and what was told of whom: found without a look at everything.
 //!
 //! Owns what follows from the groups' rows, kept as they come and go. Must never be a source of anything: a World that is loaded
 //! makes it anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::World;
-use crate::name::{AutoScalingGroupName, InstanceId};
+use crate::name::{ActivityId, AutoScalingGroupName, InstanceId};
+use crate::noun::activity::Activity;
 use crate::noun::scaling_group::{AutoScalingGroup, Member};
+use crate::time::Timestamp;
 
 /// The group of each member. Shared among snapshots until a membership changes.
 pub(in crate::world) type Members = Arc<BTreeMap<InstanceId, AutoScalingGroupName>>;
+/// A group's scaling activities in the order in which they began.
+pub(in crate::world) type Told = Arc<BTreeSet<(Timestamp, ActivityId)>>;
 
 impl World {
+    /// The scaling activities of each group that has or had any, the oldest first.
+    pub fn activities_by_group(&self) -> impl Iterator<Item = &BTreeSet<(Timestamp, ActivityId)>> {
+        self.told.values().map(AsRef::as_ref)
+    }
+
     /// The group a member is in, with its record.
     #[must_use]
     pub fn membership(&self, instance: &InstanceId) -> Option<(&Arc<AutoScalingGroup>, &Member)> {
@@ -36,6 +45,24 @@ impl World {
     pub(in crate::world) fn remove_group(&mut self, name: &AutoScalingGroupName) {
         if self.scaling_groups.remove(name).is_some_and(|held| !held.members.is_empty()) {
             Arc::make_mut(&mut self.members).retain(|_, of| of != name);
+        }
+    }
+
+    pub(in crate::world) fn put_activity(&mut self, activity: Activity) {
+        if !self.activities.contains_key(&activity.id) {
+            let told = self.told.entry(activity.group_id.clone()).or_default();
+            Arc::make_mut(told).insert((activity.started, activity.id.clone()));
+        }
+        self.activities.insert(activity.id.clone(), Arc::new(activity));
+    }
+
+    pub(in crate::world) fn remove_activity(&mut self, id: &ActivityId) {
+        let Some(activity) = self.activities.remove(id) else { return };
+        if let Some(told) = self.told.get_mut(&activity.group_id) {
+            Arc::make_mut(told).remove(&(activity.started, activity.id.clone()));
+            if told.is_empty() {
+                self.told.remove(&activity.group_id);
+            }
         }
     }
 }

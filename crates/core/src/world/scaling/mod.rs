@@ -17,7 +17,7 @@ mod schedules;
 use std::sync::Arc;
 
 pub use course::{IMPAIRED_FOR, Next};
-pub(super) use index::Members;
+pub(super) use index::{Members, Told};
 
 use super::{Decision, Key, Row, World, Write};
 use crate::change::{Reply, ScalingChange};

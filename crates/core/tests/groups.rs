@@ -4,6 +4,8 @@
 //! end. A failure prints its seed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod year;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use evenkeel_core::name::{
 use evenkeel_core::noun::scaling_group::{GroupTag, HealthCheckType, Hook, Process, Transition};
 use evenkeel_core::noun::{
     Activity, ActivityStatus, AutoScalingGroup, Capacity, InstanceState, InstanceStatus, LaunchConfiguration,
-    LaunchSource, LifecycleState, Listener, Manifest, Protocol, Scheme,
+    LaunchSource, LifecycleState, Listener, Manifest, Member, Protocol, Scheme,
 };
 use evenkeel_core::noun::{ScalingPolicy, ScheduledAction};
 use evenkeel_core::plan::{expiry, groups};

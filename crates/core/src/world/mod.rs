@@ -471,7 +471,7 @@ impl World {
                 Write::Remove(Key::Topic(arn)) => drop(self.topics.remove(arn)),
                 Write::Remove(Key::Subscription(arn)) => drop(self.subscriptions.remove(arn)),
                 Write::Remove(Key::LaunchConfiguration(name)) => drop(self.launch_configurations.remove(name)),
-                Write::Remove(Key::AutoScalingGroup(name)) => self.remove_group(name),
+                Write::Remove(Key::AutoScalingGroup(name)) => self.drop_group(name),
                 Write::Remove(Key::Activity(id)) => self.remove_activity(id),
                 Write::Remove(Key::Alarm(name)) => drop(self.alarms.remove(name)),
                 Write::Remove(Key::AlarmHistory(alarm, id)) => self.remove_history(alarm, id),

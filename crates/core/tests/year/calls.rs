@@ -75,7 +75,12 @@ impl Year {
     }
 
     fn put(&mut self, group: &str, policy: &str, rule: Rule, warmup: Option<u32>) {
-        let policy = (label(policy), ScalingPolicy { id: self.house.dice.uuid(), enabled: true, rule, warmup });
+        let metric = MetricName { namespace: "App".into(), name: "Load".into(), dimensions: vec![] };
+        let metric = TrackedMetric::Series { metric, statistic: "Average".into(), unit: None, period: None };
+        let alarms = [self.house.dice.uuid(), self.house.dice.uuid()];
+        let tracker = matches!(rule, Rule::Tracking { .. }).then(|| Tracker { metric, alarms });
+        let policy =
+            (label(policy), ScalingPolicy { id: self.house.dice.uuid(), enabled: true, rule, warmup, tracker });
         self.may(ScalingChange::PutPolicy { group: name(group), name: policy.0, policy: policy.1 });
     }
 

@@ -2,13 +2,10 @@
 //!
 //! Owns the load by day and by week, and the alarms over it, judged each minute.
 
-use evenkeel_core::scaling::decide::{self, Signal};
-use evenkeel_core::scaling::{Reading, decide::decide};
+use evenkeel_core::world::scaling::TrackingAlarm;
 
 use super::*;
 
-/// What a member of the tracking group is to have to do.
-const TARGET: f64 = 100.0;
 /// The most turns of its wish in an hour: one that followed each wave of noise would make twenty.
 const MOST_TURNS: usize = 6;
 
@@ -45,39 +42,51 @@ impl Year {
         self.house.world.scaling_group(&name(group)).map_or(0, |group| group.members.values().filter(serves).count())
     }
 
-    /// Target tracking, as AWS makes its two alarms: three minutes above the target, fifteen below nine tenths of it.
+    /// What the alarms' loop does: alarms are judged by their last minutes, and while one goes off the group looks at its targets.
     fn track(&mut self) -> bool {
         let load = 1500.0 * self.load();
         let serving = self.serving("web");
+        let points = &mut self.loads.each;
         if serving == 0 {
-            self.loads.each.clear();
+            points.clear();
             return false;
         }
-        let value = load / serving as f64;
-        let points = &mut self.loads.each;
-        points.push_back(value);
+        points.push_back(load / serving as f64);
         if points.len() > 15 {
             points.pop_front();
         }
-        let state = |goes_off: bool| if goes_off { AlarmState::Alarm } else { AlarmState::Ok };
-        let high = state(points.len() >= 3 && points.iter().rev().take(3).all(|value| *value > TARGET));
-        let low = state(points.len() == 15 && points.iter().all(|value| *value < 0.9 * TARGET));
-        if (high, low) == (AlarmState::Ok, AlarmState::Ok) {
-            return false;
-        }
         let group = Arc::clone(self.house.group("web"));
-        let policy = &group.policies[&ScalingName::new("follow").unwrap()];
-        let situation = self.house.world.situation(&group, policy, self.house.now);
-        let reading = Some(Reading { value, members: u32::try_from(serving).ok() });
-        let signal = Signal::Tracking { reading, high, low };
-        let judged = decide::Policy { name: "follow".into(), enabled: true, rule: policy.rule.clone(), signal };
-        let decision = decide(&situation, &[judged]);
-        if decision.to == group.desired {
+        let follow = ScalingName::new("follow").unwrap();
+        let alarms = self.house.world.tracking_alarms(&group, &follow, &group.policies[&follow]).unwrap();
+        let mut reading = None;
+        for TrackingAlarm { shape, alarm } in alarms {
+            let newest: Vec<f64> = self.loads.each.iter().rev().take(shape.periods as usize).copied().collect();
+            let past = |value: &f64| match shape.side {
+                Side::Above => *value > shape.threshold,
+                Side::Below => *value < shape.threshold,
+            };
+            let state = match newest.len() == shape.periods as usize {
+                false => noun::AlarmState::InsufficientData,
+                true if newest.iter().all(past) => noun::AlarmState::Alarm,
+                true => noun::AlarmState::Ok,
+            };
+            if self.house.world.alarm(&alarm.name).unwrap().state != state {
+                let change = AlarmChange::SetState { alarm: alarm.name, state, reason: String::new(), data: None };
+                self.house.make(Change::Alarm(change));
+            }
+            if state == noun::AlarmState::Alarm {
+                reading = shape.reading(&newest);
+            }
+        }
+        let Some(reading) = reading else { return false };
+        let change = ScalingChange::Track { group: name("web"), readings: vec![(follow, reading)] };
+        self.may(change);
+        let after = self.house.group("web").desired;
+        if after == group.desired {
             return false;
         }
         self.tally.decisions += 1;
-        self.turned(decision.to > group.desired);
-        self.house.scale(ScalingChange::SetDesired { group: name("web"), desired: decision.to, honor_cooldown: false });
+        self.turned(after > group.desired);
         true
     }
 

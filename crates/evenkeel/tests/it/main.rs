@@ -36,5 +36,6 @@ mod seen;
 mod size;
 mod smtp;
 mod steady;
+mod targets;
 mod tidy;
 mod zones;

@@ -42,7 +42,7 @@ impl World {
         self.scaling_groups.insert(group.name.clone(), Arc::new(group));
     }
 
-    pub(in crate::world) fn remove_group(&mut self, name: &AutoScalingGroupName) {
+    pub(in crate::world) fn drop_group(&mut self, name: &AutoScalingGroupName) {
         if self.scaling_groups.remove(name).is_some_and(|held| !held.members.is_empty()) {
             Arc::make_mut(&mut self.members).retain(|_, of| of != name);
         }

@@ -253,3 +253,8 @@ fn signatures() {
 fn awscli_walk() {
     judge("awscli_walk");
 }
+
+#[test]
+fn awscli_scaling() {
+    judge("awscli_scaling");
+}

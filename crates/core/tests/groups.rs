@@ -6,6 +6,7 @@
 
 #[path = "groups/refresh.rs"]
 mod refresh;
+mod year;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use evenkeel_core::noun::scaling_group::{GroupTag, HealthCheckType, Hook, Proces
 use evenkeel_core::noun::scaling_policy::{TrackedMetric, Tracker};
 use evenkeel_core::noun::{
     Activity, ActivityStatus, AutoScalingGroup, Capacity, InstanceState, InstanceStatus, LaunchConfiguration,
-    LaunchSource, LifecycleState, Listener, Manifest, Protocol, Scheme,
+    LaunchSource, LifecycleState, Listener, Manifest, Member, Protocol, Scheme,
 };
 use evenkeel_core::noun::{ScalingPolicy, ScheduledAction};
 use evenkeel_core::plan::{expiry, groups};
@@ -933,6 +934,70 @@ fn what_is_scheduled_is_done_once_each_time_and_only_while_it_may() {
         house.step(60);
     }
     assert_eq!(house.group("g").desired, 3);
+}
+
+#[test]
+fn a_member_that_may_not_be_replaced_is_known_as_long_as_it_is_one() {
+    let mut house = House::new(12);
+    let new = house.wanted("g", 1, 4, 2);
+    house.scale(ScalingChange::CreateGroup(new));
+    house.settle();
+    house.scale(ScalingChange::Suspend { group: name("g"), processes: [Process::ReplaceUnhealthy].into() });
+    let dead = house.in_service("g")[0].clone();
+    house.make(Change::TerminateInstances { instances: vec![dead.clone()] });
+    house.step(7_200);
+    house.settle();
+    assert!(house.group("g").members.contains_key(&dead), "nobody may end it");
+    assert_eq!(house.world.instance(&dead).map(|instance| instance.state), Some(InstanceState::Terminated));
+    assert!(expiry::next_deadline(&house.world).is_none(), "nobody waits for it");
+    house.scale(ScalingChange::Resume { group: name("g"), processes: [Process::ReplaceUnhealthy].into() });
+    house.settle();
+    house.step(7_200);
+    assert!(house.world.instance(&dead).is_none());
+    assert_eq!(house.in_service("g").len(), 2);
+}
+
+#[test]
+fn whoever_serves_nobody_yet_goes_first_when_a_group_shrinks() {
+    for seed in 1..=20 {
+        let mut house = House::new(seed);
+        let new = NewGroup { protects_new: seed % 2 == 0, ..house.wanted("g", 1, 9, 2) };
+        house.scale(ScalingChange::CreateGroup(new));
+        house.settle();
+        let served = house.in_service("g");
+        house.boots = Boots::Never;
+        house.boot_time = Duration::from_secs(600);
+        let desired = |desired| ScalingChange::SetDesired { group: name("g"), desired, honor_cooldown: false };
+        house.scale(desired(6));
+        house.step(1);
+        assert_eq!(house.group("g").capacity(), 6);
+        house.scale(desired(2));
+        house.step(1);
+        house.step(1);
+        assert_eq!(house.in_service("g"), served, "seed {seed}");
+        let left = if seed % 2 == 0 { 6 } else { 2 };
+        assert_eq!(house.group("g").capacity(), left, "seed {seed}: those who are spared boot on");
+    }
+}
+
+#[test]
+fn the_ill_who_wait_for_their_turn_go_at_once_when_they_run_no_more() {
+    let mut house = House::new(14);
+    let new = house.wanted("g", 1, 9, 4);
+    house.scale(ScalingChange::CreateGroup(new));
+    house.settle();
+    let (impaired, other) = (house.in_service("g")[0].clone(), house.in_service("g")[1].clone());
+    let status = InstanceStatus::Impaired { why: "no answer".into() };
+    house.make(Change::Report { instance: impaired.clone(), boot: 1, seen: Seen::Running { status } });
+    // One is missing already, and may not be launched: the impaired one waits.
+    house.scale(ScalingChange::Suspend { group: name("g"), processes: [Process::Launch].into() });
+    house.kill(&other);
+    house.step(61);
+    assert_eq!(house.group("g").members[&impaired].state, LifecycleState::InService);
+    house.kill(&impaired);
+    house.step(1);
+    house.step(1);
+    assert!(!house.group("g").members.contains_key(&impaired));
 }
 
 /// A random life of groups: whatever is asked and whatever dies, sizes are kept and nothing is lost.

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::change::{AlarmChange, Change};
-use crate::noun::InstanceState;
 use crate::noun::topic::CONFIRMED_WITHIN;
+use crate::noun::{Instance, InstanceState};
 use crate::sightings::Sightings;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -35,8 +35,8 @@ pub fn due(world: &World, sightings: &Sightings, now: Timestamp) -> Vec<Change> 
             }
         }
     }
-    for instance in world.instances() {
-        if instance.state == InstanceState::Terminated && now.since(instance.changed) >= TERMINATED_STAYS {
+    for instance in forgettable(world) {
+        if now.since(instance.changed) >= TERMINATED_STAYS {
             changes.push(Change::ForgetInstance { instance: instance.id.clone() });
         }
     }
@@ -58,9 +58,15 @@ pub fn due(world: &World, sightings: &Sightings, now: Timestamp) -> Vec<Change> 
 pub fn next_deadline(world: &World) -> Option<Timestamp> {
     let balancers = world.load_balancers();
     let waits = balancers.flat_map(|lb| lb.draining.values().copied().chain(lb.leaving.values().map(|n| n.until)));
-    let gone = world.instances().filter(|i| i.state == InstanceState::Terminated);
+    let gone = forgettable(world);
     let unconfirmed = world.subscriptions().filter(|held| held.confirmed.is_none());
     let unconfirmed = unconfirmed.map(|held| held.asked.plus(CONFIRMED_WITHIN));
     let told = world.alarm_histories().filter_map(|(_, mut items)| Some(items.next()?.at.plus(past::KEPT)));
     waits.chain(gone.map(|i| i.changed.plus(TERMINATED_STAYS))).chain(unconfirmed).chain(told).min()
+}
+
+/// Instances that are terminated, except members: a group that may not replace them yet, still tells of them.
+fn forgettable(world: &World) -> impl Iterator<Item = &Instance> {
+    let terminated = world.instances().filter(|instance| instance.state == InstanceState::Terminated);
+    terminated.map(AsRef::as_ref).filter(|instance| world.membership(&instance.id).is_none())
 }

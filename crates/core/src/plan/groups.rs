@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::change::{Retirement, ScalingChange};
 use crate::health::Health;
 use crate::name::{ActivityId, AutoScalingGroupName, InstanceId, ScalingName, ZoneName};
-use crate::noun::activity::{ACTIVITIES_KEPT, ACTIVITY_STAYS, Activity};
+use crate::noun::activity::{ACTIVITIES_KEPT, ACTIVITY_STAYS};
 use crate::noun::launch_template::{TemplateSpecification, VersionRef};
 use crate::noun::scaling_group::{AutoScalingGroup, HealthCheckType, LaunchSource, LifecycleState, Member, Process};
 use crate::noun::{InstanceState, InstanceStatus};
@@ -194,8 +194,12 @@ impl Planner<'_> {
         if !self.group.does(Process::HealthCheck) {
             return;
         }
-        for (id, member) in self.in_service().filter(|(_, member)| member.illness.is_none()) {
-            if let Some(illness) = illness(self.world, self.sightings, self.group, id, member, self.now) {
+        // Who is known to be ill, and may have to wait for its turn, waits no more once it does not run at all.
+        let is_to_be_looked_at = |member: &Member| member.illness.is_none_or(|illness| !illness.is_immediate());
+        for (id, member) in self.in_service().filter(|(_, member)| is_to_be_looked_at(member)) {
+            let worse = |illness: &Cause| member.illness.is_none() || illness.is_immediate();
+            let found = illness(self.world, self.sightings, self.group, id, member, self.now).filter(worse);
+            if let Some(illness) = found {
                 let (group, instance) = (self.group.name.clone(), id.clone());
                 steps.push(Step::Make(ScalingChange::MarkIll { group, instance, illness }));
             }
@@ -259,15 +263,35 @@ impl Planner<'_> {
         if too_many == 0 || !group.does(Process::Terminate) {
             return;
         }
+        // Whoever serves nobody goes first: a member that boots is not worth one that works. Among equals, whom a refresh replaces.
+        let serves = |member: &Member| member.state == LifecycleState::InService && member.illness.is_none();
         let goes_first = self.first_to_go();
-        let mut chosen = self.chosen(too_many, dice, |member| !member.is_protected && goes_first(member));
-        let others = too_many.saturating_sub(u32::try_from(chosen.len()).unwrap_or(u32::MAX));
-        chosen.extend(self.chosen(others, dice, |member| !member.is_protected && !goes_first(member)));
+        let counted = group.members.values().filter(|member| member.state.counts() && !member.balances);
+        let serving = u32::try_from(counted.filter(|member| serves(member)).count()).unwrap_or(u32::MAX);
+        let mut chosen: Vec<InstanceId> = Vec::new();
+        let mut spare = serving.saturating_sub(group.desired);
+        for (works, first) in [(false, true), (false, false), (true, true), (true, false)] {
+            let left = too_many.saturating_sub(u32::try_from(chosen.len()).unwrap_or(u32::MAX));
+            let left = if works { left.min(spare) } else { left };
+            let more = self.chosen(left, &chosen, dice, |member| {
+                !member.is_protected && serves(member) == works && goes_first(member) == first
+            });
+            if works {
+                spare = spare.saturating_sub(u32::try_from(more.len()).unwrap_or(u32::MAX));
+            }
+            chosen.extend(more);
+        }
         steps.extend(chosen.iter().map(|id| self.retired(id, Retirement::ScaleIn)));
     }
 
-    /// So many of those who may go, by the termination policies.
-    fn chosen(&self, count: u32, dice: &mut impl FnMut() -> u64, may_go: impl Fn(&Member) -> bool) -> Vec<InstanceId> {
+    /// So many of those who may go, by the termination policies, after those who have been chosen already.
+    fn chosen(
+        &self,
+        count: u32,
+        before: &[InstanceId],
+        dice: &mut impl FnMut() -> u64,
+        may_go: impl Fn(&Member) -> bool,
+    ) -> Vec<InstanceId> {
         if count == 0 {
             return Vec::new();
         }
@@ -276,7 +300,7 @@ impl Planner<'_> {
         let members: Vec<Candidate> = group
             .members
             .iter()
-            .filter(|(_, member)| member.state.counts() && !member.balances)
+            .filter(|(id, member)| member.state.counts() && !member.balances && !before.contains(id))
             .map(|(id, member)| Candidate { protected: !may_go(member), ..self.candidate(id, member) })
             .collect();
         let chosen = choose_many(&members, &group.zones, &group.termination, count, self.now, dice);
@@ -367,19 +391,16 @@ impl Planner<'_> {
 
 /// Activities that are older than anyone asks for, or more than are kept of a group.
 fn forgotten(world: &World, now: Timestamp) -> Vec<ActivityId> {
-    let mut by_group: BTreeMap<&str, Vec<&Activity>> = BTreeMap::new();
-    for activity in world.activities().filter(|activity| activity.status.is_over()) {
-        by_group.entry(&activity.group_id).or_default().push(activity);
-    }
     let mut old = Vec::new();
-    for activities in by_group.values_mut() {
-        // Only of those who have too many is the order of any meaning: this is looked at each time.
-        if activities.len() > ACTIVITIES_KEPT {
-            activities.sort_by_key(|activity| std::cmp::Reverse(activity.started));
-        }
-        let is_old = |activity: &Activity| activity.ended.is_some_and(|at| now.since(at) >= ACTIVITY_STAYS);
-        let gone = activities.iter().enumerate().filter(|(place, held)| *place >= ACTIVITIES_KEPT || is_old(held));
-        old.extend(gone.map(|(_, held)| held.id.clone()));
+    for told in world.activities_by_group() {
+        let too_many = told.len().saturating_sub(ACTIVITIES_KEPT);
+        let may_be_old = |place: usize, began: Timestamp| place < too_many || now.since(began) >= ACTIVITY_STAYS;
+        let oldest = told.iter().enumerate().take_while(|(place, (began, _))| may_be_old(*place, *began));
+        old.extend(oldest.filter_map(|(place, (_, id))| {
+            let held = world.activity(id).filter(|held| held.status.is_over())?;
+            let is_old = held.ended.is_some_and(|at| now.since(at) >= ACTIVITY_STAYS);
+            (place < too_many || is_old).then(|| id.clone())
+        }));
     }
     old
 }

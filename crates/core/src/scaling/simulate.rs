@@ -13,10 +13,10 @@ use crate::name::InstanceId;
 use crate::scaling::adjustment::Bounds;
 use crate::scaling::cooldown::{self, Cooldown, Warming};
 use crate::scaling::decide::{
-    AlarmSignal, AlarmState, Behavior, Decision, History, Policy, Rule, Signal, Situation, decide,
+    AlarmSignal, AlarmState, Behavior, Decision, History, Pace, Policy, Rule, Signal, Situation, decide,
 };
 use crate::scaling::step::Side;
-use crate::scaling::tracking::{self, Reading};
+use crate::scaling::tracking::{self, AlarmShape, Reading};
 use crate::time::Timestamp;
 
 /// The most periods that an alarm looks back (AWS: a day of minutes).
@@ -140,6 +140,7 @@ pub fn simulate(setting: &Setting, policies: &[Tried], load: &[(Timestamp, f64)]
 
 struct Group<'s> {
     setting: &'s Setting,
+    start: Timestamp,
     desired: u32,
     members: VecDeque<Member>,
     launched: u64,
@@ -154,6 +155,7 @@ impl<'s> Group<'s> {
         let (desired, _) = setting.bounds.clamp(i64::from(setting.members));
         let mut group = Self {
             setting,
+            start,
             desired,
             members: VecDeque::new(),
             launched: 0,
@@ -196,11 +198,35 @@ impl<'s> Group<'s> {
     }
 
     fn decide(&self, policies: &[Tried], now: Timestamp) -> Decision {
+        // As a World's groups: whoever has come counts once all that targets go by was measured with it, and after somebody has
+        // gone, nobody else goes before something was measured without.
+        let targets = policies.iter().filter_map(|tried| match tried.rule {
+            Rule::Tracking { target, disable_scale_in } => Some(self.shapes(target, disable_scale_in)),
+            _ => None,
+        });
+        let high = targets.flatten().filter(|shape| shape.side == Side::Above).map(|shape| shape.window()).max();
+        let settles = high.unwrap_or_default();
+        let Behavior { up, down } = self.setting.behavior;
+        let behavior = match high {
+            None => self.setting.behavior,
+            Some(_) => Behavior {
+                up: Pace { cooldown: up.cooldown, ..Pace::default() },
+                down: Pace { cooldown: down.cooldown.max(self.setting.period * 2), ..Pace::default() },
+            },
+        };
+        let until = |member: &Member| {
+            // Those who were there from the start have been measured all along.
+            if member.ready < member.warm || member.ready > self.start {
+                member.warm.plus(settles)
+            } else {
+                member.warm
+            }
+        };
         let warming: Vec<Warming> = self
             .members
             .iter()
-            .filter(|member| member.warm > now)
-            .map(|member| Warming { instance: member.id.clone(), until: Some(member.warm) })
+            .filter(|member| until(member) > now)
+            .map(|member| Warming { instance: member.id.clone(), until: Some(until(member)) })
             .collect();
         let warm = self.members.len().saturating_sub(warming.len());
         // Whoever is to be ready is still being launched: simple policies wait for it.
@@ -214,7 +240,7 @@ impl<'s> Group<'s> {
             activity,
             cooldown: self.cooldown.clone(),
             suspended: false,
-            behavior: self.setting.behavior,
+            behavior,
             history: self.history.clone(),
         };
         let policies: Vec<Policy> = policies.iter().map(|tried| self.policy(tried)).collect();
@@ -224,26 +250,29 @@ impl<'s> Group<'s> {
     fn policy(&self, tried: &Tried) -> Policy {
         let signal = match &tried.rule {
             Rule::Tracking { target, disable_scale_in } => {
-                let shapes = tracking::alarms(
-                    "",
-                    *target,
-                    *disable_scale_in,
-                    self.setting.period,
-                    &Behavior::default(),
-                    ["", ""],
-                );
+                let shapes = self.shapes(*target, *disable_scale_in);
                 let state = |side: Side| {
                     let shape = shapes.iter().find(|shape| shape.side == side);
                     shape.map_or(AlarmState::Ok, |shape| self.state(side, shape.threshold, shape.periods))
                 };
-                let reading = self.points.back().copied().flatten().map(|value| Reading { value, members: None });
-                Signal::Tracking { reading, high: state(Side::Above), low: state(Side::Below) }
+                let (high, low) = (state(Side::Above), state(Side::Below));
+                let side = if high == AlarmState::Alarm { Side::Above } else { Side::Below };
+                let reading = shapes.iter().find(|shape| shape.side == side).and_then(|shape| {
+                    let judged: Vec<f64> =
+                        self.points.iter().rev().take(shape.periods as usize).filter_map(|point| *point).collect();
+                    Some(Reading { value: shape.reading(&judged)?, members: None })
+                });
+                Signal::Tracking { reading, high, low }
             }
             Rule::Simple { .. } | Rule::Step { .. } => {
                 Signal::Alarms(tried.alarms.iter().map(|alarm| self.signal(alarm)).collect())
             }
         };
         Policy { name: tried.name.clone(), enabled: true, rule: tried.rule.clone(), signal }
+    }
+
+    fn shapes(&self, target: f64, disable_scale_in: bool) -> Vec<AlarmShape> {
+        tracking::alarms("", target, disable_scale_in, self.setting.period, &self.setting.behavior, ["", ""])
     }
 
     fn signal(&self, alarm: &Alarm) -> AlarmSignal {

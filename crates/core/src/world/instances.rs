@@ -147,7 +147,7 @@ impl World {
 
     pub(super) fn forget_instance(&self, id: &InstanceId) -> Decision {
         let gone = self.instance(id).is_some_and(|i| i.state == InstanceState::Terminated);
-        if !gone {
+        if !gone || self.membership(id).is_some() {
             return Decision::unchanged(Reply::Unchanged);
         }
         let mut writes = vec![Write::Remove(Key::Instance(id.clone()))];

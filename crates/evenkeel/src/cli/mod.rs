@@ -257,6 +257,9 @@ pub fn run(command: &Command, streams: &mut Streams<'_>) -> anyhow::Result<Outco
         Command::Env(args) => env::run(args, streams),
         Command::Image(args) => image::run(args, &|reach| connect(reach, None), streams),
         Command::Lb(args) => lb::run(args, &connect(args.reach(), None)?, streams),
+        Command::Asg(asg::Asg { action: asg::Action::Simulate(args) }) => {
+            asg::simulate::run(args, &|reach| connect(reach, None), streams)
+        }
         Command::Asg(args) => asg::run(args, &connect(args.reach(), None)?, streams),
         Command::Cert(args) => match (args.reach(), &args.action) {
             (Some(reach), _) => cert::run(args, &connect(reach, None)?, streams),

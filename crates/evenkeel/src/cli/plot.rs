@@ -14,6 +14,9 @@ const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 /// Width and height of an SVG.
 const SIZE: (u32, u32) = (960, 360);
 
+/// Height of one of several pictures in one SVG.
+const PANEL: u32 = 280;
+
 /// Apart for eyes of every kind (Okabe and Ito).
 const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
@@ -63,6 +66,21 @@ pub fn svg(title: &str, lines: &[Line], from: i64, to: i64, period: i64) -> anyh
     let mut text = String::new();
     let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
     paint(&area, title, lines, from, to, period).map_err(|error| anyhow!("failed to draw: {error}"))?;
+    drop(area);
+    Ok(text)
+}
+
+/// Pictures of the same time, one below the other, each with its title and lines.
+///
+/// # Errors
+/// Those of drawing, in words.
+pub fn panels(panels: &[(String, Vec<Line>)], from: i64, to: i64, period: i64) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let count = u32::try_from(panels.len().max(1))?;
+    let area = SVGBackend::with_string(&mut text, (SIZE.0, PANEL * count)).into_drawing_area();
+    for (part, (title, lines)) in area.split_evenly((panels.len().max(1), 1)).iter().zip(panels) {
+        paint(part, title, lines, from, to, period).map_err(|error| anyhow!("failed to draw: {error}"))?;
+    }
     drop(area);
     Ok(text)
 }

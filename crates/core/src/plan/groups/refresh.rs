@@ -212,8 +212,8 @@ impl Planner<'_> {
             return;
         }
         let is_well = |member: &Member| member.state == LifecycleState::InService && member.illness.is_none();
-        let idle = self.chosen(allowed.end_idle, dice, |member| goes(member) && !is_well(member));
-        let old = self.chosen(allowed.end, dice, |member| goes(member) && is_well(member));
+        let idle = self.chosen(allowed.end_idle, &[], dice, |member| goes(member) && !is_well(member));
+        let old = self.chosen(allowed.end, &[], dice, |member| goes(member) && is_well(member));
         let going = tally.ended.iter().chain(&idle).chain(&old);
         steps.extend(going.map(|id| self.retired(id, Retirement::Refresh)));
     }

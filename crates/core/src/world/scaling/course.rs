@@ -403,7 +403,8 @@ impl World {
         if let Some(member) = group.members.get_mut(id)
             && member.state == LifecycleState::InService
         {
-            member.illness = member.illness.or(Some(illness));
+            let worse = member.illness.is_none_or(|held| illness.is_immediate() && !held.is_immediate());
+            member.illness = if worse { Some(illness) } else { member.illness };
             super::refresh::note_failure(&mut group, id, cause::found(illness));
         }
         done(put(held, group).into_iter().collect())

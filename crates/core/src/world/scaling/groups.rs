@@ -19,7 +19,7 @@ const MOST_GROUPS: usize = 500;
 /// Balancers of one group (AWS: 50).
 const MOST_BALANCERS: usize = 50;
 /// Tags of one group (AWS: 50).
-const MOST_TAGS: usize = 50;
+pub(super) const MOST_TAGS: usize = 50;
 /// The most members of a group; AWS has no such limit.
 const MOST_MEMBERS: u32 = 10_000;
 /// The shortest life that members may be given, in seconds (AWS: a day).

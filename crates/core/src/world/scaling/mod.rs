@@ -9,6 +9,8 @@ mod cause;
 mod course;
 mod groups;
 mod hooks;
+mod index;
+mod invariants;
 mod members;
 mod policies;
 mod refresh;
@@ -18,15 +20,16 @@ mod tracking;
 use std::sync::Arc;
 
 pub use course::{IMPAIRED_FOR, Next};
+pub(super) use index::{Members, Told};
 pub use refresh::{Place, Tally, place, progress, tally};
 pub use tracking::TrackingAlarm;
 
 use super::{Decision, Key, Row, World, Write};
 use crate::change::{Reply, ScalingChange};
-use crate::name::{ActivityId, AutoScalingGroupName, InstanceId, LaunchConfigurationName};
+use crate::name::{ActivityId, AutoScalingGroupName, LaunchConfigurationName};
 use crate::noun::activity::{Activity, ActivityStatus};
 use crate::noun::launch_configuration::LaunchConfiguration;
-use crate::noun::scaling_group::{AutoScalingGroup, LaunchSource, Member};
+use crate::noun::scaling_group::{AutoScalingGroup, LaunchSource};
 use crate::refusal::{BadScaling, Refusal};
 use crate::time::Timestamp;
 
@@ -115,12 +118,6 @@ impl World {
     fn forget_activities(&self, ids: &[ActivityId]) -> Decision {
         let known = ids.iter().filter(|id| self.activity(id).is_some_and(|held| held.status.is_over()));
         done(known.map(|id| Write::Remove(Key::Activity(id.clone()))).collect())
-    }
-
-    /// The group a member is in, with its record.
-    #[must_use]
-    pub fn membership(&self, instance: &InstanceId) -> Option<(&Arc<AutoScalingGroup>, &Member)> {
-        self.scaling_groups().find_map(|group| Some((group, group.members.get(instance)?)))
     }
 
     fn group(&self, name: &AutoScalingGroupName) -> Result<&Arc<AutoScalingGroup>, BadScaling> {

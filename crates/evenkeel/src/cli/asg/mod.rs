@@ -1,11 +1,12 @@
 //! `evenkeel asg`: auto scaling groups, made, shown, sized, changed, deleted.
 //!
 //! Owns the words for people. What a group does by itself is the daemon's to say: `log` prints its activities with their causes.
-//! Next: [`refresh`], [`shown`], [`targets`], [`explain`], [`super::launch`].
+//! Next: [`shown`], [`targets`], [`explain`], [`simulate`], [`refresh`], [`super::launch`].
 
 mod explain;
 mod refresh;
 mod shown;
+pub mod simulate;
 mod targets;
 
 use std::path::PathBuf;
@@ -70,6 +71,8 @@ pub enum Action {
     Resume(Processes),
     /// Delete a group
     Delete(Delete),
+    /// Try policies on a load, given or recorded, without a group
+    Simulate(Box<simulate::Simulate>),
 }
 
 /// Arguments of `evenkeel asg list`.
@@ -301,6 +304,7 @@ impl Asg {
             Action::Track(args) => &args.reach,
             Action::Suspend(args) | Action::Resume(args) => &args.reach,
             Action::Delete(args) => &args.reach,
+            Action::Simulate(args) => &args.reach,
         }
     }
 }
@@ -355,6 +359,7 @@ pub fn run(args: &Asg, client: &Client, streams: &mut Streams<'_>) -> anyhow::Re
             client.call(&input).with_context(|| format!("failed to resume processes of `{}`", args.name))?;
         }
         Action::Delete(args) => return delete(args, client, streams),
+        Action::Simulate(args) => return simulate::run(args, &|_| Ok(client.clone()), streams),
     }
     Ok(Outcome::Done)
 }

@@ -164,14 +164,14 @@ pub struct Plot {
 }
 
 /// `NAMESPACE/NAME`: the namespace may have slashes of its own.
-fn metric(text: &str) -> Result<(String, String), String> {
+pub(in crate::cli) fn metric(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('/') {
         Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => Ok((namespace.into(), name.into())),
         _ => Err("not NAMESPACE/NAME, as in AWS/EC2/CPUUtilization".into()),
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(in crate::cli) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.into(), value.into())),
         _ => Err("not NAME=VALUE, as in InstanceId=i-0123456789abcdef0".into()),
@@ -179,7 +179,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// A number and `s`, `m`, `h` or `d`, from a second to 455 days.
-fn span(text: &str) -> Result<Duration, String> {
+pub(in crate::cli) fn span(text: &str) -> Result<Duration, String> {
     const LONGEST: u64 = 455 * 86_400;
     let wrong = || "not a time such as 90s, 15m, 6h or 7d, up to 455d".to_owned();
     let unit = text.chars().next_back().ok_or_else(wrong)?;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 pub use args::{Action, Metric};
 use args::{Asked, Get, List, Plot, Put, period_for};
+pub(super) use args::{metric, pair as dimension, span};
 
 use super::client::{Client, now};
 use super::failure::Outcome;
@@ -109,17 +110,47 @@ fn read(asked: &Asked, client: &Client) -> anyhow::Result<Found> {
     let period = asked.period.unwrap_or_else(|| period_for(last));
     // Whole periods, as the answer has them.
     let from = (to - last).div_euclid(period) * period;
+    let series = Series {
+        metric: asked.metric.clone(),
+        on: asked.on.clone(),
+        stat: asked.stat.clone(),
+        unit: asked.unit.clone(),
+    };
+    let points = values(&series, from, to, period, client)?;
+    Ok(Found { points, from, to, period })
+}
+
+/// One statistic of one metric.
+pub(super) struct Series {
+    /// Namespace and name.
+    pub metric: (String, String),
+    /// Its dimensions.
+    pub on: Vec<(String, String)>,
+    /// What of each period.
+    pub stat: String,
+    /// Only values of this unit.
+    pub unit: Option<String>,
+}
+
+/// Values by second, from one second to before another, so far apart.
+pub(super) fn values(
+    series: &Series,
+    from: i64,
+    to: i64,
+    period: i64,
+    client: &Client,
+) -> anyhow::Result<BTreeMap<i64, f64>> {
     let query = MetricDataQuery {
         id: Some("m".into()),
         metric_stat: Some(MetricStat {
             metric: Some(Stated {
-                namespace: Some(asked.metric.0.clone()),
-                metric_name: Some(asked.metric.1.clone()),
-                dimensions: dimensions(&asked.on).into(),
+                namespace: Some(series.metric.0.clone()),
+                metric_name: Some(series.metric.1.clone()),
+                dimensions: dimensions(&series.on).into(),
             }),
             period: Some(i32::try_from(period)?),
-            stat: Some(asked.stat.clone()),
-            unit: asked.unit.clone(),
+            stat: Some(series.stat.clone()),
+            unit: series.unit.clone(),
         }),
         ..MetricDataQuery::default()
     };
@@ -132,13 +163,13 @@ fn read(asked: &Asked, client: &Client) -> anyhow::Result<Found> {
     let mut points = BTreeMap::new();
     loop {
         let page =
-            client.call(&input).with_context(|| format!("failed to read {}/{}", asked.metric.0, asked.metric.1))?;
+            client.call(&input).with_context(|| format!("failed to read {}/{}", series.metric.0, series.metric.1))?;
         for result in page.metric_data_results {
             points.extend(result.timestamps.iter().map(|at| at.time().0 / 1000).zip(result.values));
         }
         match page.next_token {
             Some(token) if input.next_token.as_ref() != Some(&token) => input.next_token = Some(token),
-            _ => return Ok(Found { points, from, to, period }),
+            _ => return Ok(points),
         }
     }
 }

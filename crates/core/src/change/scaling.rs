@@ -237,6 +237,20 @@ pub enum ScalingChange {
         /// When its time comes again.
         next: Option<Timestamp>,
     },
+    /// By plan: requests wait for a group that is empty.
+    Wake {
+        /// For which group.
+        group: AutoScalingGroupName,
+        /// At which balancer.
+        balancer: LoadBalancerName,
+    },
+    /// By plan: nobody has asked anything of a group for as long as it says.
+    Sleep {
+        /// Which group.
+        group: AutoScalingGroupName,
+        /// How many seconds that was.
+        idle: u32,
+    },
     /// By plan: another member.
     Launch(NewMember),
     /// By plan: a member's end begins.
@@ -314,6 +328,8 @@ impl ScalingChange {
             Self::PutSchedule { .. } => "PutScheduledUpdateGroupAction",
             Self::DeleteSchedule { .. } => "DeleteScheduledAction",
             Self::Act { .. } => "ActAsScheduled",
+            Self::Wake { .. } => "WakeAutoScalingGroup",
+            Self::Sleep { .. } => "EmptyAutoScalingGroup",
             Self::Launch(_) => "LaunchMember",
             Self::Retire { .. } => "RetireMember",
             Self::Advance { .. } => "AdvanceMember",

@@ -37,4 +37,5 @@ mod size;
 mod smtp;
 mod steady;
 mod tidy;
+mod zero;
 mod zones;

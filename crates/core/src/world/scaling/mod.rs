@@ -1,7 +1,7 @@
 //! What may happen to launch configurations and auto scaling groups (AWS, Auto Scaling API 2011-01-01).
 //!
 //! Owns which file judges which Change, and what the files share. [`groups`] judges what people ask of groups, [`members`] what
-//! they ask of members, [`course`] what the plan does with these; [`policies`] and [`schedules`] what changes how many there are to be. Must never choose whom to launch or end: that is
+//! they ask of members, [`course`] what the plan does with these; [`policies`], [`schedules`] and [`zero`] what changes how many there are to be. Must never choose whom to launch or end: that is
 //! [`crate::plan::groups`]'s.
 
 mod cause;
@@ -11,6 +11,7 @@ mod hooks;
 mod members;
 mod policies;
 mod schedules;
+mod zero;
 
 use std::sync::Arc;
 
@@ -69,6 +70,8 @@ impl World {
             S::PutSchedule { group, name, action } => self.put_schedule(group, name, action, now),
             S::DeleteSchedule { group, name } => self.delete_schedule(group, name),
             S::Act { group, name, due, next } => Ok(self.act(group, name, *due, *next, now)),
+            S::Wake { group, balancer } => Ok(self.wake(group, balancer, now)),
+            S::Sleep { group, idle } => Ok(self.sleep(group, *idle, now)),
             S::Launch(new) => Ok(self.launch_member(new, now)),
             S::Retire { group, instance, activity, why } => Ok(self.retire(group, instance, activity, *why, now)),
             S::Advance { group, instance, tokens } => Ok(self.advance(group, instance, tokens, now)),

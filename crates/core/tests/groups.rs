@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::change::{
-    Answer, Change, EndedBy, GroupPatch, NewGroup, NewImage, NewLoadBalancer, NewMember, ScalingChange, Seen, Trigger,
-    Waiting,
+    AlarmChange, Answer, Change, EndedBy, GroupPatch, NewGroup, NewImage, NewLoadBalancer, NewMember, ScalingChange,
+    Seen, Trigger, Waiting,
 };
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{
-    ActivityId, AutoScalingGroupName, ImageId, InstanceId, LaunchConfigurationName, LoadBalancerName, Port,
+    ActivityId, AlarmName, AutoScalingGroupName, ImageId, InstanceId, LaunchConfigurationName, LoadBalancerName, Port,
     ReservationId, ScalingName, ZoneName,
 };
+use evenkeel_core::noun;
+use evenkeel_core::noun::alarm::MetricName;
 use evenkeel_core::noun::scaling_group::{GroupTag, HealthCheckType, Hook, IDLE_TAG, Process, Transition};
+use evenkeel_core::noun::scaling_policy::{TrackedMetric, Tracker};
 use evenkeel_core::noun::{
     Activity, ActivityStatus, AutoScalingGroup, Capacity, InstanceState, InstanceStatus, LaunchConfiguration,
     LaunchSource, LifecycleState, Listener, Manifest, Protocol, Scheme,
@@ -29,7 +32,8 @@ use evenkeel_core::refusal::{BadScaling, Refusal};
 use evenkeel_core::routes::{compile, follow};
 use evenkeel_core::scaling::decide::{AlarmSignal, AlarmState};
 use evenkeel_core::scaling::{
-    Adjustment, AdjustmentType, MetricAggregationType, Recurrence, Rule, Side, StepAdjustment, TerminationPolicy,
+    Adjustment, AdjustmentType, MetricAggregationType, PredefinedMetricType, Recurrence, Rule, Side, StepAdjustment,
+    TerminationPolicy,
 };
 use evenkeel_core::sightings::{RoadSeen, Sightings};
 use evenkeel_core::time::Timestamp;
@@ -706,7 +710,7 @@ fn policies_scale_by_steps_and_rest_between_simple_ones() {
     let new = NewGroup { cooldown: 60, ..house.wanted("g", 1, 20, 10) };
     house.scale(ScalingChange::CreateGroup(new));
     house.settle();
-    let policy = |rule| ScalingPolicy { id: "1".into(), enabled: true, rule, warmup: Some(30) };
+    let policy = |rule| ScalingPolicy { id: "1".into(), enabled: true, rule, warmup: Some(30), tracker: None };
     let (more, fewer) = (ScalingName::new("more").unwrap(), ScalingName::new("fewer").unwrap());
     let step = |lower, upper, amount| StepAdjustment { lower, upper, amount };
     let steps = Rule::Step {
@@ -769,6 +773,103 @@ fn policies_scale_by_steps_and_rest_between_simple_ones() {
     assert!(matches!(house.refused(execute(&more, wrong)), BadScaling::Policy(_)));
     house.scale(ScalingChange::DeletePolicy { group: name("g"), name: more.clone() });
     assert!(matches!(house.refused(execute(&more, asked(false))), BadScaling::NoSuchPolicy(_)));
+}
+
+#[test]
+fn targets_are_followed_and_their_alarms_come_and_go_with_them() {
+    let mut house = House::new(12);
+    let new = NewGroup { cooldown: 0, ..house.wanted("g", 1, 8, 1) };
+    house.scale(ScalingChange::CreateGroup(new));
+    house.settle();
+    let track = |name: &str, target, alarms: [&str; 2]| ScalingChange::PutPolicy {
+        group: AutoScalingGroupName::new("g").unwrap(),
+        name: ScalingName::new(name).unwrap(),
+        policy: ScalingPolicy {
+            id: name.into(),
+            enabled: true,
+            rule: Rule::Tracking { target, disable_scale_in: false },
+            warmup: None,
+            tracker: Some(Tracker {
+                metric: TrackedMetric::Series {
+                    metric: MetricName {
+                        namespace: "AWS/EC2".into(),
+                        name: "LoadAverage1".into(),
+                        dimensions: vec![("AutoScalingGroupName".into(), "g".into())],
+                    },
+                    statistic: "Average".into(),
+                    unit: None,
+                    period: None,
+                },
+                alarms: alarms.map(str::to_owned),
+            }),
+        },
+    };
+    house.scale(track("load", 2.0, ["1", "2"]));
+    house.scale(track("other", 4.0, ["3", "4"]));
+    let alarm = |side: &str, n: u32| AlarmName::new(format!("TargetTracking-g-Alarm{side}-{n}")).unwrap();
+    let (high, low, other_low) = (alarm("High", 1), alarm("Low", 2), alarm("Low", 4));
+    let settings = house.world.alarm(&low).unwrap().settings.clone();
+    assert_eq!((settings.threshold, settings.evaluation_periods, settings.watched.period()), (1.8, 15, 1));
+    // Put again, they are the same ones.
+    house.scale(track("load", 2.0, ["5", "6"]));
+    assert_eq!(house.world.alarms().count(), 4);
+    let state = |house: &mut House, alarm: &AlarmName, state| {
+        let change = AlarmChange::SetState { alarm: alarm.clone(), state, reason: String::new(), data: None };
+        house.make(Change::Alarm(change));
+    };
+    let seen = |house: &mut House, values: &[(&str, f64)]| {
+        let readings = values.iter().map(|(name, value)| (ScalingName::new(*name).unwrap(), *value)).collect();
+        house.scale(ScalingChange::Track { group: name("g"), readings });
+        house.group("g").desired
+    };
+    assert_eq!(seen(&mut house, &[("load", 9.0)]), 1, "no alarm goes off");
+    state(&mut house, &high, noun::AlarmState::Alarm);
+    assert_eq!(seen(&mut house, &[]), 1, "nobody knows how far off it is");
+    assert_eq!(seen(&mut house, &[("load", 9.0)]), 5, "9 / 2");
+    assert_eq!(seen(&mut house, &[("load", 9.0)]), 5, "those that come are on their way");
+    while house.in_service("g").len() < 5 {
+        house.step(1);
+    }
+    // Until all that was measured was measured with them, one has it all.
+    assert_eq!(seen(&mut house, &[("load", 9.0)]), 5);
+    for _ in 0..6 {
+        house.step(1);
+    }
+    assert_eq!(seen(&mut house, &[("load", 2.5)]), 7, "2.5 on 5");
+    state(&mut house, &high, noun::AlarmState::Ok);
+    house.settle();
+    for _ in 0..6 {
+        house.step(1);
+    }
+    // All that track want fewer, or nobody goes; and no fewer than the one that wants most of them.
+    state(&mut house, &low, noun::AlarmState::Alarm);
+    assert_eq!(seen(&mut house, &[("load", 0.2)]), 7);
+    state(&mut house, &other_low, noun::AlarmState::Alarm);
+    assert_eq!(seen(&mut house, &[("load", 0.2), ("other", 1.9)]), 4, "1.9 on 7 instead of 4");
+    // What is measured now is still of seven.
+    assert_eq!(seen(&mut house, &[("load", 0.2), ("other", 1.9)]), 4);
+    let causes: Vec<&str> = house.group("g").why.iter().map(String::as_str).collect();
+    let told = "alarm TargetTracking-g-AlarmLow-4 in state ALARM triggered policy other changing the desired capacity from 7 to 4.";
+    assert!(causes.iter().any(|cause| cause.contains(told)), "{causes:?}");
+    // Tags say how calmly; a wrong one is refused, and so is a target of a metric that is not measured.
+    let tag = |value: &str| {
+        let tag = GroupTag { value: value.into(), propagates: false };
+        ScalingChange::TagGroups { tags: vec![(name("g"), "evenkeel:scale-in-stabilization".into(), tag)] }
+    };
+    house.scale(tag("60"));
+    assert_eq!(house.world.alarm(&low).unwrap().settings.evaluation_periods, 60);
+    assert!(matches!(house.refused(tag("soon")), BadScaling::PaceTag { .. }));
+    let ScalingChange::PutPolicy { group, name: of, mut policy } = track("load", 2.0, ["1", "2"]) else { return };
+    let label = Some("app/nobody/1".to_owned());
+    policy.tracker.as_mut().unwrap().metric =
+        TrackedMetric::Predefined { metric: PredefinedMetricType::AlbRequestCountPerTarget, label };
+    assert!(matches!(house.refused(ScalingChange::PutPolicy { group, name: of, policy }), BadScaling::Policy(_)));
+    let gone = ScalingName::new("other").unwrap();
+    house.scale(ScalingChange::DeletePolicy { group: name("g"), name: gone });
+    assert_eq!(house.world.alarms().map(|alarm| &alarm.name).collect::<Vec<_>>(), [&high, &low]);
+    house.scale(ScalingChange::DeleteGroup { group: name("g"), force: true });
+    house.settle();
+    assert_eq!((house.world.scaling_groups().count(), house.world.alarms().count()), (0, 0));
 }
 
 #[test]

@@ -283,10 +283,55 @@ def policies(scaling):
     scaling.execute_policy(**fewer)
     serving(scaling, 1)
     by_alarm(scaling, arn)
+    targets(scaling)
     scaling.delete_policy(PolicyName=arn)
     scaling.delete_policy(**fewer)
     expect("no policy", scaling.describe_policies(AutoScalingGroupName=GROUP)["ScalingPolicies"], [])
     refused("it twice", lambda: scaling.delete_policy(**policy), "ValidationError")
+
+
+def targets(scaling):
+    """A metric kept at a target, and the alarms that come and go with the policy."""
+    watch = boto3.client("cloudwatch")
+    policy = dict(AutoScalingGroupName=GROUP, PolicyName="target", PolicyType="TargetTrackingScaling")
+    metric = dict(Namespace="Jobs", MetricName="Waiting", Dimensions=[{"Name": "Queue", "Value": "one"}], Statistic="Average")
+
+    def put(**of):
+        return scaling.put_scaling_policy(TargetTrackingConfiguration=dict(TargetValue=10.0, **of), **policy)
+
+    refused("no metric", lambda: put(), "ValidationError")
+    refused("no target", lambda: scaling.put_scaling_policy(**policy), "ValidationError")
+    refused("no statistic", lambda: put(CustomizedMetricSpecification=dict(metric, Statistic="Most")), "ValidationError")
+    refused("no such metric", lambda: put(PredefinedMetricSpecification={"PredefinedMetricType": "ASGMood"}), "ValidationError")
+    unmeasured = {"PredefinedMetricType": "ASGAverageNetworkIn"}
+    refused("a metric that is not measured", lambda: put(PredefinedMetricSpecification=unmeasured), "ValidationError")
+    refused("no period", lambda: put(CustomizedMetricSpecification=dict(metric, Period=7)), "ValidationError")
+    made = put(CustomizedMetricSpecification=metric, DisableScaleIn=True)
+    shown = scaling.describe_policies(PolicyNames=["target"])["ScalingPolicies"][0]
+    wanted = {"TargetValue": 10.0, "DisableScaleIn": True, "CustomizedMetricSpecification": metric}
+    expect("what was stated", shown["TargetTrackingConfiguration"], wanted)
+    expect("its one alarm", len(made["Alarms"]), 1)
+    queries = [
+        {"Id": "jobs", "MetricStat": {"Metric": {k: metric[k] for k in ("Namespace", "MetricName")}, "Stat": "Sum"}, "ReturnData": False},
+        {"Id": "each", "Expression": "jobs / 2", "ReturnData": True},
+    ]
+    put(CustomizedMetricSpecification={"Metrics": queries})
+    shown = scaling.describe_policies(PolicyNames=["target"])["ScalingPolicies"][0]
+    expect("its expression", shown["TargetTrackingConfiguration"]["CustomizedMetricSpecification"]["Metrics"], queries)
+    made = put(PredefinedMetricSpecification={"PredefinedMetricType": "ASGAverageCPUUtilization"})["Alarms"]
+    expect_match("the high alarm", made[0]["AlarmName"], r"TargetTracking-%s-AlarmHigh-[0-9a-f-]{36}" % GROUP)
+    alarms = watch.describe_alarms(AlarmNames=[one["AlarmName"] for one in made])["MetricAlarms"]
+    told = [(one["ComparisonOperator"], one["Threshold"], one["EvaluationPeriods"], one["Period"]) for one in alarms]
+    expect("as AWS makes them, by the second", told, [("GreaterThanThreshold", 10.0, 3, 1), ("LessThanThreshold", 9.0, 15, 1)])
+    refused("what only its alarms do", lambda: scaling.execute_policy(AutoScalingGroupName=GROUP, PolicyName="target"), "ValidationError")
+    tag = dict(ResourceId=GROUP, ResourceType="auto-scaling-group", Key="evenkeel:scale-in-stabilization", PropagateAtLaunch=False)
+    refused("a pace that is none", lambda: scaling.create_or_update_tags(Tags=[dict(tag, Value="soon")]), "ValidationError")
+    scaling.create_or_update_tags(Tags=[dict(tag, Value="120")])
+    low = watch.describe_alarms(AlarmNames=[made[1]["AlarmName"]])["MetricAlarms"][0]
+    expect("two minutes below before anybody goes", low["EvaluationPeriods"], 120)
+    scaling.delete_tags(Tags=[dict(tag)])
+    scaling.delete_policy(AutoScalingGroupName=GROUP, PolicyName="target")
+    expect("its alarms are gone", watch.describe_alarms(AlarmNamePrefix="TargetTracking-")["MetricAlarms"], [])
 
 
 def by_alarm(scaling, arn):

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod process;
 pub mod schedule;
 pub mod tag;
+pub mod target;
 
 pub use activity::*;
 pub use balancer::*;
@@ -26,6 +27,7 @@ pub use policy::*;
 pub use process::*;
 pub use schedule::*;
 pub use tag::*;
+pub use target::*;
 
 use crate::dispatch::{Api, actions};
 

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::target::TargetTrackingConfiguration;
 use crate::xml::Members;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -91,6 +92,7 @@ pub struct ScalingPolicy {
     pub metric_aggregation_type: Option<String>,
     pub estimated_instance_warmup: Option<i64>,
     pub alarms: Members<Alarm>,
+    pub target_tracking_configuration: Option<TargetTrackingConfiguration>,
     pub enabled: Option<bool>,
 }
 
@@ -108,11 +110,4 @@ pub struct Alarm {
     pub alarm_name: Option<String>,
     #[serde(rename = "AlarmARN")]
     pub alarm_arn: Option<String>,
-}
-
-/// Read as far as it is refused.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct TargetTrackingConfiguration {
-    pub target_value: f64,
 }

@@ -210,6 +210,13 @@ pub enum ScalingChange {
         /// By whose word.
         trigger: Trigger,
     },
+    /// By what the alarms of policies that track targets were judged by: as many members as these call for.
+    Track {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// The readings of those policies that have one.
+        readings: Vec<(ScalingName, f64)>,
+    },
     /// A scheduled action, in place of the one of that name.
     PutSchedule {
         /// Of which group.
@@ -325,6 +332,7 @@ impl ScalingChange {
             Self::PutPolicy { .. } => "PutScalingPolicy",
             Self::DeletePolicy { .. } => "DeleteScalingPolicy",
             Self::ExecutePolicy { .. } => "ExecutePolicy",
+            Self::Track { .. } => "TrackTargets",
             Self::PutSchedule { .. } => "PutScheduledUpdateGroupAction",
             Self::DeleteSchedule { .. } => "DeleteScheduledAction",
             Self::Act { .. } => "ActAsScheduled",

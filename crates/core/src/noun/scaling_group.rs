@@ -13,8 +13,9 @@ use crate::name::{
 };
 use crate::noun::launch_template::TemplateSpecification;
 use crate::noun::scaling_policy::{ScalingPolicy, ScheduledAction};
+use crate::refusal::BadScaling;
 use crate::scaling::TerminationPolicy;
-use crate::scaling::decide::{Decision, History};
+use crate::scaling::decide::{Behavior, Decision, History, Pace};
 use crate::scaling::replacement::Cause;
 use crate::time::Timestamp;
 
@@ -25,6 +26,17 @@ pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
 pub const IDLE_TAG: &str = "evenkeel:idle-to-zero";
 /// What it may say.
 pub const IDLE_SECONDS: std::ops::RangeInclusive<u32> = 60..=86_400;
+
+/// Tags that say how calmly policies that track targets scale a group, in seconds of at most [`LONGEST_PACE`]: for how long it
+/// rests after it went out or in, and for how long it must have been wanted.
+pub const PACE_TAGS: [&str; 4] = [
+    "evenkeel:scale-out-cooldown",
+    "evenkeel:scale-out-stabilization",
+    "evenkeel:scale-in-cooldown",
+    "evenkeel:scale-in-stabilization",
+];
+/// See [`PACE_TAGS`].
+pub const LONGEST_PACE: u64 = 3600;
 
 /// What members are launched with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -408,6 +420,20 @@ impl AutoScalingGroup {
     #[must_use]
     pub fn idle_after(&self) -> Option<u32> {
         idle_seconds(&self.tags.get(IDLE_TAG)?.value)
+    }
+
+    /// How calmly it is scaled by policies that track targets, as its [`PACE_TAGS`] say.
+    pub fn behavior(&self) -> Result<Behavior, BadScaling> {
+        let [out_cooldown, out_window, in_cooldown, in_window] = PACE_TAGS;
+        let seconds = |key: &'static str| match self.tags.get(key) {
+            None => Ok(Duration::ZERO),
+            Some(tag) => match tag.value.parse::<u64>() {
+                Ok(seconds) if seconds <= LONGEST_PACE => Ok(Duration::from_secs(seconds)),
+                _ => Err(BadScaling::PaceTag { key, most: LONGEST_PACE }),
+            },
+        };
+        let pace = |cooldown, window| Ok(Pace { cooldown: seconds(cooldown)?, stabilization: seconds(window)? });
+        Ok(Behavior { up: pace(out_cooldown, out_window)?, down: pace(in_cooldown, in_window)? })
     }
 
     /// The hooks before a transition.

@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scaling::Recurrence;
+use crate::noun::alarm::{MetricName, Query};
 use crate::scaling::decide::Rule;
+use crate::scaling::{PredefinedMetricType, Recurrence};
 use crate::time::Timestamp;
 
 /// A scaling policy of a group.
@@ -19,6 +20,44 @@ pub struct ScalingPolicy {
     pub rule: Rule,
     /// Seconds until a new member's metrics count, where the policy has its own.
     pub warmup: Option<u32>,
+    /// What it keeps at its target; of policies that track one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracker: Option<Tracker>,
+}
+
+/// What a policy that tracks a target goes by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tracker {
+    /// The metric.
+    pub metric: TrackedMetric,
+    /// Random UUIDs, parts of the names of its high and its low alarm.
+    pub alarms: [String; 2],
+}
+
+/// A metric to be kept at a target, as stated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrackedMetric {
+    /// One that need not be described.
+    Predefined {
+        /// Which.
+        metric: PredefinedMetricType,
+        /// Which of those there are: `app/BALANCER/…/targetgroup/…`.
+        label: Option<String>,
+    },
+    /// One series.
+    Series {
+        /// Which.
+        metric: MetricName,
+        /// `Average`, `Minimum`, `Maximum`, `SampleCount` or `Sum`.
+        statistic: String,
+        /// Only values of this unit.
+        unit: Option<String>,
+        /// Seconds, where stated.
+        period: Option<u32>,
+    },
+    /// The value of one of these; whose metrics state no period of their own, theirs is 60 s.
+    Math(Vec<Query>),
 }
 
 /// A scheduled action of a group.

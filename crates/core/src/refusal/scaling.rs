@@ -134,6 +134,14 @@ pub enum BadScaling {
         /// How many more or fewer.
         count: u32,
     },
+    /// A tag that is to say how calmly a group is scaled.
+    #[error("The value of tag {key} must be a whole number of seconds of at most {most}")]
+    PaceTag {
+        /// Which tag.
+        key: &'static str,
+        /// The most seconds.
+        most: u64,
+    },
     /// No hook of that name.
     #[error("No Lifecycle Hook found with hook name: {hook} for AutoScalingGroup {group}")]
     NoSuchHook {

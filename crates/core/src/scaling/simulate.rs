@@ -224,7 +224,14 @@ impl<'s> Group<'s> {
     fn policy(&self, tried: &Tried) -> Policy {
         let signal = match &tried.rule {
             Rule::Tracking { target, disable_scale_in } => {
-                let shapes = tracking::alarms("", *target, *disable_scale_in, self.setting.period, ["", ""]);
+                let shapes = tracking::alarms(
+                    "",
+                    *target,
+                    *disable_scale_in,
+                    self.setting.period,
+                    &Behavior::default(),
+                    ["", ""],
+                );
                 let state = |side: Side| {
                     let shape = shapes.iter().find(|shape| shape.side == side);
                     shape.map_or(AlarmState::Ok, |shape| self.state(side, shape.threshold, shape.periods))

@@ -9,14 +9,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::scaling::decide::Behavior;
 use crate::scaling::step::Side;
 
 /// The low alarm goes off below this share of the target, so that a group at its target does not go up and down.
 const LOW_SHARE: f64 = 0.9;
-/// How many periods in a row the high alarm takes.
+/// How many periods in a row the high alarm takes, at least.
 const HIGH_PERIODS: u32 = 3;
-/// How many periods in a row the low alarm takes.
+/// How many periods in a row the low alarm takes, at least.
 const LOW_PERIODS: u32 = 15;
+/// The longest that an alarm looks back.
+const LONGEST: Duration = Duration::from_secs(86_400);
 /// The period of a metric that states none.
 pub const USUAL_PERIOD: Duration = Duration::from_secs(60);
 /// Differences below this share are rounding errors of the arithmetic, not load.
@@ -120,24 +123,59 @@ pub struct AlarmShape {
 }
 
 /// The alarms of a policy: the high one and, unless the policy never scales in, the low one. `ids` are random, one for each.
+/// Where it must have been wanted for longer ([`Behavior`]'s windows), they take as many more periods.
 #[must_use]
-pub fn alarms(group: &str, target: f64, disable_scale_in: bool, period: Duration, ids: [&str; 2]) -> Vec<AlarmShape> {
+pub fn alarms(
+    group: &str,
+    target: f64,
+    disable_scale_in: bool,
+    period: Duration,
+    behavior: &Behavior,
+    ids: [&str; 2],
+) -> Vec<AlarmShape> {
     let [high, low] = ids;
+    let period = period.max(Duration::from_secs(1));
+    let periods = |usual: u32, window: Duration| {
+        let window = window.min(LONGEST).as_secs().div_ceil(period.as_secs());
+        usual.max(u32::try_from(window).unwrap_or(usual))
+    };
     let high = AlarmShape {
         name: format!("TargetTracking-{group}-AlarmHigh-{high}"),
         side: Side::Above,
         threshold: target,
         period,
-        periods: HIGH_PERIODS,
+        periods: periods(HIGH_PERIODS, behavior.up.stabilization),
     };
     let low = AlarmShape {
         name: format!("TargetTracking-{group}-AlarmLow-{low}"),
         side: Side::Below,
         threshold: target * LOW_SHARE,
         period,
-        periods: LOW_PERIODS,
+        periods: periods(LOW_PERIODS, behavior.down.stabilization),
     };
     if disable_scale_in { vec![high] } else { vec![high, low] }
+}
+
+impl AlarmShape {
+    /// How far it looks back.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        self.period * self.periods
+    }
+
+    /// What of the datapoints that it was judged by counts: above the target their mean, so that one of them does not bring
+    /// about more than there is need of; below it the largest, so that what is taken away was not needed at any time.
+    #[must_use]
+    pub fn reading(&self, datapoints: &[f64]) -> Option<f64> {
+        let finite = datapoints.iter().copied().filter(|value| value.is_finite());
+        match self.side {
+            Side::Above => {
+                let (count, sum) = finite.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
+                (count > 0).then(|| sum / f64::from(count))
+            }
+            Side::Below => finite.reduce(f64::max),
+        }
+    }
 }
 
 /// A metric's newest value.
@@ -201,10 +239,11 @@ impl std::fmt::Display for Tracked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scaling::decide::Pace;
 
     #[test]
     fn a_policy_has_two_alarms_or_one() {
-        let both = alarms("web", 50.0, false, USUAL_PERIOD, ["a", "b"]);
+        let both = alarms("web", 50.0, false, USUAL_PERIOD, &Behavior::default(), ["a", "b"]);
         let shown: Vec<_> = both.iter().map(|a| (a.name.as_str(), a.side, a.threshold, a.periods)).collect();
         let expected = [
             ("TargetTracking-web-AlarmHigh-a", Side::Above, 50.0, 3),
@@ -212,8 +251,15 @@ mod tests {
         ];
         assert_eq!(shown, expected);
         assert!(both.iter().all(|alarm| alarm.period == Duration::from_secs(60)));
-        let one = alarms("web", 50.0, true, Duration::from_secs(10), ["a", "b"]);
+        let one = alarms("web", 50.0, true, Duration::from_secs(10), &Behavior::default(), ["a", "b"]);
         assert_eq!(one.iter().map(|a| a.side).collect::<Vec<_>>(), [Side::Above]);
+        let pace = |seconds| Pace { stabilization: Duration::from_secs(seconds), ..Pace::default() };
+        let calm = Behavior { up: pace(25), down: pace(3600) };
+        let both = alarms("web", 50.0, false, Duration::from_secs(10), &calm, ["a", "b"]);
+        assert_eq!(both.iter().map(|a| (a.periods, a.window().as_secs())).collect::<Vec<_>>(), [(3, 30), (360, 3600)]);
+        assert_eq!(both[0].reading(&[60.0, 70.0, f64::NAN, 80.0]), Some(70.0));
+        assert_eq!(both[1].reading(&[10.0, 40.0, 20.0]), Some(40.0));
+        assert_eq!((both[0].reading(&[]), both[1].reading(&[])), (None, None));
     }
 
     #[test]

@@ -563,11 +563,15 @@ fn is_health_check(request: &Request) -> bool {
 }
 
 /// What the daemon says and does of itself outside of AWS's APIs.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Report {
     Status,
     Metrics,
-    Collect { dry: bool },
+    /// Why the group of this name is as it is.
+    Explain(String),
+    Collect {
+        dry: bool,
+    },
 }
 
 impl Report {
@@ -575,6 +579,10 @@ impl Report {
         match (request.method.as_str(), request.path_and_query()) {
             ("GET", ("/status", "")) => Some(Self::Status),
             ("GET", ("/metrics", _)) => Some(Self::Metrics),
+            ("GET", ("/explain", group)) => {
+                let name = percent_encoding::percent_decode_str(group).decode_utf8_lossy();
+                Some(Self::Explain(name.into_owned()))
+            }
             ("POST", ("/images/collect", "")) => Some(Self::Collect { dry: false }),
             ("POST", ("/images/collect", "dry-run")) => Some(Self::Collect { dry: true }),
             _ => None,
@@ -582,10 +590,11 @@ impl Report {
     }
 
     /// What policies call the right to it.
-    fn action(self) -> &'static str {
+    fn action(&self) -> &'static str {
         match self {
             Self::Status => "GetStatus",
             Self::Metrics => "GetMetrics",
+            Self::Explain(_) => "ExplainAutoScalingGroup",
             Self::Collect { .. } => "CollectImages",
         }
     }
@@ -594,6 +603,7 @@ impl Report {
         let (body, kind) = match self {
             Self::Status => ((api.reports.status)(), "application/json"),
             Self::Metrics => ((api.reports.metrics)(), "text/plain; version=0.0.4; charset=utf-8"),
+            Self::Explain(group) => (scaling::explain::page(api, &group, wall_clock()).await?, "application/json"),
             Self::Collect { dry } => (images::collect(api, dry).await?, "application/json"),
         };
         Ok(Response { body, ..page(kind, id) })

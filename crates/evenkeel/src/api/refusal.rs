@@ -136,6 +136,7 @@ fn scaling_code(bad: &BadScaling) -> &'static str {
         | BadScaling::NoRoom { .. }
         | BadScaling::NoSuchHook { .. }
         | BadScaling::NoSuchPolicy(_)
+        | BadScaling::PaceTag { .. }
         | BadScaling::Policy(_)
         | BadScaling::NoSuchSchedule(_)
         | BadScaling::NoSuchAction(_) => "ValidationError",

@@ -77,6 +77,15 @@ impl Client {
         self.own("POST", if dry { "/images/collect?dry-run" } else { "/images/collect" })
     }
 
+    /// Why an auto scaling group is as it is, as JSON.
+    ///
+    /// # Errors
+    /// Those of [`Self::call`]; `ValidationError` for an unknown name.
+    pub fn explain(&self, group: &str) -> anyhow::Result<Vec<u8>> {
+        let name = percent_encoding::utf8_percent_encode(group, percent_encoding::NON_ALPHANUMERIC);
+        self.own("GET", &format!("/explain?{name}"))
+    }
+
     fn own(&self, method: &str, target: &str) -> anyhow::Result<Vec<u8>> {
         let settings = &self.settings;
         let mut request = evenkeel_aws::Request {

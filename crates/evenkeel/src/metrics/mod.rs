@@ -16,6 +16,7 @@ mod jobs;
 pub mod math;
 pub mod query;
 pub mod read;
+pub mod readings;
 mod sketch;
 pub mod statistic;
 pub mod store;

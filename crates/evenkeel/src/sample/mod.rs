@@ -6,6 +6,7 @@
 //! | `GET /` | a line of JSON: instance, zone, version |
 //! | `GET /health` | 200, or `$HEALTH_STATUS`, after `$HEALTH_DELAY_MS` |
 //! | `GET /slow?ms=N` | as `/`, N milliseconds later, at most 60,000 |
+//! | `GET /busy?ms=N` | as `/`, after keeping a processor busy for as long |
 //! | `POST /echo` | the body, at most 8 MiB |
 //! | `GET /env` | a JSON object of its environment |
 //!

@@ -122,6 +122,13 @@ impl App {
                 }
                 None => plain(StatusCode::BAD_REQUEST, "`ms` must be from 0 to 60000\n"),
             },
+            "/busy" if read => match delay(request.uri().query()) {
+                Some(ms) => match tokio::task::spawn_blocking(move || work(Duration::from_millis(ms))).await {
+                    Ok(()) => json(self.identity.clone()),
+                    Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the work was not done\n"),
+                },
+                None => plain(StatusCode::BAD_REQUEST, "`ms` must be from 0 to 60000\n"),
+            },
             "/echo" if request.method() == Method::POST => echo(request).await,
             "/env" if read => {
                 let env: std::collections::BTreeMap<String, String> = std::env::vars_os()
@@ -129,10 +136,18 @@ impl App {
                     .collect();
                 json(Bytes::from(serde_json::json!(env).to_string()))
             }
-            "/" | "/health" | "/slow" | "/env" => not_allowed("GET, HEAD"),
+            "/" | "/health" | "/slow" | "/busy" | "/env" => not_allowed("GET, HEAD"),
             "/echo" => not_allowed("POST"),
             _ => plain(StatusCode::NOT_FOUND, "not found\n"),
         }
+    }
+}
+
+/// Keeps a processor busy.
+fn work(time: Duration) {
+    let began = std::time::Instant::now();
+    while began.elapsed() < time {
+        std::hint::spin_loop();
     }
 }
 

@@ -12,7 +12,7 @@ use rcgen::{CertificateParams, KeyPair};
 
 use crate::certificates::ask_for;
 use crate::pebble::{self, DOMAIN, Pebble, Settings, TLS_PORT, answer, problem};
-use crate::rig::{INSTANCE_PORT, PROGRAM, Rig};
+use crate::rig::{INSTANCE_PORT, Rig};
 
 /// The balancer `test` as everybody knows it.
 fn name() -> String {
@@ -50,13 +50,6 @@ fn another(rig: &mut Rig, arn: &str, serial: Option<&str>) -> acm::CertificateDe
 
 fn renew(rig: &Rig, arn: &str) {
     rig.call(&acm::RenewCertificate { certificate_arn: arn.into() }).unwrap();
-}
-
-fn said(rig: &Rig, command: &[&str]) -> String {
-    let mut told = std::process::Command::new(PROGRAM);
-    told.args(command).arg("--data-dir").arg(rig.data_dir()).env_remove("AWS_ENDPOINT_URL");
-    let output = told.output().unwrap();
-    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 /// An HTTPS listener of `test` that shows this certificate, and where it is.
@@ -108,7 +101,7 @@ fn without_a_server_nothing_can_be_requested_and_the_flag_is_named() {
     let refused = rig.call(&input).unwrap_err();
     assert_eq!(refused.code, "InvalidParameterException");
     assert!(refused.message.contains("--acme-directory URL"), "{}", refused.message);
-    let told = said(&rig, &["cert", "request", "www.example.test"]);
+    let told = rig.said(&["cert", "request", "www.example.test"]);
     assert!(told.contains("--acme-directory URL") && told.contains("hint: "), "{told}");
     rig.finish();
 }
@@ -248,12 +241,12 @@ fn a_name_that_leads_nowhere_fails_with_the_reason_and_is_tried_again() {
         of.next().unwrap().validation_status.clone().unwrap()
     };
     assert_eq!(status(&failed, &late), "FAILED");
-    let shown = said(&rig, &["cert", "show", &arn]);
+    let shown = rig.said(&["cert", "show", &arn]);
     assert!(shown.contains("status:    failed") && shown.contains(&format!("failed: `{late}`: ")), "{shown}");
     assert_clean(&mut rig);
     // On a slow day the next try is under way already, and comes to the same.
     rig.wait("the failure and the next try to be told", Duration::from_secs(30), |rig| {
-        let told = said(rig, &["status"]);
+        let told = rig.said(&["status"]);
         (told.contains(&format!("failed: `{late}`: ")) && told.contains("next try at")).then_some(())
     });
     // What was amiss is put right: the next try finds it so, without anyone's doing, and not too soon.
@@ -276,7 +269,7 @@ fn a_server_that_is_away_or_limits_the_rate_is_left_alone_and_asked_again() {
     let arn = request(&rig, &[&name()], None);
     let away = "is left alone for a while: the server answers with status 502";
     rig.wait("the trouble to be told", Duration::from_secs(10), |rig| {
-        said(rig, &["status"]).contains(away).then_some(())
+        rig.said(&["status"]).contains(away).then_some(())
     });
     assert_eq!(described(&rig, &arn).status, "PENDING_VALIDATION");
     // Back again, it wants fewer orders, and says for how long.
@@ -286,7 +279,7 @@ fn a_server_that_is_away_or_limits_the_rate_is_left_alone_and_asked_again() {
     };
     pebble.answering(limit);
     rig.wait("the limit to be told", Duration::from_secs(30), |rig| {
-        said(rig, &["status"]).contains("too many new orders (rateLimited), next try at").then_some(())
+        rig.said(&["status"]).contains("too many new orders (rateLimited), next try at").then_some(())
     });
     assert_eq!(described(&rig, &arn).status, "PENDING_VALIDATION");
     let asked = pebble.seen("GET /dir").len();
@@ -317,7 +310,7 @@ fn a_certificate_for_another_key_or_for_other_names_is_refused() {
         let detail = described(rig, &arn);
         (detail.status == "FAILED" && detail.failure_reason.as_deref() == Some("OTHER")).then_some(())
     });
-    let told = said(&rig, &["status"]);
+    let told = rig.said(&["status"]);
     assert!(told.contains("the private key does not belong to the certificate (badCertificate)"), "{told}");
     assert_clean(&mut rig);
     pebble.as_it_is();

@@ -36,6 +36,7 @@ mod seen;
 mod size;
 mod smtp;
 mod steady;
+mod targets;
 mod tidy;
 mod zero;
 mod zones;

@@ -428,6 +428,14 @@ impl Rig {
         self.balancer_checked_every(name, zones, 5);
     }
 
+    /// What a command of ours prints, on both streams.
+    pub fn said(&self, command: &[&str]) -> String {
+        let mut told = Command::new(PROGRAM);
+        told.args(command).arg("--data-dir").arg(self.data_dir()).env_remove("AWS_ENDPOINT_URL");
+        let output = told.output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
     /// As [`Self::balancer`], with another interval in seconds.
     pub fn balancer_checked_every(&self, name: &str, zones: &[&str], interval: i64) {
         self.create(name, zones, "http").unwrap();

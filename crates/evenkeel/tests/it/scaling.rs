@@ -9,15 +9,16 @@ use crate::crash::Dice;
 use crate::rig::{Rig, kill9, processes_of_instance};
 use crate::steady::{Steady, let_flow};
 
-const ZONES: [&str; 2] = ["us-east-1a", "us-east-1b"];
+pub const ZONES: [&str; 2] = ["us-east-1a", "us-east-1b"];
 /// Requests a second while groups grow and shrink.
 const RATE: u32 = 300;
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the daemon is killed.
 const KILLS: usize = 30;
 
-fn group(rig: &Rig, image: &str, desired: i64) {
+/// A group `web` behind the balancer `web`, of at most six.
+pub fn group(rig: &Rig, image: &str, desired: i64) {
     rig.call(&wire::CreateLaunchConfiguration {
         launch_configuration_name: "web-1".into(),
         image_id: Some(image.into()),
@@ -49,13 +50,14 @@ fn scale(rig: &Rig, desired: i64) {
     .unwrap();
 }
 
-fn members(rig: &Rig) -> Vec<wire::Instance> {
+/// Whoever is in a group.
+pub fn members(rig: &Rig) -> Vec<wire::Instance> {
     let shown = rig.call(&wire::DescribeAutoScalingGroups::default()).unwrap();
     shown.auto_scaling_groups.0.into_iter().flat_map(|group| group.instances.0).collect()
 }
 
 /// Waits until a group has so many members in service, and no others; who they are.
-fn settled(rig: &mut Rig, count: usize) -> Vec<String> {
+pub fn settled(rig: &mut Rig, count: usize) -> Vec<String> {
     rig.wait("the group to have as many as it is to have", PATIENCE, |rig| {
         let members = members(rig);
         let settled = members.len() == count && members.iter().all(|member| member.lifecycle_state == "InService");
@@ -63,7 +65,8 @@ fn settled(rig: &mut Rig, count: usize) -> Vec<String> {
     })
 }
 
-fn activities(rig: &Rig) -> Vec<wire::Activity> {
+/// What the group did.
+pub fn activities(rig: &Rig) -> Vec<wire::Activity> {
     let input = wire::DescribeScalingActivities {
         auto_scaling_group_name: Some("web".into()),
         ..wire::DescribeScalingActivities::default()
@@ -72,7 +75,7 @@ fn activities(rig: &Rig) -> Vec<wire::Activity> {
 }
 
 /// Ends a group with all its members: else it would replace those that are ended with the rig.
-fn end(rig: &mut Rig) {
+pub fn end(rig: &mut Rig) {
     let (auto_scaling_group_name, force_delete) = ("web".to_owned(), Some(true));
     rig.call(&wire::DeleteAutoScalingGroup { auto_scaling_group_name, force_delete }).unwrap();
     rig.wait("the group to end", PATIENCE, |rig| {

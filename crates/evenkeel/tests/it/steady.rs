@@ -35,6 +35,13 @@ impl Steady {
         Self { traffic: Traffic::start(plan).unwrap() }
     }
 
+    /// Starts GETs of another path of the sample application that says which instance it is from.
+    pub fn start_on(rig: &Rig, balancer: &str, path: &str, rate: u32) -> Self {
+        let nodes = rig.nodes(balancer).into_iter().map(|(_, address)| address).collect();
+        let plan = Plan { path: path.into(), ..Plan::new(traffic::addresses(nodes), rate) };
+        Self { traffic: Traffic::start(plan).unwrap() }
+    }
+
     /// Where it stands.
     pub fn snapshot(&self) -> Snapshot {
         self.traffic.snapshot()

@@ -10,7 +10,7 @@ pub mod past;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use past::Diary;
+pub(super) use past::Diary;
 
 use super::{Decision, Key, Row, World, Write, tags};
 use crate::alarm::reason::UNCHECKED;
@@ -69,12 +69,27 @@ impl World {
     }
 
     fn put_alarm(&self, new: &NewAlarm, now: Timestamp) -> Result<Decision, Refusal> {
+        let mut diary = Diary::new(self, now);
+        let Some(write) = self.configure_alarm(new, &mut diary, now)? else {
+            return Ok(Decision::unchanged(Reply::Unchanged));
+        };
+        let mut writes = vec![write];
+        writes.extend(diary.close());
+        Ok(Decision { reply: Reply::Done, writes })
+    }
+
+    /// The row of an alarm that is to be so; `None` where it is.
+    pub(super) fn configure_alarm(
+        &self,
+        new: &NewAlarm,
+        diary: &mut Diary<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Write>, Refusal> {
         new.settings.validate()?;
         tags::check(&new.tags, tags::PER_RESOURCE)?;
-        let mut diary = Diary::new(self, now);
         let held = self.alarm(&new.name);
         if held.is_some_and(|held| held.settings == new.settings && held.actions_enabled == new.actions_enabled) {
-            return Ok(Decision::unchanged(Reply::Unchanged));
+            return Ok(None);
         }
         if held.is_none() && self.alarms.len() >= MOST_ALARMS {
             return Err(Refusal::TooManyAlarms { limit: MOST_ALARMS });
@@ -95,9 +110,13 @@ impl World {
             alarm.reason_data = None;
             (alarm.updated, alarm.transitioned) = (now, now);
         }
-        let mut writes = vec![Write::Put(Row::Alarm(alarm))];
-        writes.extend(diary.close());
-        Ok(Decision { reply: Reply::Done, writes })
+        Ok(Some(Write::Put(Row::Alarm(alarm))))
+    }
+
+    /// An alarm's end, where it is there.
+    pub(super) fn drop_alarm(&self, name: &AlarmName, diary: &mut Diary<'_>) -> Option<Write> {
+        diary.configured(self.alarm(name)?, ConfiguredHow::Delete);
+        Some(Write::Remove(Key::Alarm(name.clone())))
     }
 
     fn delete_alarms(&self, names: &[AlarmName], now: Timestamp) -> Result<Decision, Refusal> {
@@ -108,11 +127,7 @@ impl World {
             return Err(Refusal::NoSuchAlarms(missing));
         }
         let mut diary = Diary::new(self, now);
-        let mut writes = Vec::new();
-        for alarm in names.iter().filter_map(|name| self.alarm(name)) {
-            diary.configured(alarm, ConfiguredHow::Delete);
-            writes.push(Write::Remove(Key::Alarm(alarm.name.clone())));
-        }
+        let mut writes: Vec<Write> = names.iter().filter_map(|name| self.drop_alarm(name, &mut diary)).collect();
         writes.extend(diary.close());
         Ok(Decision { reply: Reply::Done, writes })
     }

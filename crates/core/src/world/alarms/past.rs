@@ -27,14 +27,14 @@ const MOST_SUMMARY: usize = 255;
 pub(in crate::world) type Past = BTreeMap<String, Arc<HistoryItem>>;
 
 /// What one decision tells.
-pub(super) struct Diary<'w> {
+pub(in crate::world) struct Diary<'w> {
     world: &'w World,
     now: Timestamp,
     items: Vec<HistoryItem>,
 }
 
 impl<'w> Diary<'w> {
-    pub(super) fn new(world: &'w World, now: Timestamp) -> Self {
+    pub(in crate::world) fn new(world: &'w World, now: Timestamp) -> Self {
         Self { world, now, items: Vec::new() }
     }
 
@@ -46,7 +46,7 @@ impl<'w> Diary<'w> {
     }
 
     /// The rows of it, and those that make room.
-    pub(super) fn close(self) -> Vec<Write> {
+    pub(in crate::world) fn close(self) -> Vec<Write> {
         let mut told: BTreeMap<&AlarmName, usize> = BTreeMap::new();
         for item in &self.items {
             *told.entry(&item.alarm).or_default() += 1;

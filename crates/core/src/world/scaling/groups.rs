@@ -129,7 +129,7 @@ impl World {
     ) -> Result<Decision, Refusal> {
         let held = self.group(name)?;
         if held.members.is_empty() {
-            return Ok(done(vec![Write::Remove(Key::AutoScalingGroup(name.clone()))]));
+            return self.remove_group(held, now);
         }
         if !force {
             let under_way = self.under_way(held).next();
@@ -148,9 +148,17 @@ impl World {
         Ok(done(put(held, group).into_iter().collect()))
     }
 
-    pub(super) fn end_group(&self, name: &AutoScalingGroupName) -> Decision {
-        let gone = self.scaling_group(name).is_some_and(|group| group.is_going && group.members.is_empty());
-        done(gone.then(|| Write::Remove(Key::AutoScalingGroup(name.clone()))).into_iter().collect())
+    pub(super) fn end_group(&self, name: &AutoScalingGroupName, now: Timestamp) -> Result<Decision, Refusal> {
+        match self.scaling_group(name).filter(|group| group.is_going && group.members.is_empty()) {
+            Some(held) => self.remove_group(held, now),
+            None => Ok(Decision::unchanged(Reply::Unchanged)),
+        }
+    }
+
+    fn remove_group(&self, held: &AutoScalingGroup, now: Timestamp) -> Result<Decision, Refusal> {
+        let mut writes = self.alarms_follow(held, None, now)?;
+        writes.push(Write::Remove(Key::AutoScalingGroup(held.name.clone())));
+        Ok(done(writes))
     }
 
     pub(super) fn set_desired(
@@ -272,7 +280,11 @@ impl World {
         Ok(done(put(held, group).into_iter().collect()))
     }
 
-    pub(super) fn tag_groups(&self, tags: &[(AutoScalingGroupName, String, GroupTag)]) -> Result<Decision, Refusal> {
+    pub(super) fn tag_groups(
+        &self,
+        tags: &[(AutoScalingGroupName, String, GroupTag)],
+        now: Timestamp,
+    ) -> Result<Decision, Refusal> {
         let mut groups: BTreeMap<&AutoScalingGroupName, AutoScalingGroup> = BTreeMap::new();
         for (name, key, tag) in tags {
             let held = self.group(name)?;
@@ -280,24 +292,35 @@ impl World {
             group.tags.insert(key.clone(), tag.clone());
         }
         for group in groups.values() {
-            check_tags(&group.tags)?;
+            check_tags(group)?;
         }
-        self.put_all(groups)
+        self.put_all(groups, now)
     }
 
-    pub(super) fn untag_groups(&self, tags: &[(AutoScalingGroupName, String)]) -> Result<Decision, Refusal> {
+    pub(super) fn untag_groups(
+        &self,
+        tags: &[(AutoScalingGroupName, String)],
+        now: Timestamp,
+    ) -> Result<Decision, Refusal> {
         let mut groups: BTreeMap<&AutoScalingGroupName, AutoScalingGroup> = BTreeMap::new();
         for (name, key) in tags {
             let held = self.group(name)?;
             groups.entry(name).or_insert_with(|| held.as_ref().clone()).tags.remove(key);
         }
-        self.put_all(groups)
+        self.put_all(groups, now)
     }
 
-    fn put_all(&self, groups: BTreeMap<&AutoScalingGroupName, AutoScalingGroup>) -> Result<Decision, Refusal> {
+    /// Groups with other tags; how calm their policies are may be among these.
+    fn put_all(
+        &self,
+        groups: BTreeMap<&AutoScalingGroupName, AutoScalingGroup>,
+        now: Timestamp,
+    ) -> Result<Decision, Refusal> {
         let mut writes = Vec::new();
         for (name, group) in groups {
-            writes.extend(put(self.group(name)?, group));
+            let held = self.group(name)?;
+            writes.extend(self.alarms_follow(held, Some(&group), now)?);
+            writes.extend(put(held, group));
         }
         Ok(done(writes))
     }
@@ -338,7 +361,7 @@ impl World {
             // What it launches with now may have gone since; then its launches say so.
             self.launch_of(group)?;
         }
-        check_tags(&group.tags)
+        check_tags(group)
     }
 
     fn known_balancers(&self, balancers: &BTreeSet<LoadBalancerName>) -> Result<(), Refusal> {
@@ -352,10 +375,11 @@ impl World {
     }
 }
 
-fn check_tags(held: &BTreeMap<String, GroupTag>) -> Result<(), Refusal> {
-    if held.get(IDLE_TAG).is_some_and(|tag| idle_seconds(&tag.value).is_none()) {
+fn check_tags(group: &AutoScalingGroup) -> Result<(), Refusal> {
+    group.behavior()?;
+    if group.tags.get(IDLE_TAG).is_some_and(|tag| idle_seconds(&tag.value).is_none()) {
         let rule = "Tag evenkeel:idle-to-zero must be a whole number of seconds from 60 to 86400";
         return Err(BadScaling::Sizes(rule).into());
     }
-    tags::check(&held.iter().map(|(key, tag)| (key.clone(), tag.value.clone())).collect(), MOST_TAGS)
+    tags::check(&group.tags.iter().map(|(key, tag)| (key.clone(), tag.value.clone())).collect(), MOST_TAGS)
 }

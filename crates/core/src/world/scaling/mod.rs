@@ -1,7 +1,8 @@
 //! What may happen to launch configurations and auto scaling groups (AWS, Auto Scaling API 2011-01-01).
 //!
 //! Owns which file judges which Change, and what the files share. [`groups`] judges what people ask of groups, [`members`] what
-//! they ask of members, [`course`] what the plan does with these; [`policies`], [`schedules`] and [`zero`] what changes how many there are to be. Must never choose whom to launch or end: that is
+//! they ask of members, [`course`] what the plan does with these; [`policies`], [`tracking`], [`schedules`] and [`zero`] what
+//! changes how many there are to be. Must never choose whom to launch or end: that is
 //! [`crate::plan::groups`]'s.
 
 mod cause;
@@ -11,11 +12,13 @@ mod hooks;
 mod members;
 mod policies;
 mod schedules;
+mod tracking;
 mod zero;
 
 use std::sync::Arc;
 
 pub use course::{IMPAIRED_FOR, Next};
+pub use tracking::TrackingAlarm;
 
 use super::{Decision, Key, Row, World, Write};
 use crate::change::{Reply, ScalingChange};
@@ -44,8 +47,8 @@ impl World {
             S::Suspend { group, processes } => self.suspend(group, processes, now),
             S::Resume { group, processes } => self.resume(group, processes),
             S::SetMetrics { group, metrics } => self.set_metrics(group, metrics),
-            S::TagGroups { tags } => self.tag_groups(tags),
-            S::UntagGroups { tags } => self.untag_groups(tags),
+            S::TagGroups { tags } => self.tag_groups(tags, now),
+            S::UntagGroups { tags } => self.untag_groups(tags, now),
             S::SetProtection { group, instances, is_protected } => {
                 self.set_member_protection(group, instances, *is_protected)
             }
@@ -64,9 +67,10 @@ impl World {
             S::PutHook { group, name, hook } => self.put_hook(group, name, hook),
             S::DeleteHook { group, name } => self.delete_hook(group, name),
             S::AnswerHook { group, name, who, answer } => self.answer_hook(group, name, who, *answer, now),
-            S::PutPolicy { group, name, policy } => self.put_policy(group, name, policy),
-            S::DeletePolicy { group, name } => self.delete_policy_of_group(group, name),
+            S::PutPolicy { group, name, policy } => self.put_policy(group, name, policy, now),
+            S::DeletePolicy { group, name } => self.delete_policy_of_group(group, name, now),
             S::ExecutePolicy { group, name, trigger } => self.execute_policy(group, name, trigger, now),
+            S::Track { group, readings } => self.scale_to_targets(group, readings, now),
             S::PutSchedule { group, name, action } => self.put_schedule(group, name, action, now),
             S::DeleteSchedule { group, name } => self.delete_schedule(group, name),
             S::Act { group, name, due, next } => Ok(self.act(group, name, *due, *next, now)),
@@ -76,7 +80,7 @@ impl World {
             S::Retire { group, instance, activity, why } => Ok(self.retire(group, instance, activity, *why, now)),
             S::Advance { group, instance, tokens } => Ok(self.advance(group, instance, tokens, now)),
             S::MarkIll { group, instance, illness } => Ok(self.mark_ill(group, instance, *illness)),
-            S::EndGroup { group } => Ok(self.end_group(group)),
+            S::EndGroup { group } => self.end_group(group, now),
             S::ForgetActivities { activities } => Ok(self.forget_activities(activities)),
         }
     }

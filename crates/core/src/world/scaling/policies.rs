@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 /// Policies of one group (AWS: 50).
 const MOST_POLICIES: usize = 50;
 /// The last decisions that changed a group's wish; older ones are told of in its activities.
-const KEPT: usize = 20;
+pub(super) const KEPT: usize = 20;
 
 impl World {
     pub(super) fn put_policy(
@@ -29,8 +29,10 @@ impl World {
         group: &AutoScalingGroupName,
         name: &ScalingName,
         policy: &ScalingPolicy,
+        now: Timestamp,
     ) -> Result<Decision, Refusal> {
         let held = self.staying_group(group)?;
+        let bad = |why: &str| Err(BadScaling::Policy(why.to_owned()).into());
         match &policy.rule {
             Rule::Simple { adjustment, .. } => {
                 adjustment.check().map_err(|bad| BadScaling::Policy(bad.to_string()))?;
@@ -38,31 +40,45 @@ impl World {
             Rule::Step { steps, .. } => step::check(steps).map_err(|bad| BadScaling::Policy(bad.to_string()))?,
             Rule::Tracking { target, .. } => {
                 tracking::check_target(*target).map_err(|bad| BadScaling::Policy(bad.to_string()))?;
+                if policy.tracker.is_none() {
+                    return bad("a policy that tracks a target needs a metric");
+                }
             }
         }
         let mut group = held.as_ref().clone();
-        // Its ARN stands in alarms: it stays the policy's as long as its name does.
-        let id = group.policies.get(name).map_or_else(|| policy.id.clone(), |held| held.id.clone());
-        group.policies.insert(name.clone(), ScalingPolicy { id, ..policy.clone() });
+        let mut policy = policy.clone();
+        if let Some(before) = group.policies.get(name) {
+            // Its ARN stands in alarms, and its alarms in others' dashboards: they stay the policy's as long as its name does.
+            policy.id.clone_from(&before.id);
+            if let (Some(tracker), Some(before)) = (&mut policy.tracker, &before.tracker) {
+                tracker.alarms.clone_from(&before.alarms);
+            }
+        }
+        group.policies.insert(name.clone(), policy);
         if group.policies.len() > MOST_POLICIES {
             return Err(
                 BadScaling::TooMany { what: "scaling policies per AutoScalingGroup", limit: MOST_POLICIES }.into()
             );
         }
-        Ok(done(put(held, group).into_iter().collect()))
+        let mut writes = self.alarms_follow(held, Some(&group), now)?;
+        writes.extend(put(held, group));
+        Ok(done(writes))
     }
 
     pub(super) fn delete_policy_of_group(
         &self,
         group: &AutoScalingGroupName,
         name: &ScalingName,
+        now: Timestamp,
     ) -> Result<Decision, Refusal> {
         let held = self.group(group)?;
         let mut group = held.as_ref().clone();
         if group.policies.remove(name).is_none() {
             return Err(BadScaling::NoSuchPolicy(name.clone()).into());
         }
-        Ok(done(put(held, group).into_iter().collect()))
+        let mut writes = self.alarms_follow(held, Some(&group), now)?;
+        writes.extend(put(held, group));
+        Ok(done(writes))
     }
 
     pub(super) fn execute_policy(
@@ -74,7 +90,7 @@ impl World {
     ) -> Result<Decision, Refusal> {
         let held = self.staying_group(group)?;
         let policy = held.policies.get(name).ok_or_else(|| BadScaling::NoSuchPolicy(name.clone()))?;
-        let situation = self.situation(held, policy, now);
+        let situation = self.situation(held, self.warmup(held, policy.warmup), now);
         let decision = match trigger {
             Trigger::Asked { metric, honor_cooldown } => {
                 let judged = as_judged(name, policy, Signal::Alarms(Vec::new()));
@@ -110,6 +126,11 @@ impl World {
     ) -> Result<Vec<Write>, String> {
         let missing = || format!("No policy found with ARN {arn}");
         let (group, name) = self.policy_by_arn(arn).ok_or_else(missing)?;
+        let held = self.scaling_group(group).and_then(|group| group.policies.get(name));
+        if held.is_some_and(|policy| policy.tracker.is_some()) {
+            // Its group looks at all such policies together, for as long as the state lasts.
+            return Ok(Vec::new());
+        }
         let side = match alarm.settings.comparison {
             Comparison::GreaterThanThreshold | Comparison::GreaterThanOrEqualToThreshold => Side::Above,
             Comparison::LessThanThreshold | Comparison::LessThanOrEqualToThreshold => Side::Below,
@@ -136,12 +157,14 @@ impl World {
         found.next().map(|(group, (name, _))| (&group.name, name))
     }
 
-    /// How a group stands towards one of its policies.
-    #[must_use]
-    pub fn situation(&self, group: &AutoScalingGroup, policy: &ScalingPolicy, now: Timestamp) -> Situation {
-        let seconds = |n: u32| Duration::from_secs(n.into());
+    /// How long a new member of a group takes until its metrics count; `own` is what a policy says of it, in seconds.
+    pub(super) fn warmup(&self, group: &AutoScalingGroup, own: Option<u32>) -> Duration {
+        cooldown::warmup(own.map(seconds), group.warmup.map(seconds), seconds(group.cooldown))
+    }
+
+    /// How a group stands, whose new members take so long until they count.
+    pub(super) fn situation(&self, group: &AutoScalingGroup, takes: Duration, now: Timestamp) -> Situation {
         let resting = seconds(group.cooldown);
-        let takes = cooldown::warmup(policy.warmup.map(seconds), group.warmup.map(seconds), resting);
         let (mut warm, mut warming) = (0, Vec::new());
         for (id, member) in group.members.iter().filter(|(_, member)| member.state.counts()) {
             let serves = member.in_service.filter(|_| member.state == LifecycleState::InService);
@@ -169,8 +192,12 @@ impl World {
     }
 }
 
+fn seconds(n: u32) -> Duration {
+    Duration::from_secs(n.into())
+}
+
 /// A policy as the rules judge it.
-fn as_judged(name: &ScalingName, policy: &ScalingPolicy, signal: Signal) -> decide::Policy {
+pub(super) fn as_judged(name: &ScalingName, policy: &ScalingPolicy, signal: Signal) -> decide::Policy {
     decide::Policy { name: name.to_string(), enabled: policy.enabled, rule: policy.rule.clone(), signal }
 }
 

@@ -77,9 +77,14 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         AutoScaling,
         "PutScalingPolicy",
         "PolicyType",
-        Partly("`SimpleScaling` and `StepScaling`, which alarms carry out; others are refused."),
+        Partly("`SimpleScaling`, `StepScaling` and `TargetTrackingScaling`; `PredictiveScaling` is refused."),
     ),
-    (AutoScaling, "PutScalingPolicy", "TargetTrackingConfiguration", No("Refused so far: put an alarm on the metric.")),
+    (
+        AutoScaling,
+        "PutScalingPolicy",
+        "TargetTrackingConfiguration",
+        Yes("Judged each second where the metric is measured here and states no period; network bytes are refused."),
+    ),
     (AutoScaling, "PutScalingPolicy", "PredictiveScalingConfiguration", No("Ignored: nothing is forecast yet.")),
     (AutoScaling, "TerminateInstanceInAutoScalingGroup", "InstanceIds", No("Ignored: name one instance a call.")),
     (

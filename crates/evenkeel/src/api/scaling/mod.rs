@@ -1,18 +1,20 @@
 //! Auto Scaling's calls: launch configurations, groups, members, activities (AWS, Auto Scaling API 2011-01-01).
 //!
 //! Owns how names, numbers and ids of these calls are read, in AWS's words where they are no good. What may be is the World's to
-//! say. Next: [`groups`], [`members`], [`configurations`], [`policies`], [`schedules`], [`activities`], [`shown`]; [`around`] has what stands around a group:
+//! say. Next: [`groups`], [`members`], [`configurations`], [`policies`], [`schedules`], [`activities`], [`shown`]; [`explain`], why a group is as it is; [`around`] has what stands around a group:
 //! balancers, processes, hooks, tags. Which call is whose: [`calls`].
 
 pub(super) mod activities;
 pub(super) mod around;
 pub(super) mod calls;
 pub(super) mod configurations;
+pub(super) mod explain;
 pub(super) mod groups;
 pub(super) mod members;
 pub(super) mod policies;
 pub(super) mod schedules;
 mod shown;
+mod targets;
 
 use evenkeel_aws::Error;
 use evenkeel_core::change::{Change, Reply, ScalingChange};

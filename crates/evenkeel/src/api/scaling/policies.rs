@@ -1,14 +1,14 @@
 //! Scaling policies: kept, shown with their alarms, executed, deleted.
 //!
-//! Owns how a policy is read: simple and step policies, which alarms carry out. Whether their numbers make sense is the World's to
-//! say, what they come to [`evenkeel_core::scaling`]'s.
+//! Owns how a policy is read. Whether its numbers make sense is the World's to say, what it comes to
+//! [`evenkeel_core::scaling`]'s. Next: [`super::targets`], the metrics of policies that track one.
 
 use std::time::Duration;
 
 use evenkeel_aws::{Error, autoscaling as wire};
 use evenkeel_core::change::{ScalingChange, Trigger};
 use evenkeel_core::name::{AutoScalingGroupName, ScalingName};
-use evenkeel_core::noun::scaling_policy::policy_arn;
+use evenkeel_core::noun::scaling_policy::{Tracker, policy_arn};
 use evenkeel_core::noun::{AutoScalingGroup, ScalingPolicy};
 use evenkeel_core::refusal::BadScaling;
 use evenkeel_core::scaling::{Adjustment, AdjustmentType, MetricAggregationType, Rule, StepAdjustment};
@@ -16,10 +16,12 @@ use evenkeel_core::world::World;
 
 use super::super::page::Page;
 use super::super::{Asked, dice, refusal, words};
-use super::{at_most, group, seconds, shown};
+use super::{at_most, group, seconds, shown, targets};
+use crate::metrics::watched;
 
 const SIMPLE: &str = "SimpleScaling";
 const STEP: &str = "StepScaling";
+const TRACKING: &str = "TargetTrackingScaling";
 
 pub(in super::super) async fn put(
     asked: &Asked<'_>,
@@ -28,8 +30,13 @@ pub(in super::super) async fn put(
     let (group, name) = (group(&input.auto_scaling_group_name)?, policy_name(&input.policy_name)?);
     let warmup =
         input.estimated_instance_warmup.map(|stated| seconds(stated, "estimatedInstanceWarmup")).transpose()?;
-    let policy =
-        ScalingPolicy { id: dice::uuid()?, enabled: input.enabled != Some(false), rule: rule(&input)?, warmup };
+    let (rule, tracker) = rule(&input)?;
+    let policy = ScalingPolicy { id: dice::uuid()?, enabled: input.enabled != Some(false), rule, warmup, tracker };
+    if let Some(held) = asked.world.scaling_group(&group) {
+        for of in asked.world.tracking_alarms(held, &name, &policy).map_err(|why| refusal::autoscaling(why.into()))? {
+            watched::check(&of.alarm.settings.watched).map_err(Error::validation)?;
+        }
+    }
     asked.scale(ScalingChange::PutPolicy { group: group.clone(), name: name.clone(), policy }).await?;
     let world = asked.api.keeper.world();
     let held = world.scaling_group(&group).and_then(|group| Some((group, group.policies.get(&name)?)));
@@ -90,17 +97,36 @@ pub(in super::super) fn describe(
 }
 
 /// What a policy goes by, as stated. What belongs to another type is refused, as in AWS.
-fn rule(input: &wire::PutScalingPolicy) -> Result<Rule, Error> {
-    let kind = input.policy_type.as_deref().filter(|kind| !kind.is_empty()).unwrap_or(SIMPLE);
-    if input.target_tracking_configuration.is_some() || kind == "TargetTrackingScaling" {
-        return Err(Error::validation(
-            "TargetTrackingScaling is not supported here yet: use StepScaling with an alarm on the metric",
-        ));
+fn rule(input: &wire::PutScalingPolicy) -> Result<(Rule, Option<Tracker>), Error> {
+    let stated = input.policy_type.as_deref().filter(|kind| !kind.is_empty());
+    let kind = stated.unwrap_or(SIMPLE);
+    let not_for = |stated, parameter| not_for(kind, stated, parameter);
+    if kind == TRACKING {
+        not_for(input.adjustment_type.is_some(), "AdjustmentType")?;
+        not_for(input.scaling_adjustment.is_some(), "ScalingAdjustment")?;
+        not_for(!input.step_adjustments.is_empty(), "StepAdjustments")?;
+        not_for(input.min_adjustment_magnitude.or(input.min_adjustment_step).is_some(), "MinAdjustmentMagnitude")?;
+        not_for(input.metric_aggregation_type.is_some(), "MetricAggregationType")?;
+        not_for(input.cooldown.is_some(), "Cooldown")?;
+        let missing =
+            || Error::validation("TargetTrackingConfiguration must be specified for policy type TargetTrackingScaling");
+        let (rule, tracker) = targets::read(input.target_tracking_configuration.as_ref().ok_or_else(missing)?)?;
+        return Ok((rule, Some(tracker)));
     }
-    let not_for = |stated: bool, parameter: &str| match stated {
+    not_for(input.target_tracking_configuration.is_some(), "TargetTrackingConfiguration")?;
+    Ok((adjusting(input, kind)?, None))
+}
+
+fn not_for(kind: &str, stated: bool, parameter: &str) -> Result<(), Error> {
+    match stated {
         true => Err(Error::validation(format!("{parameter} is not supported for policy type {kind}"))),
         false => Ok(()),
-    };
+    }
+}
+
+/// A rule that adjusts: simple, or in steps.
+fn adjusting(input: &wire::PutScalingPolicy, kind: &str) -> Result<Rule, Error> {
+    let not_for = |stated, parameter| not_for(kind, stated, parameter);
     let stated = input.adjustment_type.as_deref().unwrap_or_default();
     let adjustment = AdjustmentType::named(stated).ok_or_else(|| {
         let known = AdjustmentType::ALL.map(AdjustmentType::as_str).join(", ");
@@ -145,7 +171,7 @@ fn rule(input: &wire::PutScalingPolicy) -> Result<Rule, Error> {
             Ok(Rule::Step { kind: adjustment, min_magnitude, aggregation, steps })
         }
         other => Err(Error::validation(format!(
-            "Invalid PolicyType {}: SimpleScaling and StepScaling are known here",
+            "Invalid PolicyType {}: SimpleScaling, StepScaling and TargetTrackingScaling are known here",
             words::quoted(other)
         ))),
     }
@@ -183,15 +209,15 @@ fn no_policy(text: &str) -> Error {
     }
 }
 
-fn kind(rule: &Rule) -> &'static str {
+pub(super) fn kind(rule: &Rule) -> &'static str {
     match rule {
         Rule::Simple { .. } => SIMPLE,
         Rule::Step { .. } => STEP,
-        Rule::Tracking { .. } => "TargetTrackingScaling",
+        Rule::Tracking { .. } => TRACKING,
     }
 }
 
-fn arn(world: &World, group: &AutoScalingGroup, name: &ScalingName, policy: &ScalingPolicy) -> String {
+pub(super) fn arn(world: &World, group: &AutoScalingGroup, name: &ScalingName, policy: &ScalingPolicy) -> String {
     let settings = world.settings();
     policy_arn(&settings.region, &settings.account, &policy.id, group.name.as_str(), name.as_str())
 }
@@ -248,6 +274,12 @@ fn shown_policy(
                 .collect(),
             ..common
         },
-        Rule::Tracking { .. } => common,
+        Rule::Tracking { target, disable_scale_in } => wire::ScalingPolicy {
+            target_tracking_configuration: policy
+                .tracker
+                .as_ref()
+                .map(|tracker| targets::shown(*target, *disable_scale_in, tracker)),
+            ..common
+        },
     }
 }

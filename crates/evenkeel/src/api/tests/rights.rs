@@ -107,6 +107,7 @@ async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {
     for (method, path, action) in [
         ("GET", "/status", "evenkeel:GetStatus"),
         ("GET", "/metrics?x", "evenkeel:GetMetrics"),
+        ("GET", "/explain?web", "evenkeel:ExplainAutoScalingGroup"),
         ("POST", "/images/collect", "evenkeel:CollectImages"),
         ("POST", "/images/collect?dry-run", "evenkeel:CollectImages"),
     ] {

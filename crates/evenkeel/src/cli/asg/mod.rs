@@ -1,9 +1,11 @@
 //! `evenkeel asg`: auto scaling groups, made, shown, sized, changed, deleted.
 //!
 //! Owns the words for people. What a group does by itself is the daemon's to say: `log` prints its activities with their causes.
-//! Next: [`shown`], [`super::launch`].
+//! Next: [`shown`], [`targets`], [`explain`], [`super::launch`].
 
+mod explain;
 mod shown;
+mod targets;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,7 +29,7 @@ use super::wait;
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Examples:\n  evenkeel asg create web --image ami-0123456789abcdef0 --max 6 --lb web --wait\n  evenkeel asg list\n  \
-        evenkeel asg scale web 4\n  evenkeel asg log web"
+        evenkeel asg scale web 4\n  evenkeel asg track web --load 1.5\n  evenkeel asg explain web"
 )]
 pub struct Asg {
     /// What to do.
@@ -52,6 +54,11 @@ pub enum Action {
     /// Show what a group did, and why, the newest last
     #[command(visible_alias = "activities")]
     Log(Log),
+    /// Say why a group has as many members as it has: what its policies read, what they come to, what is in the way
+    #[command(visible_alias = "why")]
+    Explain(explain::Explain),
+    /// Keep a metric of a group at a target, by as many members as it takes
+    Track(targets::Track),
     /// Keep a group from doing something by itself
     Suspend(Processes),
     /// Let a group do it again
@@ -284,6 +291,8 @@ impl Asg {
             Action::Scale(args) => &args.reach,
             Action::Set(args) => &args.reach,
             Action::Log(args) => &args.reach,
+            Action::Explain(args) => &args.reach,
+            Action::Track(args) => &args.reach,
             Action::Suspend(args) | Action::Resume(args) => &args.reach,
             Action::Delete(args) => &args.reach,
         }
@@ -322,6 +331,8 @@ pub fn run(args: &Asg, client: &Client, streams: &mut Streams<'_>) -> anyhow::Re
                 .with_context(|| format!("failed to list what `{}` did", args.name))?;
             shown::activities(&activities, args.json, streams)?;
         }
+        Action::Explain(args) => explain::run(args, client, streams)?,
+        Action::Track(args) => targets::run(args, client)?,
         Action::Suspend(args) => {
             let input = wire::SuspendProcesses {
                 auto_scaling_group_name: args.name.clone(),

@@ -3,15 +3,17 @@
 //! Owns when which alarm is judged, and the order in which an action is done: it stands in the alarm's row from the moment of the
 //! transition until it is done, so whoever is killed in between finds it there. What lies within the World is done in the commit
 //! that takes it off; a message goes into the outbox under an id that is taken in once. Must never hold a state of its
-//! own that matters: the notes of when an alarm was last judged only save work. Next: [`message`], what subscribers read.
+//! own that matters: the notes of when an alarm was last judged only save work. Next: [`message`], what subscribers read,
+//! [`targets`], groups that follow theirs.
 
 pub mod message;
+mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use evenkeel_core::alarm::{Datapoint, Window, judge, reason, window};
+use evenkeel_core::alarm::{Window, judge, reason, window};
 use evenkeel_core::change::{AlarmChange, Change};
 use evenkeel_core::name::AlarmName;
 use evenkeel_core::noun::Alarm;
@@ -24,6 +26,7 @@ use tokio::task::JoinSet;
 
 use super::{Outcome, SightingsWatch, Statuses, now, reconcile};
 use crate::keeper::KeeperHandle;
+use crate::metrics::readings::Values;
 use crate::notices::Outbox;
 
 /// How long it sleeps where there are no alarms.
@@ -36,9 +39,6 @@ const AT_ONCE: usize = 128;
 const ROUNDS: usize = 50;
 /// Alarms that the status names.
 const NOTES: usize = 10;
-
-/// Reads what an alarm watches: one entry a period of the window, the oldest first; blocking. The error says what cannot be read.
-pub type Values = dyn Fn(&Watched, &Window) -> Result<Vec<Option<Datapoint>>, String> + Send + Sync;
 
 /// What the loop works with.
 pub struct Crew {
@@ -96,6 +96,7 @@ async fn once(crew: &Arc<Crew>, looked: &Arc<Mutex<BTreeMap<AlarmName, Looked>>>
     match found {
         Ok((changes, failed)) => {
             outcome.notes = failed.into_iter().take(NOTES).collect();
+            let changes = changes.into_iter().map(Change::Alarm).collect();
             if let Err(why) = submit(crew, changes).await {
                 outcome.failure = Some(why);
             }
@@ -116,6 +117,18 @@ async fn once(crew: &Arc<Crew>, looked: &Arc<Mutex<BTreeMap<AlarmName, Looked>>>
                 break;
             }
         }
+    }
+    let (tracking, at) = (Arc::clone(crew), now());
+    let tracked =
+        tokio::task::spawn_blocking(move || targets::look(&tracking.keeper.world(), &tracking.values, at)).await;
+    match tracked {
+        Ok((changes, failed)) => {
+            outcome.notes.extend(failed.into_iter().take(NOTES));
+            if let Err(why) = submit(crew, changes.into_iter().map(Change::Scale).collect()).await {
+                outcome.failure = Some(why);
+            }
+        }
+        Err(_) => outcome.failure = Some("panicked while targets were followed".into()),
     }
     let world = crew.keeper.world();
     let next = world.alarms().map(|alarm| until_next(alarm.settings.watched.period(), now())).min();
@@ -219,7 +232,7 @@ impl Judged {
 }
 
 /// Hands changes in, many at a time.
-async fn submit(crew: &Arc<Crew>, changes: Vec<AlarmChange>) -> Result<(), String> {
+async fn submit(crew: &Arc<Crew>, changes: Vec<Change>) -> Result<(), String> {
     let mut under_way = JoinSet::new();
     let mut outcome = Ok(());
     for change in changes {
@@ -230,7 +243,7 @@ async fn submit(crew: &Arc<Crew>, changes: Vec<AlarmChange>) -> Result<(), Strin
         }
         let keeper = crew.keeper.clone();
         under_way.spawn(async move {
-            let done = keeper.submit("alarms", Change::Alarm(change)).await;
+            let done = keeper.submit("alarms", change).await;
             done.map(drop).map_err(|error| error.to_string())
         });
     }
@@ -276,7 +289,7 @@ async fn act(crew: &Arc<Crew>) -> Result<usize, String> {
         };
         changes.push(AlarmChange::Acted { alarm: name, pending: number, error });
     }
-    submit(crew, changes).await?;
+    submit(crew, changes.into_iter().map(Change::Alarm).collect()).await?;
     let outbox = Arc::clone(&crew.outbox);
     // Off every list: none of them is put in again.
     let forgotten = tokio::task::spawn_blocking(move || told.iter().for_each(|id| outbox.forget(id))).await;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use evenkeel_core::alarm::Datapoint;
 use evenkeel_core::change::NewAlarm;
 use evenkeel_core::name::{SubscriptionArn, TopicArn};
 use evenkeel_core::noun::alarm::{Actions, Comparison, MetricName, MetricStat};
@@ -252,7 +253,7 @@ async fn a_daemon_that_is_killed_anywhere_tells_of_each_transition_once() {
                 let world = bench.crew.keeper.world();
                 look(&world, &bench.crew.values, &mut bench.looked.lock().unwrap(), now())
             };
-            submit(&bench.crew, changes).await.unwrap();
+            submit(&bench.crew, changes.into_iter().map(Change::Alarm).collect()).await.unwrap();
             bench.store.arm(fault);
             drop(act(&bench.crew).await);
         }
@@ -279,7 +280,7 @@ async fn a_message_that_was_delivered_before_the_kill_is_not_sent_again() {
         let world = bench.crew.keeper.world();
         look(&world, &bench.crew.values, &mut bench.looked.lock().unwrap(), now())
     };
-    submit(&bench.crew, changes).await.unwrap();
+    submit(&bench.crew, changes.into_iter().map(Change::Alarm).collect()).await.unwrap();
     // In the outbox and delivered, and then the daemon dies before it can say so.
     bench.store.arm(Fault::BeforeCommit);
     assert!(act(&bench.crew).await.is_err());

@@ -173,8 +173,9 @@ fn of_hosts(hosts: &Hosts, requests: &BTreeMap<&str, u64>, at: i64, samples: &mu
         // Requests by instance, for rules that hold them to a number: AWS has it of Application Load Balancers.
         if let [(name, balancer)] = put_in[0].as_slice()
             && *name == "LoadBalancerName"
-            && let Some(count) = requests.get(balancer.as_str()).filter(|count| **count > 0)
+            && let Some(count) = requests.get(balancer.as_str())
         {
+            // None are a value too: whoever holds them to a number takes away what has nothing to do.
             let each = *count as f64 / healthy.max(1) as f64;
             samples.extend(put("RequestCountPerTarget", Unit::Count, &Bucket::of(each)));
         }

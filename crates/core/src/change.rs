@@ -30,7 +30,9 @@ mod scaling;
 pub use alarm::{AlarmChange, NewAlarm};
 pub use instance::{EndedBy, InstanceAttribute, NewInstances, Protection, Seen};
 pub use launch_template::{NewTemplateVersion, TemplateChange, VersionFate};
-pub use scaling::{Answer, GroupPatch, NewGroup, NewMember, Retirement, ScalingChange, Trigger, Waiting};
+pub use scaling::{
+    Answer, GroupPatch, NewGroup, NewMember, NewRefresh, RefreshStep, Retirement, ScalingChange, Trigger, Waiting,
+};
 
 /// One alteration of intent. Serializable, because each is kept in the audit record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

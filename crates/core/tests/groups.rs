@@ -4,6 +4,9 @@
 //! end. A failure prints its seed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "groups/refresh.rs"]
+mod refresh;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,6 +110,9 @@ struct House {
     dice: Dice,
     boots: Boots,
     boot_time: Duration,
+    /// Images whose boots never end well, and how many percent of all others do not.
+    bad: BTreeSet<ImageId>,
+    unlucky: u64,
     /// Every activity that ever was, to see that none is told twice or lost.
     told: BTreeMap<ActivityId, Activity>,
 }
@@ -134,6 +140,8 @@ impl House {
             dice: Dice(seed.wrapping_mul(7919) | 1),
             boots: Boots::Well,
             boot_time: Duration::from_secs(3),
+            bad: BTreeSet::new(),
+            unlucky: 0,
             told: BTreeMap::new(),
         };
         house.make(Change::RegisterImage(NewImage {
@@ -302,7 +310,9 @@ impl House {
                 never_started,
                 by: EndedBy::Itself,
             };
-            let seen = match (instance.state, self.boots) {
+            let fate = u64::from_str_radix(&instance.id.as_str()[12..], 16).unwrap_or(0) % 100;
+            let fails = self.bad.contains(&instance.image) || fate < self.unlucky;
+            let seen = match (instance.state, if fails { Boots::Impaired } else { self.boots }) {
                 (InstanceState::Pending, Boots::Never) if waited => ended(true),
                 (InstanceState::Pending, Boots::Impaired) if waited => {
                     Seen::Running { status: InstanceStatus::Impaired { why: "step 2 failed".into() } }

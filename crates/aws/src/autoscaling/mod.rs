@@ -12,6 +12,7 @@ pub mod launch_configuration;
 pub mod limit;
 pub mod policy;
 pub mod process;
+pub mod refresh;
 pub mod schedule;
 pub mod tag;
 pub mod target;
@@ -25,6 +26,7 @@ pub use launch_configuration::*;
 pub use limit::*;
 pub use policy::*;
 pub use process::*;
+pub use refresh::*;
 pub use schedule::*;
 pub use tag::*;
 pub use target::*;
@@ -37,6 +39,7 @@ actions! {
     AttachLoadBalancers => AttachLoadBalancersOutput,
     BatchDeleteScheduledAction => BatchDeleteScheduledActionOutput,
     BatchPutScheduledUpdateGroupAction => BatchPutScheduledUpdateGroupActionOutput,
+    CancelInstanceRefresh => CancelInstanceRefreshOutput,
     CompleteLifecycleAction => CompleteLifecycleActionOutput,
     CreateAutoScalingGroup => CreateAutoScalingGroupOutput,
     CreateLaunchConfiguration => CreateLaunchConfigurationOutput,
@@ -51,6 +54,7 @@ actions! {
     DescribeAdjustmentTypes => DescribeAdjustmentTypesOutput,
     DescribeAutoScalingGroups => DescribeAutoScalingGroupsOutput,
     DescribeAutoScalingInstances => DescribeAutoScalingInstancesOutput,
+    DescribeInstanceRefreshes => DescribeInstanceRefreshesOutput,
     DescribeLaunchConfigurations => DescribeLaunchConfigurationsOutput,
     DescribeLifecycleHooks => DescribeLifecycleHooksOutput,
     DescribeLifecycleHookTypes => DescribeLifecycleHookTypesOutput,
@@ -74,9 +78,11 @@ actions! {
     PutScheduledUpdateGroupAction => PutScheduledUpdateGroupActionOutput,
     RecordLifecycleActionHeartbeat => RecordLifecycleActionHeartbeatOutput,
     ResumeProcesses => ResumeProcessesOutput,
+    RollbackInstanceRefresh => RollbackInstanceRefreshOutput,
     SetDesiredCapacity => SetDesiredCapacityOutput,
     SetInstanceHealth => SetInstanceHealthOutput,
     SetInstanceProtection => SetInstanceProtectionOutput,
+    StartInstanceRefresh => StartInstanceRefreshOutput,
     SuspendProcesses => SuspendProcessesOutput,
     TerminateInstanceInAutoScalingGroup => TerminateInstanceInAutoScalingGroupOutput,
     UpdateAutoScalingGroup => UpdateAutoScalingGroupOutput,

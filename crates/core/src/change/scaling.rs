@@ -11,6 +11,7 @@ use crate::name::{
     ActivityId, AutoScalingGroupName, InstanceId, LaunchConfigurationName, LoadBalancerName, ReservationId,
     ScalingName, ZoneName,
 };
+use crate::noun::instance_refresh::RefreshPreferences;
 use crate::noun::launch_configuration::LaunchConfiguration;
 use crate::noun::scaling_group::{GroupTag, HealthCheckType, Hook, LaunchSource, Process};
 use crate::noun::scaling_policy::{ScalingPolicy, ScheduledAction};
@@ -233,6 +234,29 @@ pub enum ScalingChange {
         /// Its name.
         name: ScalingName,
     },
+    /// All members are to be replaced.
+    StartRefresh(NewRefresh),
+    /// No member is to be replaced any more.
+    CancelRefresh {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// Whether what is under way is waited for.
+        waits: bool,
+    },
+    /// Those that replaced others are to be replaced by what was there before.
+    RollBackRefresh {
+        /// Of which group.
+        group: AutoScalingGroupName,
+    },
+    /// By plan: a refresh comes further.
+    MoveRefresh {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// Which.
+        id: String,
+        /// How.
+        step: RefreshStep,
+    },
     /// By plan: a scheduled action's time has come.
     Act {
         /// Of which group.
@@ -335,6 +359,10 @@ impl ScalingChange {
             Self::Track { .. } => "TrackTargets",
             Self::PutSchedule { .. } => "PutScheduledUpdateGroupAction",
             Self::DeleteSchedule { .. } => "DeleteScheduledAction",
+            Self::StartRefresh(_) => "StartInstanceRefresh",
+            Self::CancelRefresh { .. } => "CancelInstanceRefresh",
+            Self::RollBackRefresh { .. } => "RollbackInstanceRefresh",
+            Self::MoveRefresh { .. } => "MoveInstanceRefresh",
             Self::Act { .. } => "ActAsScheduled",
             Self::Wake { .. } => "WakeAutoScalingGroup",
             Self::Sleep { .. } => "EmptyAutoScalingGroup",
@@ -394,8 +422,47 @@ pub enum Retirement {
     Balance,
     /// It has lived as long as members may.
     Lifetime,
+    /// Another one takes its place, because all are replaced.
+    Refresh,
     /// Its group goes.
     GroupGoes,
+}
+
+/// How a refresh comes further.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefreshStep {
+    /// It begins.
+    Begin,
+    /// New members were seen well for long enough.
+    Update {
+        /// Which.
+        instances: Vec<InstanceId>,
+    },
+    /// It pauses at a checkpoint.
+    Pause {
+        /// How many of them are behind it then.
+        reached: u32,
+    },
+    /// It comes to nothing.
+    Fail {
+        /// Why.
+        why: String,
+    },
+    /// What it does at present is done.
+    Finish,
+}
+
+/// What [`ScalingChange::StartRefresh`] wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewRefresh {
+    /// Of which group.
+    pub group: AutoScalingGroupName,
+    /// A random UUID.
+    pub id: String,
+    /// What members are launched with; `None` for what the group has.
+    pub desired: Option<LaunchSource>,
+    /// How.
+    pub preferences: RefreshPreferences,
 }
 
 /// What [`ScalingChange::CreateGroup`] wants.
@@ -483,6 +550,6 @@ pub struct NewMember {
     pub activity: ActivityId,
     /// Where: the first of these that has room.
     pub zones: Vec<ZoneName>,
-    /// Whether it is one more than there are to be, so that another zone can do with one fewer.
+    /// Whether it is one more than there are to be, so that another zone can do with one fewer, or another member go.
     pub balances: bool,
 }

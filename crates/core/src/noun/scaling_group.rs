@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::{
     ActivityId, AutoScalingGroupName, InstanceId, LaunchConfigurationName, LoadBalancerName, ScalingName, ZoneName,
 };
+use crate::noun::instance_refresh::{InstanceRefresh, RefreshMark};
 use crate::noun::launch_template::TemplateSpecification;
 use crate::noun::scaling_policy::{ScalingPolicy, ScheduledAction};
 use crate::refusal::BadScaling;
@@ -204,9 +205,12 @@ pub struct Member {
     pub is_protected: bool,
     /// What is under way with it, or was last.
     pub activity: Option<ActivityId>,
-    /// Whether it was launched so that a zone can do with one fewer, and is not in service yet.
+    /// Whether it is one more than there are to be, so that another one can go, and is not in service yet.
     #[serde(default)]
     pub balances: bool,
+    /// What a refresh has to do with it; after one that was given up, whom it had not seen well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<RefreshMark>,
     /// What it waits for, by hook.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub waits: BTreeMap<ScalingName, HookWait>,
@@ -356,6 +360,9 @@ pub struct AutoScalingGroup {
     /// The last decisions of policies that changed the wish, the newest last.
     #[serde(default)]
     pub decisions: Vec<Decision>,
+    /// Its instance refreshes, the newest last.
+    #[serde(default)]
+    pub refreshes: Vec<InstanceRefresh>,
     /// Whether it goes once it has no member any more.
     pub is_going: bool,
 }

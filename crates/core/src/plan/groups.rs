@@ -4,6 +4,8 @@
 //! plans: carried out it leaves an empty one. Must never roll the ids that a step needs, nor carry it out: that is the house's
 //! `loops/groups`.
 
+mod refresh;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -91,6 +93,7 @@ pub fn next_deadline(world: &World, now: Timestamp) -> Option<Timestamp> {
         let seconds = |n: u32| Duration::from_secs(n.into());
         let mut times: Vec<Timestamp> = group.setback.iter().map(|setback| setback.retry).collect();
         times.extend(group.schedule.values().map(|action| action.next));
+        times.extend(refresh::deadlines(group));
         for (id, member) in &group.members {
             times.extend(member.waits.values().filter(|wait| wait.goes_on.is_none()).map(|wait| wait.until));
             let in_service = || member.in_service.filter(|_| member.state == LifecycleState::InService);
@@ -172,10 +175,13 @@ impl Planner<'_> {
         }
         self.replace_the_ill(steps);
         self.meet_the_wish(steps, dice);
-        if steps.len() == before {
+        self.refresh(steps, dice);
+        // Whoever is new is launched where there are the fewest, and is young.
+        let is_refreshed = group.refresh().is_some_and(|refresh| refresh.status.replaces());
+        if steps.len() == before && !is_refreshed {
             self.renew(steps);
         }
-        if steps.len() == before {
+        if steps.len() == before && !is_refreshed {
             self.balance(steps);
         }
     }
@@ -253,18 +259,32 @@ impl Planner<'_> {
         // One that was launched for balance counts once it is in service: until then nobody can be spared for it.
         let balancing = group.members.values().filter(|member| member.balances && member.state.counts()).count();
         let settled = have.saturating_sub(u32::try_from(balancing).unwrap_or(u32::MAX));
-        let too_many = settled.saturating_sub(group.desired);
+        let too_many = self.spared_by_refresh(settled.saturating_sub(group.desired));
         if too_many == 0 || !group.does(Process::Terminate) {
             return;
         }
+        let goes_first = self.first_to_go();
+        let mut chosen = self.chosen(too_many, dice, |member| !member.is_protected && goes_first(member));
+        let others = too_many.saturating_sub(u32::try_from(chosen.len()).unwrap_or(u32::MAX));
+        chosen.extend(self.chosen(others, dice, |member| !member.is_protected && !goes_first(member)));
+        steps.extend(chosen.iter().map(|id| self.retired(id, Retirement::ScaleIn)));
+    }
+
+    /// So many of those who may go, by the termination policies.
+    fn chosen(&self, count: u32, dice: &mut impl FnMut() -> u64, may_go: impl Fn(&Member) -> bool) -> Vec<InstanceId> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let group = self.group;
+        // Those who may not count for their zones all the same.
         let members: Vec<Candidate> = group
             .members
             .iter()
             .filter(|(_, member)| member.state.counts() && !member.balances)
-            .map(|(id, member)| self.candidate(id, member))
+            .map(|(id, member)| Candidate { protected: !may_go(member), ..self.candidate(id, member) })
             .collect();
-        let chosen = choose_many(&members, &group.zones, &group.termination, too_many, self.now, dice);
-        steps.extend(chosen.iter().map(|chosen| self.retired(&chosen.instance, Retirement::ScaleIn)));
+        let chosen = choose_many(&members, &group.zones, &group.termination, count, self.now, dice);
+        chosen.into_iter().map(|chosen| chosen.instance).collect()
     }
 
     fn candidate(&self, id: &InstanceId, member: &Member) -> Candidate {
@@ -275,7 +295,7 @@ impl Planner<'_> {
             }
             Some(LaunchSource::Template(from)) => {
                 let is_it = |of: &TemplateSpecification| of.template == from.template;
-                let current = matches!(&self.group.launch, LaunchSource::Template(of) if is_it(of));
+                let current = matches!(self.group.launching(), LaunchSource::Template(of) if is_it(of));
                 let version = match from.version {
                     VersionRef::Number(number) => number.into(),
                     VersionRef::Default | VersionRef::Latest => 0,
@@ -330,8 +350,13 @@ impl Planner<'_> {
     }
 
     fn zone_counts(&self) -> Vec<ZoneCount> {
+        self.zone_counts_of(|_| true)
+    }
+
+    /// How many of those members are in each zone.
+    fn zone_counts_of(&self, is_one: impl Fn(&Member) -> bool) -> Vec<ZoneCount> {
         let mut counts: BTreeMap<&ZoneName, u32> = self.group.zones.iter().map(|zone| (zone, 0)).collect();
-        for member in self.group.members.values().filter(|member| member.state.counts()) {
+        for member in self.group.members.values().filter(|member| member.state.counts() && is_one(member)) {
             *counts.entry(&member.zone).or_default() += 1;
         }
         let count = |(zone, members): (&ZoneName, u32)| ZoneCount {

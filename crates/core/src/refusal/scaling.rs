@@ -165,6 +165,23 @@ pub enum BadScaling {
     /// Another one acts then.
     #[error("The scheduled action {0} is to take place at the same time")]
     SameTime(ScalingName),
+    /// All members are being replaced already.
+    #[error("An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.")]
+    RefreshInProgress,
+    /// They are not.
+    #[error("No in progress or pending Instance Refresh found for Auto Scaling group {0}")]
+    NoRefresh(AutoScalingGroupName),
+    /// There is no way back.
+    #[error("the instance refresh cannot be rolled back: {0}")]
+    Irreversible(&'static str),
+    /// A refresh decides what is launched.
+    #[error(
+        "An active instance refresh with a desired configuration exists. All configuration options derived from the desired configuration are not available for update while the instance refresh is active."
+    )]
+    RefreshHolds,
+    /// A refresh that makes no sense.
+    #[error("{0}")]
+    Refresh(String),
     /// Nobody waits for it.
     #[error("No active Lifecycle Action found with {0}")]
     NoSuchAction(String),

@@ -117,7 +117,12 @@ fn scaling_code(bad: &BadScaling) -> &'static str {
         BadScaling::ConfigurationInUse(_) | BadScaling::HasMembers => "ResourceInUse",
         BadScaling::InProgress(_) | BadScaling::CoolingDown(_) | BadScaling::Blocked(_) => "ScalingActivityInProgress",
         BadScaling::TooMany { .. } => "LimitExceeded",
-        BadScaling::NoSuchGroup(_)
+        BadScaling::RefreshInProgress => "InstanceRefreshInProgress",
+        BadScaling::NoRefresh(_) => "ActiveInstanceRefreshNotFound",
+        BadScaling::Irreversible(_) => "IrreversibleInstanceRefresh",
+        BadScaling::RefreshHolds
+        | BadScaling::Refresh(_)
+        | BadScaling::NoSuchGroup(_)
         | BadScaling::GroupGoes(_)
         | BadScaling::NoSuchConfiguration(_)
         | BadScaling::NoSuchImage(_)

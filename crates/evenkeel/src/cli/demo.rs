@@ -14,7 +14,8 @@ use crate::demo::{self, Options, report};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Starts a daemon of its own on throw-away state, puts real instances behind a load balancer, and under steady traffic
-replaces them one by one, kills one without warning, disables a zone and enables it again, and restarts the daemon.
+replaces them one by one, kills one without warning, disables a zone and enables it again, and restarts the daemon; then
+lets a group grow with its load and shrink again (not with --fast).
 Everything has ended when it ends, unless told otherwise.
 
 Examples:

@@ -19,6 +19,8 @@ const DISABLE_LIMIT: Duration = Duration::from_millis(100);
 const SHARE_LIMIT: f64 = 2.0;
 /// What part of the requests that were due must have been sent for the rest to mean anything.
 const PACE_LIMIT: f64 = 0.95;
+/// From a load's rise until a group wants as many members as it takes, at most.
+const FOLLOW_LIMIT: Duration = Duration::from_secs(15);
 
 /// All that was counted and timed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -61,6 +63,9 @@ pub struct Figures {
     pub disabled: Option<Disabled>,
     /// The daemon's restart.
     pub restart: Option<Restart>,
+    /// The group that was scaled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaled: Option<Scaled>,
     /// The steps and how long they took.
     pub steps: Vec<Step>,
     /// Processes that had to be killed at the end; `None` if the demo was kept.
@@ -139,6 +144,26 @@ pub struct Restart {
     pub adopted: usize,
 }
 
+/// A group that grew with its load and shrank again.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Scaled {
+    /// Members in service at most.
+    pub peak: usize,
+    /// From the load's rise until the group wanted as many as it took.
+    #[serde(serialize_with = "millis", rename = "decided_ms")]
+    pub decided: Duration,
+    /// From the load's rise until they were in service.
+    #[serde(serialize_with = "millis", rename = "grown_ms")]
+    pub grown: Duration,
+    /// From the load's fall until one was left.
+    #[serde(serialize_with = "millis", rename = "shrunk_ms")]
+    pub shrunk: Duration,
+    /// Requests sent to it.
+    pub sent: u64,
+    /// Those of them that were lost.
+    pub lost: u64,
+}
+
 /// A promise and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -190,6 +215,18 @@ pub fn judge(figures: &Figures) -> Vec<Verdict> {
         let seen = format!("{} of {}", restart.adopted, restart.before);
         say("the next daemon adopts all instances".into(), restart.adopted == restart.before, seen);
     }
+    if let Some(scaled) = &figures.scaled {
+        let seen = format!(
+            "after {}, with {} in service after {}",
+            seconds(scaled.decided),
+            scaled.peak,
+            seconds(scaled.grown)
+        );
+        let promise = format!("a group answers five times the load within {}", seconds(FOLLOW_LIMIT));
+        say(promise, scaled.decided <= FOLLOW_LIMIT, seen);
+        let seen = format!("{} of {} lost", scaled.lost, scaled.sent);
+        say("no request is lost while a group grows and shrinks".into(), scaled.lost == 0, seen);
+    }
     if figures.sent > 0 {
         let due = f64::from(figures.rate) * figures.duration.as_secs_f64();
         let seen = format!("{} of {due:.0} sent", figures.sent);
@@ -239,6 +276,14 @@ mod tests {
             }),
             disabled: Some(Disabled { zone: "b".into(), last_request: MS(20), back: MS(30) }),
             restart: Some(Restart { away: MS(1000), answered: 1000, before: 3, adopted: 3 }),
+            scaled: Some(Scaled {
+                peak: 5,
+                decided: MS(5000),
+                grown: MS(7000),
+                shrunk: MS(30_000),
+                sent: 9000,
+                lost: 0,
+            }),
             left_over: Some(0),
             ..Figures::default()
         }
@@ -257,7 +302,7 @@ mod tests {
     #[test]
     fn good_figures_keep_every_promise() {
         let verdicts = judge(&good());
-        assert_eq!(verdicts.len(), 10);
+        assert_eq!(verdicts.len(), 12);
         assert!(verdicts.iter().all(|verdict| verdict.kept), "{verdicts:?}");
         // At the very limits, too.
         let mut figures = good();
@@ -289,6 +334,11 @@ mod tests {
         let promise = "traffic flows while the daemon is gone";
         check(restart(|r| r.answered = 0), promise, "0 answered in 1.0 s");
         check(restart(|r| r.adopted = 2), "the next daemon adopts all instances", "2 of 3");
+        let scaled = |change: fn(&mut Scaled)| move |f: &mut Figures| change(f.scaled.as_mut().unwrap());
+        let promise = "a group answers five times the load within 15.0 s";
+        check(scaled(|s| s.decided = MS(15_100)), promise, "after 15.1 s, with 5 in service after 7.0 s");
+        let promise = "no request is lost while a group grows and shrinks";
+        check(scaled(|s| s.lost = 1), promise, "1 of 9000 lost");
         check(|f| f.sent = 9_400, "1000 requests a second are sent", "9400 of 10000 sent");
         check(|f| f.left_over = Some(2), "nothing is left behind", "2 processes");
         check(|f| f.stopped = Some("x".into()), "the demo runs to its end", "x");

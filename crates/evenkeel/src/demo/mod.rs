@@ -47,6 +47,8 @@ struct Pace {
     each: i64,
     /// How many of them are replaced.
     replaced: usize,
+    /// Whether a group is scaled, which takes most of a minute.
+    scales: bool,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -54,8 +56,10 @@ const SECOND: Duration = Duration::from_secs(1);
 impl Options {
     fn pace(&self) -> Pace {
         let pace = match self.fast {
-            false => Pace { rate: 2000, look: Duration::from_secs(3), breath: SECOND, each: 2, replaced: 4 },
-            true => Pace { rate: 500, look: SECOND, breath: SECOND / 4, each: 2, replaced: 2 },
+            false => {
+                Pace { rate: 2000, look: Duration::from_secs(3), breath: SECOND, each: 2, replaced: 4, scales: true }
+            }
+            true => Pace { rate: 500, look: SECOND, breath: SECOND / 4, each: 2, replaced: 2, scales: false },
         };
         Pace { rate: self.rate.unwrap_or(pace.rate), ..pace }
     }

@@ -43,6 +43,15 @@ pub fn print(end: &End, out: &mut dyn Write) -> io::Result<()> {
         let (away, answered) = (seconds(restart.away), count(restart.answered));
         writeln!(out, "daemon gone              {away}; {answered} requests answered meanwhile")?;
     }
+    if let Some(scaled) = &figures.scaled {
+        let (grown, shrunk) = (seconds(scaled.grown), seconds(scaled.shrunk));
+        writeln!(
+            out,
+            "group 1 → {} → 1         {grown} up, {shrunk} down; {} requests",
+            scaled.peak,
+            count(scaled.sent)
+        )?;
+    }
     writeln!(out)?;
     for Verdict { promise, kept, seen } in &end.verdicts {
         writeln!(out, "{}  {promise}: {seen}", if *kept { "kept  " } else { "BROKEN" })?;

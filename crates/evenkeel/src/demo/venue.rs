@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use evenkeel_aws::ec2;
+use evenkeel_aws::{autoscaling as wire, ec2};
 use tempfile::TempDir;
 
 use super::ground::Block;
@@ -230,6 +230,11 @@ impl Venue {
                 Some(_) => self.client()?,
                 None => self.up(|| Ok(()))?,
             };
+            // A group would launch others in place of those that are ended.
+            for group in client.call(&wire::DescribeAutoScalingGroups::default())?.auto_scaling_groups.0 {
+                let auto_scaling_group_name = group.auto_scaling_group_name;
+                client.call(&wire::DeleteAutoScalingGroup { auto_scaling_group_name, force_delete: Some(true) })?;
+            }
             let living = living(&client)?;
             if !living.is_empty() {
                 client.call(&ec2::TerminateInstances { instance_ids: living, ..Default::default() })?;

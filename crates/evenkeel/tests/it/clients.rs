@@ -150,6 +150,11 @@ fn boto3_autoscaling() {
 }
 
 #[test]
+fn boto3_refresh() {
+    judge("boto3_refresh");
+}
+
+#[test]
 fn ansible_autoscaling() {
     judge("ansible_autoscaling");
 }
@@ -252,4 +257,9 @@ fn signatures() {
 #[test]
 fn awscli_walk() {
     judge("awscli_walk");
+}
+
+#[test]
+fn awscli_scaling() {
+    judge("awscli_scaling");
 }

@@ -58,6 +58,12 @@ pub(super) const REPLACED: &str =
 /// One more, so that zones have as many as each other.
 pub(super) const BALANCED: &str = "an instance was launched to aid in balancing the group's zones";
 
+/// One more, so that another one can go.
+pub(super) const REFRESHED: &str = "an instance was launched in response to an instance refresh";
+
+/// One fewer, because another one takes its place.
+pub(super) const REFRESHES: &str = "an instance was taken out of service in response to an instance refresh";
+
 /// One fewer, because there are to be fewer.
 pub(super) fn ended(from: u32, to: u32) -> String {
     let difference =
@@ -74,6 +80,16 @@ pub(super) fn ill(illness: Cause) -> &'static str {
         Cause::StatusCheck => "an instance was taken out of service in response to EC2 instance status checks failure",
         Cause::Balancer => "an instance was taken out of service in response to an ELB system health check failure",
         Cause::SetByUser => "an instance was taken out of service in response to a user health-check",
+    }
+}
+
+/// What was found of one that is ill.
+pub(super) fn found(illness: Cause) -> &'static str {
+    match illness {
+        Cause::NotRunning => "it does not run",
+        Cause::StatusCheck => "its status checks fail",
+        Cause::Balancer => "its load balancer's health checks fail",
+        Cause::SetByUser => "it was set unhealthy",
     }
 }
 

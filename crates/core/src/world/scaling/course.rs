@@ -115,7 +115,11 @@ impl World {
         let mut group = held.as_ref().clone();
         let (from, to) = (group.capacity(), group.capacity() + 1);
         let ill = group.members.values().any(|member| member.state.is_ending() && member.illness.is_some());
+        let refresh = super::refresh::marks(&group);
         let last = match (new.balances, ill && group.why.is_empty()) {
+            _ if refresh.is_some() && (new.balances || (!ill && group.why.is_empty())) => {
+                sentence(now, cause::REFRESHED)
+            }
             (true, _) => sentence(now, cause::BALANCED),
             (false, true) => sentence(now, cause::REPLACED),
             (false, false) => sentence(now, &cause::started(from, to)),
@@ -164,6 +168,7 @@ impl World {
                 is_protected: group.protects_new,
                 activity: Some(activity.id.clone()),
                 balances: new.balances,
+                refresh,
                 waits: BTreeMap::new(),
             };
             group.members.insert(new.instance.clone(), member);
@@ -199,7 +204,7 @@ impl World {
 
     /// What a group's next member is launched with: all of it, and the very version of a template.
     pub(super) fn launch_of(&self, group: &AutoScalingGroup) -> Result<(LaunchParameters, LaunchSource), Refusal> {
-        match &group.launch {
+        match group.launching() {
             LaunchSource::Configuration(name) => {
                 let missing = || BadScaling::NoSuchConfiguration(name.clone());
                 let held = self.launch_configuration(name).ok_or_else(missing)?;
@@ -215,7 +220,7 @@ impl World {
                     user_data: held.user_data.clone(),
                     ..LaunchData::default()
                 };
-                Ok((self.launch_parameters(stated, None)?, group.launch.clone()))
+                Ok((self.launch_parameters(stated, None)?, LaunchSource::Configuration(name.clone())))
             }
             LaunchSource::Template(specification) => {
                 let parameters = self.launch_parameters(LaunchData::default(), Some(specification))?;
@@ -245,7 +250,9 @@ impl World {
         let Some(member) = held.members.get(id) else { return done(Vec::new()) };
         // Who leaves the group by detaching is on its way out already; who stands by goes with its group alone.
         let may = match member.state {
-            LifecycleState::Standby | LifecycleState::EnteringStandby => why == Retirement::GroupGoes,
+            LifecycleState::Standby | LifecycleState::EnteringStandby => {
+                matches!(why, Retirement::GroupGoes | Retirement::Refresh)
+            }
             state => state.counts(),
         };
         let still = match why {
@@ -253,6 +260,7 @@ impl World {
             Retirement::Ill => member.illness.is_some(),
             Retirement::GroupGoes => held.is_going,
             Retirement::Balance | Retirement::Lifetime => !held.is_going,
+            Retirement::Refresh => super::refresh::replaces(held, member),
         };
         let allowed = why == Retirement::GroupGoes || held.does(Process::Terminate);
         if !may || !still || !allowed {
@@ -267,9 +275,10 @@ impl World {
                     "an instance was taken out of service in response to it having exceeded its maximum lifetime";
                 vec![sentence(now, lived)]
             }
+            (Retirement::Refresh, _) => vec![sentence(now, cause::REFRESHES)],
             _ => vec![sentence(now, &cause::ended(from, to))],
         };
-        if matches!(why, Retirement::ScaleIn | Retirement::Balance) {
+        if matches!(why, Retirement::ScaleIn | Retirement::Balance | Retirement::Refresh) {
             last.push(sentence(now, &format!("instance {id} was selected for termination")));
         }
         let kept: &[String] = if why == Retirement::ScaleIn || why == Retirement::GroupGoes { &group.why } else { &[] };
@@ -354,6 +363,7 @@ impl World {
                 member.illness = Some(Cause::NotRunning);
                 member.waits.clear();
                 set_back(&mut group, now);
+                super::refresh::note_failure(&mut group, id, &why);
                 (ActivityStatus::Failed, Some(format!("Instance failed to come into service: {why}")))
             }
             Next::End => {
@@ -394,6 +404,7 @@ impl World {
             && member.state == LifecycleState::InService
         {
             member.illness = member.illness.or(Some(illness));
+            super::refresh::note_failure(&mut group, id, cause::found(illness));
         }
         done(put(held, group).into_iter().collect())
     }

@@ -66,6 +66,7 @@ impl World {
             schedule: BTreeMap::new(),
             history: Default::default(),
             decisions: Vec::new(),
+            refreshes: Vec::new(),
             is_going: false,
         };
         self.sound(&group)?;
@@ -87,6 +88,9 @@ impl World {
         let held = self.staying_group(name)?;
         let mut group = held.as_ref().clone();
         let of = patch.clone();
+        if of.launch.is_some() && held.refresh().is_some_and(|refresh| refresh.desired.is_some()) {
+            return Err(BadScaling::RefreshHolds.into());
+        }
         group.launch = of.launch.unwrap_or(group.launch);
         (group.min, group.max) = (of.min.unwrap_or(group.min), of.max.unwrap_or(group.max));
         group.cooldown = of.cooldown.unwrap_or(group.cooldown);
@@ -143,6 +147,7 @@ impl World {
         (group.is_going, group.min, group.desired) = (true, 0, 0);
         // AWS: a forced end waits for no hook.
         group.hooks.clear();
+        super::refresh::call_off(&mut group, "The Auto Scaling group was deleted.", now);
         let what = format!("a user request deleted AutoScalingGroup, {}", wish(held.desired, 0));
         keep(&mut group.why, sentence(now, &what));
         Ok(done(put(held, group).into_iter().collect()))
@@ -259,10 +264,18 @@ impl World {
         &self,
         name: &AutoScalingGroupName,
         processes: &BTreeSet<Process>,
+        now: Timestamp,
     ) -> Result<Decision, Refusal> {
         let held = self.staying_group(name)?;
         let mut group = held.as_ref().clone();
+        let before = group.suspended.len();
         group.suspended.retain(|process, _| !processes.contains(process));
+        if group.suspended.len() < before
+            && let Some(refresh) = group.refresh_mut()
+        {
+            // It could not come further; its hour begins anew.
+            refresh.progressed = now;
+        }
         if processes.contains(&Process::Launch) {
             // Whoever resumes launches wants to see one.
             group.setback = None;

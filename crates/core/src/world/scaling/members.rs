@@ -50,6 +50,7 @@ impl World {
             member.illness = None;
         } else if !(respects_grace && in_grace) && member.illness.is_none() {
             member.illness = Some(Cause::SetByUser);
+            super::refresh::note_failure(&mut group, instance, super::cause::found(Cause::SetByUser));
         }
         Ok(done(put(held, group).into_iter().collect()))
     }
@@ -99,6 +100,7 @@ impl World {
                 is_protected: group.protects_new,
                 activity: Some(activity.clone()),
                 balances: false,
+                refresh: None,
                 waits: Default::default(),
             };
             if group.members.insert(id.clone(), attached).is_none() {

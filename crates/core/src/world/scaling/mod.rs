@@ -1,8 +1,8 @@
 //! What may happen to launch configurations and auto scaling groups (AWS, Auto Scaling API 2011-01-01).
 //!
 //! Owns which file judges which Change, and what the files share. [`groups`] judges what people ask of groups, [`members`] what
-//! they ask of members, [`course`] what the plan does with these; [`policies`], [`tracking`], [`schedules`] and [`zero`] what
-//! changes how many there are to be. Must never choose whom to launch or end: that is
+//! they ask of members, [`course`] what the plan does with these, [`refresh`] how all of them are replaced; [`policies`],
+//! [`tracking`], [`schedules`] and [`zero`] what changes how many there are to be. Must never choose whom to launch or end: that is
 //! [`crate::plan::groups`]'s.
 
 mod cause;
@@ -11,6 +11,7 @@ mod groups;
 mod hooks;
 mod members;
 mod policies;
+mod refresh;
 mod schedules;
 mod tracking;
 mod zero;
@@ -18,6 +19,7 @@ mod zero;
 use std::sync::Arc;
 
 pub use course::{IMPAIRED_FOR, Next};
+pub use refresh::{Place, Tally, place, progress, tally};
 pub use tracking::TrackingAlarm;
 
 use super::{Decision, Key, Row, World, Write};
@@ -45,7 +47,7 @@ impl World {
             S::AttachBalancers { group, balancers } => self.attach_balancers(group, balancers),
             S::DetachBalancers { group, balancers } => self.detach_balancers(group, balancers, now),
             S::Suspend { group, processes } => self.suspend(group, processes, now),
-            S::Resume { group, processes } => self.resume(group, processes),
+            S::Resume { group, processes } => self.resume(group, processes, now),
             S::SetMetrics { group, metrics } => self.set_metrics(group, metrics),
             S::TagGroups { tags } => self.tag_groups(tags, now),
             S::UntagGroups { tags } => self.untag_groups(tags, now),
@@ -73,6 +75,10 @@ impl World {
             S::Track { group, readings } => self.scale_to_targets(group, readings, now),
             S::PutSchedule { group, name, action } => self.put_schedule(group, name, action, now),
             S::DeleteSchedule { group, name } => self.delete_schedule(group, name),
+            S::StartRefresh(new) => self.start_refresh(new, now),
+            S::CancelRefresh { group, waits } => self.cancel_refresh(group, *waits, now),
+            S::RollBackRefresh { group } => self.roll_back_refresh(group, now),
+            S::MoveRefresh { group, id, step } => Ok(self.move_refresh(group, id, step, now)),
             S::Act { group, name, due, next } => Ok(self.act(group, name, *due, *next, now)),
             S::Wake { group, balancer } => Ok(self.wake(group, balancer, now)),
             S::Sleep { group, idle } => Ok(self.sleep(group, *idle, now)),

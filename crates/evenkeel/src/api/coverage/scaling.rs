@@ -93,6 +93,18 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         "AutoScalingGroupName",
         No("Ignored: an instance is in one group alone."),
     ),
+    (
+        AutoScaling,
+        "StartInstanceRefresh",
+        "Strategy",
+        Partly("`Rolling`; `ReplaceRootVolume` is refused: instances have no volumes."),
+    ),
+    (
+        AutoScaling,
+        "StartInstanceRefresh",
+        "DesiredConfiguration.MixedInstancesPolicy",
+        Partly("Its launch template, where nothing is mixed; overrides and distributions are refused."),
+    ),
     (AutoScaling, "DescribeScalingActivities", "Filters", No("Ignored: name the group, or the activities.")),
 ];
 
@@ -104,7 +116,7 @@ const fn absent(operations: &'static str, why: &'static str) -> Absent {
 pub(super) const ABSENT: &[Absent] = &[
     absent("GetPredictiveScalingForecast", "Nothing is forecast yet."),
     absent("*NotificationConfiguration* DescribeAutoScalingNotificationTypes", "Nobody is told by SNS yet."),
-    absent("*InstanceRefresh* LaunchInstances", "Instances are replaced by `evenkeel replace`."),
+    absent("LaunchInstances", "SetDesiredCapacity has a group launch more."),
     absent("*WarmPool", "There are no warm pools yet."),
     absent("*TargetGroups *TrafficSources", "There are classic load balancers."),
     absent("*AccountSetting*", "There are no settings of the account."),

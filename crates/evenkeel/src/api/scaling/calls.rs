@@ -6,7 +6,7 @@ use evenkeel_core::name::AutoScalingGroupName;
 use super::super::Asked;
 use super::super::funnel::Say;
 use super::super::wants::{Thing, Want, Wants};
-use super::{activities, around, configurations, groups, members, policies, schedules};
+use super::{activities, around, configurations, groups, members, policies, refreshes, schedules};
 
 /// The answer to a call.
 pub(in super::super) async fn answer(asked: &Asked<'_>, call: wire::Call, say: &Say<'_>) -> Response {
@@ -29,6 +29,7 @@ pub(in super::super) async fn answer(asked: &Asked<'_>, call: wire::Call, say: &
         }
         C::AttachInstances(i) => say.out::<wire::AttachInstances>(members::attach(asked, &i).await),
         C::AttachLoadBalancers(i) => say.out::<wire::AttachLoadBalancers>(around::attach_balancers(asked, &i).await),
+        C::CancelInstanceRefresh(i) => say.out::<wire::CancelInstanceRefresh>(refreshes::cancel(asked, &i).await),
         C::CompleteLifecycleAction(i) => {
             say.out::<wire::CompleteLifecycleAction>(around::complete_action(asked, &i).await)
         }
@@ -49,6 +50,7 @@ pub(in super::super) async fn answer(asked: &Asked<'_>, call: wire::Call, say: &
         C::DescribeAutoScalingInstances(i) => {
             say.out::<wire::DescribeAutoScalingInstances>(members::describe(asked, &i))
         }
+        C::DescribeInstanceRefreshes(i) => say.out::<wire::DescribeInstanceRefreshes>(refreshes::describe(asked, &i)),
         C::DescribeLaunchConfigurations(i) => {
             say.out::<wire::DescribeLaunchConfigurations>(configurations::describe(asked, &i))
         }
@@ -79,9 +81,13 @@ pub(in super::super) async fn answer(asked: &Asked<'_>, call: wire::Call, say: &
             say.out::<wire::RecordLifecycleActionHeartbeat>(around::heartbeat(asked, &i).await)
         }
         C::ResumeProcesses(i) => say.out::<wire::ResumeProcesses>(around::resume(asked, &i).await),
+        C::RollbackInstanceRefresh(i) => {
+            say.out::<wire::RollbackInstanceRefresh>(refreshes::roll_back(asked, &i).await)
+        }
         C::SetDesiredCapacity(i) => say.out::<wire::SetDesiredCapacity>(groups::set_desired(asked, &i).await),
         C::SetInstanceHealth(i) => say.out::<wire::SetInstanceHealth>(members::set_health(asked, &i).await),
         C::SetInstanceProtection(i) => say.out::<wire::SetInstanceProtection>(members::set_protection(asked, &i).await),
+        C::StartInstanceRefresh(i) => say.out::<wire::StartInstanceRefresh>(refreshes::start(asked, i).await),
         C::SuspendProcesses(i) => say.out::<wire::SuspendProcesses>(around::suspend(asked, &i).await),
         C::TerminateInstanceInAutoScalingGroup(i) => {
             say.out::<wire::TerminateInstanceInAutoScalingGroup>(members::terminate(asked, &i).await)
@@ -107,6 +113,7 @@ impl Wants<'_> {
             C::BatchDeleteScheduledAction(i) => group(&i.auto_scaling_group_name),
             C::AttachInstances(i) => group(&i.auto_scaling_group_name),
             C::AttachLoadBalancers(i) => group(&i.auto_scaling_group_name),
+            C::CancelInstanceRefresh(i) => group(&i.auto_scaling_group_name),
             C::CompleteLifecycleAction(i) => group(&i.auto_scaling_group_name),
             C::CreateAutoScalingGroup(i) => {
                 let tags = i.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default()));
@@ -137,9 +144,11 @@ impl Wants<'_> {
             C::PutLifecycleHook(i) => group(&i.auto_scaling_group_name),
             C::RecordLifecycleActionHeartbeat(i) => group(&i.auto_scaling_group_name),
             C::ResumeProcesses(i) => group(&i.auto_scaling_group_name),
+            C::RollbackInstanceRefresh(i) => group(&i.auto_scaling_group_name),
             C::SetDesiredCapacity(i) => group(&i.auto_scaling_group_name),
             C::SetInstanceHealth(i) => member(&i.instance_id),
             C::SetInstanceProtection(i) => group(&i.auto_scaling_group_name),
+            C::StartInstanceRefresh(i) => group(&i.auto_scaling_group_name),
             C::SuspendProcesses(i) => group(&i.auto_scaling_group_name),
             C::TerminateInstanceInAutoScalingGroup(i) => member(&i.instance_id),
             C::UpdateAutoScalingGroup(i) => group(&i.auto_scaling_group_name),
@@ -147,6 +156,7 @@ impl Wants<'_> {
             | C::DescribeAdjustmentTypes(_)
             | C::DescribeAutoScalingGroups(_)
             | C::DescribeAutoScalingInstances(_)
+            | C::DescribeInstanceRefreshes(_)
             | C::DescribeLaunchConfigurations(_)
             | C::DescribeLifecycleHookTypes(_)
             | C::DescribeLifecycleHooks(_)

@@ -230,7 +230,7 @@ pub(super) fn existing<'a>(
 }
 
 /// A launch configuration, or a template: by its id from then on, whatever it was named by.
-fn source(
+pub(super) fn source(
     asked: &Asked<'_>,
     configured: Option<String>,
     template: Option<&wire::LaunchTemplateSpecification>,

@@ -76,7 +76,7 @@ pub(super) fn tag(
 }
 
 /// A launch source as AWS shows it: the name of a configuration, or a template with its version.
-fn launched(
+pub(super) fn launched(
     world: &World,
     source: Option<&LaunchSource>,
 ) -> (Option<String>, Option<wire::LaunchTemplateSpecification>) {

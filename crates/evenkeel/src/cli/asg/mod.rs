@@ -1,9 +1,10 @@
 //! `evenkeel asg`: auto scaling groups, made, shown, sized, changed, deleted.
 //!
 //! Owns the words for people. What a group does by itself is the daemon's to say: `log` prints its activities with their causes.
-//! Next: [`shown`], [`targets`], [`explain`], [`super::launch`].
+//! Next: [`refresh`], [`shown`], [`targets`], [`explain`], [`super::launch`].
 
 mod explain;
+mod refresh;
 mod shown;
 mod targets;
 
@@ -22,6 +23,7 @@ use super::launch::{parse_tag, user_data};
 use super::settings::Reach;
 use super::streams::{Progress, Streams};
 use super::wait;
+pub use refresh::Refresh;
 
 /// Arguments of `evenkeel asg`.
 #[derive(Debug, Clone, Args)]
@@ -29,7 +31,8 @@ use super::wait;
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Examples:\n  evenkeel asg create web --image ami-0123456789abcdef0 --max 6 --lb web --wait\n  evenkeel asg list\n  \
-        evenkeel asg scale web 4\n  evenkeel asg track web --load 1.5\n  evenkeel asg explain web"
+        evenkeel asg scale web 4\n  evenkeel asg track web --load 1.5\n  evenkeel asg explain web\n  \
+        evenkeel asg refresh web --image ami-0fedcba9876543210 --auto-rollback --wait"
 )]
 pub struct Asg {
     /// What to do.
@@ -43,6 +46,8 @@ pub enum Action {
     /// List groups
     #[command(visible_alias = "ls")]
     List(List),
+    /// Replace a group's members, one after the other, with others from another image or template
+    Refresh(Box<Refresh>),
     /// Show a group and its members
     Show(Show),
     /// Make a group, with a launch configuration of its own unless one is named
@@ -286,6 +291,7 @@ impl Asg {
     pub fn reach(&self) -> &Reach {
         match &self.action {
             Action::List(args) => &args.reach,
+            Action::Refresh(args) => &args.reach,
             Action::Show(args) => &args.reach,
             Action::Create(args) => &args.reach,
             Action::Scale(args) => &args.reach,
@@ -314,6 +320,7 @@ pub fn run(args: &Asg, client: &Client, streams: &mut Streams<'_>) -> anyhow::Re
             shown::group(&group, args.json, streams)?;
         }
         Action::Create(args) => return create(args, client, streams),
+        Action::Refresh(args) => return refresh::run(args, client, streams),
         Action::Scale(args) => {
             let input = wire::SetDesiredCapacity {
                 auto_scaling_group_name: args.name.clone(),

@@ -92,16 +92,25 @@ impl Play<'_> {
     pub(super) fn until<T>(
         &mut self,
         what: &str,
+        look: impl FnMut(&mut Self) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
+        self.until_within(LIMIT, what, look)
+    }
+
+    pub(super) fn until_within<T>(
+        &mut self,
+        limit: Duration,
+        what: &str,
         mut look: impl FnMut(&mut Self) -> anyhow::Result<Option<T>>,
     ) -> anyhow::Result<T> {
-        let until = Instant::now() + LIMIT;
+        let until = Instant::now() + limit;
         loop {
             self.tick()?;
             if let Some(seen) = look(self)? {
                 return Ok(seen);
             }
             if Instant::now() > until {
-                bail!("waited {} s in vain for {what}", LIMIT.as_secs());
+                bail!("waited {} s in vain for {what}", limit.as_secs());
             }
             std::thread::sleep(LOOK);
         }

@@ -1,9 +1,10 @@
 //! The script: the steps of the main job, top to bottom, each through the API.
 //!
-//! Owns what is done and measured; what the measures mean is [`super::judge`]'s. Next: [`calls`] for how, [`sums`] for
+//! Owns what is done and measured; what the measures mean is [`super::judge`]'s. Next: [`calls`] for how, [`scaling`] for the group, [`sums`] for
 //! what came of it.
 
 mod calls;
+mod scaling;
 mod sums;
 
 use std::collections::BTreeMap;
@@ -78,6 +79,9 @@ impl<'a> Play<'a> {
         self.kill()?;
         self.disable_and_enable()?;
         self.restart()?;
+        if self.pace.scales {
+            self.scale()?;
+        }
         self.board.step("look on once more");
         self.look_on()
     }

@@ -31,7 +31,7 @@ impl Play<'_> {
         let figures = &mut self.figures;
         (figures.duration, figures.sent, figures.answered) = (end.at, end.sent, end.ok);
         (figures.losses, figures.versions) = (end.failed.clone(), end.versions.clone());
-        figures.failures = end.failures.iter().take(TOLD).cloned().collect();
+        figures.failures.extend(end.failures.iter().take(TOLD).cloned());
         (figures.p50, figures.p99) = (end.latencies.quantile(0.5), end.latencies.quantile(0.99));
         figures.max = end.latencies.max();
         let by_kill = |failure: &&Failure| {

@@ -3,7 +3,7 @@
 //! Owns that picture and AWS's words for it ([`instance_health`]). Must never be written by anyone but the loops that
 //! see, nor decide anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::health::Health;
@@ -29,6 +29,8 @@ pub struct RoadSeen {
     pub outstanding: BTreeMap<(LoadBalancerName, InstanceId), u32>,
     /// Listeners that could not be bound, in words.
     pub bind_faults: Vec<String>,
+    /// Balancers at which requests wait for instances that are yet to come.
+    pub called: BTreeSet<LoadBalancerName>,
     /// Targets in service that are passed over for failing requests, and how they do.
     pub passed_over: BTreeMap<(LoadBalancerName, InstanceId), String>,
 }

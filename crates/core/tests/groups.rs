@@ -23,15 +23,17 @@ use evenkeel_core::name::{
 };
 use evenkeel_core::noun;
 use evenkeel_core::noun::alarm::MetricName;
-use evenkeel_core::noun::scaling_group::{GroupTag, HealthCheckType, Hook, Process, Transition};
+use evenkeel_core::noun::scaling_group::{GroupTag, HealthCheckType, Hook, IDLE_TAG, Process, Transition};
 use evenkeel_core::noun::scaling_policy::{TrackedMetric, Tracker};
 use evenkeel_core::noun::{
     Activity, ActivityStatus, AutoScalingGroup, Capacity, InstanceState, InstanceStatus, LaunchConfiguration,
     LaunchSource, LifecycleState, Listener, Manifest, Member, Protocol, Scheme,
 };
 use evenkeel_core::noun::{ScalingPolicy, ScheduledAction};
+use evenkeel_core::plan::zero::{Idle, Load, Loads};
 use evenkeel_core::plan::{expiry, groups};
 use evenkeel_core::refusal::{BadScaling, Refusal};
+use evenkeel_core::routes::{compile, follow};
 use evenkeel_core::scaling::decide::{AlarmSignal, AlarmState};
 use evenkeel_core::scaling::{
     Adjustment, AdjustmentType, MetricAggregationType, PredefinedMetricType, Recurrence, Rule, Side, StepAdjustment,
@@ -1000,6 +1002,169 @@ fn the_ill_who_wait_for_their_turn_go_at_once_when_they_run_no_more() {
     assert!(!house.group("g").members.contains_key(&impaired));
 }
 
+/// Requests wait at those balancers, and nobody is in service.
+fn waiting(house: &mut House, at: &[&str]) {
+    let called = at.iter().map(|name| balancer(name)).collect();
+    house.sightings.road = Some(RoadSeen { called, ..RoadSeen::default() });
+}
+
+fn wakes(house: &House) -> bool {
+    compile(&house.world).balancers[&balancer("web")].wakes
+}
+
+#[test]
+fn a_group_that_is_empty_is_woken_by_requests_that_wait_and_says_so() {
+    let mut house = House::new(21);
+    house.balancer("web");
+    house.balancer("other");
+    assert!(!wakes(&house));
+    let new = NewGroup { balancers: [balancer("web")].into(), ..house.wanted("a", 0, 3, 0) };
+    house.scale(ScalingChange::CreateGroup(new));
+    assert!(wakes(&house) && !compile(&house.world).balancers[&balancer("other")].wakes);
+    waiting(&mut house, &["other"]);
+    house.settle();
+    assert_eq!(house.group("a").desired, 0, "nobody waits for it");
+    waiting(&mut house, &["web"]);
+    house.settle();
+    assert_eq!((house.group("a").desired, house.in_service("a").len()), (1, 1));
+    house.settle();
+    assert_eq!(house.group("a").desired, 1, "one will do: policies do the rest");
+    let activities = house.activities();
+    let [activity] = activities[..] else { panic!("{activities:?}") };
+    let told = "requests were waiting at load balancer web while the group was empty, changing the desired capacity from 0 to 1.";
+    assert!(activity.cause.contains(told), "{}", activity.cause);
+
+    // What suspends it, and what it then comes to: where nobody comes, nobody is to wait.
+    let check = |process: Process, desired: u32| {
+        let mut house = House::new(22);
+        house.balancer("web");
+        let new = NewGroup { balancers: [balancer("web")].into(), ..house.wanted("a", 0, 3, 0) };
+        house.scale(ScalingChange::CreateGroup(new));
+        house.scale(ScalingChange::Suspend { group: name("a"), processes: [process].into() });
+        assert_eq!(wakes(&house), desired == 1, "{process:?}");
+        waiting(&mut house, &["web"]);
+        house.step(10);
+        assert_eq!(house.group("a").desired, desired, "{process:?}");
+        let desired = ScalingChange::SetDesired { group: name("a"), desired: 1, honor_cooldown: false };
+        house.scale(desired);
+        assert_eq!(wakes(&house), process != Process::Launch, "{process:?}");
+    };
+    check(Process::AlarmNotification, 0);
+    check(Process::Launch, 0);
+    check(Process::AZRebalance, 1);
+    check(Process::Terminate, 1);
+}
+
+#[test]
+fn of_two_groups_behind_a_balancer_the_second_is_woken_where_the_first_comes_to_nothing() {
+    let mut house = House::new(23);
+    house.balancer("web");
+    for group in ["a", "b"] {
+        let new = NewGroup { balancers: [balancer("web")].into(), ..house.wanted(group, 0, 3, 0) };
+        house.scale(ScalingChange::CreateGroup(new));
+    }
+    house.boots = Boots::Never;
+    waiting(&mut house, &["web"]);
+    house.step(1);
+    assert_eq!((house.group("a").desired, house.group("b").desired), (1, 0));
+    house.step(20);
+    assert_eq!((house.group("a").desired, house.group("b").desired), (1, 1));
+}
+
+#[test]
+fn routes_follow_what_groups_may_do() {
+    let mut house = House::new(24);
+    house.balancer("web");
+    let mut held = (house.world.clone(), compile(&house.world));
+    let mut check = |house: &House, expected: bool| {
+        let next = follow(&house.world, &held.0, &held.1);
+        assert_eq!(next, compile(&house.world));
+        assert_eq!(next.balancers[&balancer("web")].wakes, expected);
+        held = (house.world.clone(), next);
+    };
+    check(&house, false);
+    let new = NewGroup { balancers: [balancer("web")].into(), ..house.wanted("a", 0, 3, 0) };
+    house.scale(ScalingChange::CreateGroup(new));
+    check(&house, true);
+    let patch = |min, max| GroupPatch { min: Some(min), max: Some(max), ..GroupPatch::default() };
+    for (patch, expected) in [(patch(1, 3), false), (patch(0, 3), true), (patch(0, 0), false), (patch(0, 1), true)] {
+        house.scale(ScalingChange::UpdateGroup { group: name("a"), patch });
+        check(&house, expected);
+    }
+    let balancers = [balancer("web")].into();
+    house.scale(ScalingChange::DetachBalancers { group: name("a"), balancers });
+    check(&house, false);
+}
+
+#[test]
+fn a_group_that_nobody_asks_anything_of_is_emptied_when_it_says_so() {
+    let tagged = |value: &str| [(IDLE_TAG.to_owned(), GroupTag { value: value.into(), propagates: false })].into();
+    let mut house = House::new(25);
+    house.balancer("web");
+    for bad in ["59", "86401", "", "5m", "-60"] {
+        let new = NewGroup { tags: tagged(bad), ..house.wanted("a", 0, 3, 0) };
+        let refused = house.refused(ScalingChange::CreateGroup(new));
+        assert!(refused.to_string().contains("from 60 to 86400"), "{refused}");
+    }
+    let new = NewGroup { balancers: [balancer("web")].into(), tags: tagged("60"), ..house.wanted("a", 0, 3, 2) };
+    house.scale(ScalingChange::CreateGroup(new));
+    let mut idle = Idle::default();
+    // What a look at each second comes to: how many it takes until the group is emptied.
+    let mut at = 0;
+    let mut emptied = |house: &mut House, load: &dyn Fn(u64) -> Option<Load>, most: u64| -> Option<u64> {
+        for second in 1..=most {
+            at += 1;
+            let loads = load(second).map(|load| Loads::from([(balancer("web"), load)]));
+            let changes = idle.look(&house.world, loads.as_ref(), Duration::from_secs(at));
+            if !changes.is_empty() {
+                changes.into_iter().for_each(|change| house.scale(change));
+                return (house.group("a").desired == 0).then_some(second);
+            }
+        }
+        None
+    };
+    let quiet = |_| Some(Load { requests: 7, in_hand: 0 });
+    // Not before all of it is there.
+    assert_eq!(emptied(&mut house, &quiet, 200), None);
+    house.step(1);
+    assert_eq!(emptied(&mut house, &quiet, 200), None, "it boots");
+    house.step(5);
+    assert_eq!(house.in_service("a").len(), 2);
+    for (what, load) in [
+        ("requests come", &(|second: u64| Some(Load { requests: 7 + second / 40, in_hand: 0 })) as &dyn Fn(u64) -> _),
+        ("one takes its time", &|second| Some(Load { requests: 7, in_hand: u64::from(second % 50 == 49) })),
+        ("the road is silent now and then", &|second| (second % 50 != 49).then_some(Load { requests: 7, in_hand: 0 })),
+    ] {
+        assert_eq!(emptied(&mut house, load, 200), None, "{what}");
+    }
+    for process in [Process::AlarmNotification, Process::Terminate] {
+        house.scale(ScalingChange::Suspend { group: name("a"), processes: [process].into() });
+        assert_eq!(emptied(&mut house, &quiet, 200), None, "{process:?}");
+        house.scale(ScalingChange::Resume { group: name("a"), processes: [process].into() });
+    }
+    assert_eq!(emptied(&mut house, &quiet, 200), Some(61), "a minute after it was first seen to be quiet");
+    house.settle();
+    assert!(house.group("a").members.is_empty());
+    let causes: Vec<&str> = house.activities().iter().map(|activity| activity.cause.as_str()).collect();
+    let told = "no request had come to load balancer web for 60 seconds, changing the desired capacity from 2 to 0.";
+    assert_eq!(causes.iter().filter(|cause| cause.contains(told)).count(), 2, "{causes:?}");
+    // Who is woken is there for a minute at least, and a daemon that is started anew counts anew.
+    waiting(&mut house, &["web"]);
+    house.settle();
+    waiting(&mut house, &[]);
+    assert_eq!(house.in_service("a").len(), 1);
+    assert_eq!(emptied(&mut house, &quiet, 59), None);
+    let later = idle.next(&house.world);
+    let mut anew = Idle::default();
+    assert_eq!(anew.look(&house.world, Some(&Loads::new()), Duration::from_secs(9_000)), []);
+    assert_eq!((later, anew.next(&house.world)), (Some(Duration::from_secs(at + 2)), Some(Duration::from_secs(9_060))));
+    // What has changed since it was found so counts.
+    let patch = GroupPatch { min: Some(1), ..GroupPatch::default() };
+    house.scale(ScalingChange::UpdateGroup { group: name("a"), patch });
+    house.scale(ScalingChange::Sleep { group: name("a"), idle: 61 });
+    assert_eq!(house.group("a").desired, 1);
+}
+
 /// A random life of groups: whatever is asked and whatever dies, sizes are kept and nothing is lost.
 #[test]
 fn whatever_happens_groups_end_where_they_are_meant_to() {
@@ -1007,7 +1172,7 @@ fn whatever_happens_groups_end_where_they_are_meant_to() {
         let mut house = House::new(seed);
         house.balancer("web");
         for group in ["a", "b"] {
-            let grown = NewGroup { balancers: [balancer("web")].into(), ..house.wanted(group, 1, 6, 2) };
+            let grown = NewGroup { balancers: [balancer("web")].into(), ..house.wanted(group, 0, 6, 2) };
             house.scale(ScalingChange::CreateGroup(grown));
         }
         for _ in 0..150 {
@@ -1032,6 +1197,7 @@ fn whatever_happens_groups_end_where_they_are_meant_to() {
             let (group, instances) = (name(group), house.in_service(group));
             house.scale(ScalingChange::SetProtection { group, instances, is_protected: false });
         }
+        waiting(&mut house, &[]);
         for _ in 0..5 {
             house.settle();
         }
@@ -1062,6 +1228,8 @@ fn happen(house: &mut House) {
     let group = name(if house.dice.chance(50) { "a" } else { "b" });
     let members: Vec<InstanceId> = house.group(group.as_str()).members.keys().cloned().collect();
     let member = (!members.is_empty()).then(|| members[house.dice.below(members.len())].clone());
+    let at: &[&str] = if house.dice.chance(20) { &["web"] } else { &[] };
+    waiting(house, at);
     let roll = house.dice.below(14);
     let activity = house.activity();
     let change = match (roll, member) {

@@ -120,6 +120,7 @@ pub struct Road {
     pub(crate) inherited: Mutex<Inherited>,
     suspicions: Mutex<Option<Receiver<TargetKey>>>,
     ejections: Mutex<Option<Receiver<Ejection>>>,
+    calls: Mutex<Option<Receiver<()>>>,
 }
 
 impl Road {
@@ -128,7 +129,8 @@ impl Road {
     pub fn start(config: RoadConfig) -> io::Result<Self> {
         let (teller, suspicions) = mpsc::channel();
         let (ejector, ejections) = mpsc::channel();
-        let shared = Arc::new(Shared::new(&config, teller, ejector)?);
+        let (caller, calls) = mpsc::channel();
+        let shared = Arc::new(Shared::new(&config, teller, ejector, caller)?);
         let threads = crate::io::start_workers(&shared)?;
         Ok(Self {
             shared,
@@ -137,6 +139,7 @@ impl Road {
             inherited: Mutex::default(),
             suspicions: Mutex::new(Some(suspicions)),
             ejections: Mutex::new(Some(ejections)),
+            calls: Mutex::new(Some(calls)),
         })
     }
 
@@ -240,6 +243,21 @@ impl Road {
         self.ejections.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Told when requests begin to wait for instances that are yet to come, and when none do any more; at which balancers says
+    /// [`Self::called`]. Whoever asks first gets the receiver; later callers get `None`.
+    #[must_use]
+    pub fn calls(&self) -> Option<Receiver<()>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Balancers at which somebody waits now while no instance is in service, and for which instances come.
+    #[must_use]
+    pub fn called(&self) -> Vec<LoadBalancerName> {
+        let plan = self.shared.plan.load();
+        let waits = plan.balancers.iter().filter(|(_, balancer)| balancer.surge.calls());
+        waits.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Everything counted since the start, summed over the workers now.
     #[must_use]
     pub fn meters(&self) -> Meters {
@@ -330,6 +348,7 @@ impl Road {
         let surge = self.shared.board.surge(&routes.name);
         surge.set_limit(routes.balancing.max_in_flight);
         surge.set_stirs(routes.balancing.preconnect > 0);
+        surge.set_wakes(routes.wakes);
         let was = |listener: &ListenerRoute| {
             let before = before?;
             let mut listeners = before.routes.listeners.iter().zip(&before.secured);

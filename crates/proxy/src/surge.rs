@@ -1,4 +1,4 @@
-//! Requests that wait for an instance to be free: AWS's surge queue, one for each node of a balancer.
+//! Requests that wait for an instance to be free, or to boot: AWS's surge queue, one for each node of a balancer.
 //!
 //! Owns the order in which they are served, over all workers, and the bound of each node. Must never be locked while
 //! nobody waits: whoever lets go of an instance looks at one number. A free place is handed over, not thrown among the
@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -103,6 +104,10 @@ pub(crate) struct Surge {
     limit: AtomicU32,
     /// Whether workers keep connections ready, and so want to know who comes in service and goes.
     stirs: AtomicBool,
+    /// Whether instances come when somebody waits: then there may be none to wait for yet.
+    wakes: AtomicBool,
+    /// Told when somebody begins to wait where instances come for it, and when nobody waits any more.
+    calls: Option<Sender<()>>,
     hatches: Arc<[Arc<Hatch>]>,
     line: Mutex<Line>,
     /// Held by who decides whether one more instance of the balancer is to be passed over.
@@ -126,6 +131,7 @@ struct Ticket {
     key: u64,
     node: IpAddr,
     reach: Reach,
+    stays: bool,
 }
 
 /// Who waits, and where.
@@ -140,15 +146,19 @@ pub(crate) struct Wish {
     pub(crate) most: u32,
     /// The instances that would do.
     pub(crate) reach: Reach,
+    /// Whether it waits on while none of them is in service.
+    pub(crate) stays: bool,
 }
 
 impl Surge {
-    pub(crate) fn new(started: Instant, hatches: Arc<[Arc<Hatch>]>) -> Self {
+    pub(crate) fn new(started: Instant, hatches: Arc<[Arc<Hatch>]>, calls: Option<Sender<()>>) -> Self {
         Self {
             started,
             waiting: AtomicU32::new(0),
             limit: AtomicU32::new(0),
             stirs: AtomicBool::new(false),
+            wakes: AtomicBool::new(false),
+            calls,
             hatches,
             line: Mutex::default(),
             ejecting: Mutex::default(),
@@ -168,6 +178,25 @@ impl Surge {
     /// Whether all workers are told who comes in service and goes.
     pub(crate) fn set_stirs(&self, stirs: bool) {
         self.stirs.store(stirs, Ordering::Relaxed);
+    }
+
+    /// Whether instances come when somebody waits. Where they do no more, who waits for one is told at the next look.
+    pub(crate) fn set_wakes(&self, wakes: bool) {
+        self.wakes.store(wakes, Ordering::Relaxed);
+    }
+
+    /// Whether somebody waits for whom no instance is in service, and for whom instances come.
+    pub(crate) fn calls(&self) -> bool {
+        let is_alone = |ticket: &Ticket| !ticket.reach.iter().any(|state| state.takes_requests());
+        self.wakes.load(Ordering::Relaxed) && self.has_line() && self.line().tickets.iter().any(is_alone)
+    }
+
+    /// The line has begun, or has ended.
+    fn tell(&self) {
+        if let Some(calls) = self.calls.as_ref().filter(|_| self.wakes.load(Ordering::Relaxed)) {
+            // Who would hear it goes only with the road.
+            let _ = calls.send(());
+        }
     }
 
     /// An instance has come in service, or gone out of it.
@@ -202,9 +231,11 @@ impl Surge {
         *highest = (*highest).max(*waiting);
         line.last += 1;
         let id = line.last;
-        let Wish { worker, key, node, reach, .. } = wish;
-        line.tickets.push_back(Ticket { id, worker, key, node, reach: Arc::clone(&reach) });
-        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let Wish { worker, key, node, reach, stays, .. } = wish;
+        line.tickets.push_back(Ticket { id, worker, key, node, reach: Arc::clone(&reach), stays });
+        if self.waiting.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.tell();
+        }
         reach.iter().for_each(|state| self.hand_out(&mut line, state));
         Some(id)
     }
@@ -260,21 +291,25 @@ impl Surge {
         if let Some((waiting, _)) = line.nodes.get_mut(&ticket.node) {
             *waiting = waiting.saturating_sub(1);
         }
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        if self.waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.tell();
+        }
         Some(ticket)
     }
 
     /// Gives what room there is on an instance to those who wait longest for it.
     fn hand_out(&self, line: &mut Line, state: &Arc<TargetState>) {
-        let limit = self.limit.load(Ordering::SeqCst);
+        let (limit, wakes) = (self.limit.load(Ordering::SeqCst), self.wakes.load(Ordering::Relaxed));
         while state.takes_requests() {
             let fits = |ticket: &Ticket| {
                 ticket.reach.iter().any(|within| Arc::ptr_eq(within, state))
-                    // One that is passed over serves only where nobody else does.
-                    && (!state.is_passed_over() || !ticket.reach.iter().any(|other| other.is_live()))
+                    // One that is passed over serves only where nobody else does, and nobody who can wait on.
+                    && (!state.is_passed_over()
+                        || !(ticket.stays || ticket.reach.iter().any(|other| other.is_live())))
             };
             let Some(at) = line.tickets.iter().position(fits) else { return };
-            let Some(place) = Engaged::within(state, limit) else { return };
+            let place = if wakes { Engaged::opening(state, limit) } else { Engaged::within(state, limit) };
+            let Some(place) = place else { return };
             match self.remove(line, at) {
                 Some(ticket) => self.call(&ticket, Some(place)),
                 None => return,
@@ -283,9 +318,9 @@ impl Surge {
     }
 
     fn send_away(&self, line: &mut Line) {
-        let mut at = 0;
+        let (mut at, wakes) = (0, self.wakes.load(Ordering::Relaxed));
         while let Some(ticket) = line.tickets.get(at) {
-            if ticket.reach.iter().any(|state| state.takes_requests()) {
+            if (wakes && ticket.stays) || ticket.reach.iter().any(|state| state.takes_requests()) {
                 at += 1;
             } else if let Some(ticket) = self.remove(line, at) {
                 self.call(&ticket, None);

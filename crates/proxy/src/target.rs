@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,11 @@ use evenkeel_core::name::{InstanceId, LoadBalancerName};
 
 use crate::load::{CLOSED, EJECTED, Load, SUSPECT, UNWELL};
 use crate::surge::{Hatch, Surge};
+
+/// Connections that are made at a time to a target that has just booted, for those who waited for it. Whoever has waited comes at
+/// once, and the queue in which a program has its connections wait is as short as five in some languages: what does not fit in
+/// there is not refused but lost, and tried again by the kernel a second later.
+const OPENING: u32 = 4;
 
 /// A target is one instance behind one balancer; the same instance behind two balancers is two targets.
 pub type TargetKey = (LoadBalancerName, InstanceId);
@@ -34,6 +40,8 @@ pub struct TargetState {
     /// Changed by one who holds [`Surge::ejecting`].
     ejected: Mutex<Ejected>,
     ejected_until: AtomicU64,
+    /// Places that were handed out to those who waited for it to boot, and whose connections are being made.
+    opening: AtomicU32,
     surge: Arc<Surge>,
 }
 
@@ -47,6 +55,7 @@ impl TargetState {
             failures: AtomicU32::new(0),
             ejected: Mutex::default(),
             ejected_until: AtomicU64::new(0),
+            opening: AtomicU32::new(0),
             surge,
         }
     }
@@ -228,23 +237,49 @@ impl Drop for TargetState {
 
 /// One more in flight on a target, for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Engaged(Arc<TargetState>);
+pub(crate) struct Engaged {
+    state: Arc<TargetState>,
+    /// It is one of those that are being connected.
+    opens: bool,
+}
 
 impl Engaged {
     /// `None` where that would exceed the limit; 0 for none. Exact over all workers.
     pub(crate) fn within(state: &Arc<TargetState>, limit: u32) -> Option<Self> {
-        state.load.begin(limit).then(|| Self(Arc::clone(state)))
+        state.load.begin(limit).then(|| Self { state: Arc::clone(state), opens: false })
+    }
+
+    /// The same for one who waited for the target to boot: no more than [`OPENING`] of them are connected at a time.
+    pub(crate) fn opening(state: &Arc<TargetState>, limit: u32) -> Option<Self> {
+        let one_more = |opening| (opening < OPENING).then_some(opening + 1);
+        state.opening.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
+        if !state.load.begin(limit) {
+            state.opening.fetch_sub(1, Ordering::SeqCst);
+            return None;
+        }
+        Some(Self { state: Arc::clone(state), opens: true })
+    }
+
+    /// It has its connection: the next may be made.
+    pub(crate) fn opened(&mut self) {
+        if std::mem::take(&mut self.opens) {
+            self.state.opening.fetch_sub(1, Ordering::SeqCst);
+            self.state.surge.offer(&self.state);
+        }
     }
 
     pub(crate) fn state(&self) -> &Arc<TargetState> {
-        &self.0
+        &self.state
     }
 }
 
 impl Drop for Engaged {
     fn drop(&mut self) {
-        self.0.load.end();
-        self.0.surge.offer(&self.0);
+        if self.opens {
+            self.state.opening.fetch_sub(1, Ordering::SeqCst);
+        }
+        self.state.load.end();
+        self.state.surge.offer(&self.state);
     }
 }
 
@@ -255,18 +290,21 @@ pub struct Board {
     surges: Mutex<BTreeMap<LoadBalancerName, Arc<Surge>>>,
     started: Instant,
     hatches: Arc<[Arc<Hatch>]>,
+    calls: Option<Sender<()>>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self::new(Vec::new())
+        Self::new(Vec::new(), None)
     }
 }
 
 impl Board {
-    /// A board whose workers are called through these.
-    pub(crate) fn new(hatches: Vec<Arc<Hatch>>) -> Self {
-        Self { states: Mutex::default(), surges: Mutex::default(), started: Instant::now(), hatches: hatches.into() }
+    /// A board whose workers are called through these. `calls` is told when somebody begins to wait for an instance that is not
+    /// there yet.
+    pub(crate) fn new(hatches: Vec<Arc<Hatch>>, calls: Option<Sender<()>>) -> Self {
+        let (states, surges) = (Mutex::default(), Mutex::default());
+        Self { states, surges, started: Instant::now(), hatches: hatches.into(), calls }
     }
 
     /// When the road was started: its clock's zero.
@@ -285,7 +323,7 @@ impl Board {
     /// Those who wait for targets of a balancer.
     pub(crate) fn surge(&self, balancer: &LoadBalancerName) -> Arc<Surge> {
         let mut surges = self.surges.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Surge::new(self.started, Arc::clone(&self.hatches)));
+        let new = || Arc::new(Surge::new(self.started, Arc::clone(&self.hatches), self.calls.clone()));
         Arc::clone(surges.entry(balancer.clone()).or_insert_with(new))
     }
 
@@ -308,6 +346,7 @@ impl Board {
     pub(crate) fn forget_balancer(&self, balancer: &LoadBalancerName) {
         let surge = self.surges.lock().unwrap_or_else(PoisonError::into_inner).remove(balancer);
         if let Some(surge) = surge {
+            surge.set_wakes(false);
             surge.look_again();
         }
     }

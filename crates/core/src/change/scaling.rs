@@ -268,6 +268,20 @@ pub enum ScalingChange {
         /// When its time comes again.
         next: Option<Timestamp>,
     },
+    /// By plan: requests wait for a group that is empty.
+    Wake {
+        /// For which group.
+        group: AutoScalingGroupName,
+        /// At which balancer.
+        balancer: LoadBalancerName,
+    },
+    /// By plan: nobody has asked anything of a group for as long as it says.
+    Sleep {
+        /// Which group.
+        group: AutoScalingGroupName,
+        /// How many seconds that was.
+        idle: u32,
+    },
     /// By plan: another member.
     Launch(NewMember),
     /// By plan: a member's end begins.
@@ -350,6 +364,8 @@ impl ScalingChange {
             Self::RollBackRefresh { .. } => "RollbackInstanceRefresh",
             Self::MoveRefresh { .. } => "MoveInstanceRefresh",
             Self::Act { .. } => "ActAsScheduled",
+            Self::Wake { .. } => "WakeAutoScalingGroup",
+            Self::Sleep { .. } => "EmptyAutoScalingGroup",
             Self::Launch(_) => "LaunchMember",
             Self::Retire { .. } => "RetireMember",
             Self::Advance { .. } => "AdvanceMember",

@@ -138,6 +138,8 @@ pub struct Balancing {
     pub queue_length: u32,
     /// How long each of them waits at most.
     pub queue_wait: Duration,
+    /// How long each waits at most for an instance to boot, where an auto scaling group may be empty and nobody is in service.
+    pub boot_wait: Duration,
     /// Connections that each worker keeps ready to each instance, made before anybody asks; 0 for none.
     pub preconnect: u32,
     /// When an instance that fails requests is passed over.
@@ -155,6 +157,7 @@ impl Default for Balancing {
             max_in_flight: 0,
             queue_length: 1024,
             queue_wait: Duration::from_secs(10),
+            boot_wait: Duration::from_secs(60),
             preconnect: 0,
             ejection: Ejection::default(),
             retries: RetryShare::default(),
@@ -178,6 +181,8 @@ pub enum Setting {
     QueueLength(u32),
     /// `queue_wait`.
     QueueWait(Duration),
+    /// `boot_wait`.
+    BootWait(Duration),
     /// `preconnect`.
     Preconnect(u32),
     /// `eject_after`.
@@ -227,6 +232,7 @@ impl Setting {
             "max_in_flight" => Self::MaxInFlight(number(0, 1_000_000)?),
             "queue_length" => Self::QueueLength(number(0, 65_536)?),
             "queue_wait" => Self::QueueWait(seconds(1, 600)?),
+            "boot_wait" => Self::BootWait(seconds(1, 600)?),
             "preconnect" => Self::Preconnect(number(0, PRECONNECT_LIMIT)?),
             "eject_after" => Self::EjectAfter(number(0, 1000)?),
             "eject_for" => Self::EjectFor(seconds(1, 3600)?),
@@ -269,6 +275,7 @@ impl Balancing {
             Setting::MaxInFlight(most) => self.max_in_flight = *most,
             Setting::QueueLength(most) => self.queue_length = *most,
             Setting::QueueWait(span) => self.queue_wait = *span,
+            Setting::BootWait(span) => self.boot_wait = *span,
             Setting::Preconnect(connections) => self.preconnect = *connections,
             Setting::EjectAfter(failures) => self.ejection.after = *failures,
             Setting::EjectFor(span) => self.ejection.base = *span,
@@ -281,7 +288,7 @@ impl Balancing {
 
     /// Every key, without [`PREFIX`], and its value as people write it.
     #[must_use]
-    pub fn all(&self) -> [(&'static str, String); 13] {
+    pub fn all(&self) -> [(&'static str, String); 14] {
         let seconds = |span: Duration| span.as_secs().to_string();
         [
             ("algorithm", self.algorithm.name().to_owned()),
@@ -290,6 +297,7 @@ impl Balancing {
             ("max_in_flight", self.max_in_flight.to_string()),
             ("queue_length", self.queue_length.to_string()),
             ("queue_wait", seconds(self.queue_wait)),
+            ("boot_wait", seconds(self.boot_wait)),
             ("preconnect", self.preconnect.to_string()),
             ("eject_after", self.ejection.after.to_string()),
             ("eject_for", seconds(self.ejection.base)),
@@ -325,6 +333,7 @@ mod tests {
             ("max_in_flight", "100"),
             ("queue_length", "0"),
             ("queue_wait", "5"),
+            ("boot_wait", "120"),
             ("preconnect", "4"),
             ("eject_after", "5"),
             ("eject_for", "20"),

@@ -23,6 +23,11 @@ use crate::time::Timestamp;
 /// The tag that members bear, with their group's name.
 pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
 
+/// The tag that says after how many seconds without a request a group is emptied.
+pub const IDLE_TAG: &str = "evenkeel:idle-to-zero";
+/// What it may say.
+pub const IDLE_SECONDS: std::ops::RangeInclusive<u32> = 60..=86_400;
+
 /// Tags that say how calmly policies that track targets scale a group, in seconds of at most [`LONGEST_PACE`]: for how long it
 /// rests after it went out or in, and for how long it must have been wanted.
 pub const PACE_TAGS: [&str; 4] = [
@@ -383,6 +388,47 @@ impl AutoScalingGroup {
         !self.suspended.contains_key(&process)
     }
 
+    /// Whether it launches members when there are to be more.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        !self.is_going && self.max > 0 && self.does(Process::Launch)
+    }
+
+    /// Whether it may change its wish by what comes to its balancers: it may be empty, and does as it is told.
+    #[must_use]
+    pub fn wakes(&self) -> bool {
+        self.min == 0 && self.grows() && self.does(Process::AlarmNotification)
+    }
+
+    /// Whether requests at its balancers wait for its members while nobody is in service: it may be empty, and somebody is to
+    /// come or will be.
+    #[must_use]
+    pub fn holds_requests(&self) -> bool {
+        self.wakes() || (self.min == 0 && self.desired > 0 && self.grows())
+    }
+
+    /// Whether it may be emptied where nobody asks anything of it: all its members are there, and none is about to come or go.
+    #[must_use]
+    pub fn may_sleep(&self) -> bool {
+        let settled = self.members.values().all(|member| member.state == LifecycleState::InService);
+        let all = usize::try_from(self.desired).is_ok_and(|desired| desired == self.members.len());
+        let does = |process| self.does(process);
+        self.min == 0
+            && self.desired > 0
+            && !self.is_going
+            && !self.balancers.is_empty()
+            && settled
+            && all
+            && does(Process::AlarmNotification)
+            && does(Process::Terminate)
+    }
+
+    /// After how many seconds without a request it is emptied, if it is.
+    #[must_use]
+    pub fn idle_after(&self) -> Option<u32> {
+        idle_seconds(&self.tags.get(IDLE_TAG)?.value)
+    }
+
     /// How calmly it is scaled by policies that track targets, as its [`PACE_TAGS`] say.
     pub fn behavior(&self) -> Result<Behavior, BadScaling> {
         let [out_cooldown, out_window, in_cooldown, in_window] = PACE_TAGS;
@@ -401,4 +447,10 @@ impl AutoScalingGroup {
     pub fn hooks_before(&self, transition: Transition) -> impl Iterator<Item = (&ScalingName, &Hook)> {
         self.hooks.iter().filter(move |(_, hook)| hook.transition == transition)
     }
+}
+
+/// Reads what [`IDLE_TAG`] says.
+#[must_use]
+pub fn idle_seconds(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|seconds| IDLE_SECONDS.contains(seconds))
 }

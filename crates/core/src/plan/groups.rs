@@ -16,6 +16,7 @@ use crate::noun::activity::{ACTIVITIES_KEPT, ACTIVITY_STAYS};
 use crate::noun::launch_template::{TemplateSpecification, VersionRef};
 use crate::noun::scaling_group::{AutoScalingGroup, HealthCheckType, LaunchSource, LifecycleState, Member, Process};
 use crate::noun::{InstanceState, InstanceStatus};
+use crate::plan::zero;
 use crate::scaling::replacement::{Cause, Standing, Unhealthy, replace};
 use crate::scaling::termination::{Candidate, Source, choose_many};
 use crate::scaling::zones::{Distribution, ZoneCount, next, rebalance};
@@ -74,6 +75,9 @@ pub fn plan(world: &World, sightings: &Sightings, now: Timestamp, mut dice: impl
     let mut steps = Vec::new();
     for group in world.scaling_groups() {
         Planner { world, sightings, group, now }.plan(&mut steps, &mut dice);
+    }
+    if let Some(road) = &sightings.road {
+        steps.extend(zero::woken(world, &road.called).into_iter().map(Step::Make));
     }
     let old = forgotten(world, now);
     if !old.is_empty() {

@@ -2,20 +2,23 @@
 //!
 //! Owns the translation. Must never look at health: the road judges that itself, so that it can go on without us.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
     AccessLogRoute, BalancerRoutes, Certificate, Challenge, ListenerRoute, Node, Phase, Routes, Target, TlsBack,
     TlsFront,
 };
-use crate::name::{InstanceId, Port};
+use crate::name::{InstanceId, LoadBalancerName, Port};
 use crate::noun::{InstanceState, Listener, LoadBalancer, LogTarget, Material, Policy};
 use crate::world::{Settings, World};
 
 /// Compiles the World's Routes.
 #[must_use]
 pub fn compile(world: &World) -> Routes {
-    let balancers = world.load_balancers().map(|lb| (lb.name.clone(), Arc::new(balancer(world, lb))));
+    let woken = woken(world);
+    let balancers =
+        world.load_balancers().map(|lb| (lb.name.clone(), Arc::new(balancer(world, lb, woken.contains(&lb.name)))));
     Routes { generation: world.generation(), balancers: balancers.collect() }
 }
 
@@ -24,6 +27,7 @@ pub fn compile(world: &World) -> Routes {
 #[must_use]
 pub fn follow(world: &World, before: &World, previous: &Routes) -> Routes {
     let altered = altered(before, world);
+    let (was_woken, woken) = (woken(before), woken(world));
     let same_challenges = before.challenges().eq(world.challenges());
     let balancers = world.load_balancers().map(|lb| {
         let known = previous.balancers.get(&lb.name);
@@ -31,17 +35,23 @@ pub fn follow(world: &World, before: &World, previous: &Routes) -> Routes {
             && !altered.iter().any(|id| lb.instances.contains(*id) || lb.draining.contains_key(*id))
             && same_certificates(before, world, lb)
             && same_challenges
+            && was_woken.contains(&lb.name) == woken.contains(&lb.name)
             && (lb.security_groups.is_empty() || (altered.is_empty() && same_groups(before, world)));
         let routes = match known {
             Some(same) if untouched => Arc::clone(same),
             _ => {
-                let routes = balancer(world, lb);
+                let routes = balancer(world, lb, woken.contains(&lb.name));
                 known.filter(|same| ***same == routes).cloned().unwrap_or_else(|| Arc::new(routes))
             }
         };
         (lb.name.clone(), routes)
     });
     Routes { generation: world.generation(), balancers: balancers.collect() }
+}
+
+/// Balancers for which instances come when requests wait.
+fn woken(world: &World) -> BTreeSet<&LoadBalancerName> {
+    world.scaling_groups().filter(|group| group.holds_requests()).flat_map(|group| &group.balancers).collect()
 }
 
 /// Whether what a balancer's listeners show is as it was.
@@ -83,7 +93,7 @@ fn altered<'a>(before: &'a World, after: &'a World) -> Vec<&'a InstanceId> {
     }
 }
 
-fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
+fn balancer(world: &World, lb: &LoadBalancer, wakes: bool) -> BalancerRoutes {
     let enabled = lb.zones.iter().map(|(zone, address)| Node { zone: Some(zone.clone()), address: *address });
     // A leaving node stands in no zone any more: it serves from all that remain.
     let leaving = lb.leaving.values().map(|node| Node { zone: None, address: node.address });
@@ -113,6 +123,7 @@ fn balancer(world: &World, lb: &LoadBalancer) -> BalancerRoutes {
         targets: targets.collect(),
         challenges: world.challenges().filter(|challenge| answers(lb, challenge)).cloned().collect(),
         access_log: access_log(world.settings(), &lb.attributes.access_log),
+        wakes,
     }
 }
 

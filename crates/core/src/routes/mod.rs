@@ -78,6 +78,10 @@ pub struct BalancerRoutes {
     /// Where its own access log goes, if it has one.
     #[serde(default)]
     pub access_log: Option<AccessLogRoute>,
+    /// Whether instances come when requests wait, because a group behind it that may be empty brings them: where nobody is in
+    /// service, requests wait for [`Balancing::boot_wait`] instead of being refused.
+    #[serde(default)]
+    pub wakes: bool,
 }
 
 /// One address of a load balancer.

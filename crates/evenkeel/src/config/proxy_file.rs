@@ -41,6 +41,7 @@
 //! max_in_flight = 0                    # requests or connections on one target at a time, 0-1000000; default 0, no limit
 //! queue_length = 1024                  # requests that wait on one node while all targets are at it, 0-65536
 //! queue_wait = 10                      # seconds that each waits at most, 1-600
+//! boot_wait = 60                       # the same where nobody is in service and an auto scaling group brings somebody, 1-600
 //! preconnect = 0                       # connections that each worker keeps ready to each target, 0-64; default 0, none
 //! eject_after = 0                      # failures in a row after which a target is passed over, 0-1000; default 0, never
 //! eject_for = 10                       # seconds the first time, 1-3600
@@ -425,6 +426,7 @@ fn balancer(
         targets,
         challenges: Vec::new(),
         access_log: None,
+        wakes: false,
     })
 }
 

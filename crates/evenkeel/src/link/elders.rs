@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evenkeel_core::name::{InstanceId, LoadBalancerName};
 
-use super::Report;
 use super::road::Place;
+use super::{Count, Report};
 
 const PREFIX: &str = "elder-";
 
@@ -44,6 +44,8 @@ pub(super) struct Elders(Mutex<BTreeMap<String, Elder>>);
 struct Elder {
     applied: u64,
     departing: Vec<(LoadBalancerName, InstanceId, u32)>,
+    called: Vec<LoadBalancerName>,
+    counts: Vec<Count>,
 }
 
 impl Elders {
@@ -71,7 +73,10 @@ impl Elders {
     /// One reports.
     pub(super) fn heard(&self, name: &str, report: Report) {
         if let Some(elder) = self.held().get_mut(name) {
-            (elder.applied, elder.departing) = (report.applied, report.departing);
+            (elder.applied, elder.departing, elder.called) = (report.applied, report.departing, report.called);
+            if report.road.is_some() {
+                elder.counts = report.counts;
+            }
         }
     }
 
@@ -89,11 +94,32 @@ impl Elders {
         }
         report.applied = held.values().map(|elder| elder.applied).fold(report.applied, u64::min);
         report.departing = departing.into_iter().map(|((lb, id), count)| (lb, id, count)).collect();
+        report.called.extend(held.values().flat_map(|elder| elder.called.iter().cloned()));
+        if report.road.is_some() {
+            // What was counted elsewhere is past; what is in flight there is not.
+            let theirs = held.values().flat_map(|elder| &elder.counts).filter(|count| count.in_flight > 0);
+            for count in theirs {
+                let is_it = |own: &&mut Count| own.balancer == count.balancer && own.instance == count.instance;
+                match report.counts.iter_mut().find(is_it) {
+                    Some(own) => own.in_flight += count.in_flight,
+                    None => {
+                        let (balancer, instance) = (count.balancer.clone(), count.instance.clone());
+                        report.counts.push(Count {
+                            balancer,
+                            instance,
+                            in_flight: count.in_flight,
+                            ..Count::default()
+                        });
+                    }
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::RoadCount;
     use super::*;
 
     #[test]
@@ -115,6 +141,21 @@ mod tests {
         check(report(9, 1), 0, 1);
         elders.heard("a", report(9, 2));
         check(report(9, 1), 9, 3);
+        // Who waits there waits, and what is in flight there is.
+        let count =
+            |in_flight| Count { balancer: "test".into(), instance: "i-1".into(), in_flight, ..Count::default() };
+        let counted = |called: &[&LoadBalancerName], counts: &[u32]| Report {
+            called: called.iter().map(|name| (*name).clone()).collect(),
+            counts: counts.iter().map(|n| count(*n)).collect(),
+            road: Some(RoadCount::default()),
+            ..report(9, 2)
+        };
+        elders.heard("a", counted(&[&balancer], &[3]));
+        for (own, expected) in [(&[4][..], 7), (&[], 3)] {
+            let mut whole = counted(&[], own);
+            elders.complete(&mut whole);
+            assert_eq!((&whole.called[..], &whole.counts[..]), (&[balancer.clone()][..], &[count(expected)][..]));
+        }
         elders.add("b");
         elders.heard("b", report(8, 0));
         check(report(9, 1), 8, 3);

@@ -86,6 +86,9 @@ pub struct Report {
     /// Targets that are passed over now for failing requests, and how. Always all of them.
     #[serde(default)]
     pub passed_over: Vec<(LoadBalancerName, InstanceId, String)>,
+    /// Balancers at which requests wait for instances that are yet to come. Always all of them.
+    #[serde(default)]
+    pub called: Vec<LoadBalancerName>,
     /// Counts since the road started, at most one a second; empty in between.
     pub counts: Vec<Count>,
     /// The same by balancer and zone.

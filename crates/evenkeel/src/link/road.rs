@@ -235,6 +235,10 @@ fn start(place: &Place, options: RoadOptions) -> anyhow::Result<Arc<Shared>> {
         let shared = Arc::clone(&shared);
         spawn("suspicions", move || suspicions.iter().for_each(|key| shared.prober.check_now(key)))?;
     }
+    if let Some(calls) = shared.road.calls() {
+        let shared = Arc::clone(&shared);
+        spawn("calls", move || calls.iter().for_each(|()| shared.nudge()))?;
+    }
     if let Some(ejections) = shared.road.ejections() {
         let shared = Arc::clone(&shared);
         spawn("ejections", move || ejections.iter().for_each(|ejection| shared.pass_over(&ejection)))?;
@@ -496,7 +500,7 @@ impl Shared {
                 report.passed_over = over.collect();
                 report.bind_faults = desk.bind_faults.iter().map(ToString::to_string).collect();
             }
-            self.elders.complete(&mut report);
+            report.called = self.road.called();
             if judge {
                 report.health = self.verdict_news(&mut told);
             }
@@ -510,6 +514,7 @@ impl Shared {
                 let (spans_sent, spans_dropped) = (meters.spans_sent, meters.spans_dropped);
                 report.road = Some(RoadCount { log_dropped, spans_sent, spans_dropped, panics, accept_pauses });
             }
+            self.elders.complete(&mut report);
             sent = frame::write(&mut stream, &FromRoad::Report(report));
             let patience = if waits { DEPARTING } else { TICK };
             self.await_news(office, patience);

@@ -3,17 +3,19 @@
 //! Owns the carrying out of `plan::groups`, each step a Change, and the dice for the ids that a step needs. Must never decide who
 //! comes or goes. Instances themselves are [`super::instances`]'s.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use evenkeel_core::change::{Change, NewMember, ScalingChange};
 use evenkeel_core::name::{ActivityId, InstanceId, Malformed, ReservationId};
 use evenkeel_core::noun::ScheduledAction;
 use evenkeel_core::plan::groups::{self, Step};
+use evenkeel_core::plan::zero::Idle;
 use evenkeel_core::time::Timestamp;
 use thiserror::Error;
 use tokio::sync::Notify;
 
+use super::road::Counts;
 use super::{Outcome, SightingsWatch, Statuses, now, reconcile};
 use crate::dice::{self, NoDice};
 use crate::keeper::{KeeperHandle, Rejected};
@@ -34,27 +36,51 @@ enum StepError {
 }
 
 /// Runs the loop; never returns.
-pub async fn run(keeper: KeeperHandle, sightings: SightingsWatch, statuses: Statuses) {
+pub async fn run(keeper: KeeperHandle, sightings: SightingsWatch, counts: Counts, statuses: Statuses) {
     let (generations, seen) = (keeper.generations(), sightings.clone());
+    let quiet = Arc::new(Quiet { began: Instant::now(), counts, idle: Mutex::default() });
     reconcile("groups", statuses, Arc::new(Notify::new()), generations, sightings, LONGEST, || {
-        let (keeper, seen) = (keeper.clone(), seen.clone());
-        async move { pass(&keeper, &seen).await }
+        let (keeper, seen, quiet) = (keeper.clone(), seen.clone(), Arc::clone(&quiet));
+        async move { pass(&keeper, &seen, &quiet).await }
     })
     .await;
 }
 
-async fn pass(keeper: &KeeperHandle, sightings: &SightingsWatch) -> Outcome {
+/// What is known of groups that nobody asks anything of.
+struct Quiet {
+    began: Instant,
+    counts: Counts,
+    idle: Mutex<Idle>,
+}
+
+impl Quiet {
+    /// Groups to empty, and how soon there may be the next.
+    fn look(&self, keeper: &KeeperHandle, sightings: &SightingsWatch) -> (Vec<ScalingChange>, Option<Duration>) {
+        let world = keeper.world();
+        // A road that is not heard may have anything in flight.
+        let loads = sightings.borrow().road.as_ref().and_then(|_| self.counts.loads());
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = idle.look(&world, loads.as_ref(), self.began.elapsed());
+        let next = idle.next(&world).map(|at| at.saturating_sub(self.began.elapsed()));
+        (changes, next)
+    }
+}
+
+async fn pass(keeper: &KeeperHandle, sightings: &SightingsWatch, quiet: &Quiet) -> Outcome {
     let (world, seen) = (keeper.world(), Arc::clone(&sightings.borrow()));
     let mut outcome = Outcome::default();
     // Without dice the first of equals is taken; ids are then not to be had, which is said.
     let roll = || dice::bytes().map_or(0, u64::from_le_bytes);
-    for step in groups::plan(&world, &seen, now(), roll) {
+    let (emptied, next_quiet) = quiet.look(keeper, sightings);
+    let steps = groups::plan(&world, &seen, now(), roll).into_iter().chain(emptied.into_iter().map(Step::Make));
+    for step in steps {
         if let Err(error) = carry_out(keeper, step).await {
             outcome.failure.get_or_insert(format!("failed to {error}"));
         }
     }
     let next = groups::next_deadline(&keeper.world(), now());
-    outcome.again = next.map(|at| at.since(now()).max(Duration::from_millis(20)));
+    let next = next.map(|at| at.since(now())).into_iter().chain(next_quiet).min();
+    outcome.again = next.map(|wait| wait.max(Duration::from_millis(20)));
     outcome
 }
 

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use evenkeel_core::name::LoadBalancerName;
+use evenkeel_core::plan::zero::Loads;
 use evenkeel_core::routes::{Routes, compile, follow};
 use evenkeel_core::sightings::{RoadSeen, Sightings};
 use evenkeel_core::world::World;
@@ -29,6 +31,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a road that has just taken over may take to answer.
 const MOVING: Duration = Duration::from_secs(2);
+/// Counts that are older say nothing of now.
+const FRESH: Duration = Duration::from_secs(5);
 /// A connection that lasted so long was a good one.
 const LONG_ENOUGH: Duration = Duration::from_secs(5);
 
@@ -57,8 +61,8 @@ struct Counted {
     targets: Vec<Count>,
     nodes: Vec<NodeCount>,
     road: RoadCount,
-    /// Whether any were heard.
-    is_heard: bool,
+    /// When they were heard; `None` before any were.
+    heard: Option<Instant>,
 }
 
 impl Counts {
@@ -78,7 +82,24 @@ impl Counts {
     /// Whether a road has told its counts.
     #[must_use]
     pub fn are_heard(&self) -> bool {
-        self.held().is_heard
+        self.held().heard.is_some()
+    }
+
+    /// What each balancer has had to do so far, and has now; `None` when the road has not told of late.
+    #[must_use]
+    pub fn loads(&self) -> Option<Loads> {
+        let held = self.held();
+        held.heard.filter(|at| at.elapsed() < FRESH)?;
+        let mut loads = Loads::new();
+        let mut of = |balancer: &str, requests: u64, in_hand: u64| {
+            if let Ok(name) = LoadBalancerName::new(balancer) {
+                let load = loads.entry(name).or_default();
+                (load.requests, load.in_hand) = (load.requests + requests, load.in_hand + in_hand);
+            }
+        };
+        held.nodes.iter().for_each(|node| of(&node.balancer, node.requests, node.surge_queue));
+        held.targets.iter().for_each(|target| of(&target.balancer, 0, target.in_flight.into()));
+        Some(loads)
     }
 
     fn held(&self) -> MutexGuard<'_, Counted> {
@@ -89,7 +110,7 @@ impl Counts {
     fn take(&self, report: &mut Report) {
         if let Some(road) = report.road.take() {
             let (targets, nodes) = (std::mem::take(&mut report.counts), std::mem::take(&mut report.nodes));
-            *self.held() = Counted { targets, nodes, road, is_heard: true };
+            *self.held() = Counted { targets, nodes, road, heard: Some(Instant::now()) };
         }
     }
 }
@@ -238,6 +259,7 @@ fn read_on(mut from_road: OwnedReadHalf) -> tokio::sync::mpsc::Receiver<FromRoad
 fn take_in(seen: &mut RoadSeen, report: Report) {
     seen.applied = report.applied;
     seen.bind_faults = report.bind_faults;
+    seen.called = report.called.into_iter().collect();
     seen.passed_over = report.passed_over.into_iter().map(|(lb, instance, how)| ((lb, instance), how)).collect();
     if !report.health.is_empty() {
         let held = Arc::make_mut(&mut seen.health);

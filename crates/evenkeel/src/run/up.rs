@@ -152,7 +152,7 @@ pub async fn up(
     };
     tasks.spawn(acme::run(crew, statuses.clone()));
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
-    tasks.spawn(groups::run(keeper.clone(), sightings.clone(), statuses.clone()));
+    tasks.spawn(groups::run(keeper.clone(), sightings.clone(), counts.clone(), statuses.clone()));
     let buckets = Arc::new(Buckets::new(house.dir(), &options.log_buckets, options.bucket_keys.clone()));
     tasks.spawn(delivery::run(Place::new(house.dir()).spool(), Arc::clone(&buckets), statuses.clone()));
 

@@ -39,4 +39,5 @@ mod smtp;
 mod steady;
 mod targets;
 mod tidy;
+mod zero;
 mod zones;

@@ -103,11 +103,26 @@ impl Lane {
         self.balancer.balancing().algorithm == Algorithm::LeastLatency
     }
 
-    /// Chooses an instance that `passed` does not name.
+    /// Chooses an instance that `passed` does not name. Where instances come for those who wait, they do not come to every
+    /// zone: a node without one in its own sends to the others'.
     pub(super) fn choose(&self, with: &mut Chooser, key: u64, now: u64, passed: impl Fn(&Rc<Place>) -> bool) -> Chosen {
+        match self.choose_within(self.scope, with, key, now, &passed) {
+            Chosen::Nobody if self.balancer.wakes() => self.choose_within(Scope::Everyone, with, key, now, &passed),
+            chosen => chosen,
+        }
+    }
+
+    fn choose_within(
+        &self,
+        scope: Scope,
+        with: &mut Chooser,
+        key: u64,
+        now: u64,
+        passed: impl Fn(&Rc<Place>) -> bool,
+    ) -> Chosen {
         let balancer = &self.balancer;
         if let Some(weighed) = &balancer.weighed {
-            return self.weigh(weighed, with, key, now, passed);
+            return self.weigh(weighed, (scope, key, now), with, passed);
         }
         with.plain.clear();
         with.plain.extend(balancer.candidates());
@@ -119,16 +134,15 @@ impl Lane {
         };
         let mut rota = balancer.rota.borrow_mut();
         let index =
-            balance::choose(&mut rota, self.scope, rule, &with.plain, |i| balancer.places.get(i).is_none_or(&passed));
+            balance::choose(&mut rota, scope, rule, &with.plain, |i| balancer.places.get(i).is_none_or(&passed));
         index.and_then(|index| balancer.places.get(index)).map_or(Chosen::Nobody, |place| Chosen::At(Rc::clone(place)))
     }
 
     fn weigh(
         &self,
         weighed: &Weighed,
+        (scope, key, now): (Scope, u64, u64),
         with: &mut Chooser,
-        key: u64,
-        now: u64,
         passed: impl Fn(&Rc<Place>) -> bool,
     ) -> Chosen {
         let balancer = &self.balancer;
@@ -157,7 +171,7 @@ impl Lane {
         }));
         let mut tally = weighed.tally.borrow_mut();
         let passed = |at: usize| balancer.places.get(at).is_none_or(&passed);
-        match weighed::pick(&mut tally, self.scope, by, weighed.limit, &with.weighed, passed) {
+        match weighed::pick(&mut tally, scope, by, weighed.limit, &with.weighed, passed) {
             Picked::Seat(at) => balancer.places.get(at).map_or(Chosen::Nobody, |place| Chosen::At(Rc::clone(place))),
             Picked::Full => Chosen::Full,
             Picked::Nobody => Chosen::Nobody,
@@ -166,7 +180,11 @@ impl Lane {
 
     /// The instances that new clients may be sent to, whatever their health.
     pub(super) fn within(&self) -> impl Iterator<Item = &Rc<Place>> {
-        let in_scope = move |zone: usize| match self.scope {
+        self.within_scope(self.scope)
+    }
+
+    fn within_scope(&self, scope: Scope) -> impl Iterator<Item = &Rc<Place>> {
+        let in_scope = move |zone: usize| match scope {
             Scope::Zone(own) => own == zone,
             Scope::Everyone | Scope::EqualZones => true,
         };
@@ -178,7 +196,12 @@ impl Lane {
 
     /// The instances that would do for one who waits and passes over those that `passed` names.
     pub(super) fn reach(&self, passed: impl Fn(&Rc<Place>) -> bool) -> Reach {
-        self.within().filter(|place| !passed(place)).map(|place| Arc::clone(&place.state)).collect()
+        let of = |scope| self.within_scope(scope).filter(|place| !passed(place)).map(|place| Arc::clone(&place.state));
+        let own: Reach = of(self.scope).collect();
+        if self.balancer.wakes() && !own.iter().any(|state| state.takes_requests()) {
+            return of(Scope::Everyone).collect();
+        }
+        own
     }
 }
 

@@ -305,7 +305,11 @@ impl Worker {
                 return true;
             }
             Found::Nobody => {
-                c.session.no_target(&mut self.out);
+                match self.view.lane_now(&lane) {
+                    // Its listener has new Routes since the request began, with instances in them perhaps.
+                    Some(now) if c.tried.is_empty() => c.lane = now,
+                    _ => c.session.no_target(&mut self.out),
+                }
                 return true;
             }
         };

@@ -150,6 +150,7 @@ impl Origin {
             Shaking::Failed => Connecting::Failed,
             Shaking::Done => {
                 self.connected = true;
+                self.engaged.iter_mut().for_each(Engaged::opened);
                 if !self.stream.is_strand() {
                     self.place.meter.connects.add(1);
                 }
@@ -168,7 +169,7 @@ impl Worker {
         via: Via,
         owner: u64,
         reuse: Reuse,
-        engaged: Engaged,
+        mut engaged: Engaged,
     ) -> Result<Box<Origin>, Engaged> {
         while let Some(key) = place.lend(via, reuse) {
             if let Some(Slot::Idle(mut origin)) = self.slots.take(key) {
@@ -182,6 +183,7 @@ impl Worker {
                     self.ahead.falls_short(place, via);
                 }
                 self.slots.put(key, Slot::Lent(owner));
+                engaged.opened();
                 origin.engaged = Some(engaged);
                 place.meter.requests.add(1);
                 return Ok(origin);

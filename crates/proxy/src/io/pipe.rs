@@ -172,7 +172,8 @@ impl Worker {
     fn pump_tunnel(&mut self, key: u64, t: &mut Tunnel) -> Result<bool, Fault> {
         for _ in 0..TURNS {
             let Some(origin) = t.origin.as_deref_mut() else {
-                if t.client.broken {
+                // Who has left without a word will hardly want an instance's.
+                if t.client.broken || (t.waiting.is_some() && t.client.has_left()) {
                     return Err(Fault::ClientGone);
                 }
                 // No instance is bothered before somebody is there who speaks TLS.
@@ -268,7 +269,12 @@ impl Worker {
             Found::At(place, engaged) => (place, engaged),
             Found::Waits => return Ok(false),
             Found::Full => return Err(Fault::QueueFull),
-            Found::Nobody => return Err(fault),
+            Found::Nobody => {
+                let now = self.view.lane_now(&lane).filter(|_| t.tried.is_empty()).ok_or(fault)?;
+                // Its listener has new Routes since it came, with instances in them perhaps.
+                t.lane = now;
+                return self.open_tunnel(key, t);
+            }
         };
         t.tale.asks(&place, lane.via(&place).port);
         t.origin = self.connect(&lane, &place, key, engaged);

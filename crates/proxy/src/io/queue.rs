@@ -55,7 +55,7 @@ impl Worker {
     pub(super) fn find(
         &mut self,
         key: u64,
-        lane: &Lane,
+        lane: &Rc<Lane>,
         hash: u64,
         held: Option<Rc<Place>>,
         passed: impl Fn(&Rc<Place>) -> bool,
@@ -73,13 +73,14 @@ impl Worker {
         let balancing = lane.balancer.balancing();
         let surge = lane.balancer.surge();
         let limit = balancing.max_in_flight;
-        if limit == 0 || !surge.has_line() {
+        if (limit == 0 && !lane.balancer.wakes()) || !surge.has_line() {
             for _ in 0..RACES {
                 let place = match &held {
                     Some(place) => Rc::clone(place),
                     None => match lane.choose(&mut self.chooser, hash, self.now, &passed) {
                         Chosen::At(place) => place,
                         Chosen::Full => break,
+                        Chosen::Nobody if lane.balancer.wakes() => break,
                         Chosen::Nobody => return Found::Nobody,
                     },
                 };
@@ -91,18 +92,26 @@ impl Worker {
                 }
             }
         }
-        let reach = reach(lane, held, passed);
-        if !reach.iter().any(|state| state.takes_requests()) {
+        let reach = reach(lane, held, &passed);
+        let stays = !reach.iter().any(|state| state.takes_requests());
+        if stays && !self.may_stay(lane, passed) {
             return Found::Nobody;
         }
         let (worker, node, most) = (self.index, lane.address.ip(), balancing.queue_length);
-        let Some(ticket) = surge.join(Wish { worker, key, node, most, reach }) else { return Found::Full };
+        let Some(ticket) = surge.join(Wish { worker, key, node, most, reach, stays }) else { return Found::Full };
         self.queued.set(self.queued.get() + 1);
-        let until = self.now + millis(balancing.queue_wait);
+        let wait = if stays { balancing.boot_wait.max(balancing.queue_wait) } else { balancing.queue_wait };
+        let until = self.now + millis(wait);
         let (surge, queued) = (Arc::clone(surge), Rc::clone(&self.queued));
         *waiting = Some(Box::new(Waiting { surge, ticket, until, called: None, queued }));
         self.arm(key, until);
         Found::Waits
+    }
+
+    /// Whether a request for which nobody is in service waits for somebody to come. Not by Routes that are no longer those of its
+    /// listener: who has come may stand in the new ones. Nor does one that was tried: what failed then stands.
+    fn may_stay(&self, lane: &Rc<Lane>, passed: impl Fn(&Rc<Place>) -> bool) -> bool {
+        lane.balancer.wakes() && self.view.lane_now(lane).is_none() && !lane.balancer.places.iter().any(passed)
     }
 
     /// Tells those of this worker's connections that were called.

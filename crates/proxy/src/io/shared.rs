@@ -159,6 +159,7 @@ impl Shared {
         config: &RoadConfig,
         suspicion: Sender<TargetKey>,
         ejections: Sender<Ejection>,
+        calls: Sender<()>,
     ) -> io::Result<Self> {
         let workers = match config.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -197,7 +198,7 @@ impl Shared {
             });
         }
         let room_ahead = (permitted(6) / workers.max(1)).max(1);
-        let board = Board::new(posts.iter().map(|post| Arc::clone(&post.hatch)).collect());
+        let board = Board::new(posts.iter().map(|post| Arc::clone(&post.hatch)).collect(), Some(calls));
         Ok(Self {
             plan: ArcSwap::from_pointee(Plan::default()),
             sequence: AtomicU64::new(0),

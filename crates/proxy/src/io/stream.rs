@@ -223,6 +223,12 @@ impl Stream {
         self.ended
     }
 
+    /// Whether the peer has said that it will send nothing more and left nothing to be read, as far as that can be known.
+    pub(super) fn has_left(&self) -> bool {
+        let peek = |fd| retry_on_intr(|| rustix::net::recv(fd, &mut [0], RecvFlags::PEEK));
+        self.ended && !self.is_secure() && self.fd().is_some_and(|fd| matches!(peek(fd), Ok((_, 0))))
+    }
+
     /// Takes note of an event. True when something went that had waited here.
     pub(super) fn mark(&mut self, flags: EventFlags) -> bool {
         let broken = flags.intersects(EventFlags::ERR | EventFlags::HUP);

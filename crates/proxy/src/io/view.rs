@@ -189,6 +189,11 @@ impl BalancerView {
         })
     }
 
+    /// Whether instances come for those who wait.
+    pub(super) fn wakes(&self) -> bool {
+        self.planned.routes.wakes
+    }
+
     /// Those who wait for one of its instances.
     pub(super) fn surge(&self) -> &Arc<Surge> {
         &self.planned.surge
@@ -261,6 +266,7 @@ impl Lane {
                     most: routes.balancing.queue_length,
                     wait: routes.balancing.queue_wait,
                     limit: routes.balancing.max_in_flight,
+                    boot: routes.wakes.then_some(routes.balancing.boot_wait),
                 },
                 delivery: routes.access_log.as_ref().map(|route| Delivery {
                     balancer: routes.name.clone(),

@@ -75,7 +75,7 @@ pub fn words(record: &Record) -> String {
         }
         Fault::NoTarget => no_target(record),
         Fault::QueueFull => queued(record, |most, _| format!("queue full: {most} requests wait already")),
-        Fault::QueueTimeout => queued(record, |_, wait| format!("waited in the queue for {wait} s")),
+        Fault::QueueTimeout => queued(record, |_, wait| format!("waited in the queue for {wait}")),
         Fault::ConnectFailed => format!("{instance}, could not be connected to{again}"),
         Fault::NotTrusted => format!("{instance}, showed a certificate that is not to be believed{again}"),
         Fault::ClosedBeforeAnswer => format!("{instance}, closed early, before it answered{again}"),
@@ -101,8 +101,15 @@ fn no_target(record: &Record) -> String {
 }
 
 /// What kept a request in the queue, or out of it.
-fn queued(record: &Record, what: impl Fn(u32, u64) -> String) -> String {
-    let Queued { most, wait, limit } = record.side.queued;
+fn queued(record: &Record, what: impl Fn(u32, String) -> String) -> String {
+    let Queued { most, wait, limit, boot } = record.side.queued;
+    let seconds = |span: std::time::Duration| format!("{} s", span.as_secs());
+    let busy = format!("every instance in service has {limit} in flight");
+    let (wait, why) = match boot.map(|boot| boot.max(wait)) {
+        None => (seconds(wait), busy),
+        Some(boot) if limit == 0 => (seconds(boot), "no instance came in service".to_owned()),
+        Some(boot) => (format!("{} or {}", seconds(wait), seconds(boot)), format!("{busy}, or none came in service")),
+    };
     let place = record.side.zone.as_ref().map(|zone| format!(", asked from {zone}")).unwrap_or_default();
-    format!("{}{place}: every instance in service has {limit} in flight", what(most, wait.as_secs()))
+    format!("{}{place}: {why}", what(most, wait))
 }

@@ -46,8 +46,10 @@ pub struct Queued {
     pub most: u32,
     /// For how long each.
     pub wait: Duration,
-    /// What may be in flight on an instance.
+    /// What may be in flight on an instance; 0 for no limit.
     pub limit: u32,
+    /// For how long each where nobody is in service, if instances come for those who wait.
+    pub boot: Option<Duration>,
 }
 
 /// Who was asked.

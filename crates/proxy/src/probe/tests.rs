@@ -110,6 +110,7 @@ fn balancer(name: &str, check: &str, interval: Duration, timeout: Duration, at: 
         targets: at.iter().enumerate().map(target).collect(),
         challenges: Vec::new(),
         access_log: None,
+        wakes: false,
     })
 }
 

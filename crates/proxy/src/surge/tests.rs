@@ -22,7 +22,7 @@ struct Rig {
 fn rig(instances: u32) -> Rig {
     let hatch = || Arc::new(Hatch::new(eventfd(0, EventfdFlags::NONBLOCK).unwrap()));
     let hatches = vec![hatch(), hatch()];
-    let board = Board::new(hatches.clone());
+    let board = Board::new(hatches.clone(), None);
     let name = LoadBalancerName::new("test").unwrap();
     let surge = board.surge(&name);
     surge.set_limit(2);
@@ -43,7 +43,7 @@ impl Rig {
 
     fn join(&self, worker: usize, key: u64, reach: &[usize]) -> Option<u64> {
         let reach = reach.iter().map(|at| Arc::clone(&self.states[*at])).collect();
-        self.surge.join(Wish { worker, key, node: NODE, most: 3, reach })
+        self.surge.join(Wish { worker, key, node: NODE, most: 3, reach, stays: false })
     }
 
     fn called(&self, worker: usize) -> Vec<(u64, bool)> {
@@ -159,6 +159,52 @@ fn a_suspect_serves_who_waits_only_where_nobody_else_does() {
 }
 
 #[test]
+fn who_waits_for_a_boot_stays_and_is_let_go_four_at_a_time() {
+    let rig = rig(1);
+    rig.surge.set_limit(0);
+    rig.surge.set_wakes(true);
+    let waits = |key| {
+        let reach = rig.states.iter().cloned().collect();
+        rig.surge.join(Wish { worker: 0, key, node: NODE, most: 100, reach, stays: true }).unwrap();
+    };
+    // Who has a place keeps it until the end.
+    let mut held: Vec<Called> = Vec::new();
+    let check = |held: &mut Vec<Called>, keys: &[u64]| {
+        let called = rig.hatches[0].take_called();
+        assert_eq!(called.iter().map(|called| called.key).collect::<Vec<_>>(), keys);
+        held.extend(called);
+    };
+    rig.states[0].set_health(Health::Failing);
+    assert!(!rig.surge.calls());
+    (0..10).for_each(waits);
+    assert!(rig.surge.calls());
+    check(&mut held, &[]);
+    rig.states[0].set_health(Health::InService);
+    assert!(!rig.surge.calls());
+    check(&mut held, &[0, 1, 2, 3]);
+    // One has its connection, one goes before it has: two more. Whoever has one holds nobody up.
+    held[0].place.as_mut().unwrap().opened();
+    held[0].place.as_mut().unwrap().opened();
+    drop(held.remove(1));
+    check(&mut held, &[4, 5]);
+    // Nobody is given to one that refuses connections, until it is trusted again.
+    rig.states[0].suspect();
+    held.clear();
+    check(&mut held, &[]);
+    rig.states[0].trust();
+    check(&mut held, &[6, 7, 8, 9]);
+    // Where nobody comes any more, nobody stays.
+    rig.states[0].set_health(Health::Failing);
+    waits(10);
+    rig.surge.look_again();
+    check(&mut held, &[]);
+    rig.surge.set_wakes(false);
+    rig.surge.look_again();
+    check(&mut held, &[10]);
+    assert!(held[4].place.is_none());
+}
+
+#[test]
 fn a_peak_lasts_for_a_minute_or_two() {
     let mut peak = Peak::default();
     peak.at(5)[0] = 9;
@@ -200,7 +246,8 @@ fn nobody_is_forgotten_between_threads() {
                                         key: begun,
                                         node: NODE,
                                         most: 100,
-                                        reach: rig.states.iter().cloned().collect()
+                                        reach: rig.states.iter().cloned().collect(),
+                                        stays: false,
                                     })
                                     .is_some()
                             ),

@@ -38,3 +38,4 @@ mod tls;
 mod tls_rig;
 mod upgrade;
 mod websocket;
+mod zero;

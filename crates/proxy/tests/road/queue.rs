@@ -76,23 +76,23 @@ fn limited(instances: usize, config: RoadConfig) -> (Rig, Vec<Patient>) {
     (rig, patients)
 }
 
-fn workers(workers: usize) -> RoadConfig {
+pub fn workers(workers: usize) -> RoadConfig {
     RoadConfig { workers, ..RoadConfig::default() }
 }
 
-fn waiting(rig: &Rig) -> u64 {
+pub fn waiting(rig: &Rig) -> u64 {
     rig.meters().surge_queue
 }
 
 /// Asks, and waits until so many wait in the queue.
-fn ask(rig: &Rig, path: &str, queued: u64) -> Client {
+pub fn ask(rig: &Rig, path: &str, queued: u64) -> Client {
     let mut client = rig.client();
     client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
     eventually(&format!("{queued} wait, with {path}"), || waiting(rig) == queued);
     client
 }
 
-fn assert_calm(rig: &Rig) {
+pub fn assert_calm(rig: &Rig) {
     eventually("nothing is in flight", || rig.road.board().all().iter().all(|(_, state)| state.outstanding() == 0));
     assert_eq!(waiting(rig), 0);
 }
@@ -158,7 +158,7 @@ fn the_queue_is_bounded_exactly_and_says_why_it_refuses() {
 }
 
 /// The last record once there are so many.
-fn last(path: &PathBuf, count: usize) -> Value {
+pub fn last(path: &PathBuf, count: usize) -> Value {
     let read = || std::fs::read_to_string(path).unwrap_or_default();
     eventually("the records are written", || read().lines().count() >= count);
     serde_json::from_str(read().lines().last().unwrap()).unwrap()

@@ -9,7 +9,7 @@ use super::cause::{bounds, keep, sentence, wish};
 use super::{Decision, World, Write, done, put};
 use crate::change::{GroupPatch, NewGroup, Reply};
 use crate::name::{AutoScalingGroupName, LoadBalancerName, ZoneName};
-use crate::noun::scaling_group::{AutoScalingGroup, GroupTag, LifecycleState, Process};
+use crate::noun::scaling_group::{AutoScalingGroup, GroupTag, IDLE_TAG, LifecycleState, Process, idle_seconds};
 use crate::refusal::{BadScaling, Refusal};
 use crate::time::Timestamp;
 use crate::world::{Key, Row, tags};
@@ -390,5 +390,9 @@ impl World {
 
 fn check_tags(group: &AutoScalingGroup) -> Result<(), Refusal> {
     group.behavior()?;
+    if group.tags.get(IDLE_TAG).is_some_and(|tag| idle_seconds(&tag.value).is_none()) {
+        let rule = "Tag evenkeel:idle-to-zero must be a whole number of seconds from 60 to 86400";
+        return Err(BadScaling::Sizes(rule).into());
+    }
     tags::check(&group.tags.iter().map(|(key, tag)| (key.clone(), tag.value.clone())).collect(), MOST_TAGS)
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns which file judges which Change, and what the files share. [`groups`] judges what people ask of groups, [`members`] what
 //! they ask of members, [`course`] what the plan does with these, [`refresh`] how all of them are replaced; [`policies`],
-//! [`tracking`] and [`schedules`] what changes how many there are to be. Must never choose whom to launch or end: that is
+//! [`tracking`], [`schedules`] and [`zero`] what changes how many there are to be. Must never choose whom to launch or end: that is
 //! [`crate::plan::groups`]'s.
 
 mod cause;
@@ -16,6 +16,7 @@ mod policies;
 mod refresh;
 mod schedules;
 mod tracking;
+mod zero;
 
 use std::sync::Arc;
 
@@ -82,6 +83,8 @@ impl World {
             S::RollBackRefresh { group } => self.roll_back_refresh(group, now),
             S::MoveRefresh { group, id, step } => Ok(self.move_refresh(group, id, step, now)),
             S::Act { group, name, due, next } => Ok(self.act(group, name, *due, *next, now)),
+            S::Wake { group, balancer } => Ok(self.wake(group, balancer, now)),
+            S::Sleep { group, idle } => Ok(self.sleep(group, *idle, now)),
             S::Launch(new) => Ok(self.launch_member(new, now)),
             S::Retire { group, instance, activity, why } => Ok(self.retire(group, instance, activity, *why, now)),
             S::Advance { group, instance, tokens } => Ok(self.advance(group, instance, tokens, now)),

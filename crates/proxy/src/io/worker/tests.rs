@@ -19,7 +19,9 @@ use crate::tls::secured::Secured;
 
 fn built() -> Worker {
     let config = RoadConfig { workers: 1, ..RoadConfig::default() };
-    let shared = Arc::new(Shared::new(&config, std::sync::mpsc::channel().0, std::sync::mpsc::channel().0).unwrap());
+    let (suspicion, ejections, calls) =
+        (std::sync::mpsc::channel().0, std::sync::mpsc::channel().0, std::sync::mpsc::channel().0);
+    let shared = Arc::new(Shared::new(&config, suspicion, ejections, calls).unwrap());
     Blueprint::new(shared, 0).unwrap().build()
 }
 
@@ -82,6 +84,7 @@ fn publish(worker: &Worker, instance: SocketAddr) -> (SocketAddr, Arc<TargetStat
         targets: vec![target],
         challenges: Vec::new(),
         access_log: None,
+        wakes: false,
     };
     let (states, surge) = (vec![Arc::clone(&state)], worker.shared.board.surge(&name));
     let planned =

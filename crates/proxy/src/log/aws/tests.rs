@@ -38,7 +38,7 @@ fn record() -> Record {
             own_zone_only: true,
             idle: Duration::from_secs(60),
             has_instances: true,
-            queued: Queued { most: 1024, wait: Duration::from_secs(10), limit: 5 },
+            queued: Queued { most: 1024, wait: Duration::from_secs(10), limit: 5, boot: None },
             delivery: None,
         }),
         client: ([192, 168, 131, 39], 2817).into(),

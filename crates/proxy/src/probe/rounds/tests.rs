@@ -40,6 +40,7 @@ fn balancer(name: &str, targets: impl IntoIterator<Item = u32>, check: &str) -> 
         targets: targets.into_iter().map(target).collect(),
         challenges: Vec::new(),
         access_log: None,
+        wakes: false,
     })
 }
 

@@ -130,7 +130,7 @@ fn reader() {
     for n in 0..SERIES {
         let id = store.number(&of(n), Unit::None, now).unwrap();
         let range = Range { from: now / 60 * 60 - 600, to: now / 60 * 60 + 60, period: 1 };
-        let found: Vec<i64> = store.reader().read(id, range, now).into_iter().map(|(at, _)| at).collect();
+        let found: Vec<i64> = store.reader().read(id, range, now).into_keys().collect();
         let (begins, ends) = (*found.first().unwrap(), *found.last().unwrap());
         assert_eq!(found, (begins..=ends).collect::<Vec<_>>(), "a second is missing in {n}");
         (first, last) = (first.max(begins), last.min(ends));

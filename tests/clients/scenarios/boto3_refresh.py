@@ -5,6 +5,7 @@ Must never measure load or kill a daemon; the daemon's own tests do. Reader goes
 """
 
 import json
+from contextlib import contextmanager
 
 import judge
 from judge import client, expect, expect_has, expect_match, promise, refused, until
@@ -75,6 +76,14 @@ def start(scaling, number=None, **preferences):
     return scaling.start_instance_refresh(Preferences=dict(FAST, **preferences), **more, **OF)["InstanceRefreshId"]
 
 
+@contextmanager
+def held_up(scaling):
+    """Meanwhile a refresh gets no further: what is asked of it finds it under way, however slow the asking is."""
+    scaling.suspend_processes(ScalingProcesses=["InstanceRefresh"], **OF)
+    yield
+    scaling.resume_processes(ScalingProcesses=["InstanceRefresh"], **OF)
+
+
 def last(scaling):
     return scaling.describe_instance_refreshes(**OF)["InstanceRefreshes"][0]
 
@@ -127,19 +136,20 @@ def refusals(scaling, made):
 
 def replaced(scaling, ec2):
     before = in_service(scaling)
-    id = start(scaling, "2", SkipMatching=True, AutoRollback=True, ScaleInProtectedInstances="Refresh", StandbyInstances="Ignore")
-    expect_match("its id", id, r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-    refused(
-        "another one",
-        lambda: start(scaling),
-        "InstanceRefreshInProgress",
-        message="An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.",
-    )
-    told = refused(
-        "another template meanwhile", lambda: scaling.update_auto_scaling_group(LaunchTemplate=version("1"), **OF), "ValidationError"
-    )
-    expect_has("in AWS's words", told.message, "An active instance refresh with a desired configuration exists.")
-    scaling.update_auto_scaling_group(DefaultCooldown=200, **OF)
+    with held_up(scaling):
+        id = start(scaling, "2", SkipMatching=True, AutoRollback=True, ScaleInProtectedInstances="Refresh", StandbyInstances="Ignore")
+        expect_match("its id", id, r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+        refused(
+            "another one",
+            lambda: start(scaling),
+            "InstanceRefreshInProgress",
+            message="An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.",
+        )
+        told = refused(
+            "another template meanwhile", lambda: scaling.update_auto_scaling_group(LaunchTemplate=version("1"), **OF), "ValidationError"
+        )
+        expect_has("in AWS's words", told.message, "An active instance refresh with a desired configuration exists.")
+        scaling.update_auto_scaling_group(DefaultCooldown=200, **OF)
     held = over(scaling, "Successful", id)
     expect("all of it", (held["PercentageComplete"], held["InstancesToUpdate"], held["Strategy"]), (100, 0, "Rolling"))
     expect("as asked", held["DesiredConfiguration"]["LaunchTemplate"]["Version"], "2")
@@ -159,9 +169,10 @@ def replaced(scaling, ec2):
     id = start(scaling, "2", SkipMatching=True)
     over(scaling, "Successful", id)
     expect("who matches already stays", in_service(scaling), after)
-    id = start(scaling)
-    expect("no other configuration", "DesiredConfiguration" in last(scaling), False)
-    refused("no way back without one", lambda: scaling.rollback_instance_refresh(**OF), "IrreversibleInstanceRefresh")
+    with held_up(scaling):
+        id = start(scaling)
+        expect("no other configuration", "DesiredConfiguration" in last(scaling), False)
+        refused("no way back without one", lambda: scaling.rollback_instance_refresh(**OF), "IrreversibleInstanceRefresh")
     over(scaling, "Successful", id)
 
 

@@ -38,7 +38,7 @@ impl Year {
             self.later(20 * DAY, Turn::Zone(zone, Sky::Lost));
             self.later(10 * DAY, Turn::Zone(zone, Sky::Full));
         }
-        self.later(20 * DAY, Turn::Boots { fail: true });
+        self.later(40 * DAY, Turn::Boots { fail: true });
         self.later(3 * DAY, Turn::Road { is_there: false });
     }
 
@@ -69,11 +69,11 @@ impl Year {
                 self.weather.boots_fail = fail;
                 if fail {
                     // Once for longer than a day: then groups are kept from more launches.
-                    let lasts = if self.weather.bad_times == 3 { 30 * HOUR } else { self.about(HOUR) };
+                    let lasts = if self.weather.bad_times == 1 { 30 * HOUR } else { self.about(HOUR) };
                     self.weather.bad_times += 1;
                     self.after(lasts, Event::Turn(Turn::Boots { fail: false }));
                 } else {
-                    self.later(20 * DAY, Turn::Boots { fail: true });
+                    self.later(40 * DAY, Turn::Boots { fail: true });
                 }
             }
             Turn::Road { is_there } => {

@@ -8,11 +8,9 @@ use evenkeel_aws::{autoscaling as wire, ec2};
 
 use crate::crash::Dice;
 use crate::rig::{PROGRAM, Rig};
+use crate::scaling::{PATIENCE, ZONES, accounted, end, members, settled};
 use crate::steady::{RATE, Steady, let_flow};
 
-const ZONES: [&str; 2] = ["us-east-1a", "us-east-1b"];
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// How often the daemon is killed.
 const KILLS: usize = 20;
 
@@ -54,19 +52,6 @@ fn bad(rig: &Rig) -> String {
     })
 }
 
-fn members(rig: &Rig) -> Vec<wire::Instance> {
-    let shown = rig.call(&wire::DescribeAutoScalingGroups::default()).unwrap();
-    shown.auto_scaling_groups.0.into_iter().flat_map(|group| group.instances.0).collect()
-}
-
-fn settled(rig: &mut Rig, count: usize) -> Vec<String> {
-    rig.wait("the group to have as many as it is to have", PATIENCE, |rig| {
-        let members = members(rig);
-        let settled = members.len() == count && members.iter().all(|member| member.lifecycle_state == "InService");
-        settled.then(|| members.into_iter().map(|member| member.instance_id).collect())
-    })
-}
-
 fn last(rig: &Rig) -> wire::InstanceRefresh {
     let input = wire::DescribeInstanceRefreshes { auto_scaling_group_name: "web".into(), ..Default::default() };
     rig.call(&input).unwrap().instance_refreshes.0.into_iter().next().unwrap()
@@ -97,15 +82,6 @@ fn over(rig: &mut Rig) -> (wire::InstanceRefresh, usize) {
         held.end_time.is_some().then_some(held)
     });
     (held, fewest)
-}
-
-fn end(rig: &mut Rig) {
-    let (auto_scaling_group_name, force_delete) = ("web".to_owned(), Some(true));
-    rig.call(&wire::DeleteAutoScalingGroup { auto_scaling_group_name, force_delete }).unwrap();
-    rig.wait("the group to end", PATIENCE, |rig| {
-        let left = rig.call(&wire::DescribeAutoScalingGroups::default()).unwrap().auto_scaling_groups.0;
-        left.is_empty().then_some(())
-    });
 }
 
 #[test]
@@ -236,28 +212,7 @@ fn a_daemon_killed_at_twenty_points_of_refreshes_goes_on_and_doubles_nothing() {
         assert_eq!(held.status.as_deref(), Some(*wanted), "{held:?}\n{}", rig.log());
     }
     let serving: BTreeSet<String> = settled(&mut rig, 3).into_iter().collect();
-    let instances = rig.call(&ec2::DescribeInstances::default()).unwrap();
-    let all = instances.reservation_set.0.into_iter().flat_map(|reservation| reservation.instances_set.0);
-    let running: BTreeSet<String> = all
-        .filter(|instance| instance.instance_state.name != "terminated")
-        .map(|instance| instance.instance_id)
-        .collect();
-    assert_eq!(running, serving, "nobody runs whom the group does not know");
-    let input = wire::DescribeScalingActivities { auto_scaling_group_name: Some("web".into()), ..Default::default() };
-    let (mut launched, mut ended) = (BTreeSet::new(), BTreeSet::new());
-    for activity in rig.call(&input).unwrap().activities.0 {
-        assert_eq!(activity.progress, Some(100), "{activity:?}");
-        if activity.status_code == "Failed" {
-            // One that came to nothing is told of once.
-            continue;
-        }
-        let description = activity.description.unwrap_or_default();
-        let (what, instance) = description.split_once(": ").unwrap();
-        let told = if what.starts_with("Launching") { &mut launched } else { &mut ended };
-        assert!(told.insert(instance.to_owned()), "{description} is told twice");
-    }
-    let left: BTreeSet<String> = launched.difference(&ended).cloned().collect();
-    assert_eq!(left, serving, "what was told comes to what there is");
+    accounted(&rig, &serving);
     end(&mut rig);
     rig.finish();
 }

@@ -19,7 +19,7 @@ use evenkeel_core::change::{
 use evenkeel_core::health::Health;
 use evenkeel_core::name::{
     ActivityId, AlarmName, AutoScalingGroupName, ImageId, InstanceId, LaunchConfigurationName, LoadBalancerName, Port,
-    ReservationId, ScalingName, ZoneName,
+    ReservationId, ScalingName, TopicArn, ZoneName,
 };
 use evenkeel_core::noun;
 use evenkeel_core::noun::alarm::MetricName;
@@ -29,6 +29,7 @@ use evenkeel_core::noun::{
     Activity, ActivityStatus, AutoScalingGroup, Capacity, InstanceState, InstanceStatus, LaunchConfiguration,
     LaunchSource, LifecycleState, Listener, Manifest, Member, Protocol, Scheme,
 };
+use evenkeel_core::noun::{GroupTold, NotificationType};
 use evenkeel_core::noun::{ScalingPolicy, ScheduledAction};
 use evenkeel_core::plan::zero::{Idle, Load, Loads};
 use evenkeel_core::plan::{expiry, groups};
@@ -629,7 +630,8 @@ fn who_is_protected_is_spared() {
 #[test]
 fn hooks_are_waited_for_answered_and_run_out() {
     let mut house = House::new(8);
-    let hook = |transition, goes_on| Hook { transition, heartbeat: 60, goes_on, metadata: None };
+    let hook =
+        |transition, goes_on| Hook { transition, heartbeat: 60, goes_on, metadata: None, target: None, role: None };
     let (warm, save) = (ScalingName::new("warm").unwrap(), ScalingName::new("save").unwrap());
     let hooks = BTreeMap::from([
         (warm.clone(), hook(Transition::Launching, false)),
@@ -881,6 +883,93 @@ fn targets_are_followed_and_their_alarms_come_and_go_with_them() {
     house.scale(ScalingChange::DeleteGroup { group: name("g"), force: true });
     house.settle();
     assert_eq!((house.world.scaling_groups().count(), house.world.alarms().count()), (0, 0));
+}
+
+#[test]
+fn topics_are_told_of_what_is_over_once_and_before_the_group_goes() {
+    let mut house = House::new(31);
+    let topic = |name: &str| TopicArn::new(format!("arn:aws:sns:us-east-1:000000000000:{name}")).unwrap();
+    let (ops, other) = (topic("ops"), topic("other"));
+    house.make(Change::CreateTopic(noun::Topic {
+        arn: ops.clone(),
+        display_name: String::new(),
+        created: house.now,
+        tags: BTreeMap::new(),
+    }));
+    let put = |topic: &TopicArn, kinds: &[NotificationType]| ScalingChange::PutNotifications {
+        group: name("g"),
+        topic: topic.clone(),
+        kinds: kinds.iter().copied().collect(),
+    };
+    let new = house.wanted("g", 0, 4, 0);
+    house.scale(ScalingChange::CreateGroup(new));
+    assert!(matches!(house.refused(put(&other, &NotificationType::ALL)), BadScaling::NoSuchTopic(_)));
+    let told = |house: &mut House| -> Vec<GroupTold> {
+        let notices = house.group("g").notices.clone();
+        for notice in &notices {
+            house.scale(ScalingChange::Told { group: name("g"), number: notice.number });
+        }
+        notices.into_iter().map(|notice| notice.told).collect()
+    };
+    let events = |told: &[GroupTold]| -> Vec<NotificationType> {
+        let event = |told: &GroupTold| match told {
+            GroupTold::Activity { event, .. } => Some(*event),
+            GroupTold::Test { .. } | GroupTold::Wait { .. } => None,
+        };
+        told.iter().filter_map(event).collect()
+    };
+    house.scale(put(&ops, &[NotificationType::Launch, NotificationType::LaunchError, NotificationType::Terminate]));
+    assert_eq!(told(&mut house), [GroupTold::Test { hook: None }]);
+    let warm = ScalingName::new("warm").unwrap();
+    let hook = Hook {
+        transition: Transition::Launching,
+        heartbeat: 60,
+        goes_on: true,
+        metadata: Some("m".into()),
+        target: Some(ops.clone()),
+        role: None,
+    };
+    let put_hook = |hook: &Hook| ScalingChange::PutHook { group: name("g"), name: warm.clone(), hook: hook.clone() };
+    assert!(matches!(
+        house.refused(put_hook(&Hook { target: Some(other), ..hook.clone() })),
+        BadScaling::NoSuchTopic(_)
+    ));
+    house.scale(put_hook(&hook));
+    house.scale(put_hook(&hook));
+    assert_eq!(told(&mut house), [GroupTold::Test { hook: Some(warm.clone()) }], "once for the same topic");
+    let desired = |desired| ScalingChange::SetDesired { group: name("g"), desired, honor_cooldown: false };
+    house.scale(desired(2));
+    house.step(1);
+    house.step(5);
+    house.step(5);
+    let waits = told(&mut house);
+    let is_it = |told: &GroupTold| {
+        let GroupTold::Wait { instance, hook, token, metadata, .. } = told else { return false };
+        let wait = &house.group("g").members[instance].waits[hook];
+        *hook == warm && wait.token == *token && metadata.as_deref() == Some("m")
+    };
+    assert!(waits.len() == 2 && waits.iter().all(is_it), "{waits:?}");
+    house.settle();
+    assert_eq!(events(&told(&mut house)), [NotificationType::Launch; 2]);
+    house.boots = Boots::Impaired;
+    house.scale(desired(3));
+    house.step(1);
+    house.settle();
+    let failed = events(&told(&mut house));
+    assert!(failed.contains(&NotificationType::LaunchError), "{failed:?}");
+    house.boots = Boots::Well;
+    house.scale(ScalingChange::DeleteHook { group: name("g"), name: warm });
+    house.scale(desired(2));
+    house.settle();
+    told(&mut house);
+    house.scale(ScalingChange::DeleteGroup { group: name("g"), force: true });
+    house.settle();
+    // It stays until somebody has been told of its end.
+    assert!(house.group("g").members.is_empty());
+    let last = events(&told(&mut house));
+    assert!(last.len() >= 2 && last.iter().all(|event| *event == NotificationType::Terminate), "{last:?}");
+    house.settle();
+    assert!(house.world.scaling_group(&name("g")).is_none());
 }
 
 #[test]

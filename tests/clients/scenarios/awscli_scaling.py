@@ -48,6 +48,7 @@ def main():
     policies()
     schedules()
     balancers()
+    notifications()
     refreshes()
     end()
     expect("every operation that is served was asked for", sorted(served_operations() - MADE), [])
@@ -229,6 +230,18 @@ def balancers():
     got = scaling("describe-load-balancers", *IN_GROUP)["LoadBalancers"]
     expect("describe-load-balancers", [one["LoadBalancerName"] for one in got], [GROUP])
     scaling("detach-load-balancers", *IN_GROUP, "--load-balancer-names", GROUP)
+
+
+def notifications():
+    topic = aws("sns", "create-topic", "--name", GROUP)["TopicArn"]
+    judge.at_end(aws, "sns", "delete-topic", "--topic-arn", topic)
+    kinds = scaling("describe-auto-scaling-notification-types")["AutoScalingNotificationTypes"]
+    expect("describe-auto-scaling-notification-types", len(kinds), 5)
+    scaling("put-notification-configuration", *IN_GROUP, "--topic-arn", topic, "--notification-types", *kinds[:2])
+    shown = lambda: scaling("describe-notification-configurations", "--auto-scaling-group-names", GROUP)["NotificationConfigurations"]
+    expect("describe-notification-configurations", [(one["TopicARN"], one["NotificationType"]) for one in shown()], [(topic, k) for k in kinds[:2]])
+    scaling("delete-notification-configuration", *IN_GROUP, "--topic-arn", topic)
+    expect("nobody is told", shown(), [])
 
 
 def refreshes():

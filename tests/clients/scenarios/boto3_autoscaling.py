@@ -28,7 +28,8 @@ CALLED = {
     "ResumeProcesses", "SetDesiredCapacity", "SetInstanceHealth", "SetInstanceProtection", "SuspendProcesses",
     "TerminateInstanceInAutoScalingGroup", "UpdateAutoScalingGroup",
     "BatchDeleteScheduledAction", "BatchPutScheduledUpdateGroupAction", "DeletePolicy", "DeleteScheduledAction", "DescribePolicies",
-    "DescribeScheduledActions", "ExecutePolicy", "PutScalingPolicy", "PutScheduledUpdateGroupAction",
+    "DescribeScheduledActions", "ExecutePolicy", "PutScalingPolicy", "DeleteNotificationConfiguration",
+    "DescribeAutoScalingNotificationTypes", "DescribeNotificationConfigurations", "PutNotificationConfiguration", "PutScheduledUpdateGroupAction",
 }  # fmt: skip
 
 
@@ -46,6 +47,7 @@ def main():
     hooks(scaling)
     balancers(scaling, elb)
     policies(scaling)
+    notifications(scaling)
     schedules(scaling)
     templates(scaling, ec2)
     ended(scaling, ec2)
@@ -290,6 +292,45 @@ def policies(scaling):
     refused("it twice", lambda: scaling.delete_policy(**policy), "ValidationError")
 
 
+def notifications(scaling):
+    """Topics that are told, shown in pages, taken off; what is told, the daemon's own tests look at."""
+    sns = boto3.client("sns")
+    topics = [sns.create_topic(Name="%s-%s" % (GROUP, name))["TopicArn"] for name in ("one", "two")]
+    judge.at_end(lambda: [sns.delete_topic(TopicArn=topic) for topic in topics])
+    kinds = scaling.describe_auto_scaling_notification_types()["AutoScalingNotificationTypes"]
+    expect_has("the types", kinds, "autoscaling:EC2_INSTANCE_LAUNCH_ERROR")
+
+    def put(topic, *kinds):
+        return scaling.put_notification_configuration(AutoScalingGroupName=GROUP, TopicARN=topic, NotificationTypes=list(kinds))
+
+    refused("a topic that is not there", lambda: put(topics[0] + "-gone", kinds[0]), "ValidationError")
+    refused("a queue", lambda: put("arn:aws:sqs:us-east-1:000000000000:q", kinds[0]), "ValidationError")
+    refused("a type that is none", lambda: put(topics[0], "autoscaling:MOOD"), "ValidationError")
+    put(topics[0], *kinds[:3])
+    put(topics[1], kinds[0])
+    put(topics[0], *kinds[:2])
+    pages = scaling.get_paginator("describe_notification_configurations")
+    shown = pages.paginate(AutoScalingGroupNames=[GROUP], PaginationConfig={"PageSize": 2}).build_full_result()
+    told = sorted((one["TopicARN"], one["NotificationType"]) for one in shown["NotificationConfigurations"])
+    expect("in place of what was there", told, sorted([(topics[0], kinds[0]), (topics[0], kinds[1]), (topics[1], kinds[0])]))
+    for topic in topics:
+        scaling.delete_notification_configuration(AutoScalingGroupName=GROUP, TopicARN=topic)
+    refused(
+        "it twice",
+        lambda: scaling.delete_notification_configuration(AutoScalingGroupName=GROUP, TopicARN=topics[0]),
+        "ValidationError",
+    )
+    hook = dict(AutoScalingGroupName=GROUP, LifecycleHookName="told", LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING")
+    role = "arn:aws:iam::000000000000:role/told"
+    scaling.put_lifecycle_hook(NotificationTargetARN=topics[0], RoleARN=role, **hook)
+    (held,) = scaling.describe_lifecycle_hooks(AutoScalingGroupName=GROUP, LifecycleHookNames=["told"])["LifecycleHooks"]
+    expect("whom a hook tells", (held["NotificationTargetARN"], held["RoleARN"]), (topics[0], role))
+    scaling.put_lifecycle_hook(NotificationTargetARN="", **hook)
+    (held,) = scaling.describe_lifecycle_hooks(AutoScalingGroupName=GROUP, LifecycleHookNames=["told"])["LifecycleHooks"]
+    expect("and then nobody", "NotificationTargetARN" in held, False)
+    scaling.delete_lifecycle_hook(AutoScalingGroupName=GROUP, LifecycleHookName="told")
+
+
 def targets(scaling):
     """A metric kept at a target, and the alarms that come and go with the policy."""
     watch = boto3.client("cloudwatch")
@@ -375,9 +416,9 @@ def schedules(scaling):
     failed = scaling.batch_put_scheduled_update_group_action(AutoScalingGroupName=GROUP, ScheduledUpdateGroupActions=many)
     failed = failed["FailedScheduledUpdateGroupActions"]
     expect("one of two is refused", [(one["ScheduledActionName"], one["ErrorCode"]) for one in failed], [("bad", "ValidationError")])
+    names = lambda: [one["ScheduledActionName"] for one in scaling.describe_scheduled_actions(AutoScalingGroupName=GROUP)["ScheduledUpdateGroupActions"]]
+    until("it is done, and is no more", names, lambda left: left == ["night"])
     serving(scaling, 3)
-    left = scaling.describe_scheduled_actions(AutoScalingGroupName=GROUP)["ScheduledUpdateGroupActions"]
-    expect("it is done once", [one["ScheduledActionName"] for one in left], ["night"])
     failed = scaling.batch_delete_scheduled_action(AutoScalingGroupName=GROUP, ScheduledActionNames=["nope"])["FailedScheduledActions"]
     expect("one that is not there", [one["ScheduledActionName"] for one in failed], ["nope"])
     scaling.delete_scheduled_action(**action)

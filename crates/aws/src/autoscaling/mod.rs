@@ -10,6 +10,7 @@ pub mod hook;
 pub mod instance;
 pub mod launch_configuration;
 pub mod limit;
+pub mod notification;
 pub mod policy;
 pub mod process;
 pub mod refresh;
@@ -24,6 +25,7 @@ pub use hook::*;
 pub use instance::*;
 pub use launch_configuration::*;
 pub use limit::*;
+pub use notification::*;
 pub use policy::*;
 pub use process::*;
 pub use refresh::*;
@@ -47,6 +49,7 @@ actions! {
     DeleteAutoScalingGroup => DeleteAutoScalingGroupOutput,
     DeleteLaunchConfiguration => DeleteLaunchConfigurationOutput,
     DeleteLifecycleHook => DeleteLifecycleHookOutput,
+    DeleteNotificationConfiguration => DeleteNotificationConfigurationOutput,
     DeletePolicy => DeletePolicyOutput,
     DeleteScheduledAction => DeleteScheduledActionOutput,
     DeleteTags => DeleteTagsOutput,
@@ -54,12 +57,14 @@ actions! {
     DescribeAdjustmentTypes => DescribeAdjustmentTypesOutput,
     DescribeAutoScalingGroups => DescribeAutoScalingGroupsOutput,
     DescribeAutoScalingInstances => DescribeAutoScalingInstancesOutput,
+    DescribeAutoScalingNotificationTypes => DescribeAutoScalingNotificationTypesOutput,
     DescribeInstanceRefreshes => DescribeInstanceRefreshesOutput,
     DescribeLaunchConfigurations => DescribeLaunchConfigurationsOutput,
     DescribeLifecycleHooks => DescribeLifecycleHooksOutput,
     DescribeLifecycleHookTypes => DescribeLifecycleHookTypesOutput,
     DescribeLoadBalancers => DescribeLoadBalancersOutput,
     DescribeMetricCollectionTypes => DescribeMetricCollectionTypesOutput,
+    DescribeNotificationConfigurations => DescribeNotificationConfigurationsOutput,
     DescribePolicies => DescribePoliciesOutput,
     DescribeScalingActivities => DescribeScalingActivitiesOutput,
     DescribeScalingProcessTypes => DescribeScalingProcessTypesOutput,
@@ -74,6 +79,7 @@ actions! {
     ExecutePolicy => ExecutePolicyOutput,
     ExitStandby => ExitStandbyOutput,
     PutLifecycleHook => PutLifecycleHookOutput,
+    PutNotificationConfiguration => PutNotificationConfigurationOutput,
     PutScalingPolicy => PutScalingPolicyOutput,
     PutScheduledUpdateGroupAction => PutScheduledUpdateGroupActionOutput,
     RecordLifecycleActionHeartbeat => RecordLifecycleActionHeartbeatOutput,

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{
     ActivityId, AutoScalingGroupName, InstanceId, LaunchConfigurationName, LoadBalancerName, ReservationId,
-    ScalingName, ZoneName,
+    ScalingName, TopicArn, ZoneName,
 };
+use crate::noun::group_notice::NotificationType;
 use crate::noun::instance_refresh::RefreshPreferences;
 use crate::noun::launch_configuration::LaunchConfiguration;
 use crate::noun::scaling_group::{GroupTag, HealthCheckType, Hook, LaunchSource, Process};
@@ -158,6 +159,29 @@ pub enum ScalingChange {
         activity: ActivityId,
         /// Whether there is to be one fewer, rather than another in its place.
         decrement: bool,
+    },
+    /// Of what a group tells a topic, in place of what it told it.
+    PutNotifications {
+        /// Which group.
+        group: AutoScalingGroupName,
+        /// Whom.
+        topic: TopicArn,
+        /// Of what.
+        kinds: BTreeSet<NotificationType>,
+    },
+    /// A topic that is told nothing any more.
+    DeleteNotifications {
+        /// By which group.
+        group: AutoScalingGroupName,
+        /// Which.
+        topic: TopicArn,
+    },
+    /// By plan: what a group had to tell is on its way.
+    Told {
+        /// Which group.
+        group: AutoScalingGroupName,
+        /// The number of what it had to tell.
+        number: u64,
     },
     /// A hook, in place of the one of that name.
     PutHook {
@@ -350,6 +374,9 @@ impl ScalingChange {
             Self::EnterStandby { .. } => "EnterStandby",
             Self::ExitStandby { .. } => "ExitStandby",
             Self::TerminateMember { .. } => "TerminateInstanceInAutoScalingGroup",
+            Self::PutNotifications { .. } => "PutNotificationConfiguration",
+            Self::DeleteNotifications { .. } => "DeleteNotificationConfiguration",
+            Self::Told { .. } => "TellOfGroup",
             Self::PutHook { .. } => "PutLifecycleHook",
             Self::DeleteHook { .. } => "DeleteLifecycleHook",
             Self::AnswerHook { .. } => "AnswerLifecycleAction",

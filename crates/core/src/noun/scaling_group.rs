@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{
-    ActivityId, AutoScalingGroupName, InstanceId, LaunchConfigurationName, LoadBalancerName, ScalingName, ZoneName,
+    ActivityId, AutoScalingGroupName, InstanceId, LaunchConfigurationName, LoadBalancerName, ScalingName, TopicArn,
+    ZoneName,
 };
+use crate::noun::group_notice::{GroupNotice, NotificationType};
 use crate::noun::instance_refresh::{InstanceRefresh, RefreshMark};
 use crate::noun::launch_template::TemplateSpecification;
 use crate::noun::scaling_policy::{ScalingPolicy, ScheduledAction};
@@ -261,6 +263,12 @@ pub struct Hook {
     pub goes_on: bool,
     /// Told with the action, at most 1,023 characters.
     pub metadata: Option<String>,
+    /// The topic that is told of each wait.
+    #[serde(default)]
+    pub target: Option<TopicArn>,
+    /// In whose name, as stated: kept, and of no effect.
+    #[serde(default)]
+    pub role: Option<String>,
 }
 
 impl Hook {
@@ -363,6 +371,15 @@ pub struct AutoScalingGroup {
     /// Its instance refreshes, the newest last.
     #[serde(default)]
     pub refreshes: Vec<InstanceRefresh>,
+    /// Topics that are told of its activities, and of which.
+    #[serde(default)]
+    pub notifications: BTreeMap<TopicArn, BTreeSet<NotificationType>>,
+    /// What is still to be told, the oldest first.
+    #[serde(default)]
+    pub notices: Vec<GroupNotice>,
+    /// The number of the last of them that there was.
+    #[serde(default)]
+    pub last_notice: u64,
     /// Whether it goes once it has no member any more.
     pub is_going: bool,
 }
@@ -380,6 +397,12 @@ impl AutoScalingGroup {
     pub fn capacity(&self) -> u32 {
         let count = self.members.values().filter(|member| member.state.counts()).count();
         u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Whether nothing is left of it: no member, and nothing to be told.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.members.is_empty() && self.notices.is_empty()
     }
 
     /// Whether it does this by itself at present.

@@ -163,7 +163,7 @@ impl Planner<'_> {
             for (id, _) in group.members.iter().filter(|(_, member)| stays(member)) {
                 steps.push(self.retired(id, Retirement::GroupGoes));
             }
-            if group.members.is_empty() {
+            if group.has_ended() {
                 steps.push(Step::Make(ScalingChange::EndGroup { group: name() }));
             }
             return;

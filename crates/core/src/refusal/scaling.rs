@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::name::{
     ActivityId, AutoScalingGroupName, ImageId, InstanceId, LaunchConfigurationName, LoadBalancerName, ScalingName,
-    ZoneName,
+    TopicArn, ZoneName,
 };
 use crate::noun::scaling_group::LifecycleState;
 use crate::scaling::cooldown::Block;
@@ -134,6 +134,12 @@ pub enum BadScaling {
         /// How many more or fewer.
         count: u32,
     },
+    /// A topic that is not there.
+    #[error("Unable to publish test message to notification target {0}: it does not exist")]
+    NoSuchTopic(TopicArn),
+    /// A topic that the group does not tell of anything.
+    #[error("No notification configuration found for topic {0}")]
+    NoSuchNotifications(TopicArn),
     /// A tag that is to say how calmly a group is scaled.
     #[error("The value of tag {key} must be a whole number of seconds of at most {most}")]
     PaceTag {

@@ -86,7 +86,7 @@ impl Year {
 
     fn hooks(&mut self) -> BTreeMap<ScalingName, Hook> {
         let goes_on = self.house.dice.chance(70);
-        let hook = |transition| Hook { transition, heartbeat: 300, goes_on, metadata: None };
+        let hook = |transition| Hook { transition, heartbeat: 300, goes_on, metadata: None, target: None, role: None };
         BTreeMap::from([
             (label("warm-up"), hook(Transition::Launching)),
             (label("say-goodbye"), hook(Transition::Terminating)),
@@ -169,7 +169,14 @@ impl Year {
             (26, _) if sure => ScalingChange::AttachBalancers { group, balancers: [balancer("web")].into() },
             (26, _) => ScalingChange::DetachBalancers { group, balancers: [balancer("web")].into() },
             (27, _) => {
-                let hook = Hook { transition: Transition::Launching, heartbeat: 120, goes_on: sure, metadata: None };
+                let hook = Hook {
+                    transition: Transition::Launching,
+                    heartbeat: 120,
+                    goes_on: sure,
+                    metadata: None,
+                    target: None,
+                    role: None,
+                };
                 ScalingChange::PutHook { group, name: label("late"), hook }
             }
             (28, _) => ScalingChange::DeleteHook { group, name: label("late") },

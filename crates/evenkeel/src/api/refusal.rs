@@ -141,6 +141,8 @@ fn scaling_code(bad: &BadScaling) -> &'static str {
         | BadScaling::NoRoom { .. }
         | BadScaling::NoSuchHook { .. }
         | BadScaling::NoSuchPolicy(_)
+        | BadScaling::NoSuchTopic(_)
+        | BadScaling::NoSuchNotifications(_)
         | BadScaling::PaceTag { .. }
         | BadScaling::Policy(_)
         | BadScaling::NoSuchSchedule(_)

@@ -1,7 +1,9 @@
 //! The loop that makes auto scaling groups have the members they are to have.
 //!
 //! Owns the carrying out of `plan::groups`, each step a Change, and the dice for the ids that a step needs. Must never decide who
-//! comes or goes. Instances themselves are [`super::instances`]'s.
+//! comes or goes. Instances themselves are [`super::instances`]'s. Next: [`message`], what subscribers read.
+
+pub mod message;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,10 +21,13 @@ use super::road::Counts;
 use super::{Outcome, SightingsWatch, Statuses, now, reconcile};
 use crate::dice::{self, NoDice};
 use crate::keeper::{KeeperHandle, Rejected};
+use crate::notices::Outbox;
 use crate::time_zones::Zone;
 
 /// The longest time between two looks.
 const LONGEST: Duration = Duration::from_secs(5);
+/// How long until it is tried again to tell what could not be told.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a step was not done. Completes "failed to …".
 #[derive(Debug, Error)]
@@ -35,13 +40,28 @@ enum StepError {
     Rejected { what: &'static str, why: Rejected },
 }
 
+/// What the loop works with.
+pub struct Crew {
+    /// Whom it tells.
+    pub keeper: KeeperHandle,
+    /// What was seen.
+    pub sightings: SightingsWatch,
+    /// What the road counts.
+    pub counts: Counts,
+    /// Where messages go.
+    pub outbox: Arc<Outbox>,
+    /// Where the API answers, for links in messages.
+    pub place: String,
+}
+
 /// Runs the loop; never returns.
-pub async fn run(keeper: KeeperHandle, sightings: SightingsWatch, counts: Counts, statuses: Statuses) {
-    let (generations, seen) = (keeper.generations(), sightings.clone());
-    let quiet = Arc::new(Quiet { began: Instant::now(), counts, idle: Mutex::default() });
+pub async fn run(crew: Crew, statuses: Statuses) {
+    let (generations, sightings) = (crew.keeper.generations(), crew.sightings.clone());
+    let quiet = Arc::new(Quiet { began: Instant::now(), counts: crew.counts.clone(), idle: Mutex::default() });
+    let crew = Arc::new(crew);
     reconcile("groups", statuses, Arc::new(Notify::new()), generations, sightings, LONGEST, || {
-        let (keeper, seen, quiet) = (keeper.clone(), seen.clone(), Arc::clone(&quiet));
-        async move { pass(&keeper, &seen, &quiet).await }
+        let (crew, quiet) = (Arc::clone(&crew), Arc::clone(&quiet));
+        async move { pass(&crew, &quiet).await }
     })
     .await;
 }
@@ -66,7 +86,8 @@ impl Quiet {
     }
 }
 
-async fn pass(keeper: &KeeperHandle, sightings: &SightingsWatch, quiet: &Quiet) -> Outcome {
+async fn pass(crew: &Crew, quiet: &Quiet) -> Outcome {
+    let (keeper, sightings) = (&crew.keeper, &crew.sightings);
     let (world, seen) = (keeper.world(), Arc::clone(&sightings.borrow()));
     let mut outcome = Outcome::default();
     // Without dice the first of equals is taken; ids are then not to be had, which is said.
@@ -78,10 +99,40 @@ async fn pass(keeper: &KeeperHandle, sightings: &SightingsWatch, quiet: &Quiet) 
             outcome.failure.get_or_insert(format!("failed to {error}"));
         }
     }
+    let told = tell(crew).await;
+    // What could not be told stays to be told.
+    let again = told.is_err().then_some(AGAIN);
+    if let Err(why) = told {
+        outcome.failure.get_or_insert(why);
+    }
     let next = groups::next_deadline(&keeper.world(), now());
-    let next = next.map(|at| at.since(now())).into_iter().chain(next_quiet).min();
+    let next = next.map(|at| at.since(now())).into_iter().chain(next_quiet).chain(again).min();
     outcome.again = next.map(|wait| wait.max(Duration::from_millis(20)));
     outcome
+}
+
+/// Hands in what groups have to tell, the oldest of each first. It is off a group's list only once it is on disk elsewhere, and
+/// there under an id that is taken in once: whoever is killed in between loses nothing and says nothing twice.
+async fn tell(crew: &Crew) -> Result<(), String> {
+    let world = crew.keeper.world();
+    for group in world.scaling_groups() {
+        for held in &group.notices {
+            let id = message::id(group, held);
+            if let Some(notice) = message::notice(&world, group, held, &crew.place) {
+                let outbox = Arc::clone(&crew.outbox);
+                let put = tokio::task::spawn_blocking(move || outbox.put(&notice)).await;
+                let put = put.map_err(|_| format!("{}: panicked while its message was written", group.name))?;
+                put.map_err(|error| format!("{}: failed to {error}", group.name))?;
+            }
+            let told = ScalingChange::Told { group: group.name.clone(), number: held.number };
+            let done = crew.keeper.submit("groups", Change::Scale(told)).await;
+            done.map_err(|error| format!("{}: {error}", group.name))?;
+            let outbox = Arc::clone(&crew.outbox);
+            let forgotten = tokio::task::spawn_blocking(move || outbox.forget(&id)).await;
+            forgotten.map_err(|_| "panicked while a message was forgotten".to_owned())?;
+        }
+    }
+    Ok(())
 }
 
 async fn carry_out(keeper: &KeeperHandle, step: Step) -> Result<(), StepError> {

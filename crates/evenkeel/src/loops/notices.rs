@@ -3,6 +3,7 @@
 //! Owns how many are told at a time. A recipient that takes its time takes one place, and one only; who fails rests, later and
 //! later ([`crate::notices::outbox`]). Must never hold up whoever publishes: that ends with the outbox.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use evenkeel_core::name::SubscriptionArn;
 use evenkeel_core::world::World;
 use tokio::task::JoinSet;
 
-use super::{Statuses, now};
+use super::{Statuses, alarms, groups, now};
 use crate::keeper::KeeperHandle;
 use crate::notices::letter::Server;
 use crate::notices::{Ended, Job, Kind, Outbox, document, post};
@@ -21,6 +22,20 @@ const AT_ONCE: usize = 32;
 const LONGEST: Duration = Duration::from_secs(30);
 /// Recipients that the status names.
 const NOTES: usize = 10;
+
+/// Forgets of messages that are long on their way that they were put in: before whoever has some to put in begins.
+pub async fn sweep(keeper: &KeeperHandle, outbox: &Arc<Outbox>) {
+    let world = keeper.world();
+    let alarms =
+        world.alarms().flat_map(|alarm| alarm.pending.iter().map(|pending| alarms::message::id(alarm, pending)));
+    let held = world.scaling_groups();
+    let groups = held.flat_map(|group| group.notices.iter().map(|notice| groups::message::id(group, notice)));
+    let waiting: BTreeSet<String> = alarms.chain(groups).collect();
+    let outbox = Arc::clone(outbox);
+    if tokio::task::spawn_blocking(move || outbox.keep_only(&waiting)).await.is_err() {
+        eprintln!("notices: failed to sweep the outbox");
+    }
+}
 
 /// Runs the loop; never returns.
 pub async fn run(keeper: KeeperHandle, outbox: Arc<Outbox>, mail: Option<Arc<Server>>, statuses: Statuses) {

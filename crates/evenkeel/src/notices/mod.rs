@@ -11,6 +11,7 @@ pub mod post;
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 pub use outbox::{Ended, Job, Outbox, OutboxError};
@@ -67,6 +68,15 @@ pub struct Attribute {
     /// Its value; bytes in base64.
     #[serde(rename = "Value")]
     pub value: String,
+}
+
+/// The id of a message that follows from what it tells.
+#[must_use]
+pub fn id_of(told: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, told.as_bytes());
+    let hex: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    // A UUID of version 8: of our own making (RFC 9562, 5.8).
+    format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
 }
 
 impl Notice {

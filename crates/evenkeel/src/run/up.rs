@@ -152,7 +152,6 @@ pub async fn up(
     };
     tasks.spawn(acme::run(crew, statuses.clone()));
     tasks.spawn(expiry::run(keeper.clone(), sightings.clone(), statuses.clone()));
-    tasks.spawn(groups::run(keeper.clone(), sightings.clone(), counts.clone(), statuses.clone()));
     let buckets = Arc::new(Buckets::new(house.dir(), &options.log_buckets, options.bucket_keys.clone()));
     tasks.spawn(delivery::run(Place::new(house.dir()).spool(), Arc::clone(&buckets), statuses.clone()));
 
@@ -160,6 +159,15 @@ pub async fn up(
     let mail =
         options.smtp_config.as_deref().map(Server::open).transpose().map_err(|why| anyhow!("failed to {why}"))?;
     let (mail, mails) = (mail.map(Arc::new), options.smtp_config.is_some());
+    notices::sweep(&keeper, &outbox).await;
+    let crew = groups::Crew {
+        keeper: keeper.clone(),
+        sightings: sightings.clone(),
+        counts: counts.clone(),
+        outbox: Arc::clone(&outbox),
+        place: near(address),
+    };
+    tasks.spawn(groups::run(crew, statuses.clone()));
     tasks.spawn(notices::run(keeper.clone(), Arc::clone(&outbox), mail, statuses.clone()));
     let values = measured.reader().clone();
     let crew = alarms::Crew {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use evenkeel_aws::{Time, autoscaling as wire, cloudwatch};
 
 use crate::crash::Dice;
+use crate::notices::{self, Subscriber};
 use crate::rig::{Rig, kill9, processes_of_instance};
 use crate::steady::{Steady, let_flow};
 
@@ -213,6 +214,74 @@ fn answer(rig: &Rig, answered: &mut BTreeSet<(&'static str, String)>) {
             Err(error) => assert_eq!(error.code, "ValidationError", "{error:?}"),
         }
     }
+}
+
+/// What a topic's subscriber was told by a group, of that event.
+fn events(told: &Subscriber, event: &str) -> Vec<serde_json::Value> {
+    let texts = told.texts().into_iter().map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
+    texts.filter(|text| text["Event"] == event || text["LifecycleTransition"] == event).collect()
+}
+
+#[test]
+fn subscribers_are_told_of_activities_and_hooks_once_whoever_is_killed() {
+    let mut rig = Rig::start();
+    let image = rig.image("web", &[]);
+    rig.balancer("web", &ZONES);
+    let (topic, told) = (notices::topic(&rig), Subscriber::start(200));
+    notices::subscribed(&mut rig, &topic, &told, false);
+    group(&rig, &image, 1);
+    settled(&mut rig, 1);
+    let kinds = ["LAUNCH", "LAUNCH_ERROR", "TERMINATE"].map(|kind| format!("autoscaling:EC2_INSTANCE_{kind}"));
+    rig.call(&wire::PutNotificationConfiguration {
+        auto_scaling_group_name: "web".into(),
+        topic_arn: topic.clone(),
+        notification_types: kinds.to_vec().into(),
+    })
+    .unwrap();
+    rig.call(&wire::PutLifecycleHook {
+        auto_scaling_group_name: "web".into(),
+        lifecycle_hook_name: "warm".into(),
+        lifecycle_transition: Some(HOOKS[0].1.into()),
+        heartbeat_timeout: Some(600),
+        notification_target_arn: Some(topic),
+        notification_metadata: Some("warm it".into()),
+        ..wire::PutLifecycleHook::default()
+    })
+    .unwrap();
+    rig.wait("both tests", PATIENCE, |_| (events(&told, "autoscaling:TEST_NOTIFICATION").len() == 2).then_some(()));
+    scale(&rig, 2);
+    rig.kill_daemon();
+    rig.up();
+    let wait = rig.wait("the hook to be told of", PATIENCE, |_| events(&told, HOOKS[0].1).pop());
+    assert_eq!((&wait["NotificationMetadata"], &wait["Destination"]), (&"warm it".into(), &"AutoScalingGroup".into()));
+    // Whoever is told answers, from anywhere.
+    rig.call(&wire::CompleteLifecycleAction {
+        auto_scaling_group_name: "web".into(),
+        lifecycle_hook_name: "warm".into(),
+        lifecycle_action_token: wait["LifecycleActionToken"].as_str().map(ToOwned::to_owned),
+        lifecycle_action_result: "CONTINUE".into(),
+        ..wire::CompleteLifecycleAction::default()
+    })
+    .unwrap();
+    rig.kill_daemon();
+    rig.up();
+    settled(&mut rig, 2);
+    let launched = rig.wait("the launch to be told of", PATIENCE, |_| events(&told, &kinds[0]).pop());
+    assert_eq!(
+        (&launched["EC2InstanceId"], &launched["AutoScalingGroupName"]),
+        (&wait["EC2InstanceId"], &"web".into())
+    );
+    assert!(launched["Cause"].as_str().unwrap().contains("increasing the capacity from 1 to 2."), "{launched}");
+    scale(&rig, 1);
+    rig.kill_daemon();
+    rig.up();
+    settled(&mut rig, 1);
+    rig.wait("the end to be told of", PATIENCE, |_| events(&told, &kinds[2]).pop());
+    end(&mut rig);
+    rig.wait("the last end to be told of", PATIENCE, |_| (events(&told, &kinds[2]).len() == 2).then_some(()));
+    let counts = [HOOKS[0].1, &kinds[0], &kinds[1], &kinds[2]].map(|event| events(&told, event).len());
+    assert_eq!(counts, [1, 1, 0, 2], "each is told of once");
+    rig.finish();
 }
 
 /// Nobody runs but those who serve, each launch and each end was told of once, and all of it is over.

@@ -67,11 +67,17 @@ impl World {
             history: Default::default(),
             decisions: Vec::new(),
             refreshes: Vec::new(),
+            notifications: BTreeMap::new(),
+            notices: Vec::new(),
+            last_notice: 0,
             is_going: false,
         };
         self.sound(&group)?;
         self.known_balancers(&group.balancers)?;
         super::hooks::check(&group.hooks)?;
+        for (name, hook) in new.hooks.iter() {
+            self.test_hook(&mut group, name, hook, now)?;
+        }
         if desired > 0 {
             let what = format!("a user request created an AutoScalingGroup {}", wish(0, desired));
             keep(&mut group.why, sentence(now, &what));
@@ -132,10 +138,10 @@ impl World {
         now: Timestamp,
     ) -> Result<Decision, Refusal> {
         let held = self.group(name)?;
-        if held.members.is_empty() {
+        if held.members.is_empty() && held.notices.is_empty() {
             return self.remove_group(held, now);
         }
-        if !force {
+        if !force && !held.members.is_empty() {
             let under_way = self.under_way(held).next();
             let leaving = held.members.values().all(|member| !member.state.counts() && member.state.is_ending());
             return Err(match under_way.filter(|_| leaving) {
@@ -154,7 +160,7 @@ impl World {
     }
 
     pub(super) fn end_group(&self, name: &AutoScalingGroupName, now: Timestamp) -> Result<Decision, Refusal> {
-        match self.scaling_group(name).filter(|group| group.is_going && group.members.is_empty()) {
+        match self.scaling_group(name).filter(|group| group.is_going && group.has_ended()) {
             Some(held) => self.remove_group(held, now),
             None => Ok(Decision::unchanged(Reply::Unchanged)),
         }

@@ -60,11 +60,15 @@ impl World {
         group: &AutoScalingGroupName,
         name: &ScalingName,
         hook: &Hook,
+        now: Timestamp,
     ) -> Result<Decision, Refusal> {
         let held = self.staying_group(group)?;
         let mut group = held.as_ref().clone();
         group.hooks.insert(name.clone(), hook.clone());
         check(&group.hooks)?;
+        if held.hooks.get(name).is_none_or(|held| held.target != hook.target) {
+            self.test_hook(&mut group, name, hook, now)?;
+        }
         Ok(done(put(held, group).into_iter().collect()))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns which file judges which Change, and what the files share. [`groups`] judges what people ask of groups, [`members`] what
 //! they ask of members, [`course`] what the plan does with these, [`refresh`] how all of them are replaced; [`policies`],
-//! [`tracking`], [`schedules`] and [`zero`] what changes how many there are to be. Must never choose whom to launch or end: that is
+//! [`tracking`], [`schedules`] and [`zero`] what changes how many there are to be, [`notices`] whom it tells. Must never choose whom to launch or end: that is
 //! [`crate::plan::groups`]'s.
 
 mod cause;
@@ -12,6 +12,7 @@ mod hooks;
 mod index;
 mod invariants;
 mod members;
+mod notices;
 mod policies;
 mod refresh;
 mod schedules;
@@ -39,6 +40,12 @@ const MOST_CONFIGURATIONS: usize = 200;
 
 impl World {
     pub(super) fn scale(&self, change: &ScalingChange, now: Timestamp) -> Result<Decision, Refusal> {
+        let mut decision = self.scaled(change, now)?;
+        self.tell_of(&mut decision, now);
+        Ok(decision)
+    }
+
+    fn scaled(&self, change: &ScalingChange, now: Timestamp) -> Result<Decision, Refusal> {
         use ScalingChange as S;
         match change {
             S::CreateLaunchConfiguration(new) => self.create_launch_configuration(new),
@@ -69,7 +76,10 @@ impl World {
             S::TerminateMember { instance, activity, decrement } => {
                 self.terminate_member(instance, activity, *decrement, now)
             }
-            S::PutHook { group, name, hook } => self.put_hook(group, name, hook),
+            S::PutHook { group, name, hook } => self.put_hook(group, name, hook, now),
+            S::PutNotifications { group, topic, kinds } => self.put_notifications(group, topic, kinds, now),
+            S::DeleteNotifications { group, topic } => self.delete_notifications(group, topic),
+            S::Told { group, number } => Ok(self.was_told(group, *number)),
             S::DeleteHook { group, name } => self.delete_hook(group, name),
             S::AnswerHook { group, name, who, answer } => self.answer_hook(group, name, who, *answer, now),
             S::PutPolicy { group, name, policy } => self.put_policy(group, name, policy, now),

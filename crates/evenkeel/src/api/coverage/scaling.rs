@@ -8,7 +8,7 @@ use super::remarks::Served::{self, No, Partly, Yes};
 const NO_TARGET_GROUPS: Served = No("Refused: there are classic load balancers.");
 const NO_KERNEL: Served = No("Refused: instances run on the node's kernel.");
 const NOT_MANAGED: Served = Yes("No group here is managed by another service: it changes nothing.");
-const NO_TARGET: Served = No("Refused: DescribeAutoScalingInstances shows who waits.");
+const TOPIC: Served = Partly("Topics of SNS; queues are refused.");
 const IGNORED: Served = No("Ignored so far.");
 const NO_RESERVATIONS: Served = No("Ignored: there are no capacity reservations.");
 const NO_MIX: Served = No("Ignored: a group without another launch source is refused.");
@@ -42,14 +42,14 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     ),
     (AutoScaling, "CreateAutoScalingGroup", "TargetGroupARNs", NO_TARGET_GROUPS),
     (AutoScaling, "CreateAutoScalingGroup", "TrafficSources", No("Ignored: name load balancers.")),
-    (AutoScaling, "CreateAutoScalingGroup", "LifecycleHookSpecificationList.NotificationTargetARN", NO_TARGET),
+    (AutoScaling, "CreateAutoScalingGroup", "LifecycleHookSpecificationList.NotificationTargetARN", TOPIC),
     (
         AutoScaling,
         "CreateAutoScalingGroup",
         "LifecycleHookSpecificationList.RoleARN",
         No("Ignored: there are no roles."),
     ),
-    (AutoScaling, "*", "NotificationTargetARN", NO_TARGET),
+    (AutoScaling, "*", "NotificationTargetARN", TOPIC),
     (AutoScaling, "*", "RoleARN", No("Ignored: there are no roles.")),
     (AutoScaling, "*", "HealthCheckType", Partly("`EC2` and `ELB`; others are refused.")),
     (AutoScaling, "CreateLaunchConfiguration", "ClassicLinkVPCId", No("Ignored: there is one network.")),
@@ -115,7 +115,6 @@ const fn absent(operations: &'static str, why: &'static str) -> Absent {
 /// Operations that are not served, and why.
 pub(super) const ABSENT: &[Absent] = &[
     absent("GetPredictiveScalingForecast", "Nothing is forecast yet."),
-    absent("*NotificationConfiguration* DescribeAutoScalingNotificationTypes", "Nobody is told by SNS yet."),
     absent("LaunchInstances", "SetDesiredCapacity has a group launch more."),
     absent("*WarmPool", "There are no warm pools yet."),
     absent("*TargetGroups *TrafficSources", "There are classic load balancers."),

@@ -122,7 +122,11 @@ pub(in super::super) async fn put_hook(
         input.heartbeat_timeout.or_else(|| held.map(|held| held.heartbeat.into())),
         input.default_result.or(result).as_deref(),
         input.notification_metadata.or_else(|| held.and_then(|held| held.metadata.clone())),
-        input.notification_target_arn.as_deref(),
+        input
+            .notification_target_arn
+            .or_else(|| held.and_then(|held| held.target.as_ref().map(ToString::to_string)))
+            .as_deref(),
+        input.role_arn.or_else(|| held.and_then(|held| held.role.clone())),
     )?;
     asked.scale(ScalingChange::PutHook { group, name, hook }).await?;
     Ok(wire::PutLifecycleHookOutput {})
@@ -150,8 +154,8 @@ pub(in super::super) fn describe_hooks(
             lifecycle_hook_name: Some(name.to_string()),
             auto_scaling_group_name: Some(group.name.to_string()),
             lifecycle_transition: Some(hook.transition.as_str().to_owned()),
-            notification_target_arn: None,
-            role_arn: None,
+            notification_target_arn: hook.target.as_ref().map(ToString::to_string),
+            role_arn: hook.role.clone(),
             notification_metadata: hook.metadata.clone(),
             heartbeat_timeout: Some(hook.heartbeat.into()),
             global_timeout: i64::try_from(hook.longest().as_secs()).ok(),

@@ -6,13 +6,25 @@ use evenkeel_core::name::AutoScalingGroupName;
 use super::super::Asked;
 use super::super::funnel::Say;
 use super::super::wants::{Thing, Want, Wants};
-use super::{activities, around, configurations, groups, members, policies, refreshes, schedules};
+use super::{activities, around, configurations, groups, members, notifications, policies, refreshes, schedules};
 
 /// The answer to a call.
 pub(in super::super) async fn answer(asked: &Asked<'_>, call: wire::Call, say: &Say<'_>) -> Response {
     use wire::Call as C;
     match call {
         C::PutScalingPolicy(i) => say.out::<wire::PutScalingPolicy>(policies::put(asked, i).await),
+        C::PutNotificationConfiguration(i) => {
+            say.out::<wire::PutNotificationConfiguration>(notifications::put(asked, &i).await)
+        }
+        C::DeleteNotificationConfiguration(i) => {
+            say.out::<wire::DeleteNotificationConfiguration>(notifications::delete(asked, &i).await)
+        }
+        C::DescribeNotificationConfigurations(i) => {
+            say.out::<wire::DescribeNotificationConfigurations>(notifications::describe(asked, &i))
+        }
+        C::DescribeAutoScalingNotificationTypes(_) => {
+            say.out::<wire::DescribeAutoScalingNotificationTypes>(Ok(notifications::types()))
+        }
         C::DeletePolicy(i) => say.out::<wire::DeletePolicy>(policies::delete(asked, &i).await),
         C::DescribePolicies(i) => say.out::<wire::DescribePolicies>(policies::describe(asked, &i)),
         C::ExecutePolicy(i) => say.out::<wire::ExecutePolicy>(policies::execute(asked, &i).await),
@@ -105,6 +117,8 @@ impl Wants<'_> {
         let member = |id: &str| on(self.scaling_group_of(id));
         let want = match call {
             C::PutScalingPolicy(i) => group(&i.auto_scaling_group_name),
+            C::PutNotificationConfiguration(i) => group(&i.auto_scaling_group_name),
+            C::DeleteNotificationConfiguration(i) => group(&i.auto_scaling_group_name),
             C::DeletePolicy(i) => self.by_policy(name, i.auto_scaling_group_name.as_deref(), &i.policy_name),
             C::ExecutePolicy(i) => self.by_policy(name, i.auto_scaling_group_name.as_deref(), &i.policy_name),
             C::PutScheduledUpdateGroupAction(i) => group(&i.auto_scaling_group_name),
@@ -156,6 +170,8 @@ impl Wants<'_> {
             | C::DescribeAdjustmentTypes(_)
             | C::DescribeAutoScalingGroups(_)
             | C::DescribeAutoScalingInstances(_)
+            | C::DescribeAutoScalingNotificationTypes(_)
+            | C::DescribeNotificationConfigurations(_)
             | C::DescribeInstanceRefreshes(_)
             | C::DescribeLaunchConfigurations(_)
             | C::DescribeLifecycleHookTypes(_)

@@ -77,6 +77,7 @@ pub(in super::super) async fn create(
             stated.default_result.as_deref(),
             stated.notification_metadata,
             stated.notification_target_arn.as_deref(),
+            stated.role_arn.clone(),
         )?;
         hooks.insert(name, hook);
     }
@@ -334,13 +335,12 @@ pub(super) fn new_hook(
     result: Option<&str>,
     metadata: Option<String>,
     target: Option<&str>,
+    role: Option<String>,
 ) -> Result<(ScalingName, Hook), Error> {
     use evenkeel_core::noun::scaling_group::Transition as T;
-    if target.is_some_and(|target| !target.is_empty()) {
-        return Err(Error::validation(
-            "NotificationTargetARN is not supported here: instances find their state in their metadata, and DescribeAutoScalingInstances shows it",
-        ));
-    }
+    // An empty one takes it away (AWS).
+    let target = target.filter(|target| !target.is_empty()).map(super::notifications::topic).transpose()?;
+    let role = role.filter(|role| !role.is_empty() && target.is_some());
     let transition = match transition {
         Some("autoscaling:EC2_INSTANCE_LAUNCHING") => T::Launching,
         Some("autoscaling:EC2_INSTANCE_TERMINATING") => T::Terminating,
@@ -362,5 +362,5 @@ pub(super) fn new_hook(
         return Err(Error::validation("NotificationMetadata must be at most 1023 characters"));
     }
     let heartbeat = seconds(heartbeat.unwrap_or(USUAL_HEARTBEAT), "heartbeatTimeout")?;
-    Ok((hook(name)?, Hook { transition, heartbeat, goes_on, metadata }))
+    Ok((hook(name)?, Hook { transition, heartbeat, goes_on, metadata, target, role }))
 }

@@ -59,6 +59,7 @@ const PARAMETERS: &str = "LoadBalancerName=web&LoadBalancerNames.member.1=web&Lo
     &AutoScalingGroupName=web&LaunchConfigurationName=one&MinSize=1&MaxSize=1&DesiredCapacity=1&Granularity=1Minute\
     &HealthStatus=Healthy&ShouldDecrementDesiredCapacity=true&ProtectedFromScaleIn=true&LifecycleHookName=warm\
     &ScheduledActionName=a&ScheduledActionNames.member.1=a&ScheduledUpdateGroupActions.member.1.ScheduledActionName=a\
+    &TopicARN=arn:aws:sns:us-east-1:1:t&NotificationTypes.member.1=autoscaling:TEST_NOTIFICATION\
     &LifecycleActionResult=CONTINUE&InstanceIds.member.1=i-00000001";
 
 #[tokio::test]

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
 use evenkeel_core::alarm::reason::double;
 use evenkeel_core::name::TopicArn;
 use evenkeel_core::noun::alarm::{MetricStat, Pending, Query, Watched};
@@ -14,7 +13,7 @@ use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::World;
 use serde::Serialize;
 
-use crate::notices::{Kind, Notice};
+use crate::notices::{Kind, Notice, id_of};
 
 /// Characters of a subject (AWS).
 const MOST_SUBJECT: usize = 100;
@@ -113,10 +112,7 @@ struct Named<'a> {
 #[must_use]
 pub fn id(alarm: &Alarm, pending: &Pending) -> String {
     let Pending { number, at, action, .. } = pending;
-    let told = digest::digest(&digest::SHA256, format!("{}\n{number}\n{}\n{action}", alarm.name, at.0).as_bytes());
-    let hex: String = told.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    // A UUID of version 8: of our own making (RFC 9562, 5.8).
-    format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+    id_of(&format!("{}\n{number}\n{}\n{action}", alarm.name, at.0))
 }
 
 /// What the subscribers of a topic are told about a transition.

@@ -9,7 +9,7 @@
 pub mod message;
 mod targets;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -64,16 +64,6 @@ struct Looked {
 
 /// Runs the loop; never returns.
 pub async fn run(crew: Crew, statuses: Statuses) {
-    let waiting: BTreeSet<String> = {
-        let world = crew.keeper.world();
-        world.alarms().flat_map(|alarm| alarm.pending.iter().map(|pending| message::id(alarm, pending))).collect()
-    };
-    let outbox = Arc::clone(&crew.outbox);
-    // What was noted of messages that are long on their way goes; before the first is put in again.
-    let swept = tokio::task::spawn_blocking(move || outbox.keep_only(&waiting)).await;
-    if swept.is_err() {
-        eprintln!("alarms: failed to sweep the outbox");
-    }
     let (generations, sightings) = (crew.keeper.generations(), crew.sightings.clone());
     let (crew, looked) = (Arc::new(crew), Arc::new(Mutex::new(BTreeMap::new())));
     reconcile("alarms", statuses, Arc::new(Notify::new()), generations, sightings, LONGEST, || {

@@ -877,7 +877,21 @@ fn targets_are_followed_and_their_alarms_come_and_go_with_them() {
     policy.tracker.as_mut().unwrap().metric =
         TrackedMetric::Predefined { metric: PredefinedMetricType::AlbRequestCountPerTarget, label };
     assert!(matches!(house.refused(ScalingChange::PutPolicy { group, name: of, policy }), BadScaling::Policy(_)));
+    // A policy on a balancer that leaves the group stands in nobody's way: not in that of others, of tags, or of its own end.
+    house.balancer("web");
+    let balancers = || [balancer("web")].into();
+    house.scale(ScalingChange::AttachBalancers { group: name("g"), balancers: balancers() });
+    let ScalingChange::PutPolicy { name: of, mut policy, .. } = track("requests", 9.0, ["7", "8"]) else { return };
+    policy.tracker.as_mut().unwrap().metric =
+        TrackedMetric::Predefined { metric: PredefinedMetricType::AlbRequestCountPerTarget, label: None };
+    house.scale(ScalingChange::PutPolicy { group: name("g"), name: of, policy });
+    house.scale(ScalingChange::DetachBalancers { group: name("g"), balancers: balancers() });
+    house.scale(tag("90"));
+    assert_eq!((house.world.alarm(&low).unwrap().settings.evaluation_periods, house.world.alarms().count()), (90, 6));
     let gone = ScalingName::new("other").unwrap();
+    house.scale(ScalingChange::DeletePolicy { group: name("g"), name: gone });
+    assert_eq!(house.world.alarms().count(), 4);
+    let gone = ScalingName::new("requests").unwrap();
     house.scale(ScalingChange::DeletePolicy { group: name("g"), name: gone });
     assert_eq!(house.world.alarms().map(|alarm| &alarm.name).collect::<Vec<_>>(), [&high, &low]);
     house.scale(ScalingChange::DeleteGroup { group: name("g"), force: true });

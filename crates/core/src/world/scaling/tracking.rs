@@ -7,7 +7,7 @@
 //! An alarm's state says that something is to be done; what, the group decides over all its policies at once, again and again while
 //! one of their alarms goes off. So nothing is lost with whoever was to act on an alarm, and two policies never pull at one group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::cause::{keep, sentence, wish};
@@ -84,25 +84,33 @@ impl World {
         shapes.into_iter().map(one).collect()
     }
 
-    /// What is written so that a group's alarms are those of its policies, when it becomes another or goes.
+    /// What is written so that a group's alarms are those of its policies, when it becomes another or goes. Alarms go by their
+    /// names alone, whatever has become of what they watch; a policy that is as it was, and whose metric can be told no more (its
+    /// balancer has left the group), keeps those it has.
     pub(super) fn alarms_follow(
         &self,
         held: &AutoScalingGroup,
         group: Option<&AutoScalingGroup>,
         now: Timestamp,
     ) -> Result<Vec<Write>, Refusal> {
-        let of = |group: &AutoScalingGroup| {
-            let all = group.policies.iter().map(|(name, policy)| self.tracking_alarms(group, name, policy));
-            Ok::<_, Refusal>(all.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect::<Vec<_>>())
-        };
-        let wanted = group.map_or_else(|| Ok(Vec::new()), of)?;
+        let stay: BTreeSet<AlarmName> = group.map(alarm_names).unwrap_or_default();
         let mut diary = Diary::new(self, now);
         let mut writes = Vec::new();
-        for gone in of(held)?.iter().filter(|had| wanted.iter().all(|wanted| wanted.alarm.name != had.alarm.name)) {
-            writes.extend(self.drop_alarm(&gone.alarm.name, &mut diary));
+        for gone in alarm_names(held).difference(&stay) {
+            writes.extend(self.drop_alarm(gone, &mut diary));
         }
-        for TrackingAlarm { alarm, .. } in &wanted {
-            writes.extend(self.configure_alarm(alarm, &mut diary, now)?);
+        let all =
+            group.into_iter().flat_map(|group| group.policies.iter().map(move |(name, policy)| (group, name, policy)));
+        for (group, name, policy) in all {
+            match self.tracking_alarms(group, name, policy) {
+                Ok(wanted) => {
+                    for TrackingAlarm { alarm, .. } in &wanted {
+                        writes.extend(self.configure_alarm(alarm, &mut diary, now)?);
+                    }
+                }
+                Err(_) if held.policies.get(name) == Some(policy) => {}
+                Err(why) => return Err(why),
+            }
         }
         writes.extend(diary.close());
         Ok(writes)
@@ -183,6 +191,19 @@ impl World {
         }
         Ok(done(put(held, group).into_iter().collect()))
     }
+}
+
+/// The names of the alarms of all policies of a group that track a target.
+fn alarm_names(group: &AutoScalingGroup) -> BTreeSet<AlarmName> {
+    let of = |policy: &ScalingPolicy| match (&policy.rule, &policy.tracker) {
+        (Rule::Tracking { target, disable_scale_in }, Some(Tracker { alarms: [high, low], .. })) => {
+            let (name, usual) = (group.name.as_str(), (tracking::USUAL_PERIOD, Behavior::default()));
+            tracking::alarms(name, *target, *disable_scale_in, usual.0, &usual.1, [high, low])
+        }
+        _ => Vec::new(),
+    };
+    // What is no name was none when the policy was put: then it was refused.
+    group.policies.values().flat_map(of).filter_map(|shape| AlarmName::new(shape.name).ok()).collect()
 }
 
 fn signal_of(state: AlarmState) -> decide::AlarmState {

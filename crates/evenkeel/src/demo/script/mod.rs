@@ -110,11 +110,14 @@ impl<'a> Play<'a> {
             self.images.insert(version, image);
         }
         self.board.step(format!("create the load balancer `{NAME}` over two zones"));
-        self.create()
+        let dns_name = self.create(NAME, false)?;
+        self.board.note(format!("its name is {dns_name}"));
+        Ok(())
     }
 
-    fn create(&self) -> anyhow::Result<()> {
-        let (client, load_balancer_name) = (self.client()?, NAME.to_owned());
+    /// A load balancer over both zones; with `cross_zone` each zone's node sends to the other's instances too.
+    fn create(&self, name: &str, cross_zone: bool) -> anyhow::Result<String> {
+        let (client, load_balancer_name) = (self.client()?, name.to_owned());
         let listener = elb::Listener {
             protocol: "HTTP".into(),
             load_balancer_port: self.venue.port.into(),
@@ -127,7 +130,6 @@ impl<'a> Play<'a> {
             availability_zones: Some(ZONES.iter().map(ToString::to_string).collect()),
             ..Default::default()
         })?;
-        self.board.note(format!("its name is {}", created.dns_name));
         let health_check = elb::HealthCheck {
             target: format!("HTTP:{}/health", self.venue.instance_port),
             interval: 5,
@@ -136,11 +138,13 @@ impl<'a> Play<'a> {
             healthy_threshold: 2,
         };
         client.call(&elb::ConfigureHealthCheck { load_balancer_name: load_balancer_name.clone(), health_check })?;
-        let draining = elb::ConnectionDraining { enabled: true, timeout: Some(30) };
-        let load_balancer_attributes =
-            elb::LoadBalancerAttributes { connection_draining: Some(draining), ..Default::default() };
+        let load_balancer_attributes = elb::LoadBalancerAttributes {
+            connection_draining: Some(elb::ConnectionDraining { enabled: true, timeout: Some(30) }),
+            cross_zone_load_balancing: cross_zone.then_some(elb::CrossZoneLoadBalancing { enabled: true }),
+            ..Default::default()
+        };
         client.call(&elb::ModifyLoadBalancerAttributes { load_balancer_name, load_balancer_attributes })?;
-        Ok(())
+        Ok(created.dns_name)
     }
 
     fn launch_first(&mut self) -> anyhow::Result<()> {

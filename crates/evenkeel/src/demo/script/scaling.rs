@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use evenkeel_aws::{autoscaling as wire, elb};
+use evenkeel_aws::autoscaling as wire;
 
 use super::{Play, ZONES};
 use crate::demo::judge::{Scaled, seconds};
@@ -74,37 +74,9 @@ impl Play<'_> {
     }
 
     fn make_group(&self) -> anyhow::Result<()> {
+        // There are fewer members than zones at first.
+        self.create(NAME, true)?;
         let client = self.client()?;
-        let zones = || -> Vec<String> { ZONES.iter().map(ToString::to_string).collect() };
-        let listener = elb::Listener {
-            protocol: "HTTP".into(),
-            load_balancer_port: self.venue.port.into(),
-            instance_port: self.venue.instance_port.into(),
-            ..Default::default()
-        };
-        client.call(&elb::CreateLoadBalancer {
-            load_balancer_name: NAME.into(),
-            listeners: vec![listener].into(),
-            availability_zones: Some(zones().into()),
-            ..Default::default()
-        })?;
-        let health_check = elb::HealthCheck {
-            target: format!("HTTP:{}/health", self.venue.instance_port),
-            interval: 5,
-            timeout: 2,
-            unhealthy_threshold: 2,
-            healthy_threshold: 2,
-        };
-        client.call(&elb::ConfigureHealthCheck { load_balancer_name: NAME.into(), health_check })?;
-        // With fewer members than zones, each zone's node sends to the others' members too.
-        client.call(&elb::ModifyLoadBalancerAttributes {
-            load_balancer_name: NAME.into(),
-            load_balancer_attributes: elb::LoadBalancerAttributes {
-                cross_zone_load_balancing: Some(elb::CrossZoneLoadBalancing { enabled: true }),
-                connection_draining: Some(elb::ConnectionDraining { enabled: true, timeout: Some(30) }),
-                ..Default::default()
-            },
-        })?;
         client.call(&wire::CreateLaunchConfiguration {
             launch_configuration_name: NAME.into(),
             image_id: self.images.get("v2").cloned(),
@@ -116,7 +88,7 @@ impl Play<'_> {
             launch_configuration_name: Some(NAME.into()),
             min_size: 1,
             max_size: MOST,
-            availability_zones: Some(zones().into()),
+            availability_zones: Some(ZONES.iter().map(ToString::to_string).collect()),
             load_balancer_names: vec![NAME.to_owned()].into(),
             health_check_type: Some("ELB".into()),
             health_check_grace_period: Some(20),

@@ -1,5 +1,9 @@
-//! What trees of processes use: processor time, memory, disk, and how many of their tasks want to run. Owns one look at
+//! What trees of processes use: processor time, memory, disk, and how long their tasks wanted to run. Owns one look at
 //! `/proc` for any number of trees; must never act on a process.
+//!
+//! How many tasks run or want to is not counted at the moment of a look: looks once a second would see work that comes once a
+//! second always or never (the kernel counts every 5.004 s for that reason). The kernel tells how long each task has run and
+//! waited, and from one look to the next that is exact.
 //!
 //! A tree is a process and all below it. Where its root takes in what its descendants leave behind (a child subreaper, as
 //! agents are), nothing gets out of it, and the times and bytes of processes that ended stay with those that waited for them: so
@@ -16,14 +20,17 @@ const TICK: Duration = Duration::from_millis(10);
 const TASKS: usize = 4096;
 
 /// What a tree uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Processor time of all its processes, those that ended among them.
     pub cpu: Duration,
     /// Bytes of memory that are resident. What several of its processes share counts for each.
     pub memory: u64,
-    /// Tasks that run, would run, or wait for the disk: what load averages count.
-    pub active: u32,
+    /// How long each task has waited for a processor, of those that live. Nothing where the kernel does not account for it
+    /// (`CONFIG_SCHED_INFO`, which all distributions have).
+    pub waited: BTreeMap<i32, Duration>,
+    /// Tasks that wait for the disk now.
+    pub blocked: u32,
     /// Processes.
     pub processes: u32,
     /// Bytes that were read from disks; `None` where we may not know.
@@ -32,11 +39,28 @@ pub struct Usage {
     pub written: Option<u64>,
 }
 
+impl Usage {
+    /// How many tasks ran, would have run, or waited for the disk in the time since `before`: what load averages are means of.
+    #[must_use]
+    pub fn active_since(&self, before: &Self, span: Duration) -> f64 {
+        if span.is_zero() {
+            return 0.0;
+        }
+        let ran = self.cpu.saturating_sub(before.cpu);
+        // One that is new has waited all its time since; its number may be an older one's that had waited longer.
+        let waits = self.waited.iter().map(|(task, now)| match before.waited.get(task) {
+            Some(before) if before <= now => *now - *before,
+            _ => *now,
+        });
+        (ran + waits.sum::<Duration>()).as_secs_f64() / span.as_secs_f64() + f64::from(self.blocked)
+    }
+}
+
 struct Process {
     parent: i32,
     ticks: u64,
     threads: u32,
-    is_active: bool,
+    is_blocked: bool,
 }
 
 /// What each tree uses, in the order of their roots. A root that is no more uses nothing.
@@ -68,7 +92,12 @@ fn of_tree(root: i32, all: &BTreeMap<i32, Process>, children: &BTreeMap<i32, Vec
         usage.processes += 1;
         usage.cpu += TICK.saturating_mul(u32::try_from(process.ticks).unwrap_or(u32::MAX));
         usage.memory += resident(pid);
-        usage.active += if process.threads > 1 { active_tasks(pid) } else { u32::from(process.is_active) };
+        if process.threads > 1 {
+            tasks(pid, &mut usage);
+        } else {
+            usage.blocked += u32::from(process.is_blocked);
+            usage.waited.extend(waited(&format!("/proc/{pid}")).map(|time| (pid, time)));
+        }
         let (read, written) = disk(pid);
         usage.read = usage.read.zip(read).map(|(sum, more)| sum + more);
         usage.written = usage.written.zip(written).map(|(sum, more)| sum + more);
@@ -76,8 +105,11 @@ fn of_tree(root: i32, all: &BTreeMap<i32, Process>, children: &BTreeMap<i32, Vec
     usage
 }
 
-fn is_active(state: &str) -> bool {
-    matches!(state, "R" | "D")
+/// How long a task has waited for a processor: the second of its `schedstat`, nanoseconds
+/// (Documentation/scheduler/sched-stats.rst).
+fn waited(folder: &str) -> Option<Duration> {
+    let text = fs::read_to_string(format!("{folder}/schedstat")).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
 /// The command in the second field may hold anything, `)` and newlines too: fields count from its last `)`.
@@ -89,18 +121,18 @@ fn parsed(text: &str) -> Option<Process> {
         parent: fields.get(1)?.parse().ok()?,
         ticks,
         threads: fields.get(17)?.parse().ok()?,
-        is_active: is_active(fields.first()?),
+        is_blocked: *fields.first()? == "D",
     })
 }
 
-fn active_tasks(pid: i32) -> u32 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten().take(TASKS);
-    let active = tasks.filter(|task| {
-        let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        let state = stat.rfind(')').and_then(|end| stat[end + 1..].split_ascii_whitespace().next());
-        state.is_some_and(is_active)
-    });
-    u32::try_from(active.count()).unwrap_or(u32::MAX)
+fn tasks(pid: i32, usage: &mut Usage) {
+    for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten().take(TASKS) {
+        let Some(task) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let folder = format!("/proc/{pid}/task/{task}");
+        usage.waited.extend(waited(&folder).map(|time| (task, time)));
+        let stat = fs::read_to_string(format!("{folder}/stat")).ok();
+        usage.blocked += u32::from(stat.and_then(|text| parsed(&text)).is_some_and(|task| task.is_blocked));
+    }
 }
 
 /// The number after a name, in a file of such lines.
@@ -146,7 +178,7 @@ mod tests {
         let zeros = |count: usize| vec!["0"; count].join(" ");
         let text = format!("7 (a) R (b) D 42 {} 10 20 30 40 20 0 3 {}", zeros(9), zeros(30));
         let process = parsed(&text).unwrap();
-        assert_eq!((process.parent, process.ticks, process.threads, process.is_active), (42, 100, 3, true));
+        assert_eq!((process.parent, process.ticks, process.threads, process.is_blocked), (42, 100, 3, true));
         assert!(parsed("7 (a").is_none() && parsed("7 (a) R").is_none());
     }
 
@@ -164,14 +196,14 @@ mod tests {
         let root = i32::try_from(shell.id()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         let until = |wanted: &dyn Fn(&Usage) -> bool| loop {
-            let usage = of_trees(&[root])[0];
+            let usage = of_trees(&[root]).remove(0);
             if wanted(&usage) {
                 return usage;
             }
             assert!(Instant::now() < deadline, "{usage:?}");
             std::thread::sleep(Duration::from_millis(10));
         };
-        let busy = until(&|usage| usage.processes == 3 && usage.cpu >= Duration::from_millis(100) && usage.active >= 1);
+        let busy = until(&|usage| usage.processes == 3 && usage.cpu >= Duration::from_millis(100));
         assert!(busy.memory > 100_000, "{busy:?}");
         use std::io::Write;
         let input = shell.stdin.as_mut().unwrap();
@@ -182,6 +214,49 @@ mod tests {
         shell.wait().unwrap();
         assert_eq!(of_trees(&[root])[0].processes, 0);
         assert!(of_trees(&[]).is_empty());
+    }
+
+    /// Two that are busy on one processor: each wants to run all the time, though each runs for half of it.
+    #[test]
+    fn what_waits_for_a_processor_is_active_too() {
+        let (one, before) = (Duration::from_secs(1), Usage::default());
+        let usage =
+            Usage { cpu: one, waited: BTreeMap::from([(7, one / 2), (8, one / 2)]), blocked: 1, ..Usage::default() };
+        assert_eq!(usage.active_since(&before, one), 3.0);
+        assert_eq!(usage.active_since(&before, Duration::ZERO), 0.0);
+        let later = Usage {
+            cpu: one * 2,
+            waited: BTreeMap::from([(7, one), (8, Duration::from_millis(250))]),
+            ..Usage::default()
+        };
+        assert_eq!(
+            later.active_since(&usage, one),
+            1.75,
+            "8 is another than before, and what is no more counts no longer"
+        );
+        let own = of_trees(&[i32::try_from(std::process::id()).unwrap()]).remove(0);
+        assert!(!own.waited.is_empty(), "the kernel tells how long tasks wait: {own:?}");
+    }
+
+    /// Work that comes once a second and is looked at once a second is seen for what it is, whenever the look is.
+    #[test]
+    fn a_look_sees_what_was_between_looks() {
+        let mut shell = Command::new("/bin/sh")
+            .args(["-c", "read line; i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo; read line"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let root = i32::try_from(shell.id()).unwrap();
+        let (began, before) = (Instant::now(), of_trees(&[root]).remove(0));
+        use std::io::{Read, Write};
+        shell.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        shell.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let (span, after) = (began.elapsed(), of_trees(&[root]).remove(0));
+        let active = after.active_since(&before, span);
+        assert!(active > 0.5 && active < 1.5, "{active} in {span:?}: it was at work all the time");
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
     }
 
     #[test]

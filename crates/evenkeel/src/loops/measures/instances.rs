@@ -87,13 +87,13 @@ impl Instances {
             let before = self.0.get(id).filter(|held| held.root == *root);
             let span = before.map_or(Duration::ZERO, |held| now.saturating_duration_since(held.at));
             let loads = before.map_or_else(|| last_loads(id, reader, at), |held| held.loads);
-            let active = f64::from(usage.active);
+            let active = before.map_or(0.0, |held| usage.active_since(&held.usage, span));
             let loads: [f64; 3] = std::array::from_fn(|n| damped(loads[n], active, span, LOADS[n].2));
             of_instance(
                 dimensions(world, instance),
                 instance,
-                before.map(|held| (held.usage, span)),
-                usage,
+                before.map(|held| (&held.usage, span)),
+                &usage,
                 loads,
                 at,
                 &mut samples,
@@ -121,8 +121,8 @@ fn checks(world: &World, instance: &Instance, at: i64, samples: &mut Vec<Sample>
 fn of_instance(
     sets: Vec<Vec<(&'static str, String)>>,
     instance: &Instance,
-    before: Option<(Usage, Duration)>,
-    usage: Usage,
+    before: Option<(&Usage, Duration)>,
+    usage: &Usage,
     loads: [f64; 3],
     at: i64,
     samples: &mut Vec<Sample>,

@@ -4,14 +4,15 @@
 //! is launched in, when one waits) and what goes beyond it ([`decide`](mod@decide)'s separate cooldowns and stabilisation windows). Must
 //! never know a World, a metric's name or how an instance is launched: numbers, ids, the time and dice are arguments.
 //! Read [`decide`](mod@decide) first, which [`explain`] puts in words; it uses [`adjustment`], [`step`], [`tracking`] and [`cooldown`]. Who comes and goes is said by
-//! [`zones`], [`termination`] and [`replacement`], how fast all are replaced by [`refresh`]; when a scheduled action is due by [`cron`]; what policies would make of a
-//! load by [`simulate`].
+//! [`zones`], [`termination`] and [`replacement`], how fast all are replaced by [`refresh`]; when a scheduled action is due by [`cron`]; what load will come by [`forecast`];
+//! what policies would make of one by [`simulate`].
 
 pub mod adjustment;
 pub mod cooldown;
 pub mod cron;
 pub mod decide;
 pub mod explain;
+pub mod forecast;
 pub mod refresh;
 pub mod replacement;
 pub mod simulate;

@@ -723,7 +723,7 @@ fn policies_scale_by_steps_and_rest_between_simple_ones() {
     let new = NewGroup { cooldown: 60, ..house.wanted("g", 1, 20, 10) };
     house.scale(ScalingChange::CreateGroup(new));
     house.settle();
-    let policy = |rule| ScalingPolicy { id: "1".into(), enabled: true, rule, warmup: Some(30), tracker: None };
+    let policy = |rule| ScalingPolicy { id: "1".into(), enabled: true, rule, warmup: Some(30), tracker: None, predictor: None };
     let (more, fewer) = (ScalingName::new("more").unwrap(), ScalingName::new("fewer").unwrap());
     let step = |lower, upper, amount| StepAdjustment { lower, upper, amount };
     let steps = Rule::Step {
@@ -815,6 +815,7 @@ fn targets_are_followed_and_their_alarms_come_and_go_with_them() {
                 },
                 alarms: alarms.map(str::to_owned),
             }),
+            predictor: None,
         },
     };
     house.scale(track("load", 2.0, ["1", "2"]));
@@ -1218,7 +1219,7 @@ fn a_group_that_nobody_asks_anything_of_is_emptied_when_it_says_so() {
         for second in 1..=most {
             at += 1;
             let loads = load(second).map(|load| Loads::from([(balancer("web"), load)]));
-            let changes = idle.look(&house.world, loads.as_ref(), Duration::from_secs(at));
+            let changes = idle.look(&house.world, loads.as_ref(), Duration::from_secs(at), house.now);
             if !changes.is_empty() {
                 changes.into_iter().for_each(|change| house.scale(change));
                 return (house.group("a").desired == 0).then_some(second);
@@ -1259,7 +1260,7 @@ fn a_group_that_nobody_asks_anything_of_is_emptied_when_it_says_so() {
     assert_eq!(emptied(&mut house, &quiet, 59), None);
     let later = idle.next(&house.world);
     let mut anew = Idle::default();
-    assert_eq!(anew.look(&house.world, Some(&Loads::new()), Duration::from_secs(9_000)), []);
+    assert_eq!(anew.look(&house.world, Some(&Loads::new()), Duration::from_secs(9_000), house.now), []);
     assert_eq!((later, anew.next(&house.world)), (Some(Duration::from_secs(at + 2)), Some(Duration::from_secs(9_060))));
     // What has changed since it was found so counts.
     let patch = GroupPatch { min: Some(1), ..GroupPatch::default() };

@@ -203,6 +203,7 @@ fn situation(now: u64, desired: u32, bounds: Bounds) -> Situation {
         activity: None,
         cooldown: None,
         suspended: false,
+        foreseen: None,
         behavior: Behavior::default(),
         history: History::default(),
     }

@@ -18,6 +18,7 @@ use crate::noun::scaling_group::{GroupTag, HealthCheckType, Hook, LaunchSource, 
 use crate::noun::scaling_policy::{ScalingPolicy, ScheduledAction};
 use crate::scaling::TerminationPolicy;
 use crate::scaling::decide::AlarmSignal;
+use crate::scaling::forecast::{Hours, Relation};
 use crate::scaling::replacement::Cause;
 use crate::time::Timestamp;
 
@@ -242,6 +243,19 @@ pub enum ScalingChange {
         /// The readings of those policies that have one.
         readings: Vec<(ScalingName, f64)>,
     },
+    /// What the load of a policy that scales by a forecast was like, hour by hour: a forecast is made of it.
+    Foretell {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// Which policy.
+        name: ScalingName,
+        /// When its metrics became what they are.
+        configured: Timestamp,
+        /// Its load, up to the hour that is not over.
+        load: Hours,
+        /// What the metric at its target has to do with that, where it is known.
+        relation: Option<Relation>,
+    },
     /// A scheduled action, in place of the one of that name.
     PutSchedule {
         /// Of which group.
@@ -328,6 +342,15 @@ pub enum ScalingChange {
         /// UUIDs for the hooks that it may come to wait for.
         tokens: Vec<String>,
     },
+    /// By plan: what a policy foresees for an hour is brought about.
+    Foresee {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// Which policy.
+        name: ScalingName,
+        /// The number of the hour, from the Unix epoch.
+        hour: u64,
+    },
     /// By plan: a member was found ill.
     MarkIll {
         /// Of which group.
@@ -384,6 +407,8 @@ impl ScalingChange {
             Self::DeletePolicy { .. } => "DeleteScalingPolicy",
             Self::ExecutePolicy { .. } => "ExecutePolicy",
             Self::Track { .. } => "TrackTargets",
+            Self::Foretell { .. } => "ForecastLoad",
+            Self::Foresee { .. } => "MeetForecast",
             Self::PutSchedule { .. } => "PutScheduledUpdateGroupAction",
             Self::DeleteSchedule { .. } => "DeleteScheduledAction",
             Self::StartRefresh(_) => "StartInstanceRefresh",

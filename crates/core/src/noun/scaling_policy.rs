@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::noun::alarm::{MetricName, Query};
+use crate::noun::predictor::Predictor;
 use crate::scaling::decide::Rule;
 use crate::scaling::{PredefinedMetricType, Recurrence};
 use crate::time::Timestamp;
@@ -23,6 +24,9 @@ pub struct ScalingPolicy {
     /// What it keeps at its target; of policies that track one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracker: Option<Tracker>,
+    /// What it forecasts; of policies that scale by a forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictor: Option<Predictor>,
 }
 
 /// What a policy that tracks a target goes by.

@@ -93,6 +93,7 @@ pub fn next_deadline(world: &World, now: Timestamp) -> Option<Timestamp> {
         let seconds = |n: u32| Duration::from_secs(n.into());
         let mut times: Vec<Timestamp> = group.setback.iter().map(|setback| setback.retry).collect();
         times.extend(group.schedule.values().map(|action| action.next));
+        times.extend(group.policies.values().filter_map(|policy| policy.next_hour(now)));
         times.extend(refresh::deadlines(group));
         for (id, member) in &group.members {
             times.extend(member.waits.values().filter(|wait| wait.goes_on.is_none()).map(|wait| wait.until));
@@ -150,6 +151,7 @@ impl Planner<'_> {
         for (id, action) in group.schedule.iter().filter(|(_, action)| self.now >= action.next && !group.is_going) {
             steps.push(Step::Act { group: name(), name: id.clone(), due: action.next });
         }
+        steps.extend(self.world.hours_to_meet(group, self.now).into_iter().map(Step::Make));
         for (id, member) in &group.members {
             let Some(next) = self.world.next_of(group, id, member, self.now) else { continue };
             let hooks = match next {

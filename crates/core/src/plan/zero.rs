@@ -62,13 +62,23 @@ struct Asked {
 }
 
 impl Idle {
-    /// Takes note of what balancers have to do; `None` where that is not known. Groups that are to be emptied.
-    pub fn look(&mut self, world: &World, loads: Option<&Loads>, now: Duration) -> Vec<ScalingChange> {
+    /// Takes note of what balancers have to do; `None` where that is not known. `at` is the time of day. Groups that are to be emptied.
+    pub fn look(
+        &mut self,
+        world: &World,
+        loads: Option<&Loads>,
+        now: Duration,
+        at: Timestamp,
+    ) -> Vec<ScalingChange> {
         let before = std::mem::take(&mut self.0);
         let Some(loads) = loads else { return Vec::new() };
         let mut changes = Vec::new();
         for group in world.scaling_groups() {
             let Some(after) = group.idle_after().filter(|_| group.may_sleep()) else { continue };
+            // Somebody is expected.
+            if world.foreseen(group, at).is_some_and(|capacity| capacity > 0) {
+                continue;
+            }
             let of = || group.balancers.iter().filter_map(|name| loads.get(name));
             if of().any(|load| load.in_hand > 0) {
                 continue;

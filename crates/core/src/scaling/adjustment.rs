@@ -95,6 +95,8 @@ pub enum Clamp {
     Min,
     /// MaxSize.
     Max,
+    /// What a policy foresaw for the hour.
+    Forecast,
 }
 
 impl fmt::Display for Clamp {
@@ -102,6 +104,7 @@ impl fmt::Display for Clamp {
         f.write_str(match self {
             Self::Min => "MinSize",
             Self::Max => "MaxSize",
+            Self::Forecast => "the forecast",
         })
     }
 }

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::scaling::adjustment::{Adjusted, Adjustment, AdjustmentType, Bounds, Clamp};
 use crate::scaling::cooldown::{Block, Cooldown, Warming};
+use crate::scaling::forecast::Foreseen;
 use crate::scaling::step::{self, MetricAggregationType, Side, StepAdjustment, Stepped};
 use crate::scaling::tracking::{self, Reading, Tracked};
 use crate::time::Timestamp;
@@ -47,6 +48,17 @@ pub enum Rule {
         target: f64,
         /// Whether it never scales in.
         disable_scale_in: bool,
+    },
+    /// A load that is foreseen, and met before it is there. It never scales in.
+    Predictive {
+        /// What its metric is to be; checked by [`tracking::check_target`].
+        target: f64,
+        /// Whether it scales, or only forecasts.
+        acts: bool,
+        /// How long before an hour begins its capacity is brought about.
+        buffer: Duration,
+        /// Where the most members may be raised: to the forecast and so many per cent more.
+        raises: Option<u32>,
     },
 }
 
@@ -179,6 +191,9 @@ pub struct Situation {
     pub cooldown: Option<Cooldown>,
     /// Whether the process `AlarmNotification` is suspended.
     pub suspended: bool,
+    /// What is foreseen to be needed now: no policy scales in below that.
+    #[serde(default)]
+    pub foreseen: Option<u32>,
     /// How fast it goes.
     pub behavior: Behavior,
     /// What it did.
@@ -221,6 +236,8 @@ pub enum Outcome {
     },
     /// A target.
     Tracking(Tracked),
+    /// A load that is foreseen.
+    Forecast(Foreseen),
 }
 
 /// One policy's part in a decision.
@@ -271,6 +288,9 @@ pub enum NotExecuted {
     /// Nobody but its alarms executes it.
     #[error("Policy {0} is of type TargetTrackingScaling, which cannot be executed")]
     Tracks(String),
+    /// Nobody but the clock executes it.
+    #[error("Policy {0} is of type PredictiveScaling, which cannot be executed")]
+    Predicts(String),
     /// It is switched off.
     #[error("Policy {0} is disabled")]
     Disabled(String),
@@ -309,6 +329,7 @@ pub fn execute(
     }
     let outcome = match (&policy.rule, metric) {
         (Rule::Tracking { .. }, _) => return Err(NotExecuted::Tracks(policy.name.clone())),
+        (Rule::Predictive { .. }, _) => return Err(NotExecuted::Predicts(policy.name.clone())),
         (Rule::Simple { .. }, Some(_)) => return Err(NotExecuted::Metric),
         (Rule::Step { .. }, None) => return Err(NotExecuted::NoMetric),
         (Rule::Simple { adjustment, .. }, None) => {
@@ -327,7 +348,14 @@ pub fn execute(
         }
     };
     let unhurried = Situation { behavior: Behavior::default(), ..situation.clone() };
-    Ok(settle(&unhurried, vec![weigh(situation, policy, outcome, Vec::new())]))
+    Ok(settle(&unhurried, vec![weigh(situation, &policy.name, outcome, Vec::new())]))
+}
+
+/// The capacity that is foreseen for an hour, where it is more than is there: at once, whatever the group's pace.
+#[must_use]
+pub fn foresee(situation: &Situation, policy: &str, foreseen: Foreseen) -> Decision {
+    let unhurried = Situation { behavior: Behavior::default(), ..situation.clone() };
+    settle(&unhurried, vec![weigh(situation, policy, Outcome::Forecast(foreseen), Vec::new())])
 }
 
 /// A policy's part: one for each of its alarms that goes off, or one that says why there is none.
@@ -353,19 +381,19 @@ fn consider(situation: &Situation, policies: &[Policy], policy: &Policy) -> Vec<
                 blocks.extend(against.map(|other| Block::Disagreement { policy: other.name.clone() }));
                 blocks.extend(Block::of_warming(&situation.warming, situation.now));
             }
-            vec![weigh(situation, policy, outcome, blocks)]
+            vec![weigh(situation, &policy.name, outcome, blocks)]
         }
         (Rule::Simple { .. } | Rule::Step { .. }, Signal::Alarms(alarms)) => {
             let going_off: Vec<&AlarmSignal> = alarms.iter().filter(|a| a.state == AlarmState::Alarm).collect();
             if going_off.is_empty() {
                 let known = alarms.iter().all(|alarm| alarm.state == AlarmState::Ok);
                 let outcome = if known { Outcome::Quiet } else { Outcome::NoData };
-                return vec![weigh(situation, policy, outcome, blocks)];
+                return vec![weigh(situation, &policy.name, outcome, blocks)];
             }
             going_off.into_iter().map(|alarm| triggered(situation, policy, alarm, blocks.clone())).collect()
         }
         // Signals of another kind say nothing of it.
-        _ => vec![weigh(situation, policy, Outcome::NoData, blocks)],
+        _ => vec![weigh(situation, &policy.name, Outcome::NoData, blocks)],
     }
 }
 
@@ -389,9 +417,9 @@ fn triggered(situation: &Situation, policy: &Policy, alarm: &AlarmSignal, mut bl
                 }
             },
         },
-        Rule::Tracking { .. } => Outcome::NoData,
+        Rule::Tracking { .. } | Rule::Predictive { .. } => Outcome::NoData,
     };
-    weigh(situation, policy, outcome, blocks)
+    weigh(situation, &policy.name, outcome, blocks)
 }
 
 fn stepped(
@@ -434,7 +462,7 @@ fn resting(situation: &Situation) -> Vec<Block> {
     activity.into_iter().chain(cooldown.map(|cooldown| Block::Cooldown { until: cooldown.until() })).collect()
 }
 
-fn weigh(situation: &Situation, policy: &Policy, outcome: Outcome, mut blocks: Vec<Block>) -> Considered {
+fn weigh(situation: &Situation, policy: &str, outcome: Outcome, mut blocks: Vec<Block>) -> Considered {
     let wanted = match &outcome {
         Outcome::Quiet | Outcome::NoStep { .. } => None,
         Outcome::NoData => {
@@ -444,12 +472,16 @@ fn weigh(situation: &Situation, policy: &Policy, outcome: Outcome, mut blocks: V
         Outcome::Simple { adjusted, .. } => Some(adjusted.wanted),
         Outcome::Step { stepped, .. } => Some(stepped.wanted),
         Outcome::Tracking(tracked) => Some(tracked.wanted),
+        Outcome::Forecast(foreseen) => Some(i64::from(foreseen.capacity.max(situation.desired))),
     };
+    // What somebody set below the forecast is not raised by those who would scale in.
+    let least = situation.foreseen.map_or(0, |foreseen| foreseen.min(situation.desired));
     let (wanted, clamp) = match wanted.map(|wanted| situation.bounds.clamp(wanted)) {
+        Some((wanted, _)) if wanted < least => (Some(least), Some(Clamp::Forecast)),
         Some((wanted, clamp)) => (Some(wanted), clamp),
         None => (None, None),
     };
-    Considered { policy: policy.name.clone(), outcome, wanted, clamp, blocks }
+    Considered { policy: policy.to_owned(), outcome, wanted, clamp, blocks }
 }
 
 /// What the policies come to, and what the group's pace leaves of it.

@@ -59,6 +59,7 @@ fn considered(part: &Considered, at: Timestamp) -> String {
             format!("policy {policy}{}: {metric} is {:+} from {threshold}, in no step", alarm(by), metric - threshold)
         }
         Outcome::Tracking(tracked) => format!("policy {policy}: {tracked}"),
+        Outcome::Forecast(foreseen) => format!("policy {policy}: foresees {foreseen}"),
     };
     if let (Some(wanted), Some(clamp)) = (wanted, clamp) {
         text.push_str(&format!(", {wanted} by {clamp}"));
@@ -136,6 +137,7 @@ mod tests {
             activity: None,
             cooldown: Some(Cooldown { since: Timestamp(90_000), length: Duration::from_secs(30) }),
             suspended: false,
+            foreseen: None,
             behavior: Behavior::default(),
             history: History::default(),
         };

@@ -469,6 +469,26 @@ pub fn capacity(load: f64, of_each: f64) -> u32 {
     if whole.is_nan() || whole <= 0.0 { 0 } else { whole.min(f64::from(u32::MAX)) as u32 }
 }
 
+/// What an hour takes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Foreseen {
+    /// When the hour begins.
+    pub from: Timestamp,
+    /// The load that is foreseen.
+    pub load: f64,
+    /// The load of a member at the target.
+    pub of_each: f64,
+    /// How many members that makes, before bounds.
+    pub capacity: u32,
+}
+
+impl std::fmt::Display for Foreseen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { from, load, of_each, capacity } = self;
+        write!(f, "a load of {load:.2} from {} on, {of_each:.2} each: {capacity}", from.iso())
+    }
+}
+
 /// The bounds of a group for a forecast. `buffer` is stated where the most may be raised: the forecast and so many per cent more
 /// (AWS: a buffer of 10 % makes 55 of a forecast of 50). A group keeps a bound that was raised, until somebody lowers it (AWS).
 #[must_use]

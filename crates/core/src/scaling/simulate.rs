@@ -4,7 +4,7 @@
 //! off after so many periods in a row. Must never stand for more than that: health, zones and failed launches are not in it.
 //! Metrics of policies are the load of one member. What is drawn of it, and printed, is the house's.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,14 +13,18 @@ use crate::name::InstanceId;
 use crate::scaling::adjustment::Bounds;
 use crate::scaling::cooldown::{self, Cooldown, Warming};
 use crate::scaling::decide::{
-    AlarmSignal, AlarmState, Behavior, Decision, History, Pace, Policy, Rule, Signal, Situation, decide,
+    AlarmSignal, AlarmState, Behavior, Decision, History, Pace, Policy, Rule, Signal, Situation, decide, foresee,
 };
+use crate::scaling::forecast::{self, Accuracy, Foreseen, Hours, Tally};
 use crate::scaling::step::Side;
 use crate::scaling::tracking::{self, AlarmShape, Reading};
 use crate::time::Timestamp;
 
 /// The most periods that an alarm looks back (AWS: a day of minutes).
 const MOST_PERIODS: u32 = 1440;
+
+/// Hours until there is a newer forecast, as a World's.
+const NEWER_AFTER: u64 = 6;
 
 /// An alarm of a simulated policy: on the mean load of a member in each period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +46,7 @@ pub struct Tried {
     pub name: String,
     /// What it goes by.
     pub rule: Rule,
-    /// Its alarms; one that tracks a target has its own two.
+    /// Its alarms; one that tracks a target has its own two, one that forecasts none.
     #[serde(default)]
     pub alarms: Vec<Alarm>,
 }
@@ -100,6 +104,12 @@ pub struct Outcome {
     pub offered: f64,
     /// The most members that were to be there.
     pub peak: u32,
+    /// What was foreseen of each hour by the last forecast before it: its beginning, and the load.
+    #[serde(default)]
+    pub foreseen: Vec<(Timestamp, f64)>,
+    /// How far off that was.
+    #[serde(default)]
+    pub accuracy: Option<Accuracy>,
 }
 
 /// One member.
@@ -116,6 +126,7 @@ pub fn simulate(setting: &Setting, policies: &[Tried], load: &[(Timestamp, f64)]
     let period = setting.period.max(Duration::from_secs(1));
     let (Some((start, _)), Some((last, _))) = (load.first(), load.last()) else { return Outcome::default() };
     let mut group = Group::new(setting, *start);
+    let mut seer = Seer::new(*start, policies);
     let mut outcome = Outcome { peak: group.desired, ..Outcome::default() };
     let mut points = load.iter().copied().peekable();
     let mut current = 0.0_f64;
@@ -127,15 +138,111 @@ pub fn simulate(setting: &Setting, policies: &[Tried], load: &[(Timestamp, f64)]
         now = now.plus(period);
         let moment = group.live(current, period, now, setting.most, &mut outcome);
         group.remember(moment.each);
-        let decision = group.decide(policies, now);
-        if decision.to != decision.from {
-            group.scale(&decision, policies);
-            outcome.peak = outcome.peak.max(decision.to);
-            outcome.decisions.push(decision);
+        seer.note(current, period, now);
+        for due in seer.due(policies, now) {
+            let decision = group.foresee(due, policies, now);
+            group.made(decision, policies, &mut outcome);
         }
+        group.foreseen = seer.floor(policies, now);
+        let decision = group.decide(policies, now);
+        group.made(decision, policies, &mut outcome);
         outcome.moments.push(moment);
     }
+    outcome.foreseen = seer.said.iter().map(|(hour, load)| (forecast::begins(*hour), *load)).collect();
+    outcome.accuracy = seer.accuracy();
     outcome
+}
+
+/// Who forecasts: of the hours that have been lived through, and nothing else.
+struct Seer {
+    forecasts: bool,
+    hours: Hours,
+    /// Load times seconds of the hour that is lived through, and its seconds.
+    current: (f64, f64),
+    /// What the last forecast before each hour said of it.
+    said: BTreeMap<u64, f64>,
+    /// The hour of the last forecast.
+    made: Option<u64>,
+    /// The last hour that each policy met.
+    met: BTreeMap<String, u64>,
+}
+
+/// An hour that a policy is to meet.
+struct Due {
+    policy: String,
+    foreseen: Foreseen,
+    raises: Option<u32>,
+}
+
+impl Seer {
+    fn new(start: Timestamp, policies: &[Tried]) -> Self {
+        let forecasts = policies.iter().any(|tried| matches!(tried.rule, Rule::Predictive { .. }));
+        let hours = Hours { first: forecast::hour(start), values: Vec::new() };
+        Self { forecasts, hours, current: (0.0, 0.0), said: BTreeMap::new(), made: None, met: BTreeMap::new() }
+    }
+
+    /// A period of load, which ends now. Periods that go from one hour to the next are the first one's.
+    fn note(&mut self, load: f64, period: Duration, now: Timestamp) {
+        if !self.forecasts {
+            return;
+        }
+        let seconds = period.as_secs_f64();
+        self.current.0 += load * seconds;
+        self.current.1 += seconds;
+        let hour = forecast::hour(now);
+        if hour == self.hours.end() {
+            return;
+        }
+        while self.hours.end() < hour {
+            let (sum, seconds) = std::mem::take(&mut self.current);
+            // Of an hour of which less than half was seen, nothing is said.
+            self.hours.values.push((seconds >= 1800.0).then(|| sum / seconds));
+        }
+        let is_due = self.made.is_none_or(|made| hour >= made + NEWER_AFTER);
+        if is_due && let Ok(forecast) = forecast::forecast(&self.hours) {
+            self.made = Some(hour);
+            self.said.extend((forecast.first..).zip(forecast.load));
+        }
+    }
+
+    fn acting<'t>(policies: &'t [Tried]) -> impl Iterator<Item = (&'t str, f64, Duration, Option<u32>)> {
+        policies.iter().filter_map(|tried| match tried.rule {
+            Rule::Predictive { target, acts: true, buffer, raises } => {
+                Some((tried.name.as_str(), target, buffer, raises))
+            }
+            _ => None,
+        })
+    }
+
+    fn due(&mut self, policies: &[Tried], now: Timestamp) -> Vec<Due> {
+        let mut all = Vec::new();
+        for (policy, target, buffer, raises) in Self::acting(policies) {
+            let hour = forecast::hour(now.plus(buffer));
+            let Some(load) = self.said.get(&hour).copied() else { continue };
+            if self.met.get(policy).is_none_or(|met| *met < hour) {
+                self.met.insert(policy.to_owned(), hour);
+                let (from, capacity) = (forecast::begins(hour), forecast::capacity(load, target));
+                let foreseen = Foreseen { from, load, of_each: target, capacity };
+                all.push(Due { policy: policy.to_owned(), foreseen, raises });
+            }
+        }
+        all
+    }
+
+    /// Below what nobody scales in.
+    fn floor(&self, policies: &[Tried], now: Timestamp) -> Option<u32> {
+        let of = |(_, target, buffer, _): (&str, f64, Duration, Option<u32>)| {
+            let loads = self.said.range(forecast::hour(now)..=forecast::hour(now.plus(buffer)));
+            loads.map(|(_, load)| forecast::capacity(*load, target)).max()
+        };
+        Self::acting(policies).filter_map(of).max()
+    }
+
+    fn accuracy(&self) -> Option<Accuracy> {
+        let mut tally = Tally::default();
+        self.said.iter().for_each(|(hour, load)| tally.note(&self.hours, *hour, *load));
+        tally.accuracy()
+    }
 }
 
 struct Group<'s> {
@@ -148,6 +255,8 @@ struct Group<'s> {
     points: VecDeque<Option<f64>>,
     cooldown: Option<Cooldown>,
     history: History,
+    bounds: Bounds,
+    foreseen: Option<u32>,
 }
 
 impl<'s> Group<'s> {
@@ -162,6 +271,8 @@ impl<'s> Group<'s> {
             points: VecDeque::new(),
             cooldown: None,
             history: History::default(),
+            bounds: setting.bounds,
+            foreseen: None,
         };
         for _ in 0..desired {
             group.launch(start, start);
@@ -198,6 +309,25 @@ impl<'s> Group<'s> {
     }
 
     fn decide(&self, policies: &[Tried], now: Timestamp) -> Decision {
+        let dynamic = policies.iter().filter(|tried| !matches!(tried.rule, Rule::Predictive { .. }));
+        let judged: Vec<Policy> = dynamic.map(|tried| self.policy(tried)).collect();
+        decide(&self.situation(policies, now), &judged)
+    }
+
+    fn foresee(&mut self, due: Due, policies: &[Tried], now: Timestamp) -> Decision {
+        self.bounds = forecast::bounds(self.bounds, due.foreseen.capacity, due.raises);
+        foresee(&self.situation(policies, now), &due.policy, due.foreseen)
+    }
+
+    fn made(&mut self, decision: Decision, policies: &[Tried], outcome: &mut Outcome) {
+        if decision.to != decision.from {
+            self.scale(&decision, policies);
+            outcome.peak = outcome.peak.max(decision.to);
+            outcome.decisions.push(decision);
+        }
+    }
+
+    fn situation(&self, policies: &[Tried], now: Timestamp) -> Situation {
         // As a World's groups: whoever has come counts once all that targets go by was measured with it, and after somebody has
         // gone, nobody else goes before something was measured without.
         let targets = policies.iter().filter_map(|tried| match tried.rule {
@@ -231,20 +361,19 @@ impl<'s> Group<'s> {
         let warm = self.members.len().saturating_sub(warming.len());
         // Whoever is to be ready is still being launched: simple policies wait for it.
         let activity = self.members.iter().any(|member| member.ready > now).then(|| "launch".to_owned());
-        let situation = Situation {
+        Situation {
             now,
             desired: self.desired,
-            bounds: self.setting.bounds,
+            bounds: self.bounds,
             warm: u32::try_from(warm).unwrap_or(u32::MAX),
             warming,
             activity,
             cooldown: self.cooldown.clone(),
             suspended: false,
+            foreseen: self.foreseen,
             behavior,
             history: self.history.clone(),
-        };
-        let policies: Vec<Policy> = policies.iter().map(|tried| self.policy(tried)).collect();
-        decide(&situation, &policies)
+        }
     }
 
     fn policy(&self, tried: &Tried) -> Policy {
@@ -264,7 +393,7 @@ impl<'s> Group<'s> {
                 });
                 Signal::Tracking { reading, high, low }
             }
-            Rule::Simple { .. } | Rule::Step { .. } => {
+            Rule::Simple { .. } | Rule::Step { .. } | Rule::Predictive { .. } => {
                 Signal::Alarms(tried.alarms.iter().map(|alarm| self.signal(alarm)).collect())
             }
         };

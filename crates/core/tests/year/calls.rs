@@ -80,7 +80,7 @@ impl Year {
         let alarms = [self.house.dice.uuid(), self.house.dice.uuid()];
         let tracker = matches!(rule, Rule::Tracking { .. }).then(|| Tracker { metric, alarms });
         let policy =
-            (label(policy), ScalingPolicy { id: self.house.dice.uuid(), enabled: true, rule, warmup, tracker });
+            (label(policy), ScalingPolicy { id: self.house.dice.uuid(), enabled: true, rule, warmup, tracker, predictor: None });
         self.may(ScalingChange::PutPolicy { group: name(group), name: policy.0, policy: policy.1 });
     }
 

@@ -80,7 +80,7 @@ impl Quiet {
         // A road that is not heard may have anything in flight.
         let loads = sightings.borrow().road.as_ref().and_then(|_| self.counts.loads());
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let changes = idle.look(&world, loads.as_ref(), self.began.elapsed());
+        let changes = idle.look(&world, loads.as_ref(), self.began.elapsed(), now());
         let next = idle.next(&world).map(|at| at.saturating_sub(self.began.elapsed()));
         (changes, next)
     }

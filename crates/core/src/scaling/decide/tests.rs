@@ -23,6 +23,7 @@ fn group(desired: u32, min: u32, max: u32) -> Situation {
         activity: None,
         cooldown: None,
         suspended: false,
+        foreseen: None,
         behavior: Behavior::default(),
         history: History::default(),
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns which file judges which Change, and what the files share. [`groups`] judges what people ask of groups, [`members`] what
 //! they ask of members, [`course`] what the plan does with these, [`refresh`] how all of them are replaced; [`policies`],
-//! [`tracking`], [`schedules`] and [`zero`] what changes how many there are to be, [`notices`] whom it tells. Must never choose whom to launch or end: that is
+//! [`tracking`], [`predicting`], [`schedules`] and [`zero`] what changes how many there are to be, [`notices`] whom it tells. Must never choose whom to launch or end: that is
 //! [`crate::plan::groups`]'s.
 
 mod cause;
@@ -14,6 +14,7 @@ mod invariants;
 mod members;
 mod notices;
 mod policies;
+mod predicting;
 mod refresh;
 mod schedules;
 mod tracking;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use course::{IMPAIRED_FOR, Next};
 pub(super) use index::{Members, Told};
+pub use predicting::{Fold, Predicted, Relating, Source};
 pub use refresh::{Place, Tally, place, progress, tally};
 pub use tracking::TrackingAlarm;
 
@@ -86,6 +88,10 @@ impl World {
             S::DeletePolicy { group, name } => self.delete_policy_of_group(group, name, now),
             S::ExecutePolicy { group, name, trigger } => self.execute_policy(group, name, trigger, now),
             S::Track { group, readings } => self.scale_to_targets(group, readings, now),
+            S::Foretell { group, name, configured, load, relation } => {
+                self.foretell(group, name, *configured, load, *relation, now)
+            }
+            S::Foresee { group, name, hour } => Ok(self.foresee(group, name, *hour, now)),
             S::PutSchedule { group, name, action } => self.put_schedule(group, name, action, now),
             S::DeleteSchedule { group, name } => self.delete_schedule(group, name),
             S::StartRefresh(new) => self.start_refresh(new, now),

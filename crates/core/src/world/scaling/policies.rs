@@ -44,6 +44,7 @@ impl World {
                     return bad("a policy that tracks a target needs a metric");
                 }
             }
+            Rule::Predictive { .. } => self.check_predictive(held, policy)?,
         }
         let mut group = held.as_ref().clone();
         let mut policy = policy.clone();
@@ -54,6 +55,7 @@ impl World {
                 tracker.alarms.clone_from(&before.alarms);
             }
         }
+        super::predicting::configure(&mut policy, group.policies.get(name), now);
         group.policies.insert(name.clone(), policy);
         if group.policies.len() > MOST_POLICIES {
             return Err(
@@ -186,6 +188,7 @@ impl World {
                 .scaled
                 .map(|since| Cooldown { since, length: cooldown::length(group.rest.map(seconds), resting) }),
             suspended: !group.does(Process::AlarmNotification),
+            foreseen: self.foreseen(group, now),
             behavior: Behavior::default(),
             history: group.history.clone(),
         }

@@ -256,7 +256,7 @@ fn watched(metric: &TrackedMetric, group: &AutoScalingGroup) -> Result<Watched, 
 }
 
 /// The balancer whose requests are counted: that of the label `app/BALANCER/…`, which may be its name alone, or the group's only one.
-fn balancer(label: Option<&str>, group: &AutoScalingGroup) -> Result<String, String> {
+pub(super) fn balancer(label: Option<&str>, group: &AutoScalingGroup) -> Result<String, String> {
     let Some(label) = label else {
         let mut all = group.balancers.iter();
         return match (all.next(), all.next()) {

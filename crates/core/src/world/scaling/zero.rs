@@ -23,6 +23,7 @@ impl World {
     /// No request has come to a group's balancers for so many seconds.
     pub(super) fn sleep(&self, name: &AutoScalingGroupName, idle: u32, now: Timestamp) -> Decision {
         let rests = self.scaling_group(name).filter(|group| group.may_sleep());
+        let rests = rests.filter(|group| self.foreseen(group, now).is_none_or(|capacity| capacity == 0));
         let Some(held) = rests.filter(|group| group.idle_after().is_some_and(|after| idle >= after)) else {
             return done(Vec::new());
         };

@@ -4,6 +4,8 @@
 //! end. A failure prints its seed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "groups/predicting.rs"]
+mod predicting;
 #[path = "groups/refresh.rs"]
 mod refresh;
 mod year;
@@ -723,7 +725,8 @@ fn policies_scale_by_steps_and_rest_between_simple_ones() {
     let new = NewGroup { cooldown: 60, ..house.wanted("g", 1, 20, 10) };
     house.scale(ScalingChange::CreateGroup(new));
     house.settle();
-    let policy = |rule| ScalingPolicy { id: "1".into(), enabled: true, rule, warmup: Some(30), tracker: None, predictor: None };
+    let policy =
+        |rule| ScalingPolicy { id: "1".into(), enabled: true, rule, warmup: Some(30), tracker: None, predictor: None };
     let (more, fewer) = (ScalingName::new("more").unwrap(), ScalingName::new("fewer").unwrap());
     let step = |lower, upper, amount| StepAdjustment { lower, upper, amount };
     let steps = Rule::Step {

@@ -12,6 +12,7 @@ pub mod launch_configuration;
 pub mod limit;
 pub mod notification;
 pub mod policy;
+pub mod predictive;
 pub mod process;
 pub mod refresh;
 pub mod schedule;
@@ -27,6 +28,7 @@ pub use launch_configuration::*;
 pub use limit::*;
 pub use notification::*;
 pub use policy::*;
+pub use predictive::*;
 pub use process::*;
 pub use refresh::*;
 pub use schedule::*;
@@ -78,6 +80,7 @@ actions! {
     EnterStandby => EnterStandbyOutput,
     ExecutePolicy => ExecutePolicyOutput,
     ExitStandby => ExitStandbyOutput,
+    GetPredictiveScalingForecast => GetPredictiveScalingForecastOutput,
     PutLifecycleHook => PutLifecycleHookOutput,
     PutNotificationConfiguration => PutNotificationConfigurationOutput,
     PutScalingPolicy => PutScalingPolicyOutput,

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::predictive::PredictiveScalingConfiguration;
 use super::target::TargetTrackingConfiguration;
 use crate::xml::Members;
 
@@ -22,6 +23,7 @@ pub struct PutScalingPolicy {
     pub step_adjustments: Members<StepAdjustment>,
     pub estimated_instance_warmup: Option<i64>,
     pub target_tracking_configuration: Option<TargetTrackingConfiguration>,
+    pub predictive_scaling_configuration: Option<PredictiveScalingConfiguration>,
     pub enabled: Option<bool>,
 }
 
@@ -93,6 +95,7 @@ pub struct ScalingPolicy {
     pub estimated_instance_warmup: Option<i64>,
     pub alarms: Members<Alarm>,
     pub target_tracking_configuration: Option<TargetTrackingConfiguration>,
+    pub predictive_scaling_configuration: Option<PredictiveScalingConfiguration>,
     pub enabled: Option<bool>,
 }
 

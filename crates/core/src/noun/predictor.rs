@@ -106,7 +106,8 @@ pub enum PredefinedPair {
 
 impl PredefinedPair {
     /// All of them, in AWS's order.
-    pub const ALL: [Self; 4] = [Self::AsgCpuUtilization, Self::AsgNetworkIn, Self::AsgNetworkOut, Self::AlbRequestCount];
+    pub const ALL: [Self; 4] =
+        [Self::AsgCpuUtilization, Self::AsgNetworkIn, Self::AsgNetworkOut, Self::AlbRequestCount];
 
     /// AWS's word.
     #[must_use]

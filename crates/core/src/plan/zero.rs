@@ -63,13 +63,7 @@ struct Asked {
 
 impl Idle {
     /// Takes note of what balancers have to do; `None` where that is not known. `at` is the time of day. Groups that are to be emptied.
-    pub fn look(
-        &mut self,
-        world: &World,
-        loads: Option<&Loads>,
-        now: Duration,
-        at: Timestamp,
-    ) -> Vec<ScalingChange> {
+    pub fn look(&mut self, world: &World, loads: Option<&Loads>, now: Duration, at: Timestamp) -> Vec<ScalingChange> {
         let before = std::mem::take(&mut self.0);
         let Some(loads) = loads else { return Vec::new() };
         let mut changes = Vec::new();

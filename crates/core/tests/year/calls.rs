@@ -79,8 +79,10 @@ impl Year {
         let metric = TrackedMetric::Series { metric, statistic: "Average".into(), unit: None, period: None };
         let alarms = [self.house.dice.uuid(), self.house.dice.uuid()];
         let tracker = matches!(rule, Rule::Tracking { .. }).then(|| Tracker { metric, alarms });
-        let policy =
-            (label(policy), ScalingPolicy { id: self.house.dice.uuid(), enabled: true, rule, warmup, tracker, predictor: None });
+        let policy = (
+            label(policy),
+            ScalingPolicy { id: self.house.dice.uuid(), enabled: true, rule, warmup, tracker, predictor: None },
+        );
         self.may(ScalingChange::PutPolicy { group: name(group), name: policy.0, policy: policy.1 });
     }
 

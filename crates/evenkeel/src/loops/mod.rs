@@ -3,13 +3,14 @@
 //! Owns how a loop runs: it wakes on a hint or a timer, reads intended and seen state, carries out one pure plan, and
 //! reports. Must never take input: whatever woke it, it looks at everything. A panic in a run is counted, shows in the
 //! status, and the loop goes on. Next: [`instances`], [`groups`], [`road`], [`expiry`], [`delivery`],
-//! [`acme`], [`notices`], [`alarms`].
+//! [`acme`], [`notices`], [`alarms`], [`forecasts`].
 
 pub mod acme;
 pub mod alarms;
 pub mod certificates;
 pub mod delivery;
 pub mod expiry;
+pub mod forecasts;
 pub mod groups;
 pub mod instances;
 pub mod measures;

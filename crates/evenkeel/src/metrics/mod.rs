@@ -11,6 +11,7 @@ mod codec;
 mod frames;
 pub mod handle;
 mod head;
+pub mod history;
 pub mod identity;
 mod jobs;
 pub mod math;

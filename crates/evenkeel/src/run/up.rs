@@ -35,8 +35,9 @@ use crate::keeper::{self, store::sqlite::SqliteStore};
 use crate::link::RoadOptions;
 use crate::link::road::Place;
 use crate::loops::{
-    self, Statuses, acme, alarms, certificates, delivery, expiry, groups, instances, measures, notices, road,
+    self, Statuses, acme, alarms, certificates, delivery, expiry, forecasts, groups, instances, measures, notices, road,
 };
+use crate::metrics::readings::Values;
 use crate::metrics::{Limits, Metrics, watched};
 use crate::notices::Outbox;
 use crate::notices::letter::Server;
@@ -169,11 +170,13 @@ pub async fn up(
     };
     tasks.spawn(groups::run(crew, statuses.clone()));
     tasks.spawn(notices::run(keeper.clone(), Arc::clone(&outbox), mail, statuses.clone()));
-    let values = measured.reader().clone();
+    let reader = measured.reader().clone();
+    let values: Arc<Values> = Arc::new(move |wanted, window| watched::read(&reader, wanted, window, loops::seconds()));
+    tasks.spawn(forecasts::run(keeper.clone(), sightings.clone(), Arc::clone(&values), statuses.clone()));
     let crew = alarms::Crew {
         keeper: keeper.clone(),
         sightings: sightings.clone(),
-        values: Arc::new(move |wanted, window| watched::read(&values, wanted, window, loops::seconds())),
+        values,
         outbox: Arc::clone(&outbox),
         place: near(address),
     };

@@ -13,7 +13,7 @@ use super::{Decision, World, done, put, tracking};
 use crate::change::{Reply, ScalingChange};
 use crate::name::{AutoScalingGroupName, ScalingName};
 use crate::noun::alarm::{MetricName, MetricStat, Query, Watched};
-use crate::noun::predictor::{KEPT, LoadMetric, Outlook, PredictedMetrics, PredefinedLoad, Predictor, ScalingMetric};
+use crate::noun::predictor::{KEPT, LoadMetric, Outlook, PredefinedLoad, PredictedMetrics, Predictor, ScalingMetric};
 use crate::noun::scaling_group::{AutoScalingGroup, Process};
 use crate::noun::scaling_policy::ScalingPolicy;
 use crate::refusal::{BadScaling, Refusal};
@@ -170,9 +170,7 @@ impl World {
         now: Timestamp,
     ) -> Decision {
         let Some(held) = self.scaling_group(name) else { return done(Vec::new()) };
-        let of = |change: &ScalingChange| {
-            matches!(change, ScalingChange::Foresee { name, hour: due, .. } if name == policy && *due == hour)
-        };
+        let of = |change: &ScalingChange| matches!(change, ScalingChange::Foresee { name, hour: due, .. } if name == policy && *due == hour);
         if !self.hours_to_meet(held, now).iter().any(of) {
             return done(Vec::new());
         }
@@ -191,7 +189,8 @@ impl World {
             let of = foreseen.capacity;
             let what = wish(decision.from, decision.to);
             let begins = foreseen.from.iso();
-            let what = format!("a predictive scaling policy {policy} forecast a capacity of {of} from {begins} on, {what}");
+            let what =
+                format!("a predictive scaling policy {policy} forecast a capacity of {of} from {begins} on, {what}");
             keep(&mut group.why, sentence(now, &what));
             (group.desired, group.rest) = (decision.to, None);
             group.history.note(&decision, &Behavior::default());

@@ -77,7 +77,7 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         AutoScaling,
         "PutScalingPolicy",
         "PolicyType",
-        Partly("`SimpleScaling`, `StepScaling` and `TargetTrackingScaling`; `PredictiveScaling` is refused."),
+        Yes("`SimpleScaling`, `StepScaling`, `TargetTrackingScaling` and `PredictiveScaling`."),
     ),
     (
         AutoScaling,
@@ -85,7 +85,15 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         "TargetTrackingConfiguration",
         Yes("Judged each second where the metric is measured here and states no period; network bytes are refused."),
     ),
-    (AutoScaling, "PutScalingPolicy", "PredictiveScalingConfiguration", No("Ignored: nothing is forecast yet.")),
+    (
+        AutoScaling,
+        "PutScalingPolicy",
+        "PredictiveScalingConfiguration",
+        Yes(
+            "Forecasts are made here, by medians of hours; network bytes are refused. Hourly values: `SEARCH` is not known.",
+        ),
+    ),
+    (AutoScaling, "GetPredictiveScalingForecast", "StartTime", Yes("What was foreseen is kept for two days after.")),
     (AutoScaling, "TerminateInstanceInAutoScalingGroup", "InstanceIds", No("Ignored: name one instance a call.")),
     (
         AutoScaling,
@@ -114,7 +122,6 @@ const fn absent(operations: &'static str, why: &'static str) -> Absent {
 
 /// Operations that are not served, and why.
 pub(super) const ABSENT: &[Absent] = &[
-    absent("GetPredictiveScalingForecast", "Nothing is forecast yet."),
     absent("LaunchInstances", "SetDesiredCapacity has a group launch more."),
     absent("*WarmPool", "There are no warm pools yet."),
     absent("*TargetGroups *TrafficSources", "There are classic load balancers."),

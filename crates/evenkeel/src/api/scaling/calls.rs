@@ -6,7 +6,9 @@ use evenkeel_core::name::AutoScalingGroupName;
 use super::super::Asked;
 use super::super::funnel::Say;
 use super::super::wants::{Thing, Want, Wants};
-use super::{activities, around, configurations, groups, members, notifications, policies, refreshes, schedules};
+use super::{
+    activities, around, configurations, forecasts, groups, members, notifications, policies, refreshes, schedules,
+};
 
 /// The answer to a call.
 pub(in super::super) async fn answer(asked: &Asked<'_>, call: wire::Call, say: &Say<'_>) -> Response {
@@ -88,6 +90,9 @@ pub(in super::super) async fn answer(asked: &Asked<'_>, call: wire::Call, say: &
         }
         C::EnterStandby(i) => say.out::<wire::EnterStandby>(members::enter_standby(asked, &i).await),
         C::ExitStandby(i) => say.out::<wire::ExitStandby>(members::exit_standby(asked, &i).await),
+        C::GetPredictiveScalingForecast(i) => {
+            say.out::<wire::GetPredictiveScalingForecast>(forecasts::forecast(asked, &i))
+        }
         C::PutLifecycleHook(i) => say.out::<wire::PutLifecycleHook>(around::put_hook(asked, i).await),
         C::RecordLifecycleActionHeartbeat(i) => {
             say.out::<wire::RecordLifecycleActionHeartbeat>(around::heartbeat(asked, &i).await)
@@ -183,7 +188,8 @@ impl Wants<'_> {
             | C::DescribePolicies(_)
             | C::DescribeScheduledActions(_)
             | C::DescribeTags(_)
-            | C::DescribeTerminationPolicyTypes(_) => on(Thing::any()),
+            | C::DescribeTerminationPolicyTypes(_)
+            | C::GetPredictiveScalingForecast(_) => on(Thing::any()),
         };
         vec![want]
     }

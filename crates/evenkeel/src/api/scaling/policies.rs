@@ -1,7 +1,8 @@
 //! Scaling policies: kept, shown with their alarms, executed, deleted.
 //!
 //! Owns how a policy is read. Whether its numbers make sense is the World's to say, what it comes to
-//! [`evenkeel_core::scaling`]'s. Next: [`super::targets`], the metrics of policies that track one.
+//! [`evenkeel_core::scaling`]'s. Next: [`super::targets`], the metrics of policies that track one,
+//! [`super::forecasts`], those of policies that scale by a forecast.
 
 use std::time::Duration;
 
@@ -9,19 +10,20 @@ use evenkeel_aws::{Error, autoscaling as wire};
 use evenkeel_core::change::{ScalingChange, Trigger};
 use evenkeel_core::name::{AutoScalingGroupName, ScalingName};
 use evenkeel_core::noun::scaling_policy::{Tracker, policy_arn};
-use evenkeel_core::noun::{AutoScalingGroup, ScalingPolicy};
+use evenkeel_core::noun::{AutoScalingGroup, Predictor, ScalingPolicy};
 use evenkeel_core::refusal::BadScaling;
 use evenkeel_core::scaling::{Adjustment, AdjustmentType, MetricAggregationType, Rule, StepAdjustment};
 use evenkeel_core::world::World;
 
 use super::super::page::Page;
 use super::super::{Asked, dice, refusal, words};
-use super::{at_most, group, seconds, shown, targets};
+use super::{at_most, forecasts, group, seconds, shown, targets};
 use crate::metrics::watched;
 
 const SIMPLE: &str = "SimpleScaling";
 const STEP: &str = "StepScaling";
 const TRACKING: &str = "TargetTrackingScaling";
+const PREDICTIVE: &str = "PredictiveScaling";
 
 pub(in super::super) async fn put(
     asked: &Asked<'_>,
@@ -30,12 +32,15 @@ pub(in super::super) async fn put(
     let (group, name) = (group(&input.auto_scaling_group_name)?, policy_name(&input.policy_name)?);
     let warmup =
         input.estimated_instance_warmup.map(|stated| seconds(stated, "estimatedInstanceWarmup")).transpose()?;
-    let (rule, tracker) = rule(&input)?;
-    let policy = ScalingPolicy { id: dice::uuid()?, enabled: input.enabled != Some(false), rule, warmup, tracker };
+    let (rule, tracker, predictor) = rule(&input)?;
+    let enabled = input.enabled != Some(false);
+    let policy = ScalingPolicy { id: dice::uuid()?, enabled, rule, warmup, tracker, predictor };
     if let Some(held) = asked.world.scaling_group(&group) {
         for of in asked.world.tracking_alarms(held, &name, &policy).map_err(|why| refusal::autoscaling(why.into()))? {
             watched::check(&of.alarm.settings.watched).map_err(Error::validation)?;
         }
+        let predicted = asked.world.predicted(held, &policy).map_err(|why| refusal::autoscaling(why.into()))?;
+        predicted.as_ref().map_or(Ok(()), forecasts::check)?;
     }
     asked.scale(ScalingChange::PutPolicy { group: group.clone(), name: name.clone(), policy }).await?;
     let world = asked.api.keeper.world();
@@ -97,24 +102,41 @@ pub(in super::super) fn describe(
 }
 
 /// What a policy goes by, as stated. What belongs to another type is refused, as in AWS.
-fn rule(input: &wire::PutScalingPolicy) -> Result<(Rule, Option<Tracker>), Error> {
+fn rule(input: &wire::PutScalingPolicy) -> Result<(Rule, Option<Tracker>, Option<Predictor>), Error> {
     let stated = input.policy_type.as_deref().filter(|kind| !kind.is_empty());
     let kind = stated.unwrap_or(SIMPLE);
     let not_for = |stated, parameter| not_for(kind, stated, parameter);
-    if kind == TRACKING {
+    if kind != PREDICTIVE {
+        not_for(input.predictive_scaling_configuration.is_some(), "PredictiveScalingConfiguration")?;
+    }
+    if kind != TRACKING {
+        not_for(input.target_tracking_configuration.is_some(), "TargetTrackingConfiguration")?;
+    }
+    if kind == TRACKING || kind == PREDICTIVE {
         not_for(input.adjustment_type.is_some(), "AdjustmentType")?;
         not_for(input.scaling_adjustment.is_some(), "ScalingAdjustment")?;
         not_for(!input.step_adjustments.is_empty(), "StepAdjustments")?;
         not_for(input.min_adjustment_magnitude.or(input.min_adjustment_step).is_some(), "MinAdjustmentMagnitude")?;
         not_for(input.metric_aggregation_type.is_some(), "MetricAggregationType")?;
         not_for(input.cooldown.is_some(), "Cooldown")?;
-        let missing =
-            || Error::validation("TargetTrackingConfiguration must be specified for policy type TargetTrackingScaling");
-        let (rule, tracker) = targets::read(input.target_tracking_configuration.as_ref().ok_or_else(missing)?)?;
-        return Ok((rule, Some(tracker)));
     }
-    not_for(input.target_tracking_configuration.is_some(), "TargetTrackingConfiguration")?;
-    Ok((adjusting(input, kind)?, None))
+    let missing = |what: &str| Error::validation(format!("{what} must be specified for policy type {kind}"));
+    match kind {
+        TRACKING => {
+            let stated = input.target_tracking_configuration.as_ref();
+            let stated = stated.ok_or_else(|| missing("TargetTrackingConfiguration"))?;
+            let (rule, tracker) = targets::read(stated)?;
+            Ok((rule, Some(tracker), None))
+        }
+        PREDICTIVE => {
+            not_for(input.estimated_instance_warmup.is_some(), "EstimatedInstanceWarmup")?;
+            let stated = input.predictive_scaling_configuration.as_ref();
+            let stated = stated.ok_or_else(|| missing("PredictiveScalingConfiguration"))?;
+            let (rule, predictor) = forecasts::read(stated)?;
+            Ok((rule, None, Some(predictor)))
+        }
+        _ => Ok((adjusting(input, kind)?, None, None)),
+    }
 }
 
 fn not_for(kind: &str, stated: bool, parameter: &str) -> Result<(), Error> {
@@ -171,7 +193,7 @@ fn adjusting(input: &wire::PutScalingPolicy, kind: &str) -> Result<Rule, Error> 
             Ok(Rule::Step { kind: adjustment, min_magnitude, aggregation, steps })
         }
         other => Err(Error::validation(format!(
-            "Invalid PolicyType {}: SimpleScaling, StepScaling and TargetTrackingScaling are known here",
+            "Invalid PolicyType {}: it is one of SimpleScaling, StepScaling, TargetTrackingScaling, PredictiveScaling",
             words::quoted(other)
         ))),
     }
@@ -186,7 +208,7 @@ fn policy_name(text: &str) -> Result<ScalingName, Error> {
 }
 
 /// A policy by its name in a group, or by its ARN.
-fn named(world: &World, of: Option<&str>, text: &str) -> Result<(AutoScalingGroupName, ScalingName), Error> {
+pub(super) fn named(world: &World, of: Option<&str>, text: &str) -> Result<(AutoScalingGroupName, ScalingName), Error> {
     if let Some((group, name)) = world.policy_by_arn(text) {
         return Ok((group.clone(), name.clone()));
     }
@@ -199,7 +221,7 @@ fn named(world: &World, of: Option<&str>, text: &str) -> Result<(AutoScalingGrou
     Ok((group(of)?, policy_name(text)?))
 }
 
-fn no_policy(text: &str) -> Error {
+pub(super) fn no_policy(text: &str) -> Error {
     match ScalingName::new(text) {
         Ok(name) => {
             let refusal: evenkeel_core::refusal::Refusal = BadScaling::NoSuchPolicy(name).into();
@@ -214,6 +236,7 @@ pub(super) fn kind(rule: &Rule) -> &'static str {
         Rule::Simple { .. } => SIMPLE,
         Rule::Step { .. } => STEP,
         Rule::Tracking { .. } => TRACKING,
+        Rule::Predictive { .. } => PREDICTIVE,
     }
 }
 
@@ -281,5 +304,8 @@ fn shown_policy(
                 .map(|tracker| targets::shown(*target, *disable_scale_in, tracker)),
             ..common
         },
+        Rule::Predictive { .. } => {
+            wire::ScalingPolicy { predictive_scaling_configuration: forecasts::configuration(policy), ..common }
+        }
     }
 }

@@ -92,11 +92,11 @@ fn query(stated: &wire::TargetTrackingMetricDataQuery) -> Result<Query, Error> {
     })
 }
 
-fn pairs(stated: &Members<wire::MetricDimension>) -> Vec<(String, String)> {
+pub(super) fn pairs(stated: &Members<wire::MetricDimension>) -> Vec<(String, String)> {
     stated.iter().map(|pair| (pair.name.clone(), pair.value.clone())).collect()
 }
 
-fn unit(stated: &Option<String>) -> Result<Option<String>, Error> {
+pub(super) fn unit(stated: &Option<String>) -> Result<Option<String>, Error> {
     let Some(text) = super::shown::given(stated.clone()) else { return Ok(None) };
     match text.parse::<Unit>() {
         Ok(_) => Ok(Some(text)),
@@ -114,16 +114,16 @@ fn period(stated: Option<i64>) -> Result<Option<u32>, Error> {
     known.map(Some)
 }
 
+pub(super) fn dimensions(metric: &MetricName) -> Members<wire::MetricDimension> {
+    metric.dimensions.iter().cloned().map(|(name, value)| wire::MetricDimension { name, value }).collect()
+}
+
 /// As it was stated.
 pub(super) fn shown(target: f64, disable_scale_in: bool, tracker: &Tracker) -> wire::TargetTrackingConfiguration {
     let mut shown = wire::TargetTrackingConfiguration {
         target_value: target,
         disable_scale_in: Some(disable_scale_in),
         ..wire::TargetTrackingConfiguration::default()
-    };
-    let dimensions = |metric: &MetricName| -> Members<wire::MetricDimension> {
-        let pairs = metric.dimensions.iter().cloned();
-        pairs.map(|(name, value)| wire::MetricDimension { name, value }).collect()
     };
     match &tracker.metric {
         TrackedMetric::Predefined { metric, label } => {

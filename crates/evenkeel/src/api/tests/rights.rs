@@ -60,7 +60,7 @@ const PARAMETERS: &str = "LoadBalancerName=web&LoadBalancerNames.member.1=web&Lo
     &HealthStatus=Healthy&ShouldDecrementDesiredCapacity=true&ProtectedFromScaleIn=true&LifecycleHookName=warm\
     &ScheduledActionName=a&ScheduledActionNames.member.1=a&ScheduledUpdateGroupActions.member.1.ScheduledActionName=a\
     &TopicARN=arn:aws:sns:us-east-1:1:t&NotificationTypes.member.1=autoscaling:TEST_NOTIFICATION\
-    &LifecycleActionResult=CONTINUE&InstanceIds.member.1=i-00000001";
+    &StartTime=2026-11-27T00:00:00Z&EndTime=2026-11-27T12:00:00Z&LifecycleActionResult=CONTINUE&InstanceIds.member.1=i-00000001";
 
 #[tokio::test]
 async fn a_user_without_policies_may_nothing_but_ask_who_it_is() {

@@ -34,6 +34,13 @@ def scaling(operation, *words):
     return aws("autoscaling", operation, *words)
 
 
+def scaling_or_none(*words):
+    try:
+        return scaling(*words)
+    except judge.Broken:
+        return None
+
+
 def watch(operation, *words):
     return aws("cloudwatch", operation, *words)
 
@@ -207,8 +214,31 @@ def policies():
     )  # fmt: skip
     got = scaling("describe-policies", *IN_GROUP, "--policy-types", "TargetTrackingScaling")["ScalingPolicies"]
     expect("describe-policies", (got[0]["TargetTrackingConfiguration"]["TargetValue"], len(got[0]["Alarms"])), (50.0, 2))
+    predictive()
     for name in ("more", "cpu"):
         scaling("delete-policy", *IN_GROUP, "--policy-name", name)
+
+
+def predictive():
+    ahead = ("--policy-name", "ahead", *IN_GROUP)
+    hours = [{"MetricName": "Jobs", "Timestamp": ago(3600 * back), "Value": 100 + back % 24} for back in range(1, 49)]
+    watch("put-metric-data", "--namespace", "Shop", "--metric-data", json.dumps(hours))
+    stat = {"Metric": {"Namespace": "Shop", "MetricName": "Jobs"}, "Stat": "Sum"}
+    own = {"MetricDataQueries": [{"Id": "jobs", "MetricStat": stat}]}
+    metrics = dict.fromkeys(("CustomizedLoadMetricSpecification", "CustomizedScalingMetricSpecification", "CustomizedCapacityMetricSpecification"), own)
+    configuration = {"MetricSpecifications": [dict(metrics, TargetValue=50.0)], "Mode": "ForecastOnly", "SchedulingBufferTime": 600}
+    scaling(
+        "put-scaling-policy", *ahead, "--policy-type", "PredictiveScaling", "--predictive-scaling-configuration", json.dumps(configuration)
+    )
+    got = scaling("describe-policies", *IN_GROUP, "--policy-types", "PredictiveScaling")["ScalingPolicies"][0]
+    shown = got["PredictiveScalingConfiguration"]
+    expect("describe-policies", (shown["Mode"], shown["SchedulingBufferTime"], got["Alarms"]), ("ForecastOnly", 600, []))
+    span = ("--start-time", ago(0), "--end-time", ago(-3 * 86400))
+    got = until("a forecast", lambda: scaling_or_none("get-predictive-scaling-forecast", *ahead, *span), lambda found: found is not None)
+    load, capacity = got["LoadForecast"][0], got["CapacityForecast"]
+    promise("get-predictive-scaling-forecast", len(load["Values"]) >= 46, "at least 46 hours", len(load["Values"]))
+    expect("as many of both", (load["Timestamps"], len(load["Values"])), (capacity["Timestamps"], len(capacity["Values"])))
+    scaling("delete-policy", *ahead)
 
 
 def schedules():

@@ -3,8 +3,10 @@
 //! Owns the wording. Must never decide or leave anything out: every line is of something that stands in the record. Next:
 //! [`crate::scaling::decide`](mod@crate::scaling::decide), which makes it.
 
+use crate::noun::predictor::Outlook;
 use crate::scaling::cooldown::Block;
 use crate::scaling::decide::{Considered, Decision, Outcome};
+use crate::scaling::forecast::{begins, hour};
 use crate::time::Timestamp;
 
 /// The decision first, then each policy's part, then what keeps the group from it, then when it may change.
@@ -19,6 +21,25 @@ pub fn lines(decision: &Decision) -> Vec<String> {
     if let Some(next) = decision.next {
         lines.push(format!("this may change in {}", span(decision.at, next)));
     }
+    lines
+}
+
+/// What is foreseen for a policy: how that was made, how far off it used to be, and the hours from now on, so many at most.
+#[must_use]
+pub fn outlook(outlook: &Outlook, target: f64, now: Timestamp, hours: usize) -> Vec<String> {
+    let Outlook { made, known, model, accuracy, relation, .. } = outlook;
+    let mut lines = vec![format!("forecast at {} of {known} hours of load, by {model}", made.iso())];
+    lines.push(match accuracy {
+        Some(accuracy) => format!("a day ahead, such forecasts were {accuracy}"),
+        None => "there was no day before to try it on".to_owned(),
+    });
+    let seen = if relation.hours > 0 { format!(", as {} hours showed", relation.hours) } else { String::new() };
+    lines.push(format!("at its target of {target}, a member takes {:.2} of the load{seen}", relation.of_each(target)));
+    let to_come = outlook.hours().filter(|(at, _)| *at >= hour(now)).take(hours);
+    lines.extend(to_come.filter_map(|(at, load)| {
+        let capacity = outlook.capacity(at, target)?;
+        Some(format!("{}: a load of {load:.2}, a capacity of {capacity}", begins(at).iso()))
+    }));
     lines
 }
 
@@ -91,8 +112,36 @@ mod tests {
     use crate::scaling::adjustment::{Adjustment, AdjustmentType, Bounds};
     use crate::scaling::cooldown::Cooldown;
     use crate::scaling::decide::{AlarmSignal, AlarmState, Behavior, History, Policy, Rule, Signal, Situation, decide};
+    use crate::scaling::forecast::{Accuracy, Level, Model, Relation, Season};
     use crate::scaling::step::{MetricAggregationType, Side, StepAdjustment};
     use crate::scaling::tracking::Reading;
+
+    #[test]
+    fn a_forecast_says_how_far_off_it_used_to_be() {
+        let held = Outlook {
+            made: Timestamp(3_600_000 * 1000),
+            first: 998,
+            load: vec![10.0, 20.0, 120.0, 90.0],
+            model: Model { season: Season::Week, level: Level::Recent },
+            known: 335,
+            accuracy: Some(Accuracy {
+                hours: 168,
+                error: 0.05,
+                bias: 0.01,
+                under: 0.25,
+                day_before: Some(0.2),
+                week_before: Some(0.075),
+            }),
+            relation: Relation { each: 0.5, hours: 48 },
+        };
+        let expected = [
+            "forecast at 1970-02-11T16:00:00Z of 335 hours of load, by the same hour of each week, at the level of the last three days",
+            "a day ahead, such forecasts were off by 5.0 % over 168 h, +1.0 % on the whole, too low in 25.0 % of them; as a day before: off by 20.0 %; as a week before: off by 7.5 %",
+            "at its target of 25, a member takes 50.00 of the load, as 48 hours showed",
+            "1970-02-11T16:00:00Z: a load of 120.00, a capacity of 3",
+        ];
+        assert_eq!(outlook(&held, 25.0, Timestamp(3_600_000 * 1000 + 5), 1), expected);
+    }
 
     #[test]
     fn a_record_says_what_was_seen_and_what_was_in_the_way() {

@@ -150,6 +150,11 @@ fn boto3_autoscaling() {
 }
 
 #[test]
+fn boto3_predictive() {
+    judge("boto3_predictive");
+}
+
+#[test]
 fn boto3_refresh() {
     judge("boto3_refresh");
 }

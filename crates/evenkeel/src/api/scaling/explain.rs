@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use evenkeel_aws::Error;
 use evenkeel_core::noun::alarm::AlarmSettings;
-use evenkeel_core::noun::{AutoScalingGroup, LifecycleState};
-use evenkeel_core::scaling::decide::Decision;
+use evenkeel_core::noun::{AutoScalingGroup, LifecycleState, ScalingPolicy};
+use evenkeel_core::scaling::decide::{Decision, Rule};
 use evenkeel_core::scaling::explain;
+use evenkeel_core::scaling::forecast::{begins, hour};
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::World;
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ use super::super::{Api, blocking, unkept};
 use super::policies;
 use crate::metrics::readings::{Values, readings};
 use crate::metrics::watched;
+
+/// Hours to come that are put in words.
+const HOURS: usize = 6;
 
 /// The document on the group of that name.
 pub(in crate::api) async fn page(api: &Api, name: &str, now: Timestamp) -> Result<Vec<u8>, Error> {
@@ -53,6 +57,7 @@ fn document(world: &World, group: &AutoScalingGroup, values: &Values, now: Times
                 "name": name.as_str(), "type": policies::kind(&policy.rule), "enabled": policy.enabled,
                 "reading": read.iter().find(|(of, _)| of == name).map(|(_, value)| *value),
                 "alarms": alarms.collect::<Vec<_>>(),
+                "forecast": forecast(policy, now),
             })
         })
         .collect();
@@ -62,7 +67,7 @@ fn document(world: &World, group: &AutoScalingGroup, values: &Values, now: Times
     json!({
         "group": group.name.as_str(), "at": now.iso(),
         "desired": group.desired, "min": group.min, "max": group.max, "in_service": serving,
-        "suspended": suspended,
+        "suspended": suspended, "foreseen": world.foreseen(group, now),
         "why": group.why,
         "setback": group.setback.as_ref().map(|setback| {
             json!({ "failures": setback.failures, "retry": setback.retry.iso(), "since": setback.since.iso() })
@@ -75,6 +80,26 @@ fn document(world: &World, group: &AutoScalingGroup, values: &Values, now: Times
         }).collect::<Vec<_>>(),
         "decisions": group.decisions.iter().map(told).collect::<Vec<_>>(),
     })
+}
+
+/// What is foreseen for a policy that scales by a forecast; nothing of others.
+fn forecast(policy: &ScalingPolicy, now: Timestamp) -> Option<Value> {
+    let (Rule::Predictive { target, .. }, Some(predictor)) = (&policy.rule, &policy.predictor) else { return None };
+    let outlook = predictor.outlook.as_ref();
+    let hours = outlook.into_iter().flat_map(|outlook| {
+        let to_come = outlook.hours().filter(|(at, _)| *at >= hour(now));
+        to_come.map(
+            |(at, load)| json!({ "from": begins(at).iso(), "load": load, "capacity": outlook.capacity(at, *target) }),
+        )
+    });
+    let hours: Vec<Value> = hours.collect();
+    Some(json!({
+        "lack": predictor.lack,
+        "made": outlook.map(|outlook| outlook.made.iso()),
+        "accuracy": outlook.and_then(|outlook| outlook.accuracy),
+        "lines": outlook.map(|outlook| explain::outlook(outlook, *target, now, HOURS)).unwrap_or_default(),
+        "hours": hours,
+    }))
 }
 
 /// `> 50 for 3 × 1 s`

@@ -89,6 +89,20 @@ fn show(told: &Value, count: usize, streams: &mut Streams<'_>) -> io::Result<()>
             writeln!(out, "  alarm {} ({}): {} since {}", of("name"), of("rule"), of("state"), of("since"))?;
             writeln!(out, "    {}", of("reason"))?;
         }
+        if let Some(forecast) = policy.get("forecast").filter(|forecast| forecast.is_object()) {
+            for line in list(forecast, "lines") {
+                writeln!(out, "  {}", text(line))?;
+            }
+            let made = forecast.get("made").is_some_and(Value::is_string);
+            match forecast.get("lack").and_then(Value::as_str) {
+                Some(lack) => writeln!(out, "  no{} forecast: {lack}", if made { " newer" } else { "" })?,
+                None if !made => writeln!(out, "  no forecast yet")?,
+                None => {}
+            }
+        }
+    }
+    if let Some(foreseen) = told.get("foreseen").filter(|foreseen| !foreseen.is_null()) {
+        writeln!(out, "\nforeseen for now: {foreseen}, below which no policy scales in")?;
     }
     for unread in list(told, "unread") {
         writeln!(out, "  not read: {}", text(unread))?;

@@ -538,6 +538,71 @@ mod tests {
         assert_eq!(odd.moments.len(), 1);
     }
 
+    /// Nothing much at night, and from eight to six as much as there can be, from one minute to the next.
+    fn office(days: u32) -> Vec<(Timestamp, f64)> {
+        let of = |minute: u32| if (8..18).contains(&(minute / 60 % 24)) { 900.0 } else { 90.0 };
+        (0..days * 1440).map(|minute| (Timestamp(u64::from(minute) * 60_000), of(minute))).collect()
+    }
+
+    #[test]
+    fn what_is_foreseen_is_there_before_the_load_is() {
+        let slow = Setting { boot: Duration::from_secs(600), ..setting(MINUTE) };
+        let ahead = |acts: bool, seconds: u64, raises: Option<u32>| {
+            let rule = Rule::Predictive { target: 50.0, acts, buffer: Duration::from_secs(seconds), raises };
+            Tried { name: "ahead".into(), rule, alarms: vec![] }
+        };
+        let load = office(8);
+        let without = simulate(&slow, &[tracking(50.0)], &load);
+        let with = simulate(&slow, &[tracking(50.0), ahead(true, 1200, None)], &load);
+        let shed_in = |outcome: &Outcome, days: std::ops::Range<u64>| {
+            let of = |moment: &&Moment| days.contains(&(moment.at.0.saturating_sub(1) / 86_400_000));
+            let lost = |moment: &Moment| (moment.load - 120.0 * f64::from(moment.in_service)).max(0.0);
+            outcome.moments.iter().filter(of).map(lost).sum::<f64>()
+        };
+        assert!(shed_in(&with, 0..1) > 0.0, "of the first day nobody knows anything");
+        assert!((shed_in(&with, 0..1) - shed_in(&without, 0..1)).abs() < 1e-6);
+        assert!(shed_in(&without, 2..8) > 0.0);
+        assert!(shed_in(&with, 2..8) < 1e-6, "{} and {}", with.shed, without.shed);
+        assert!(
+            with.instance_hours < without.instance_hours * 1.1,
+            "{} and {}",
+            with.instance_hours,
+            without.instance_hours
+        );
+        let accuracy = with.accuracy.unwrap();
+        assert!(accuracy.error < 0.01 && accuracy.hours > 140, "{accuracy}");
+        let up = with.decisions.iter().find(|decision| decision.policy.as_deref() == Some("ahead")).unwrap();
+        assert_eq!((up.at.0 / 60_000 % 1440, up.to), (8 * 60 - 20, 18), "twenty minutes before eight");
+        // Who only looks changes nothing.
+        let looks = simulate(&slow, &[tracking(50.0), ahead(false, 1200, None)], &load);
+        assert_eq!((looks.decisions, looks.shed), (without.decisions.clone(), without.shed));
+        assert!(!looks.foreseen.is_empty() && without.foreseen.is_empty());
+        // The most is kept, or raised.
+        let few = Setting { bounds: Bounds { min: 1, max: 10 }, ..slow };
+        let check = |raises: Option<u32>, peak: u32| {
+            assert_eq!(simulate(&few, &[ahead(true, 300, raises)], &load).peak, peak);
+        };
+        check(None, 10);
+        check(Some(0), 18);
+    }
+
+    #[test]
+    fn nobody_scales_in_below_what_is_foreseen_for_the_hour() {
+        // As every day but the last, on which nobody comes.
+        let mut load = office(5);
+        load.iter_mut().skip(4 * 1440).for_each(|(_, value)| *value = 10.0);
+        let rule = Rule::Predictive { target: 50.0, acts: true, buffer: Duration::from_secs(300), raises: None };
+        let ahead = Tried { name: "ahead".into(), rule, alarms: vec![] };
+        let outcome = simulate(&setting(MINUTE), &[tracking(50.0), ahead], &load);
+        let foreseen: BTreeMap<u64, f64> =
+            outcome.foreseen.iter().map(|(from, load)| (forecast::hour(*from), *load)).collect();
+        for moment in outcome.moments.iter().filter(|moment| moment.at.0 % 3_600_000 > 60_000) {
+            if let Some(load) = foreseen.get(&forecast::hour(moment.at)) {
+                assert!(moment.desired >= forecast::capacity(*load, 50.0).clamp(1, 20), "{moment:?} for {load}");
+            }
+        }
+    }
+
     #[test]
     fn a_year_of_days_and_weeks_stays_within_bounds_and_does_not_flap() {
         let year = 365 * 24 * 60;

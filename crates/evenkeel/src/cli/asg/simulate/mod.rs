@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use clap::Args;
 use evenkeel_core::noun::scaling_group::PACE_TAGS;
 use evenkeel_core::scaling::Bounds;
-use evenkeel_core::scaling::decide::{Behavior, Pace};
+use evenkeel_core::scaling::decide::{Behavior, Pace, Rule};
 use evenkeel_core::scaling::simulate::{Setting, simulate};
 
 use super::super::client::Client;
@@ -33,7 +33,8 @@ const MOST_PERIODS: u64 = 6_000_000;
     after_help = "Examples:\n  evenkeel asg simulate --policy target.json --load day.csv --max 20 --capacity 120\n  \
         evenkeel asg simulate --policy target.json --load day.csv --max 20 --boot 40 --svg day.svg --price 0.05\n  \
         evenkeel asg simulate --group web --recorded 24h                  its own policies, what its members had to do\n  \
-        evenkeel asg simulate --group web --policy steps.json --recorded 24h --json | jq .instance_hours\n\n\
+        evenkeel asg simulate --group web --policy steps.json --recorded 24h --json | jq .instance_hours\n  \
+        evenkeel asg simulate --group web --recorded 14d --predictive     would forecasts have been of use?\n\n\
     FILE has policies in AWS's JSON: a TargetTrackingConfiguration, what put-scaling-policy takes, a list of such, or what\n\
     describe-policies answers. Simple and step policies state their alarms as put-metric-alarm does:\n  \
         {\"PolicyName\": \"more\", \"PolicyType\": \"StepScaling\", \"AdjustmentType\": \"ChangeInCapacity\",\n   \
@@ -62,6 +63,13 @@ pub struct Simulate {
     /// Statistic of each period that is the load as it is, rather than the sum by the second
     #[arg(long, value_name = "STATISTIC", requires = "recorded")]
     pub stat: Option<String>,
+    /// Scale by forecasts, too, each of what was lived through before; compared with the same without [default: the target of a
+    /// policy that tracks one, unless a policy forecasts]
+    #[arg(long)]
+    pub predictive: bool,
+    /// Seconds before an hour at which what is foreseen for it is brought about [default: the policy's, else 300]
+    #[arg(long, value_name = "SECONDS", requires = "predictive", value_parser = clap::value_parser!(u64).range(..3600))]
+    pub ahead: Option<u64>,
     /// The fewest members [default: the group's, else 1]
     #[arg(long, value_name = "N")]
     pub min: Option<u32>,
@@ -130,6 +138,9 @@ pub fn run(
     if found.is_empty() {
         return Err(hinted("there is no policy to try", "state one with `--policy FILE`"));
     }
+    if args.predictive {
+        foresee(args, &mut found)?;
+    }
     let load = match (&args.load, &args.recorded, &client) {
         (Some(path), ..) => {
             load::read(path).with_context(|| format!("failed to read the load of {}", path.display()))?
@@ -182,8 +193,29 @@ pub fn run(
     }
     let tried: Vec<_> = found.into_iter().map(|policy| policy.tried).collect();
     let outcome = simulate(&setting, &tried, &load);
-    shown::show(args, &setting, &tried, &outcome, streams)?;
+    let (ahead, others): (Vec<_>, Vec<_>) =
+        tried.iter().cloned().partition(|tried| matches!(tried.rule, Rule::Predictive { .. }));
+    let acts = ahead.iter().any(|tried| matches!(tried.rule, Rule::Predictive { acts: true, .. }));
+    let without = acts.then(|| simulate(&setting, &others, &load));
+    shown::show(args, &setting, &tried, &outcome, without.as_ref(), streams)?;
     Ok(Outcome::Done)
+}
+
+/// Lets policies that forecast scale, and makes one where there is none.
+fn foresee(args: &Simulate, found: &mut Vec<policy::Found>) -> anyhow::Result<()> {
+    let mut any = false;
+    for policy in found.iter_mut() {
+        if let Rule::Predictive { acts, buffer, .. } = &mut policy.tried.rule {
+            (any, *acts) = (true, true);
+            *buffer = args.ahead.map_or(*buffer, Duration::from_secs);
+        }
+    }
+    if !any {
+        let way = "add a policy that tracks a target, or one of type PredictiveScaling";
+        let made = policy::ahead(found, args.ahead);
+        found.push(made.ok_or_else(|| hinted("no policy says what a member is to have to do", way))?);
+    }
+    Ok(())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -18,6 +18,8 @@ use serde_json::Value;
 use crate::cli::client::{Client, pages};
 use crate::cli::failure::hinted;
 
+/// Seconds before an hour at which its capacity is brought about, where it is not stated (AWS).
+const USUAL_BUFFER: u64 = 300;
 /// The longest file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
 
@@ -57,6 +59,7 @@ struct Stated {
     step_adjustments: Vec<Step>,
     estimated_instance_warmup: Option<u64>,
     target_tracking_configuration: Option<Target>,
+    predictive_scaling_configuration: Option<Predictive>,
     alarms: Vec<StatedAlarm>,
 }
 
@@ -76,6 +79,24 @@ struct Target {
     disable_scale_in: bool,
     predefined_metric_specification: Option<Predefined>,
     customized_metric_specification: Option<Customized>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Predictive {
+    metric_specifications: Vec<Specification>,
+    mode: Option<String>,
+    scheduling_buffer_time: Option<u64>,
+    max_capacity_breach_behavior: Option<String>,
+    max_capacity_buffer: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Specification {
+    target_value: f64,
+    predefined_metric_pair_specification: Option<Predefined>,
+    predefined_load_metric_specification: Option<Predefined>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,6 +142,27 @@ impl From<wire::TargetTrackingConfiguration> for Target {
     }
 }
 
+impl From<wire::PredictiveScalingConfiguration> for Predictive {
+    fn from(held: wire::PredictiveScalingConfiguration) -> Self {
+        let predefined = |held: &wire::PredictiveScalingPredefinedMetric| Predefined {
+            predefined_metric_type: held.predefined_metric_type.clone(),
+            resource_label: held.resource_label.clone(),
+        };
+        let specification = |held: &wire::PredictiveScalingMetricSpecification| Specification {
+            target_value: held.target_value,
+            predefined_metric_pair_specification: held.predefined_metric_pair_specification.as_ref().map(predefined),
+            predefined_load_metric_specification: held.predefined_load_metric_specification.as_ref().map(predefined),
+        };
+        Self {
+            metric_specifications: held.metric_specifications.iter().map(specification).collect(),
+            mode: held.mode,
+            scheduling_buffer_time: held.scheduling_buffer_time.and_then(|seconds| u64::try_from(seconds).ok()),
+            max_capacity_breach_behavior: held.max_capacity_breach_behavior,
+            max_capacity_buffer: held.max_capacity_buffer.and_then(|percent| u32::try_from(percent).ok()),
+        }
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct StatedAlarm {
@@ -156,6 +198,9 @@ pub(super) fn parse(text: &str) -> anyhow::Result<Vec<Found>> {
         let stated = if value.get("TargetValue").is_some() {
             // A TargetTrackingConfiguration by itself, as put-scaling-policy takes it from a file.
             Stated { target_tracking_configuration: Some(serde_json::from_value(value)?), ..Stated::default() }
+        } else if value.get("MetricSpecifications").is_some() {
+            // A PredictiveScalingConfiguration by itself.
+            Stated { predictive_scaling_configuration: Some(serde_json::from_value(value)?), ..Stated::default() }
         } else {
             serde_json::from_value(value)?
         };
@@ -177,11 +222,8 @@ pub(super) fn of_group(client: &Client, name: &str) -> anyhow::Result<Vec<Found>
     })?;
     let mut found = Vec::new();
     for (place, policy) in policies.into_iter().filter(|policy| policy.enabled != Some(false)).enumerate() {
-        let alarms = if policy.policy_type.as_deref() == Some("TargetTrackingScaling") {
-            Vec::new()
-        } else {
-            alarms(client, &policy)?
-        };
+        let own = matches!(policy.policy_type.as_deref(), Some("TargetTrackingScaling" | "PredictiveScaling"));
+        let alarms = if own { Vec::new() } else { alarms(client, &policy)? };
         let step = |step: &wire::StepAdjustment| {
             let amount = i32::try_from(step.scaling_adjustment).context("failed to read a step")?;
             let (lower, upper) = (step.metric_interval_lower_bound, step.metric_interval_upper_bound);
@@ -204,6 +246,7 @@ pub(super) fn of_group(client: &Client, name: &str) -> anyhow::Result<Vec<Found>
             metric_aggregation_type: policy.metric_aggregation_type,
             estimated_instance_warmup: policy.estimated_instance_warmup.map(u64::try_from).transpose()?,
             target_tracking_configuration: policy.target_tracking_configuration.map(Target::from),
+            predictive_scaling_configuration: policy.predictive_scaling_configuration.map(Predictive::from),
             alarms,
         };
         found.push(understood(stated, place + 1)?);
@@ -240,6 +283,10 @@ fn understood(stated: Stated, place: usize) -> anyhow::Result<Found> {
         let metric = tracked(target).with_context(|| format!("failed to read `{name}`"))?;
         return Ok(Found { tried: Tried { name, rule, alarms: Vec::new() }, warmup, metric });
     }
+    if let Some(predictive) = &stated.predictive_scaling_configuration {
+        let (rule, metric) = predicted(predictive).with_context(|| format!("failed to read `{name}`"))?;
+        return Ok(Found { tried: Tried { name, rule, alarms: Vec::new() }, warmup, metric });
+    }
     let rule = rule(&stated).with_context(|| format!("failed to read `{name}`"))?;
     let alarms: Vec<Alarm> = stated.alarms.iter().enumerate().map(alarm).collect::<anyhow::Result<_>>()?;
     if alarms.is_empty() {
@@ -249,16 +296,66 @@ fn understood(stated: Stated, place: usize) -> anyhow::Result<Found> {
     Ok(Found { tried: Tried { name, rule, alarms }, warmup, metric: None })
 }
 
+fn predicted(stated: &Predictive) -> anyhow::Result<(Rule, Option<Measured>)> {
+    let [specification] = stated.metric_specifications.as_slice() else {
+        bail!("it has {} MetricSpecifications, and not one", stated.metric_specifications.len());
+    };
+    tracking::check_target(specification.target_value)?;
+    let raises = match (stated.max_capacity_breach_behavior.as_deref(), stated.max_capacity_buffer) {
+        (Some("IncreaseMaxCapacity"), Some(percent)) if percent <= 100 => Some(percent),
+        (Some("IncreaseMaxCapacity"), _) => bail!("it has no MaxCapacityBuffer of 0 to 100"),
+        (None | Some("HonorMaxCapacity"), None) => None,
+        _ => bail!("MaxCapacityBuffer goes with a MaxCapacityBreachBehavior of IncreaseMaxCapacity"),
+    };
+    let acts = match stated.mode.as_deref() {
+        Some("ForecastAndScale") => true,
+        None | Some("ForecastOnly") => false,
+        Some(other) => bail!("there is no Mode `{other}`"),
+    };
+    let buffer = Duration::from_secs(stated.scheduling_buffer_time.unwrap_or(USUAL_BUFFER));
+    if buffer >= Duration::from_secs(3600) {
+        bail!("its SchedulingBufferTime is not less than an hour");
+    }
+    let pair = specification.predefined_metric_pair_specification.as_ref();
+    let load = specification.predefined_load_metric_specification.as_ref().or(pair);
+    let metric = match load.map(|load| (load.predefined_metric_type.as_str(), load.resource_label.as_deref())) {
+        Some(("ASGCPUUtilization" | "ASGTotalCPUUtilization", _)) => {
+            Some(Measured { metric: ("AWS/EC2".into(), "CPUUtilization".into()), on: Vec::new(), each: 1.0 })
+        }
+        Some(("ALBRequestCount" | "ALBTargetGroupRequestCount", label)) => Some(requests(label)),
+        _ => None,
+    };
+    Ok((Rule::Predictive { target: specification.target_value, acts, buffer, raises }, metric))
+}
+
+/// Requests of a balancer, by its label.
+fn requests(label: Option<&str>) -> Measured {
+    let label = label.unwrap_or_default();
+    let balancer = label.strip_prefix("app/").map_or(label, |rest| rest.split('/').next().unwrap_or_default());
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let on = if balancer.is_empty() { Vec::new() } else { vec![pair("LoadBalancerName", balancer)] };
+    Measured { metric: pair("AWS/ELB", "RequestCount"), on, each: 60.0 }
+}
+
+/// A policy that scales by a forecast at the target of one that tracks it.
+pub(super) fn ahead(found: &[Found], buffer: Option<u64>) -> Option<Found> {
+    let target = found.iter().find_map(|policy| match policy.tried.rule {
+        Rule::Tracking { target, .. } => Some(target),
+        _ => None,
+    })?;
+    let buffer = Duration::from_secs(buffer.unwrap_or(USUAL_BUFFER));
+    let rule = Rule::Predictive { target, acts: true, buffer, raises: None };
+    let tried = Tried { name: "predictive".into(), rule, alarms: Vec::new() };
+    Some(Found { tried, warmup: None, metric: None })
+}
+
 fn tracked(target: &Target) -> anyhow::Result<Option<Measured>> {
     let pair = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
     if let Some(predefined) = &target.predefined_metric_specification {
         let name = &predefined.predefined_metric_type;
         let Some(known) = PredefinedMetricType::named(name) else { bail!("there is no metric {name}") };
         if known == PredefinedMetricType::AlbRequestCountPerTarget {
-            let label = predefined.resource_label.as_deref().unwrap_or_default();
-            let balancer = label.strip_prefix("app/").map_or(label, |rest| rest.split('/').next().unwrap_or_default());
-            let on = if balancer.is_empty() { Vec::new() } else { vec![pair("LoadBalancerName", balancer)] };
-            return Ok(Some(Measured { metric: pair("AWS/ELB", "RequestCount"), on, each: 60.0 }));
+            return Ok(Some(requests(predefined.resource_label.as_deref())));
         }
         let (namespace, name, _) = known.metric();
         return Ok(Some(Measured { metric: pair(namespace, name), on: Vec::new(), each: 1.0 }));

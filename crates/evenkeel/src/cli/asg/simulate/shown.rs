@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use evenkeel_aws::Time;
 use evenkeel_core::scaling::decide::{Decision, Rule};
 use evenkeel_core::scaling::explain;
+use evenkeel_core::scaling::forecast::{self, LEAST};
 use evenkeel_core::scaling::simulate::{Moment, Outcome, Setting, Tried};
 use evenkeel_core::time::Timestamp;
 use serde_json::json;
@@ -30,10 +31,11 @@ pub(super) fn show(
     setting: &Setting,
     tried: &[Tried],
     outcome: &Outcome,
+    without: Option<&Outcome>,
     streams: &mut Streams<'_>,
 ) -> anyhow::Result<()> {
     if let Some(path) = &args.svg {
-        let text = picture(setting, tried, outcome)?;
+        let text = picture(setting, tried, outcome, without)?;
         std::fs::write(path, text).with_context(|| format!("failed to write `{}`", path.display()))?;
     }
     let cost = args.price.map(|price| price * outcome.instance_hours);
@@ -54,6 +56,17 @@ pub(super) fn show(
             "instance_hours": outcome.instance_hours, "cost": cost, "peak": outcome.peak,
             "offered": outcome.offered, "shed": outcome.shed, "shed_percent": shed(outcome),
             "turns": turns(&outcome.decisions),
+            "forecast": forecasts(tried).then(|| json!({
+                "accuracy": outcome.accuracy,
+                "hours": outcome.foreseen.iter()
+                    .map(|(from, load)| json!({ "from": clock(*from), "load": load, "capacity": capacity(tried, *load) }))
+                    .collect::<Vec<_>>(),
+            })),
+            "without_forecast": without.map(|without| json!({
+                "instance_hours": without.instance_hours, "cost": args.price.map(|price| price * without.instance_hours),
+                "peak": without.peak, "shed": without.shed, "shed_percent": shed(without),
+                "turns": turns(&without.decisions),
+            })),
             "decisions": outcome.decisions.iter().map(decision).collect::<Vec<_>>(),
             "moments": outcome.moments.iter().map(moment).collect::<Vec<_>>(),
         });
@@ -61,17 +74,35 @@ pub(super) fn show(
     }
     draw(setting, outcome, streams)?;
     let mut line = |what: &str, text: String| writeln!(streams.out, "{what:<LABEL$}{text}");
-    line("instance-hours", format!("{:.2}", outcome.instance_hours))?;
+    // What is beside a number is what it is where nobody forecasts.
+    let beside = |of: &dyn Fn(&Outcome) -> String| {
+        without.map(|without| format!("; {} without the forecast", of(without))).unwrap_or_default()
+    };
+    let hours = |outcome: &Outcome| format!("{:.2}", outcome.instance_hours);
+    line("instance-hours", format!("{}{}", hours(outcome), beside(&hours)))?;
     if let (Some(cost), Some(price)) = (cost, args.price) {
-        line("cost", format!("{cost:.2} at {price} an hour"))?;
+        let other = beside(&|without| format!("{:.2}", price * without.instance_hours));
+        line("cost", format!("{cost:.2} at {price} an hour{other}"))?;
     }
-    line("most members", outcome.peak.to_string())?;
+    line("most members", format!("{}{}", outcome.peak, beside(&|without| without.peak.to_string())))?;
     let takes = match setting.most {
         Some(most) => format!("a member takes {most}"),
         None => "a member takes whatever comes".to_owned(),
     };
-    line("load shed", format!("{:.3} %; {takes}", shed(outcome)))?;
-    line("decisions", format!("{}, {} turns", outcome.decisions.len(), turns(&outcome.decisions)))?;
+    let lost = |outcome: &Outcome| format!("{:.3} %", shed(outcome));
+    line("load shed", format!("{}{}; {takes}", lost(outcome), beside(&lost)))?;
+    let made = |outcome: &Outcome| format!("{}, {} turns", outcome.decisions.len(), turns(&outcome.decisions));
+    line("decisions", format!("{}{}", made(outcome), beside(&made)))?;
+    if forecasts(tried) {
+        line(
+            "forecasts",
+            match (&outcome.accuracy, outcome.foreseen.is_empty()) {
+                (Some(accuracy), _) => accuracy.to_string(),
+                (None, true) => format!("none: {LEAST} hours of load come before the first"),
+                (None, false) => "no hour of load came after the first".to_owned(),
+            },
+        )?;
+    }
     if args.decisions {
         writeln!(streams.out)?;
         let mut table = Table::new(["TIME", "FROM", "TO", "POLICY", "WHY"]);
@@ -86,6 +117,19 @@ pub(super) fn show(
         table.write(streams)?;
     }
     Ok(())
+}
+
+fn forecasts(tried: &[Tried]) -> bool {
+    tried.iter().any(|tried| matches!(tried.rule, Rule::Predictive { .. }))
+}
+
+/// The capacity that is foreseen for a load: the largest of all policies.
+fn capacity(tried: &[Tried], load: f64) -> Option<u32> {
+    let of = |tried: &Tried| match tried.rule {
+        Rule::Predictive { target, .. } => Some(forecast::capacity(load, target)),
+        _ => None,
+    };
+    tried.iter().filter_map(of).max()
 }
 
 /// Load in per cent that nobody took.
@@ -107,15 +151,15 @@ fn second(at: Timestamp) -> i64 {
     i64::try_from(at.0 / 1000).unwrap_or(i64::MAX)
 }
 
-type Of = fn(&Moment) -> Option<f64>;
+type Of<'o> = &'o dyn Fn(&Moment) -> Option<f64>;
 
-const LOAD: Of = |moment| Some(moment.load);
-const DESIRED: Of = |moment| Some(f64::from(moment.desired));
-const IN_SERVICE: Of = |moment| Some(f64::from(moment.in_service));
-const EACH: Of = |moment| moment.each;
+const LOAD: Of<'_> = &|moment| Some(moment.load);
+const DESIRED: Of<'_> = &|moment| Some(f64::from(moment.desired));
+const IN_SERVICE: Of<'_> = &|moment| Some(f64::from(moment.in_service));
+const EACH: Of<'_> = &|moment| moment.each;
 
 /// Values by the second in which their period began.
-fn points(outcome: &Outcome, period: i64, of: Of) -> BTreeMap<i64, f64> {
+fn points(outcome: &Outcome, period: i64, of: Of<'_>) -> BTreeMap<i64, f64> {
     outcome.moments.iter().filter_map(|moment| Some((second(moment.at) - period, of(moment)?))).collect()
 }
 
@@ -146,11 +190,11 @@ fn short(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-fn picture(setting: &Setting, tried: &[Tried], outcome: &Outcome) -> anyhow::Result<String> {
+fn picture(setting: &Setting, tried: &[Tried], outcome: &Outcome, without: Option<&Outcome>) -> anyhow::Result<String> {
     let period = i64::try_from(setting.period.as_secs())?;
     let (from, to) = bounds(outcome, period);
     let each = outcome.moments.len().div_ceil(DRAWN).max(1);
-    let line = |name: &str, of: Of| {
+    let line_of = |name: &str, outcome: &Outcome, of: Of<'_>| {
         let all: Vec<(i64, f64)> = points(outcome, period, of).into_iter().collect();
         let mean = |part: &[(i64, f64)]| {
             let sum: f64 = part.iter().map(|(_, value)| value).sum();
@@ -158,18 +202,35 @@ fn picture(setting: &Setting, tried: &[Tried], outcome: &Outcome) -> anyhow::Res
         };
         (name.to_owned(), all.chunks(each).map(mean).collect::<BTreeMap<_, _>>())
     };
+    let line = |name: &str, of: Of<'_>| line_of(name, outcome, of);
+    let foreseen: BTreeMap<u64, f64> =
+        outcome.foreseen.iter().map(|(from, load)| (forecast::hour(*from), *load)).collect();
+    // A moment is the end of its period.
+    let expected = |moment: &Moment| {
+        let began = Timestamp(moment.at.0.saturating_sub(u64::try_from(period).unwrap_or(0) * 1000));
+        foreseen.get(&forecast::hour(began)).copied()
+    };
     let mut load = vec![line("load", LOAD)];
+    if !foreseen.is_empty() {
+        load.push(line("foreseen", &expected));
+    }
     if let Some(most) = setting.most {
         let taken = |moment: &Moment| (second(moment.at) - period, most * f64::from(moment.in_service));
         load.push(("what members take".into(), outcome.moments.iter().step_by(each).map(taken).collect()));
     }
     let mut of_each = vec![line("load of each", EACH)];
     for policy in tried {
-        if let Rule::Tracking { target, .. } = policy.rule {
+        if let Rule::Tracking { target, .. } | Rule::Predictive { target, .. } = policy.rule {
             of_each.push((format!("target of {}", policy.name), BTreeMap::from([(from, target), (to - 1, target)])));
         }
     }
-    let members = vec![line("members wanted", DESIRED), line("in service", IN_SERVICE)];
+    let mut members = vec![line("members wanted", DESIRED), line("in service", IN_SERVICE)];
+    if !foreseen.is_empty() {
+        members.push(line("foreseen", &|moment| capacity(tried, expected(moment)?).map(f64::from)));
+    }
+    if let Some(without) = without {
+        members.push(line_of("wanted without", without, DESIRED));
+    }
     let panels = [("Load".to_owned(), load), ("Members".to_owned(), members), ("Load of each".to_owned(), of_each)];
     plot::panels(&panels, from, to, period.saturating_mul(i64::try_from(each)?))
 }

@@ -240,3 +240,69 @@ fn a_group_is_tried_on_what_was_recorded_of_it() {
     let nothing = Cli::try_parse_from(["evenkeel", "asg", "simulate", "--group", "web"]);
     assert!(nothing.is_err(), "a load is to be stated");
 }
+
+/// Five days by the hour: much from eight to six.
+fn days() -> String {
+    let line = |hour: u64| {
+        let load = if (8..18).contains(&(hour % 24)) { 900 } else { 90 };
+        format!("{}\n", Timestamp(1_767_225_600_000 + hour * 3_600_000).iso() + "," + &load.to_string())
+    };
+    (0..120).map(line).collect()
+}
+
+#[test]
+fn a_forecast_is_tried_beside_the_same_without_one() {
+    let (dir, stage) = (tempfile::tempdir().unwrap(), nobody());
+    let (target, csv) = (put(dir.path(), "t.json", TARGET), put(dir.path(), "l.csv", &days()));
+    let svg = dir.path().join("l.svg");
+    let common = format!("--load {csv} --max 12 --boot 600 --warmup 60 --capacity 150 --period 300 --price 0.5");
+    let shown = ran(&stage, &format!("--policy {target} {common} --predictive --ahead 900 --svg {}", svg.display()));
+    assert_eq!((shown.outcome, shown.err.as_str()), (Outcome::Done, ""), "{}", shown.out);
+    for part in ["without the forecast; a member takes 150", "forecasts       off by 0.0 % over ", "as a day before"] {
+        assert!(shown.out.contains(part), "no {part} in {}", shown.out);
+    }
+    let drawn = std::fs::read_to_string(svg).unwrap();
+    for part in ["foreseen", "wanted without", "target of predictive"] {
+        assert!(drawn.contains(part), "no {part}");
+    }
+    let document = ran(&stage, &format!("--policy {target} {common} --predictive --ahead 900 --json"));
+    let value: serde_json::Value = serde_json::from_str(&document.out).unwrap();
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    assert!(number(&value["shed"]) < number(&value["without_forecast"]["shed"]) / 2.0, "{value}");
+    assert!(number(&value["forecast"]["accuracy"]["error"]) < 0.01, "{}", value["forecast"]["accuracy"]);
+    let foreseen = value["forecast"]["hours"].as_array().unwrap();
+    assert!(foreseen.iter().any(|hour| hour["capacity"] == 9 && number(&hour["load"]) > 899.0), "{foreseen:?}");
+
+    // A policy of the type, as AWS writes it: it only looks, until it is let.
+    let own = r#"{"PolicyName": "ahead", "PolicyType": "PredictiveScaling", "PredictiveScalingConfiguration": {
+        "MetricSpecifications": [{"TargetValue": 100, "PredefinedMetricPairSpecification": {"PredefinedMetricType": "ALBRequestCount"}}],
+        "SchedulingBufferTime": 600, "MaxCapacityBreachBehavior": "IncreaseMaxCapacity", "MaxCapacityBuffer": 10}}"#;
+    let found = policy::parse(own).unwrap();
+    let rule = Rule::Predictive { target: 100.0, acts: false, buffer: Duration::from_secs(600), raises: Some(10) };
+    assert_eq!(found[0].tried.rule, rule);
+    assert_eq!(policy::metric(&found).unwrap().each, 60.0);
+    let file = put(dir.path(), "own.json", &format!("[{own}]"));
+    let looks = ran(&stage, &format!("--policy {target} --policy {file} {common}"));
+    assert!(looks.out.contains("forecasts ") && !looks.out.contains("without the forecast"), "{}", looks.out);
+    let acts = ran(&stage, &format!("--policy {target} --policy {file} {common} --predictive --json"));
+    let value: serde_json::Value = serde_json::from_str(&acts.out).unwrap();
+    let by = |decision: &serde_json::Value| decision["policy"] == "ahead" && decision["to"] == 9;
+    assert!(value["decisions"].as_array().unwrap().iter().any(by), "{value}");
+
+    let short = put(dir.path(), "short.csv", &hours());
+    let none = ran(&stage, &format!("--policy {target} --load {short} --predictive"));
+    assert!(none.out.contains("forecasts       none: 24 hours of load come before the first"), "{}", none.out);
+    let step = r#"{"AdjustmentType": "ChangeInCapacity", "ScalingAdjustment": 1,
+        "Alarms": [{"ComparisonOperator": "GreaterThanThreshold", "Threshold": 20}]}"#;
+    let step = put(dir.path(), "s.json", step);
+    let failed = ran(&stage, &format!("--policy {step} --load {csv} --predictive"));
+    assert!(failed.err.contains("no policy says what a member is to have to do"), "{}", failed.err);
+    let bad = |text: &str, why: &str| {
+        let error = format!("{:#}", policy::parse(text).unwrap_err());
+        assert!(error.contains(why), "{text}: {error}");
+    };
+    bad(r#"{"MetricSpecifications": []}"#, "0 MetricSpecifications");
+    bad(r#"{"MetricSpecifications": [{"TargetValue": 1}], "Mode": "Guess"}"#, "no Mode `Guess`");
+    bad(r#"{"MetricSpecifications": [{"TargetValue": 1}], "SchedulingBufferTime": 3600}"#, "not less than an hour");
+    bad(r#"{"MetricSpecifications": [{"TargetValue": 1}], "MaxCapacityBuffer": 5}"#, "IncreaseMaxCapacity");
+}

@@ -112,7 +112,7 @@ mod tests {
     use crate::scaling::adjustment::{Adjustment, AdjustmentType, Bounds};
     use crate::scaling::cooldown::Cooldown;
     use crate::scaling::decide::{AlarmSignal, AlarmState, Behavior, History, Policy, Rule, Signal, Situation, decide};
-    use crate::scaling::forecast::{Accuracy, Level, Model, Relation, Season};
+    use crate::scaling::forecast::{Accuracy, Beside, Level, Model, Relation, Season};
     use crate::scaling::step::{MetricAggregationType, Side, StepAdjustment};
     use crate::scaling::tracking::Reading;
 
@@ -129,8 +129,8 @@ mod tests {
                 error: 0.05,
                 bias: 0.01,
                 under: 0.25,
-                day_before: Some(0.2),
-                week_before: Some(0.075),
+                day_before: Some(Beside { hours: 168, error: 0.2, own: 0.05 }),
+                week_before: Some(Beside { hours: 168, error: 0.075, own: 0.05 }),
             }),
             relation: Relation { each: 0.5, hours: 48 },
         };

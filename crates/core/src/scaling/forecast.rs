@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 
 pub mod accuracy;
 
-pub use accuracy::{Accuracy, Tally};
+pub use accuracy::{Accuracy, Beside, Tally};
 
 /// Hours of load that a forecast takes at least (AWS: 24).
 pub const LEAST: usize = 24;
@@ -30,8 +30,11 @@ const WEEK: usize = 7 * DAY;
 const MILLIS: u64 = 3_600_000;
 /// Days that models are tried on, each once: a whole week.
 const TRIED: usize = 7;
-/// Hours before a day on which a weekly model can be tried. A few hours may be missing from the first week.
-const WEEKLY_FROM: usize = WEEK - DAY;
+/// How much worse a weekly model may be than a daily one, on the days that both were tried on, where the daily one was clearly worse
+/// ([`ODD`]) on days for which there was no week before: of those, the week alone can say that they come back.
+const HUNCH: f64 = 1.25;
+/// See [`HUNCH`].
+const ODD: f64 = 1.5;
 /// The share of another model's error that a more complicated one must stay below.
 const BETTER: f64 = 0.95;
 /// How many of the newest days say what the level is, where it has no trend.
@@ -140,7 +143,7 @@ impl Model {
 
     /// Whether it can be made of so many hours.
     fn is_for(self, hours: usize) -> bool {
-        self.season == Season::Day || hours >= WEEKLY_FROM
+        self.season == Season::Day || hours >= WEEK
     }
 }
 
@@ -236,12 +239,19 @@ impl Trials {
         let days = self.off.get(..self.off.len().saturating_sub(but)).unwrap_or_default();
         let mut best = 0;
         for (place, model) in Model::ALL.iter().enumerate().skip(1) {
-            let both = days
-                .iter()
-                .filter_map(|(load, off)| Some((*load, off.get(place).copied()??, off.get(best).copied()??)));
-            let (load, own, others) =
-                both.fold((0.0, 0.0, 0.0), |(load, own, others), (of, a, b)| (load + of, own + a, others + b));
-            if model.is_for(hours) && own < others * BETTER && others > load * NOISE {
+            let (mut load, mut own, mut others) = (0.0, 0.0, 0.0);
+            let (mut load_alone, mut alone) = (0.0, 0.0);
+            for (of, off) in days {
+                let of_model = |place: usize| off.get(place).copied().flatten();
+                match (of_model(place), of_model(best)) {
+                    (Some(a), Some(b)) => (load, own, others) = (load + of, own + a, others + b),
+                    (None, Some(b)) => (load_alone, alone) = (load_alone + of, alone + b),
+                    _ => {}
+                }
+            }
+            let is_clear = own < others * BETTER && others > load * NOISE;
+            let was_odd = load > 0.0 && alone * load > others * load_alone * ODD && alone > load_alone * NOISE;
+            if model.is_for(hours) && (is_clear || (was_odd && own <= others * HUNCH + load * NOISE)) {
                 best = place;
             }
         }

@@ -23,10 +23,21 @@ pub struct Accuracy {
     pub bias: f64,
     /// The share of hours whose load was above what was forecast.
     pub under: f64,
-    /// The error of saying that it will be as a day before, over those hours where that was known.
-    pub day_before: Option<f64>,
-    /// The error of saying that it will be as a week before.
-    pub week_before: Option<f64>,
+    /// Saying that it will be as a day before, over those hours where that was known.
+    pub day_before: Option<Beside>,
+    /// Saying that it will be as a week before.
+    pub week_before: Option<Beside>,
+}
+
+/// A plainer forecast, over the hours for which there was one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// How many.
+    pub hours: u32,
+    /// Its error.
+    pub error: f64,
+    /// The error of the forecast that it stands beside, over the same hours.
+    pub own: f64,
 }
 
 /// Sums over hours.
@@ -57,8 +68,9 @@ impl Sums {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
     own: Sums,
-    day: Sums,
-    week: Sums,
+    /// As so long before, and the forecast in the same hours.
+    day: [Sums; 2],
+    week: [Sums; 2],
 }
 
 impl Tally {
@@ -68,10 +80,12 @@ impl Tally {
         self.own.note(said, was);
         let before = |hours: u64| loads.at(hour.checked_sub(hours)?);
         if let Some(before) = before(DAY) {
-            self.day.note(before, was);
+            self.day[0].note(before, was);
+            self.day[1].note(said, was);
         }
         if let Some(before) = before(WEEK) {
-            self.week.note(before, was);
+            self.week[0].note(before, was);
+            self.week[1].note(said, was);
         }
     }
 
@@ -79,13 +93,15 @@ impl Tally {
     #[must_use]
     pub fn accuracy(&self) -> Option<Accuracy> {
         let Sums { hours, load, too_much, under, .. } = self.own;
+        let beside =
+            |[plain, own]: &[Sums; 2]| Some(Beside { hours: plain.hours, error: plain.error()?, own: own.error()? });
         Some(Accuracy {
             hours,
             error: self.own.error()?,
             bias: too_much / load,
             under: f64::from(under) / f64::from(hours),
-            day_before: self.day.error(),
-            week_before: self.week.error(),
+            day_before: beside(&self.day),
+            week_before: beside(&self.week),
         })
     }
 }
@@ -101,9 +117,12 @@ impl std::fmt::Display for Accuracy {
             percent(*error),
             percent(*under)
         )?;
-        let naive = [("a day", day_before), ("a week", week_before)];
-        for (before, error) in naive.into_iter().filter_map(|(before, error)| Some((before, (*error)?))) {
-            write!(f, "; as {before} before: off by {}", percent(error))?;
+        for (before, beside) in [("a day", day_before), ("a week", week_before)] {
+            let Some(Beside { hours: of, error, own }) = beside else { continue };
+            write!(f, "; as {before} before: off by {}", percent(*error))?;
+            if of != hours {
+                write!(f, " over {of} h, where it was {}", percent(*own))?;
+            }
         }
         Ok(())
     }

@@ -189,7 +189,7 @@ impl Year {
                 return;
             }
             (30, _) => {
-                let state = if small % 3 == 0 { PoolState::Running } else { PoolState::Stopped };
+                let state = if small.is_multiple_of(3) { PoolState::Running } else { PoolState::Stopped };
                 let pool = WarmPool { prepared: Some(small), min: small / 4, state, reuses: sure, is_going: false };
                 ScalingChange::PutPool { group, pool }
             }

@@ -19,6 +19,9 @@ use crate::world::Row;
 
 use super::groups::MOST_MEMBERS;
 
+/// What the activity of a member is called that comes out of a pool (AWS).
+pub(super) const DRAWN: &str = "Launching a new EC2 instance from warm pool";
+
 impl World {
     pub(super) fn put_pool(&self, name: &AutoScalingGroupName, pool: &WarmPool) -> Result<Decision, Refusal> {
         let held = self.staying_group(name)?;
@@ -149,8 +152,7 @@ impl World {
         if to >= group.desired {
             group.why.clear();
         }
-        let what = "Launching a new EC2 instance from warm pool";
-        let outset = Outset { activity, what, cause: because, status: ActivityStatus::PreInService };
+        let outset = Outset { activity, what: DRAWN, cause: because, status: ActivityStatus::PreInService };
         writes.push(self.told(&group, id, &outset, now));
         writes.extend(put(held, group));
         done(writes)

@@ -1,6 +1,7 @@
 //! Warm pools: filled, drawn from, come back to, kept whole, and gone.
 
 use evenkeel_core::change::NewRefresh;
+use evenkeel_core::noun::group_notice::PoolPassage;
 use evenkeel_core::noun::warm_pool::{PoolState, WarmPool};
 
 use super::*;
@@ -102,7 +103,22 @@ fn those_who_go_come_back_where_the_pool_takes_them() {
 #[test]
 fn hooks_are_waited_for_on_the_way_in_and_out() {
     let mut house = House::new(13);
-    let hook = |transition| Hook { transition, heartbeat: 60, goes_on: true, metadata: None, target: None, role: None };
+    let arn = TopicArn::new("arn:aws:sns:us-east-1:000000000000:ops").unwrap();
+    house.make(Change::CreateTopic(noun::Topic {
+        arn: arn.clone(),
+        display_name: String::new(),
+        created: house.now,
+        tags: BTreeMap::new(),
+    }));
+    let target = Some(arn);
+    let hook = |transition| Hook {
+        transition,
+        heartbeat: 60,
+        goes_on: true,
+        metadata: None,
+        target: target.clone(),
+        role: None,
+    };
     let hooks = BTreeMap::from([
         (ScalingName::new("up").unwrap(), hook(Transition::Launching)),
         (ScalingName::new("down").unwrap(), hook(Transition::Terminating)),
@@ -145,6 +161,14 @@ fn hooks_are_waited_for_on_the_way_in_and_out() {
     watch(&mut house, &mut met);
     assert_eq!(met, ["Warmed:Terminating:Wait", "none"]);
     assert_eq!(house.group("g").pool, None);
+    let told: Vec<_> = house.group("g").notices.iter().map(|notice| notice.told.clone()).collect();
+    let waits = told.into_iter().filter_map(|told| match told {
+        GroupTold::Wait { transition, pool, .. } => Some((transition, pool)),
+        _ => None,
+    });
+    let (up, down) = (Transition::Launching, Transition::Terminating);
+    let (into, out) = (Some(PoolPassage::In), Some(PoolPassage::Out));
+    assert_eq!(waits.collect::<Vec<_>>(), [(up, into), (up, out), (down, into), (down, out)]);
     assert_eq!(
         house.refused(ScalingChange::DeletePool { group: name("g"), force: false }),
         BadScaling::NoSuchPool(name("g"))

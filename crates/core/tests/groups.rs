@@ -8,6 +8,8 @@
 mod predicting;
 #[path = "groups/refresh.rs"]
 mod refresh;
+#[path = "groups/warm_pool.rs"]
+mod warm_pool;
 mod year;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -276,14 +278,18 @@ impl House {
         let count = steps.len();
         for step in steps {
             let change = match step {
-                groups::Step::Launch { group, zones, balances } => ScalingChange::Launch(NewMember {
+                groups::Step::Launch { group, zones, balances, pooled } => ScalingChange::Launch(NewMember {
                     group,
                     instance: self.instance(),
                     reservation: ReservationId::new(format!("r-{:017x}", self.dice.roll() >> 4)).unwrap(),
                     activity: self.activity(),
                     zones,
                     balances,
+                    pooled,
                 }),
+                groups::Step::Draw { group, instance } => {
+                    ScalingChange::Draw { group, instance, activity: self.activity() }
+                }
                 groups::Step::Retire { group, instance, why } => {
                     ScalingChange::Retire { group, instance, activity: self.activity(), why }
                 }

@@ -18,6 +18,7 @@ pub mod refresh;
 pub mod schedule;
 pub mod tag;
 pub mod target;
+pub mod warm_pool;
 
 pub use activity::*;
 pub use balancer::*;
@@ -34,6 +35,7 @@ pub use refresh::*;
 pub use schedule::*;
 pub use tag::*;
 pub use target::*;
+pub use warm_pool::*;
 
 use crate::dispatch::{Api, actions};
 
@@ -55,6 +57,7 @@ actions! {
     DeletePolicy => DeletePolicyOutput,
     DeleteScheduledAction => DeleteScheduledActionOutput,
     DeleteTags => DeleteTagsOutput,
+    DeleteWarmPool => DeleteWarmPoolOutput,
     DescribeAccountLimits => DescribeAccountLimitsOutput,
     DescribeAdjustmentTypes => DescribeAdjustmentTypesOutput,
     DescribeAutoScalingGroups => DescribeAutoScalingGroupsOutput,
@@ -73,6 +76,7 @@ actions! {
     DescribeScheduledActions => DescribeScheduledActionsOutput,
     DescribeTags => DescribeTagsOutput,
     DescribeTerminationPolicyTypes => DescribeTerminationPolicyTypesOutput,
+    DescribeWarmPool => DescribeWarmPoolOutput,
     DetachInstances => DetachInstancesOutput,
     DetachLoadBalancers => DetachLoadBalancersOutput,
     DisableMetricsCollection => DisableMetricsCollectionOutput,
@@ -85,6 +89,7 @@ actions! {
     PutNotificationConfiguration => PutNotificationConfigurationOutput,
     PutScalingPolicy => PutScalingPolicyOutput,
     PutScheduledUpdateGroupAction => PutScheduledUpdateGroupActionOutput,
+    PutWarmPool => PutWarmPoolOutput,
     RecordLifecycleActionHeartbeat => RecordLifecycleActionHeartbeatOutput,
     ResumeProcesses => ResumeProcessesOutput,
     RollbackInstanceRefresh => RollbackInstanceRefreshOutput,

@@ -155,6 +155,11 @@ fn boto3_predictive() {
 }
 
 #[test]
+fn boto3_warm_pool() {
+    judge("boto3_warm_pool");
+}
+
+#[test]
 fn boto3_refresh() {
     judge("boto3_refresh");
 }

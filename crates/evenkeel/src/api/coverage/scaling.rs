@@ -103,6 +103,12 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     ),
     (
         AutoScaling,
+        "PutWarmPool",
+        "PoolState",
+        Partly("`Stopped` and `Running`; `Hibernated` is refused: memory is not kept."),
+    ),
+    (
+        AutoScaling,
         "StartInstanceRefresh",
         "Strategy",
         Partly("`Rolling`; `ReplaceRootVolume` is refused: instances have no volumes."),
@@ -123,7 +129,6 @@ const fn absent(operations: &'static str, why: &'static str) -> Absent {
 /// Operations that are not served, and why.
 pub(super) const ABSENT: &[Absent] = &[
     absent("LaunchInstances", "SetDesiredCapacity has a group launch more."),
-    absent("*WarmPool", "There are no warm pools yet."),
     absent("*TargetGroups *TrafficSources", "There are classic load balancers."),
     absent("*AccountSetting*", "There are no settings of the account."),
 ];

@@ -26,7 +26,7 @@ pub struct ScalingPolicy {
     pub tracker: Option<Tracker>,
     /// What it forecasts; of policies that scale by a forecast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub predictor: Option<Predictor>,
+    pub predictor: Option<Box<Predictor>>,
 }
 
 /// What a policy that tracks a target goes by.

@@ -205,7 +205,7 @@ impl Seer {
         }
     }
 
-    fn acting<'t>(policies: &'t [Tried]) -> impl Iterator<Item = (&'t str, f64, Duration, Option<u32>)> {
+    fn acting(policies: &[Tried]) -> impl Iterator<Item = (&str, f64, Duration, Option<u32>)> {
         policies.iter().filter_map(|tried| match tried.rule {
             Rule::Predictive { target, acts: true, buffer, raises } => {
                 Some((tried.name.as_str(), target, buffer, raises))

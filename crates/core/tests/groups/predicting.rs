@@ -20,7 +20,14 @@ fn pair(pair: PredefinedPair) -> PredictedMetrics {
 fn policy(metrics: PredictedMetrics, rule: Rule) -> ScalingPolicy {
     let predictor =
         Predictor { metrics, capacity: None, configured: Timestamp(0), outlook: None, lack: None, met: None };
-    ScalingPolicy { id: "p".into(), enabled: true, rule, warmup: None, tracker: None, predictor: Some(predictor) }
+    ScalingPolicy {
+        id: "p".into(),
+        enabled: true,
+        rule,
+        warmup: None,
+        tracker: None,
+        predictor: Some(Box::new(predictor)),
+    }
 }
 
 fn rule(acts: bool, raises: Option<u32>) -> Rule {

@@ -114,7 +114,10 @@ mod tests {
         assert_eq!(minutes.values[4..8], [Some(1.0), None, Some(1.0), Some(1.0)]);
         let learned = |name: &str, capacity: Option<Source>| Predicted {
             load: source("load", Fold::Hour, 1.0, None),
-            relation: Relating::Learned { metric: source(name, Fold::Hour, 0.5, None), capacity },
+            relation: Relating::Learned {
+                metric: source(name, Fold::Hour, 0.5, None).into(),
+                capacity: capacity.map(Box::new),
+            },
         };
         let (_, relation) = history(&read, &learned("load", None), NOW).unwrap();
         assert_eq!(relation, Some(Relation { each: 0.5, hours: MOST - 3 }));

@@ -46,9 +46,9 @@ pub enum Relating {
     /// By what was seen.
     Learned {
         /// The metric: of a member, or of all together where there is no capacity.
-        metric: Source,
+        metric: Box<Source>,
         /// How many members there were.
-        capacity: Option<Source>,
+        capacity: Option<Box<Source>>,
     },
 }
 
@@ -235,9 +235,9 @@ impl ScalingPolicy {
 pub(super) fn configure(policy: &mut ScalingPolicy, before: Option<&ScalingPolicy>, now: Timestamp) {
     let Some(predictor) = &mut policy.predictor else { return };
     let same = |before: &&Predictor| before.metrics == predictor.metrics && before.capacity == predictor.capacity;
-    match before.and_then(|before| before.predictor.as_ref()).filter(same) {
+    match before.and_then(|before| before.predictor.as_deref()).filter(same) {
         // Another target may call for more in this very hour.
-        Some(before) => *predictor = Predictor { met: None, ..before.clone() },
+        Some(before) => **predictor = Predictor { met: None, ..before.clone() },
         None => (predictor.configured, predictor.outlook, predictor.lack, predictor.met) = (now, None, None, None),
     }
 }
@@ -308,18 +308,18 @@ fn predicted(predictor: &Predictor, group: &AutoScalingGroup) -> Result<Predicte
             PredefinedMetricType::AsgAverageCpuUtilization => {
                 let on = ("AutoScalingGroupName", group.name.to_string());
                 let watched = Watched::Metric(stat("AWS/EC2", "CPUUtilization", on, "Average", HOUR));
-                Relating::Learned { metric: Source::of(watched), capacity: Some(capacity()) }
+                Relating::Learned { metric: Source::of(watched).into(), capacity: Some(capacity().into()) }
             }
             PredefinedMetricType::AlbRequestCountPerTarget if requests_of == Some(label) => {
                 Relating::Known(Relation::known(per_minute))
             }
             PredefinedMetricType::AlbRequestCountPerTarget => {
-                Relating::Learned { metric: requests(label, per_minute)?, capacity: None }
+                Relating::Learned { metric: requests(label, per_minute)?.into(), capacity: None }
             }
             _ => return Err(format!("{} is not measured here", metric.as_str())),
         },
         Some(ScalingMetric::Math(queries)) => {
-            Relating::Learned { metric: Source::of(hourly(queries)), capacity: Some(capacity()) }
+            Relating::Learned { metric: Source::of(hourly(queries)).into(), capacity: Some(capacity().into()) }
         }
     };
     Ok(Predicted { load: load_of, relation })

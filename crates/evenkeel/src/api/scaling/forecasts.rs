@@ -168,11 +168,11 @@ pub(super) fn check(of: &Predicted) -> Result<(), Error> {
     let learned: Vec<&Watched> = match &of.relation {
         Relating::Known(_) => Vec::new(),
         Relating::Learned { metric, capacity } => {
-            std::iter::once(metric).chain(capacity).map(|source| &source.watched).collect()
+            std::iter::once(metric).chain(capacity).map(|source| &source.as_ref().watched).collect()
         }
     };
-    let all = std::iter::once(&of.load.watched).chain(learned);
-    all.map(watched::check).collect::<Result<(), String>>().map_err(Error::validation)
+    let mut all = std::iter::once(&of.load.watched).chain(learned);
+    all.try_for_each(watched::check).map_err(Error::validation)
 }
 
 /// As it was stated, with what AWS adds.

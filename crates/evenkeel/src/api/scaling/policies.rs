@@ -34,7 +34,8 @@ pub(in super::super) async fn put(
         input.estimated_instance_warmup.map(|stated| seconds(stated, "estimatedInstanceWarmup")).transpose()?;
     let (rule, tracker, predictor) = rule(&input)?;
     let enabled = input.enabled != Some(false);
-    let policy = ScalingPolicy { id: dice::uuid()?, enabled, rule, warmup, tracker, predictor };
+    let policy =
+        ScalingPolicy { id: dice::uuid()?, enabled, rule, warmup, tracker, predictor: predictor.map(Box::new) };
     if let Some(held) = asked.world.scaling_group(&group) {
         for of in asked.world.tracking_alarms(held, &name, &policy).map_err(|why| refusal::autoscaling(why.into()))? {
             watched::check(&of.alarm.settings.watched).map_err(Error::validation)?;

@@ -247,6 +247,37 @@ fn forecasts_are_kept_for_two_days_after_and_counted_until_they_run_out() {
 }
 
 #[test]
+fn a_group_that_somebody_is_expected_at_does_not_empty_itself() {
+    let mut house = House::new(32);
+    house.balancer("web");
+    let tag = GroupTag { value: "60".into(), propagates: false };
+    let new = NewGroup {
+        balancers: [balancer("web")].into(),
+        tags: [(IDLE_TAG.to_owned(), tag)].into(),
+        ..house.wanted("g", 0, 10, 1)
+    };
+    house.scale(ScalingChange::CreateGroup(new));
+    put(&mut house, policy(pair(PredefinedPair::AsgCpuUtilization), rule(true, None)));
+    tell(&mut house);
+    house.settle();
+    assert_eq!(house.in_service("g").len(), 2);
+    let emptied = |house: &House| {
+        let mut idle = Idle::default();
+        let mut look = |seconds| idle.look(&house.world, Some(&Loads::new()), Duration::from_secs(seconds), house.now);
+        look(0);
+        look(100)
+    };
+    assert_eq!(emptied(&house), []);
+    let sleep = ScalingChange::Sleep { group: name("g"), idle: 100 };
+    house.scale(sleep.clone());
+    assert_eq!(house.group("g").desired, 2);
+    house.scale(ScalingChange::Suspend { group: name("g"), processes: [Process::ScheduledActions].into() });
+    assert_eq!(emptied(&house), [sleep.clone()]);
+    house.scale(sleep);
+    assert_eq!(house.group("g").desired, 0);
+}
+
+#[test]
 fn metrics_are_read_in_units_that_go_together() {
     let mut house = house(1, 10);
     house.balancer("web");

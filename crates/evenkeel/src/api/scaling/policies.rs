@@ -33,6 +33,7 @@ pub(in super::super) async fn put(
     let (rule, tracker) = rule(&input)?;
     let policy = ScalingPolicy { id: dice::uuid()?, enabled: input.enabled != Some(false), rule, warmup, tracker };
     if let Some(held) = asked.world.scaling_group(&group) {
+        targets::check(asked, held, policy.tracker.as_ref())?;
         for of in asked.world.tracking_alarms(held, &name, &policy).map_err(|why| refusal::autoscaling(why.into()))? {
             watched::check(&of.alarm.settings.watched).map_err(Error::validation)?;
         }

@@ -261,7 +261,8 @@ fn tracked(target: &Target) -> anyhow::Result<Option<Measured>> {
             return Ok(Some(Measured { metric: pair("AWS/ELB", "RequestCount"), on, each: 60.0 }));
         }
         let (namespace, name, _) = known.metric();
-        return Ok(Some(Measured { metric: pair(namespace, name), on: Vec::new(), each: 1.0 }));
+        let each = if known.counts_bytes() { 60.0 } else { 1.0 };
+        return Ok(Some(Measured { metric: pair(namespace, name), on: Vec::new(), each }));
     }
     Ok(target.customized_metric_specification.as_ref().and_then(|stated| {
         let on = stated.dimensions.iter().map(|d| (d.name.clone(), d.value.clone())).collect();

@@ -6,6 +6,8 @@
 
 #[path = "groups/refresh.rs"]
 mod refresh;
+#[path = "groups/warm_pool.rs"]
+mod warm_pool;
 mod year;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -274,14 +276,18 @@ impl House {
         let count = steps.len();
         for step in steps {
             let change = match step {
-                groups::Step::Launch { group, zones, balances } => ScalingChange::Launch(NewMember {
+                groups::Step::Launch { group, zones, balances, pooled } => ScalingChange::Launch(NewMember {
                     group,
                     instance: self.instance(),
                     reservation: ReservationId::new(format!("r-{:017x}", self.dice.roll() >> 4)).unwrap(),
                     activity: self.activity(),
                     zones,
                     balances,
+                    pooled,
                 }),
+                groups::Step::Draw { group, instance } => {
+                    ScalingChange::Draw { group, instance, activity: self.activity() }
+                }
                 groups::Step::Retire { group, instance, why } => {
                     ScalingChange::Retire { group, instance, activity: self.activity(), why }
                 }
@@ -903,7 +909,8 @@ fn targets_are_followed_and_their_alarms_come_and_go_with_them() {
 #[test]
 fn targets_of_bytes_are_of_a_minute() {
     let mut house = House::new(13);
-    house.scale(ScalingChange::CreateGroup(house.wanted("g", 1, 8, 1)));
+    let new = house.wanted("g", 1, 8, 1);
+    house.scale(ScalingChange::CreateGroup(new));
     let metric = TrackedMetric::Predefined { metric: PredefinedMetricType::AsgAverageNetworkOut, label: None };
     house.scale(ScalingChange::PutPolicy {
         group: name("g"),

@@ -50,6 +50,7 @@ def main():
     balancers()
     notifications()
     refreshes()
+    warm_pool()
     end()
     expect("every operation that is served was asked for", sorted(served_operations() - MADE), [])
 
@@ -257,6 +258,16 @@ def refreshes():
     scaling("start-instance-refresh", *IN_GROUP, *slow)
     scaling("cancel-instance-refresh", *IN_GROUP, "--no-wait-for-transitioning-instances")
     expect("cancel-instance-refresh", last(), "Cancelled")
+
+
+def warm_pool():
+    reuse = json.dumps({"ReuseOnScaleIn": True})
+    scaling("put-warm-pool", *IN_GROUP, "--min-size", "1", "--max-group-prepared-capacity", "0", "--instance-reuse-policy", reuse)
+    states = lambda: [i["LifecycleState"] for i in scaling("describe-warm-pool", *IN_GROUP)["Instances"]]
+    until("one is ready", states, lambda found: found == ["Warmed:Stopped"])
+    expect("describe-auto-scaling-groups", (shown()["WarmPoolSize"], shown()["WarmPoolConfiguration"]["MinSize"]), (1, 1))
+    scaling("delete-warm-pool", *IN_GROUP, "--force-delete")
+    until("none is left", states, lambda found: found == [])
 
 
 def ended():

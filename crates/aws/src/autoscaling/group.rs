@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SuspendedProcess, Tag, TagDescription};
+use super::{SuspendedProcess, Tag, TagDescription, WarmPoolConfiguration};
 use crate::time::Time;
 use crate::xml::Members;
 
@@ -171,6 +171,8 @@ pub struct AutoScalingGroup {
     pub max_instance_lifetime: Option<i64>,
     pub capacity_rebalance: Option<bool>,
     pub default_instance_warmup: Option<i64>,
+    pub warm_pool_configuration: Option<WarmPoolConfiguration>,
+    pub warm_pool_size: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ pub mod refresh;
 pub mod schedule;
 pub mod tag;
 pub mod target;
+pub mod warm_pool;
 
 pub use activity::*;
 pub use balancer::*;
@@ -32,6 +33,7 @@ pub use refresh::*;
 pub use schedule::*;
 pub use tag::*;
 pub use target::*;
+pub use warm_pool::*;
 
 use crate::dispatch::{Api, actions};
 
@@ -53,6 +55,7 @@ actions! {
     DeletePolicy => DeletePolicyOutput,
     DeleteScheduledAction => DeleteScheduledActionOutput,
     DeleteTags => DeleteTagsOutput,
+    DeleteWarmPool => DeleteWarmPoolOutput,
     DescribeAccountLimits => DescribeAccountLimitsOutput,
     DescribeAdjustmentTypes => DescribeAdjustmentTypesOutput,
     DescribeAutoScalingGroups => DescribeAutoScalingGroupsOutput,
@@ -71,6 +74,7 @@ actions! {
     DescribeScheduledActions => DescribeScheduledActionsOutput,
     DescribeTags => DescribeTagsOutput,
     DescribeTerminationPolicyTypes => DescribeTerminationPolicyTypesOutput,
+    DescribeWarmPool => DescribeWarmPoolOutput,
     DetachInstances => DetachInstancesOutput,
     DetachLoadBalancers => DetachLoadBalancersOutput,
     DisableMetricsCollection => DisableMetricsCollectionOutput,
@@ -82,6 +86,7 @@ actions! {
     PutNotificationConfiguration => PutNotificationConfigurationOutput,
     PutScalingPolicy => PutScalingPolicyOutput,
     PutScheduledUpdateGroupAction => PutScheduledUpdateGroupActionOutput,
+    PutWarmPool => PutWarmPoolOutput,
     RecordLifecycleActionHeartbeat => RecordLifecycleActionHeartbeatOutput,
     ResumeProcesses => ResumeProcessesOutput,
     RollbackInstanceRefresh => RollbackInstanceRefreshOutput,

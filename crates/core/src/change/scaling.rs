@@ -16,6 +16,7 @@ use crate::noun::instance_refresh::RefreshPreferences;
 use crate::noun::launch_configuration::LaunchConfiguration;
 use crate::noun::scaling_group::{GroupTag, HealthCheckType, Hook, LaunchSource, Process};
 use crate::noun::scaling_policy::{ScalingPolicy, ScheduledAction};
+use crate::noun::warm_pool::WarmPool;
 use crate::scaling::TerminationPolicy;
 use crate::scaling::decide::AlarmSignal;
 use crate::scaling::replacement::Cause;
@@ -299,6 +300,20 @@ pub enum ScalingChange {
         /// At which balancer.
         balancer: LoadBalancerName,
     },
+    /// A warm pool is made, or made another (PutWarmPool).
+    PutPool {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// What it is to be; not going.
+        pool: WarmPool,
+    },
+    /// A warm pool is to go, with all in it (DeleteWarmPool).
+    DeletePool {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// Whether no hook is waited for, and the pool is no more at once.
+        force: bool,
+    },
     /// By plan: nobody has asked anything of a group for as long as it says.
     Sleep {
         /// Which group.
@@ -308,6 +323,15 @@ pub enum ScalingChange {
     },
     /// By plan: another member.
     Launch(NewMember),
+    /// By plan: a member of the warm pool takes up its work.
+    Draw {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// Which.
+        instance: InstanceId,
+        /// The activity that tells of it.
+        activity: ActivityId,
+    },
     /// By plan: a member's end begins.
     Retire {
         /// Of which group.
@@ -336,6 +360,11 @@ pub enum ScalingChange {
         instance: InstanceId,
         /// What is wrong.
         illness: Cause,
+    },
+    /// By plan: nobody is in a warm pool any more that was to go.
+    EndPool {
+        /// Of which group.
+        group: AutoScalingGroupName,
     },
     /// By plan: a group that was to go has no members any more.
     EndGroup {
@@ -393,10 +422,14 @@ impl ScalingChange {
             Self::Act { .. } => "ActAsScheduled",
             Self::Wake { .. } => "WakeAutoScalingGroup",
             Self::Sleep { .. } => "EmptyAutoScalingGroup",
+            Self::PutPool { .. } => "PutWarmPool",
+            Self::DeletePool { .. } => "DeleteWarmPool",
             Self::Launch(_) => "LaunchMember",
+            Self::Draw { .. } => "DrawMember",
             Self::Retire { .. } => "RetireMember",
             Self::Advance { .. } => "AdvanceMember",
             Self::MarkIll { .. } => "MarkMemberIll",
+            Self::EndPool { .. } => "EndWarmPool",
             Self::EndGroup { .. } => "EndAutoScalingGroup",
             Self::ForgetActivities { .. } => "ForgetScalingActivities",
         }
@@ -451,6 +484,8 @@ pub enum Retirement {
     Lifetime,
     /// Another one takes its place, because all are replaced.
     Refresh,
+    /// The warm pool does not need it, or cannot use it.
+    Pool,
     /// Its group goes.
     GroupGoes,
 }
@@ -579,4 +614,6 @@ pub struct NewMember {
     pub zones: Vec<ZoneName>,
     /// Whether it is one more than there are to be, so that another zone can do with one fewer, or another member go.
     pub balances: bool,
+    /// Whether it goes into the warm pool.
+    pub pooled: bool,
 }

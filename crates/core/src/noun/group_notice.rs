@@ -92,5 +92,18 @@ pub enum GroupTold {
         token: String,
         /// The hook's words.
         metadata: Option<String>,
+        /// Whether it is on its way into the warm pool, or out of it; of neither a member that has nothing to do with one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pool: Option<PoolPassage>,
     },
+}
+
+/// On which side of a member's way the warm pool is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolPassage {
+    /// It goes there.
+    In,
+    /// It comes from there.
+    Out,
 }

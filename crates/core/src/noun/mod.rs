@@ -27,6 +27,7 @@ pub mod scaling_policy;
 pub mod security_group;
 pub mod tls_policy;
 pub mod topic;
+pub mod warm_pool;
 
 pub use acme_account::AcmeAccount;
 pub use activity::{Activity, ActivityStatus};

@@ -16,6 +16,7 @@ use crate::noun::group_notice::{GroupNotice, NotificationType};
 use crate::noun::instance_refresh::{InstanceRefresh, RefreshMark};
 use crate::noun::launch_template::TemplateSpecification;
 use crate::noun::scaling_policy::{ScalingPolicy, ScheduledAction};
+use crate::noun::warm_pool::WarmPool;
 use crate::refusal::BadScaling;
 use crate::scaling::TerminationPolicy;
 use crate::scaling::decide::{Behavior, Decision, History, Pace};
@@ -156,6 +157,22 @@ pub enum LifecycleState {
     Standby,
     /// It is to leave the group: its last requests are waited for.
     Detaching,
+    /// On its way into the warm pool: its instance boots, or its last requests are waited for.
+    WarmedPending,
+    /// On its way into the warm pool; hooks are waited for.
+    WarmedPendingWait,
+    /// On its way into the warm pool; its instance is being stopped.
+    WarmedPendingProceed,
+    /// In the warm pool; its instance is stopped.
+    WarmedStopped,
+    /// In the warm pool; its instance runs.
+    WarmedRunning,
+    /// It is to end, from the warm pool.
+    WarmedTerminating,
+    /// To end from the warm pool; hooks are waited for.
+    WarmedTerminatingWait,
+    /// From the warm pool, its instance is being ended.
+    WarmedTerminatingProceed,
 }
 
 impl LifecycleState {
@@ -172,6 +189,14 @@ impl LifecycleState {
             Self::EnteringStandby => "EnteringStandby",
             Self::Standby => "Standby",
             Self::Detaching => "Detaching",
+            Self::WarmedPending => "Warmed:Pending",
+            Self::WarmedPendingWait => "Warmed:Pending:Wait",
+            Self::WarmedPendingProceed => "Warmed:Pending:Proceed",
+            Self::WarmedStopped => "Warmed:Stopped",
+            Self::WarmedRunning => "Warmed:Running",
+            Self::WarmedTerminating => "Warmed:Terminating",
+            Self::WarmedTerminatingWait => "Warmed:Terminating:Wait",
+            Self::WarmedTerminatingProceed => "Warmed:Terminating:Proceed",
         }
     }
 
@@ -184,7 +209,29 @@ impl LifecycleState {
     /// Whether it is on its way out for good.
     #[must_use]
     pub fn is_ending(self) -> bool {
-        matches!(self, Self::Terminating | Self::TerminatingWait | Self::TerminatingProceed)
+        matches!(self, Self::Terminating | Self::TerminatingWait | Self::TerminatingProceed) || self.leaves_pool()
+    }
+
+    /// Whether it belongs to the warm pool, on its way in and out for good as well.
+    #[must_use]
+    pub fn is_warmed(self) -> bool {
+        self.is_pooled() || self.leaves_pool()
+    }
+
+    /// Whether it is in the warm pool, or about to be.
+    #[must_use]
+    pub fn is_pooled(self) -> bool {
+        matches!(self, Self::WarmedPending | Self::WarmedPendingWait | Self::WarmedPendingProceed) || self.rests()
+    }
+
+    /// Whether it is ready in the warm pool.
+    #[must_use]
+    pub fn rests(self) -> bool {
+        matches!(self, Self::WarmedStopped | Self::WarmedRunning)
+    }
+
+    fn leaves_pool(self) -> bool {
+        matches!(self, Self::WarmedTerminating | Self::WarmedTerminatingWait | Self::WarmedTerminatingProceed)
     }
 }
 
@@ -199,7 +246,8 @@ pub struct Member {
     pub state: LifecycleState,
     /// Since when.
     pub since: Timestamp,
-    /// When it last came into service: its grace and its warm-up begin there.
+    /// When it last came into service: its grace and its warm-up begin there. `None` while it rests in the warm pool, as of one
+    /// that is new.
     pub in_service: Option<Timestamp>,
     /// What is wrong with it; `None` while it is healthy.
     pub illness: Option<Cause>,
@@ -374,6 +422,9 @@ pub struct AutoScalingGroup {
     /// Topics that are told of its activities, and of which.
     #[serde(default)]
     pub notifications: BTreeMap<TopicArn, BTreeSet<NotificationType>>,
+    /// What it keeps ready beside those that count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<WarmPool>,
     /// What is still to be told, the oldest first.
     #[serde(default)]
     pub notices: Vec<GroupNotice>,
@@ -396,6 +447,24 @@ impl AutoScalingGroup {
     #[must_use]
     pub fn capacity(&self) -> u32 {
         let count = self.members.values().filter(|member| member.state.counts()).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Its members but for those of the warm pool.
+    pub fn active(&self) -> impl Iterator<Item = (&InstanceId, &Member)> {
+        self.members.iter().filter(|(_, member)| !member.state.is_warmed())
+    }
+
+    /// How many there are to be in its warm pool.
+    #[must_use]
+    pub fn pool_size(&self) -> u32 {
+        self.pool.filter(|_| !self.is_going).map_or(0, |pool| pool.size(self.desired, self.max))
+    }
+
+    /// How many are in its warm pool, or on their way into it.
+    #[must_use]
+    pub fn pooled(&self) -> u32 {
+        let count = self.members.values().filter(|member| member.state.is_pooled()).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
@@ -433,8 +502,8 @@ impl AutoScalingGroup {
     /// Whether it may be emptied where nobody asks anything of it: all its members are there, and none is about to come or go.
     #[must_use]
     pub fn may_sleep(&self) -> bool {
-        let settled = self.members.values().all(|member| member.state == LifecycleState::InService);
-        let all = usize::try_from(self.desired).is_ok_and(|desired| desired == self.members.len());
+        let settled = self.active().all(|(_, member)| member.state == LifecycleState::InService);
+        let all = usize::try_from(self.desired).is_ok_and(|desired| desired == self.active().count());
         let does = |process| self.does(process);
         self.min == 0
             && self.desired > 0

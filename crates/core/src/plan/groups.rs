@@ -4,6 +4,7 @@
 //! plans: carried out it leaves an empty one. Must never roll the ids that a step needs, nor carry it out: that is the house's
 //! `loops/groups`.
 
+mod pool;
 mod refresh;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,15 @@ pub enum Step {
         zones: Vec<ZoneName>,
         /// Whether it is one more than there are to be, for the zones' balance.
         balances: bool,
+        /// Whether it goes into the warm pool.
+        pooled: bool,
+    },
+    /// Have a member of the warm pool take up its work.
+    Draw {
+        /// Of which group.
+        group: AutoScalingGroupName,
+        /// Which.
+        instance: InstanceId,
     },
     /// Begin a member's end.
     Retire {
@@ -159,7 +169,9 @@ impl Planner<'_> {
             steps.push(Step::Advance { group: name(), instance: id.clone(), hooks });
         }
         if group.is_going {
-            let stays = |member: &Member| member.state.counts() || member.state == LifecycleState::Standby;
+            let stays = |member: &Member| {
+                member.state.counts() || member.state.is_pooled() || member.state == LifecycleState::Standby
+            };
             for (id, _) in group.members.iter().filter(|(_, member)| stays(member)) {
                 steps.push(self.retired(id, Retirement::GroupGoes));
             }
@@ -183,6 +195,10 @@ impl Planner<'_> {
         }
         if steps.len() == before && !is_refreshed {
             self.balance(steps);
+        }
+        if steps.len() == before {
+            // Who is to be in the pool depends on who works.
+            self.keep_pool(steps, dice);
         }
     }
 
@@ -227,7 +243,7 @@ impl Planner<'_> {
                 matches!(member.state, LifecycleState::Pending | LifecycleState::PendingWait)
                     || (serves(member) && !is_warm(member))
             }),
-            going: count(&|member| member.state.is_ending() && member.illness.is_some()),
+            going: count(&|member| member.state.is_ending() && !member.state.is_warmed() && member.illness.is_some()),
         };
         let ill: Vec<Unhealthy> = self
             .in_service()
@@ -240,13 +256,24 @@ impl Planner<'_> {
         let group = self.group;
         let have = group.capacity();
         if have < group.desired {
-            let waits = group.setback.as_ref().is_some_and(|setback| self.now < setback.retry);
-            if !group.does(Process::Launch) || waits {
+            if !group.does(Process::Launch) {
+                return;
+            }
+            // Who is ready does not wait for launches that fail.
+            let drawn = self.drawn(group.desired - have);
+            let draws =
+                |(id, _): &(&InstanceId, &Member)| Step::Draw { group: group.name.clone(), instance: (*id).clone() };
+            steps.extend(drawn.iter().map(draws));
+            let have = have.saturating_add(u32::try_from(drawn.len()).unwrap_or(u32::MAX));
+            if group.setback.as_ref().is_some_and(|setback| self.now < setback.retry) {
                 return;
             }
             // After a failure one at a time, to see whether it still fails.
             let most = if group.setback.is_some() { 1 } else { u32::MAX };
             let mut counts = self.zone_counts();
+            for (_, member) in &drawn {
+                counts.iter_mut().filter(|count| count.zone == member.zone).for_each(|count| count.members += 1);
+            }
             for _ in 0..(group.desired - have).min(most) {
                 let Some(zone) = next(&counts, Distribution::BalancedBestEffort, dice()).map(|best| best.zone.clone())
                 else {
@@ -256,7 +283,7 @@ impl Planner<'_> {
                 counts.sort_by_key(|count| count.members);
                 let others = counts.iter().filter(|count| count.enabled && count.zone != zone);
                 let zones = std::iter::once(zone.clone()).chain(others.map(|count| count.zone.clone())).collect();
-                steps.push(Step::Launch { group: group.name.clone(), zones, balances: false });
+                steps.push(Step::Launch { group: group.name.clone(), zones, balances: false, pooled: false });
             }
             return;
         }
@@ -358,14 +385,15 @@ impl Planner<'_> {
             return;
         }
         for step in rebalance(&self.zone_counts(), group.desired, group.max) {
-            steps.push(Step::Launch { group: group.name.clone(), zones: vec![step.to], balances: true });
+            let zones = vec![step.to];
+            steps.push(Step::Launch { group: group.name.clone(), zones, balances: true, pooled: false });
         }
     }
 
     /// Whether every member that counts is in service, as many as there are to be.
     fn is_settled(&self) -> bool {
         let count = u32::try_from(self.in_service().count()).unwrap_or(u32::MAX);
-        count == self.group.desired && self.group.members.values().all(|m| m.state == LifecycleState::InService)
+        count == self.group.desired && self.group.active().all(|(_, m)| m.state == LifecycleState::InService)
     }
 
     /// Whether what the group launches fits into a zone.
@@ -377,10 +405,14 @@ impl Planner<'_> {
         self.zone_counts_of(|_| true)
     }
 
-    /// How many of those members are in each zone.
+    /// How many of those that count are in each zone.
     fn zone_counts_of(&self, is_one: impl Fn(&Member) -> bool) -> Vec<ZoneCount> {
+        self.counts_where(|member| member.state.counts() && is_one(member))
+    }
+
+    fn counts_where(&self, is_one: impl Fn(&Member) -> bool) -> Vec<ZoneCount> {
         let mut counts: BTreeMap<&ZoneName, u32> = self.group.zones.iter().map(|zone| (zone, 0)).collect();
-        for member in self.group.members.values().filter(|member| member.state.counts() && is_one(member)) {
+        for member in self.group.members.values().filter(|member| is_one(member)) {
             *counts.entry(&member.zone).or_default() += 1;
         }
         let count = |(zone, members): (&ZoneName, u32)| ZoneCount {

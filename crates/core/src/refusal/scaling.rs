@@ -23,6 +23,12 @@ pub enum BadScaling {
     /// The group is on its way out.
     #[error("AutoScalingGroup {0} is pending delete.")]
     GroupGoes(AutoScalingGroupName),
+    /// The group has no warm pool.
+    #[error("No warm pool found for AutoScalingGroup {0}")]
+    NoSuchPool(AutoScalingGroupName),
+    /// The group's warm pool is on its way out.
+    #[error("The warm pool of AutoScalingGroup {0} is pending delete.")]
+    PoolGoes(AutoScalingGroupName),
     /// No launch configuration of that name.
     #[error("Launch configuration name not found - A launch configuration with the name: {0} does not exist")]
     NoSuchConfiguration(LaunchConfigurationName),

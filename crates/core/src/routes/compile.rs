@@ -101,6 +101,10 @@ fn balancer(world: &World, lb: &LoadBalancer, wakes: bool) -> BalancerRoutes {
     let draining = lb.draining.iter().map(|(id, until)| (id, Some(*until)));
     let targets = registered.chain(draining).filter_map(|(id, until)| {
         let instance = world.instance(id).filter(|i| i.state == InstanceState::Running)?;
+        // One that registers itself while it is made ready for later serves nobody yet.
+        if world.membership(id).is_some_and(|(_, member)| member.state.is_warmed()) && until.is_none() {
+            return None;
+        }
         let phase = match until {
             Some(until) => Phase::Draining { until },
             None if lb.zones.contains_key(&instance.zone) => Phase::Serving,

@@ -29,7 +29,7 @@ fn bad_image() -> ImageId {
     ImageId::new("ami-00000bad").unwrap()
 }
 
-fn preferences() -> RefreshPreferences {
+pub(super) fn preferences() -> RefreshPreferences {
     RefreshPreferences {
         share: Share { least: None, most: None },
         warmup: None,

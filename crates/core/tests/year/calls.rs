@@ -2,6 +2,8 @@
 //!
 //! The wish of the group that tracks a target is left to its policy, so that it can be judged by it.
 
+use evenkeel_core::noun::warm_pool::{PoolState, WarmPool};
+
 use super::*;
 
 fn label(text: &str) -> ScalingName {
@@ -106,7 +108,7 @@ impl Year {
         let one = (!members.is_empty()).then(|| members[self.house.dice.below(members.len())].clone());
         let dice = &mut self.house.dice;
         let sure = dice.chance(50);
-        let mut roll = dice.below(30);
+        let mut roll = dice.below(33);
         if text == "web" && roll < 12 {
             // Its wish is its policy's.
             roll += 12;
@@ -186,6 +188,12 @@ impl Year {
                 self.free.insert(id);
                 return;
             }
+            (30, _) => {
+                let state = if small.is_multiple_of(3) { PoolState::Running } else { PoolState::Stopped };
+                let pool = WarmPool { prepared: Some(small), min: small / 4, state, reuses: sure, is_going: false };
+                ScalingChange::PutPool { group, pool }
+            }
+            (31 | 32, _) => ScalingChange::DeletePool { group, force: sure },
             _ => return,
         };
         self.may(change);

@@ -408,6 +408,12 @@ impl Year {
             let may_exceed = balancing || spared || !group.does(Process::Terminate);
             assert!(have <= wish || may_exceed, "seed {seed}, {at}: {have} of {wish}: {}", shown(group));
             let cares = [Process::HealthCheck, Process::ReplaceUnhealthy, Process::Terminate];
+            let (ready, size) = (group.pooled(), group.pool_size());
+            let is_refreshed = group.refresh().is_some_and(|refresh| refresh.status.replaces());
+            let may_lack = may_lack || is_refreshed || have < wish;
+            assert!(ready >= size || may_lack, "seed {seed}, {at}: {ready} of {size} ready: {}", shown(group));
+            let may_exceed = !group.does(Process::Terminate) || have != wish;
+            assert!(ready <= size || may_exceed, "seed {seed}, {at}: {ready} of {size} ready: {}", shown(group));
             for (id, member) in &group.members {
                 let runs = world.instance(id).is_some_and(|instance| instance.state == InstanceState::Running);
                 let stays =
@@ -475,6 +481,9 @@ impl Year {
         for group in world.scaling_groups() {
             let serving = self.house.in_service(group.name.as_str()).len();
             assert_eq!(serving, group.desired as usize, "seed {seed}: {}", shown(group));
+            assert_eq!(group.pooled(), group.pool_size(), "seed {seed}: {}", shown(group));
+            let rests = |member: &Member| member.state.is_warmed() && !member.state.rests();
+            assert!(!group.members.values().any(rests), "seed {seed}: {}", shown(group));
             let stands_by = group.members.values().any(|member| member.state == LifecycleState::Standby);
             let counts: Vec<usize> = group.zones.iter().map(|zone| in_zone(group, zone)).collect();
             let spread = counts.iter().max().unwrap() - counts.iter().min().unwrap();

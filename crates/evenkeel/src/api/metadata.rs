@@ -12,7 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use evenkeel_aws::{Request, Response};
 use evenkeel_core::name::InstanceId;
-use evenkeel_core::noun::{Instance, InstanceState, LifecycleState};
+use evenkeel_core::noun::warm_pool::PoolState;
+use evenkeel_core::noun::{AutoScalingGroup, Instance, InstanceState, LifecycleState};
 use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::World;
 use serde::{Deserialize, Serialize};
@@ -221,8 +222,9 @@ fn tree(world: &World, i: &Instance) -> BTreeMap<String, Vec<u8>> {
     ];
     let mut tree: BTreeMap<String, Vec<u8>> =
         texts.into_iter().map(|(path, text)| (format!("meta-data/{path}"), text.into_bytes())).collect();
-    if let Some((_, member)) = world.membership(&i.id) {
-        tree.insert("meta-data/autoscaling/target-lifecycle-state".to_owned(), target(member.state).into());
+    if let Some((group, member)) = world.membership(&i.id) {
+        let target = target(group, member.state);
+        tree.insert("meta-data/autoscaling/target-lifecycle-state".to_owned(), target.into());
     }
     tree.insert("dynamic/instance-identity/document".to_owned(), format!("{document:#}").into_bytes());
     if let Some(raw) = i.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok()) {
@@ -232,14 +234,20 @@ fn tree(world: &World, i: &Instance) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Where its group is taking a member (AWS, "Retrieve the target lifecycle state").
-fn target(state: LifecycleState) -> &'static str {
+fn target(group: &AutoScalingGroup, state: LifecycleState) -> &'static str {
+    use LifecycleState as L;
     match state {
-        LifecycleState::Pending | LifecycleState::PendingWait | LifecycleState::InService => "InService",
-        LifecycleState::Terminating | LifecycleState::TerminatingWait | LifecycleState::TerminatingProceed => {
-            "Terminated"
-        }
-        LifecycleState::EnteringStandby | LifecycleState::Standby => "Standby",
-        LifecycleState::Detaching => "Detached",
+        L::Pending | L::PendingWait | L::InService => "InService",
+        L::Terminating | L::TerminatingWait | L::TerminatingProceed => "Terminated",
+        L::EnteringStandby | L::Standby => "Standby",
+        L::Detaching => "Detached",
+        L::WarmedTerminating | L::WarmedTerminatingWait | L::WarmedTerminatingProceed => "Warmed:Terminated",
+        L::WarmedPending | L::WarmedPendingWait => match group.pool.map(|pool| pool.state) {
+            Some(PoolState::Running) => L::WarmedRunning.as_str(),
+            _ => L::WarmedStopped.as_str(),
+        },
+        L::WarmedPendingProceed | L::WarmedStopped => L::WarmedStopped.as_str(),
+        L::WarmedRunning => L::WarmedRunning.as_str(),
     }
 }
 

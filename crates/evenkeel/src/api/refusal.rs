@@ -124,6 +124,8 @@ fn scaling_code(bad: &BadScaling) -> &'static str {
         | BadScaling::Refresh(_)
         | BadScaling::NoSuchGroup(_)
         | BadScaling::GroupGoes(_)
+        | BadScaling::NoSuchPool(_)
+        | BadScaling::PoolGoes(_)
         | BadScaling::NoSuchConfiguration(_)
         | BadScaling::NoSuchImage(_)
         | BadScaling::NoSuchBalancer(_)

@@ -137,14 +137,16 @@ async fn tell(crew: &Crew) -> Result<(), String> {
 
 async fn carry_out(keeper: &KeeperHandle, step: Step) -> Result<(), StepError> {
     let change = match step {
-        Step::Launch { group, zones, balances } => ScalingChange::Launch(NewMember {
+        Step::Launch { group, zones, balances, pooled } => ScalingChange::Launch(NewMember {
             group,
             instance: InstanceId::new(dice::id("i-")?)?,
             reservation: ReservationId::new(dice::id("r-")?)?,
             activity: activity()?,
             zones,
             balances,
+            pooled,
         }),
+        Step::Draw { group, instance } => ScalingChange::Draw { group, instance, activity: activity()? },
         Step::Retire { group, instance, why } => ScalingChange::Retire { group, instance, activity: activity()?, why },
         Step::Advance { group, instance, hooks } => {
             let tokens = (0..hooks).map(|_| dice::uuid()).collect::<Result<_, _>>()?;

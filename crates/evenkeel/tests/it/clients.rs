@@ -150,6 +150,11 @@ fn boto3_autoscaling() {
 }
 
 #[test]
+fn boto3_warm_pool() {
+    judge("boto3_warm_pool");
+}
+
+#[test]
 fn boto3_refresh() {
     judge("boto3_refresh");
 }

@@ -29,6 +29,7 @@ mod life;
 mod measured;
 mod notices;
 mod pebble;
+mod pool;
 mod refresh;
 mod replace;
 mod rig;

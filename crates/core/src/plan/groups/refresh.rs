@@ -205,7 +205,7 @@ impl Planner<'_> {
                 let others = zones.iter().filter(|count| count.enabled && count.zone != zone);
                 let zones: Vec<ZoneName> =
                     std::iter::once(zone.clone()).chain(others.map(|count| count.zone.clone())).collect();
-                steps.push(Step::Launch { group: group.name.clone(), zones, balances: true });
+                steps.push(Step::Launch { group: group.name.clone(), zones, balances: true, pooled: false });
             }
         }
         if !group.does(Process::Terminate) {

@@ -71,6 +71,21 @@ pub(super) fn ended(from: u32, to: u32) -> String {
     format!("{difference}, shrinking the capacity from {from} to {to}")
 }
 
+/// One more that is ready.
+pub(super) fn pooled(have: u32) -> String {
+    let difference = "an instance was started in response to a difference between desired and actual capacity";
+    format!("{difference}, increasing the warm pool capacity from {have} to {}", have + 1)
+}
+
+/// One fewer that is ready.
+pub(super) fn unpooled(have: u32, illness: Option<Cause>) -> String {
+    let why = match illness {
+        Some(illness) => ill(illness).to_owned(),
+        None => "an instance of the warm pool was taken out of it, which does not need or cannot use it".to_owned(),
+    };
+    format!("{why}, shrinking the warm pool capacity from {have} to {}", have.saturating_sub(1))
+}
+
 /// One fewer, because it is ill.
 pub(super) fn ill(illness: Cause) -> &'static str {
     match illness {

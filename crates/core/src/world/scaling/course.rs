@@ -30,6 +30,10 @@ const LAST_RETRY: Duration = Duration::from_secs(120);
 /// How long launches may fail before the group is kept from them (AWS: a day).
 const FAILS_FOR: Duration = Duration::from_secs(24 * 3600);
 
+/// What activities are called that have to do with warm pools (AWS).
+const INTO_POOL: &str = "Launching a new EC2 instance into warm pool";
+const FROM_POOL: &str = "Terminating EC2 instance from warm pool";
+
 /// What a member does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -45,6 +49,10 @@ pub enum Next {
     Leave,
     /// It stands by.
     StandBy,
+    /// It rests in the warm pool, as its instance is.
+    Rest,
+    /// Its instance is stopped, so that it rests in the warm pool.
+    Park,
 }
 
 /// How an activity begins.
@@ -55,6 +63,13 @@ pub(super) struct Outset<'a> {
     pub status: ActivityStatus,
 }
 
+/// How a member's leave is told of.
+struct Leave<'a> {
+    activity: &'a ActivityId,
+    what: &'static str,
+    because: String,
+}
+
 impl World {
     /// What a member does next; `None` while there is something to wait for.
     #[must_use]
@@ -62,7 +77,7 @@ impl World {
         use LifecycleState as L;
         let instance = self.instance(id);
         let state = instance.map_or(InstanceState::Terminated, |instance| instance.state);
-        let drained = || !self.load_balancers().any(|lb| lb.draining.contains_key(id));
+        let drained = || !self.drains(id);
         let has_hooks = |before| group.hooks_before(before).next().is_some();
         match member.state {
             L::Pending => match (state, instance.map(|instance| &instance.status)) {
@@ -101,6 +116,7 @@ impl World {
             L::EnteringStandby => drained().then_some(Next::StandBy),
             L::Detaching => drained().then_some(Next::Leave),
             L::InService | L::Standby => None,
+            _ => self.next_in_pool(group, id, member, now),
         }
     }
 
@@ -108,15 +124,19 @@ impl World {
         let Some(held) = self.scaling_group(&new.group).filter(|group| !group.is_going) else {
             return done(Vec::new());
         };
-        let is_wanted = held.capacity() < held.desired || new.balances;
+        let is_wanted = match new.pooled {
+            true => held.pooled() < held.pool_size(),
+            false => held.capacity() < held.desired || new.balances,
+        };
         if !is_wanted || !held.does(Process::Launch) || held.members.contains_key(&new.instance) {
             return done(Vec::new());
         }
         let mut group = held.as_ref().clone();
         let (from, to) = (group.capacity(), group.capacity() + 1);
-        let ill = group.members.values().any(|member| member.state.is_ending() && member.illness.is_some());
-        let refresh = super::refresh::marks(&group);
+        let ill = group.active().any(|(_, member)| member.state.is_ending() && member.illness.is_some());
+        let refresh = super::refresh::marks(&group).filter(|_| !new.pooled);
         let last = match (new.balances, ill && group.why.is_empty()) {
+            _ if new.pooled => sentence(now, &cause::pooled(group.pooled())),
             _ if refresh.is_some() && (new.balances || (!ill && group.why.is_empty())) => {
                 sentence(now, cause::REFRESHED)
             }
@@ -124,14 +144,15 @@ impl World {
             (false, true) => sentence(now, cause::REPLACED),
             (false, false) => sentence(now, &cause::started(from, to)),
         };
-        let because = told(&group.why, &[last]);
+        let because = if new.pooled { told(&[], &[last]) } else { told(&group.why, &[last]) };
+        let what = if new.pooled { INTO_POOL } else { "Launching a new EC2 instance" };
         let mut activity = Activity {
             id: new.activity.clone(),
             group: group.name.clone(),
             group_id: group.id.clone(),
             instance: None,
             zone: new.zones.first().cloned(),
-            description: "Launching a new EC2 instance".to_owned(),
+            description: what.to_owned(),
             cause: because,
             started: now,
             ended: None,
@@ -157,22 +178,22 @@ impl World {
             }
             activity.instance = Some(new.instance.clone());
             activity.zone = Some(zone.clone());
-            activity.description = format!("Launching a new EC2 instance: {}", new.instance);
+            activity.description = format!("{what}: {}", new.instance);
             let member = Member {
                 zone: zone.clone(),
                 source: Some(source),
-                state: LifecycleState::Pending,
+                state: if new.pooled { LifecycleState::WarmedPending } else { LifecycleState::Pending },
                 since: now,
                 in_service: None,
                 illness: None,
-                is_protected: group.protects_new,
+                is_protected: group.protects_new && !new.pooled,
                 activity: Some(activity.id.clone()),
                 balances: new.balances,
                 refresh,
                 waits: BTreeMap::new(),
             };
             group.members.insert(new.instance.clone(), member);
-            if to >= group.desired {
+            if to >= group.desired && !new.pooled {
                 group.why.clear();
             }
             writes.push(Write::Put(Row::Activity(activity)));
@@ -253,6 +274,7 @@ impl World {
             LifecycleState::Standby | LifecycleState::EnteringStandby => {
                 matches!(why, Retirement::GroupGoes | Retirement::Refresh)
             }
+            state if state.is_pooled() => matches!(why, Retirement::GroupGoes | Retirement::Pool),
             state => state.counts(),
         };
         let still = match why {
@@ -261,6 +283,7 @@ impl World {
             Retirement::GroupGoes => held.is_going,
             Retirement::Balance | Retirement::Lifetime => !held.is_going,
             Retirement::Refresh => super::refresh::replaces(held, member),
+            Retirement::Pool => !held.is_going && self.spare_in_pool(held, now).contains(id),
         };
         let allowed = why == Retirement::GroupGoes || held.does(Process::Terminate);
         if !may || !still || !allowed {
@@ -276,6 +299,7 @@ impl World {
                 vec![sentence(now, lived)]
             }
             (Retirement::Refresh, _) => vec![sentence(now, cause::REFRESHES)],
+            (Retirement::Pool, illness) => vec![sentence(now, &cause::unpooled(group.pooled(), illness))],
             _ => vec![sentence(now, &cause::ended(from, to))],
         };
         if matches!(why, Retirement::ScaleIn | Retirement::Balance | Retirement::Refresh) {
@@ -283,7 +307,11 @@ impl World {
         }
         let kept: &[String] = if why == Retirement::ScaleIn || why == Retirement::GroupGoes { &group.why } else { &[] };
         let because = told(kept, &last);
-        let mut writes = self.begin_end(&mut group, id, activity, because, now);
+        let comes_back = why == Retirement::ScaleIn && self.comes_back(held, id, member);
+        let mut writes = match comes_back {
+            true => self.begin_return(&mut group, id, activity, because, now),
+            false => self.begin_end(&mut group, id, activity, because, now),
+        };
         if group.capacity() <= group.desired && why == Retirement::ScaleIn {
             group.why.clear();
         }
@@ -300,12 +328,44 @@ impl World {
         because: String,
         now: Timestamp,
     ) -> Vec<Write> {
+        let from = group.members.get(id).map(|member| member.state);
+        let (to, what) = match from {
+            Some(state) if state.rests() => (LifecycleState::WarmedTerminating, FROM_POOL),
+            // Who never was ready has nothing to say good-bye to.
+            Some(state) if state.is_pooled() => (LifecycleState::WarmedTerminatingProceed, FROM_POOL),
+            _ => (LifecycleState::Terminating, "Terminating EC2 instance"),
+        };
+        self.begin_leave(group, id, to, Leave { activity, what, because }, now)
+    }
+
+    /// The beginning of a member's way back into the warm pool: balancers send it nothing more.
+    fn begin_return(
+        &self,
+        group: &mut AutoScalingGroup,
+        id: &InstanceId,
+        activity: &ActivityId,
+        because: String,
+        now: Timestamp,
+    ) -> Vec<Write> {
+        if let Some(member) = group.members.get_mut(id) {
+            (member.refresh, member.is_protected) = (None, false);
+        }
+        let leave = Leave { activity, what: "Returning EC2 instance to warm pool", because };
+        self.begin_leave(group, id, LifecycleState::WarmedPending, leave, now)
+    }
+
+    fn begin_leave(
+        &self,
+        group: &mut AutoScalingGroup,
+        id: &InstanceId,
+        to: LifecycleState,
+        Leave { activity, what, because }: Leave<'_>,
+        now: Timestamp,
+    ) -> Vec<Write> {
         let mut writes = Vec::new();
         if let Some(member) = group.members.get_mut(id) {
-            // What was under way with it is called off.
-            let latest = self.activity_of(member).filter(|held| !held.status.is_over()).map(|held| held.id.clone());
-            writes.extend(self.moved_on(latest.as_ref(), ActivityStatus::Cancelled, None, now));
-            (member.state, member.since) = (LifecycleState::Terminating, now);
+            writes.extend(self.called_off(member, now));
+            (member.state, member.since) = (to, now);
             member.activity = Some(activity.clone());
             member.waits.clear();
         }
@@ -315,7 +375,7 @@ impl World {
             _ => false,
         });
         let status = if drains { ActivityStatus::Draining } else { ActivityStatus::InProgress };
-        let outset = Outset { activity, what: "Terminating EC2 instance", cause: because, status };
+        let outset = Outset { activity, what, cause: because, status };
         writes.push(self.told(group, id, &outset, now));
         writes.extend(left);
         writes
@@ -349,18 +409,22 @@ impl World {
             }
             Next::Wait(before) => {
                 member.waits = hooks::begun(group.hooks_before(before), tokens, now);
-                (member.state, member.since) = match before {
-                    Transition::Launching => (LifecycleState::PendingWait, now),
-                    Transition::Terminating => (LifecycleState::TerminatingWait, now),
+                let waits = match (member.state, before) {
+                    (LifecycleState::WarmedPending, _) => LifecycleState::WarmedPendingWait,
+                    (LifecycleState::WarmedTerminating, _) => LifecycleState::WarmedTerminatingWait,
+                    (_, Transition::Launching) => LifecycleState::PendingWait,
+                    (_, Transition::Terminating) => LifecycleState::TerminatingWait,
                 };
+                (member.state, member.since) = (waits, now);
                 (ActivityStatus::MidLifecycleAction, None)
             }
             Next::Fail(why) => {
                 // It is ended as it is: it was behind no balancer, unless it took itself there.
                 writes.extend(self.leave_balancers(std::slice::from_ref(id), now));
                 writes.extend(self.ended_instance(id, now));
-                (member.state, member.since) = (LifecycleState::TerminatingProceed, now);
-                member.illness = Some(Cause::NotRunning);
+                let pooled = member.state.is_warmed();
+                (member.state, member.since) = (ended_from(member.state), now);
+                member.illness = (!pooled).then_some(Cause::NotRunning);
                 member.waits.clear();
                 set_back(&mut group, now);
                 super::refresh::note_failure(&mut group, id, &why);
@@ -368,19 +432,37 @@ impl World {
             }
             Next::End => {
                 writes.extend(self.ended_instance(id, now));
-                (member.state, member.since) = (LifecycleState::TerminatingProceed, now);
+                (member.state, member.since) = (ended_from(member.state), now);
                 member.waits.clear();
                 (ActivityStatus::InProgress, None)
             }
             Next::Leave => {
                 stays = false;
-                group.scaled = Some(now);
+                if !member.state.is_warmed() {
+                    group.scaled = Some(now);
+                }
                 writes.extend(self.unmarked(id));
                 (ActivityStatus::Successful, None)
             }
             Next::StandBy => {
                 (member.state, member.since) = (LifecycleState::Standby, now);
                 (ActivityStatus::Successful, None)
+            }
+            Next::Rest => {
+                let runs = self.instance(id).is_some_and(|instance| instance.state == InstanceState::Running);
+                let rests = if runs { LifecycleState::WarmedRunning } else { LifecycleState::WarmedStopped };
+                // It comes out of the pool as one that is new.
+                (member.state, member.since, member.in_service) = (rests, now, None);
+                member.waits.clear();
+                group.setback = None;
+                (ActivityStatus::Successful, None)
+            }
+            Next::Park => {
+                writes.extend(self.leave_balancers(std::slice::from_ref(id), now));
+                writes.extend(self.parked(id, now));
+                (member.state, member.since) = (LifecycleState::WarmedPendingProceed, now);
+                member.waits.clear();
+                (ActivityStatus::InProgress, None)
             }
         };
         // One that came to nothing has been told of as that.
@@ -482,9 +564,20 @@ impl World {
         }))
     }
 
+    /// What was under way with a member, called off.
+    pub(super) fn called_off(&self, member: &Member, now: Timestamp) -> Vec<Write> {
+        let latest = self.activity_of(member).filter(|held| !held.status.is_over()).map(|held| held.id.clone());
+        self.moved_on(latest.as_ref(), ActivityStatus::Cancelled, None, now).into_iter().collect()
+    }
+
     fn activity_of(&self, member: &Member) -> Option<&std::sync::Arc<Activity>> {
         self.activity(member.activity.as_ref()?)
     }
+}
+
+/// The state in which a member's instance is ended.
+fn ended_from(state: LifecycleState) -> LifecycleState {
+    if state.is_warmed() { LifecycleState::WarmedTerminatingProceed } else { LifecycleState::TerminatingProceed }
 }
 
 /// Notes a launch that came to nothing, and, after a day of them, keeps the group from more.

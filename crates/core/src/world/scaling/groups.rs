@@ -21,7 +21,7 @@ const MOST_BALANCERS: usize = 50;
 /// Tags of one group (AWS: 50).
 pub(super) const MOST_TAGS: usize = 50;
 /// The most members of a group; AWS has no such limit.
-const MOST_MEMBERS: u32 = 10_000;
+pub(super) const MOST_MEMBERS: u32 = 10_000;
 /// The shortest life that members may be given, in seconds (AWS: a day).
 const SHORTEST_LIFE: u32 = 86_400;
 
@@ -68,6 +68,7 @@ impl World {
             decisions: Vec::new(),
             refreshes: Vec::new(),
             notifications: BTreeMap::new(),
+            pool: None,
             notices: Vec::new(),
             last_notice: 0,
             is_going: false,

@@ -76,13 +76,20 @@ impl World {
         let instance: Option<&Instance> = self.instance(id).map(AsRef::as_ref);
         demand(instance.is_some(), format_args!("does not exist"));
         demand(instance.is_none_or(|held| held.zone == member.zone), format_args!("is not in {}", member.zone));
-        let waits = matches!(member.state, L::PendingWait | L::TerminatingWait);
+        let waits = matches!(
+            member.state,
+            L::PendingWait | L::TerminatingWait | L::WarmedPendingWait | L::WarmedTerminatingWait
+        );
         demand(waits || member.waits.is_empty(), format_args!("waits for hooks while it is {}", member.state.as_str()));
         let has_served = matches!(member.state, L::InService | L::EnteringStandby | L::Standby | L::Detaching);
         demand(!has_served || member.in_service.is_some(), format_args!("never came into service"));
-        let settled = matches!(member.state, L::InService | L::Standby);
-        // One whose launch came to nothing has been told of as that, and is being ended.
-        let may_be_told = settled || member.state == L::TerminatingProceed;
+        let rests = member.state.rests();
+        demand(!rests || member.in_service.is_none(), format_args!("rests, and is in service"));
+        let settled = matches!(member.state, L::InService | L::Standby) || rests;
+        // One whose launch came to nothing has been told of as that, and is being ended; as is one in the pool that was started.
+        let is_told =
+            matches!(member.state, L::TerminatingProceed | L::WarmedTerminatingProceed | L::WarmedPendingProceed);
+        let may_be_told = settled || is_told;
         let activity = member.activity.as_ref().and_then(|id| self.activity(id));
         match activity {
             None => demand(may_be_told, format_args!("is {} without a scaling activity", member.state.as_str())),

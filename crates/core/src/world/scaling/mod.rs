@@ -2,7 +2,8 @@
 //!
 //! Owns which file judges which Change, and what the files share. [`groups`] judges what people ask of groups, [`members`] what
 //! they ask of members, [`course`] what the plan does with these, [`refresh`] how all of them are replaced; [`policies`],
-//! [`tracking`], [`schedules`] and [`zero`] what changes how many there are to be, [`notices`] whom it tells. Must never choose whom to launch or end: that is
+//! [`tracking`], [`schedules`] and [`zero`] what changes how many there are to be, [`notices`] whom it tells, [`warm_pool`] who is
+//! kept ready. Must never choose whom to launch or end: that is
 //! [`crate::plan::groups`]'s.
 
 mod cause;
@@ -17,6 +18,7 @@ mod policies;
 mod refresh;
 mod schedules;
 mod tracking;
+mod warm_pool;
 mod zero;
 
 use std::sync::Arc;
@@ -95,6 +97,10 @@ impl World {
             S::Act { group, name, due, next } => Ok(self.act(group, name, *due, *next, now)),
             S::Wake { group, balancer } => Ok(self.wake(group, balancer, now)),
             S::Sleep { group, idle } => Ok(self.sleep(group, *idle, now)),
+            S::PutPool { group, pool } => self.put_pool(group, pool),
+            S::DeletePool { group, force } => self.delete_pool(group, *force, now),
+            S::EndPool { group } => Ok(self.end_pool(group)),
+            S::Draw { group, instance, activity } => Ok(self.draw(group, instance, activity, now)),
             S::Launch(new) => Ok(self.launch_member(new, now)),
             S::Retire { group, instance, activity, why } => Ok(self.retire(group, instance, activity, *why, now)),
             S::Advance { group, instance, tokens } => Ok(self.advance(group, instance, tokens, now)),
@@ -143,9 +149,9 @@ impl World {
         if group.is_going { Err(BadScaling::GroupGoes(name.clone())) } else { Ok(group) }
     }
 
-    /// The groups' activities that are under way.
+    /// A group's activities that are under way; what becomes of its warm pool keeps nobody waiting.
     fn under_way<'w>(&'w self, group: &'w AutoScalingGroup) -> impl Iterator<Item = &'w Arc<Activity>> + 'w {
-        let latest = group.members.values().filter_map(|member| self.activity(member.activity.as_ref()?));
+        let latest = group.active().filter_map(|(_, member)| self.activity(member.activity.as_ref()?));
         latest.filter(|activity| !activity.status.is_over())
     }
 

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeSet;
 
+use super::warm_pool::DRAWN;
 use super::{Decision, World, done, put};
 use crate::name::{AutoScalingGroupName, ScalingName, TopicArn};
-use crate::noun::group_notice::{GroupNotice, GroupTold, MOST_NOTICES, NotificationType};
-use crate::noun::scaling_group::{AutoScalingGroup, Hook};
+use crate::noun::group_notice::{GroupNotice, GroupTold, MOST_NOTICES, NotificationType, PoolPassage};
+use crate::noun::scaling_group::{AutoScalingGroup, Hook, LifecycleState};
 use crate::noun::{Activity, ActivityStatus};
 use crate::refusal::{BadScaling, Refusal};
 use crate::time::Timestamp;
@@ -135,7 +136,18 @@ impl World {
                 else {
                     continue;
                 };
+                let from_pool = || {
+                    let latest = member.activity.as_ref().and_then(|id| self.activity(id));
+                    latest.is_some_and(|activity| activity.description.starts_with(DRAWN))
+                };
+                let pool = match member.state {
+                    LifecycleState::WarmedPendingWait => Some(PoolPassage::In),
+                    LifecycleState::WarmedTerminatingWait => Some(PoolPassage::Out),
+                    LifecycleState::PendingWait if from_pool() => Some(PoolPassage::Out),
+                    _ => None,
+                };
                 let told = GroupTold::Wait {
+                    pool,
                     instance: instance.clone(),
                     hook: name.clone(),
                     transition: hook.transition,

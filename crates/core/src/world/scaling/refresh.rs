@@ -347,6 +347,7 @@ impl World {
         let wanted = self.launch_of(group).ok().map(|(_, source)| source).filter(|_| skips);
         for member in group.members.values_mut() {
             let stays = member.state.counts()
+                || member.state.is_pooled()
                 || matches!(member.state, LifecycleState::Standby | LifecycleState::EnteringStandby);
             let matches = wanted.is_some() && member.source == wanted;
             member.refresh = (stays && !matches).then_some(RefreshMark::Old);

@@ -95,6 +95,12 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
     ),
     (
         AutoScaling,
+        "PutWarmPool",
+        "PoolState",
+        Partly("`Stopped` and `Running`; `Hibernated` is refused: memory is not kept."),
+    ),
+    (
+        AutoScaling,
         "StartInstanceRefresh",
         "Strategy",
         Partly("`Rolling`; `ReplaceRootVolume` is refused: instances have no volumes."),
@@ -116,7 +122,6 @@ const fn absent(operations: &'static str, why: &'static str) -> Absent {
 pub(super) const ABSENT: &[Absent] = &[
     absent("GetPredictiveScalingForecast", "Nothing is forecast yet."),
     absent("LaunchInstances", "SetDesiredCapacity has a group launch more."),
-    absent("*WarmPool", "There are no warm pools yet."),
     absent("*TargetGroups *TrafficSources", "There are classic load balancers."),
     absent("*AccountSetting*", "There are no settings of the account."),
 ];

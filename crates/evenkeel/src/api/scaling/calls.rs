@@ -6,7 +6,9 @@ use evenkeel_core::name::AutoScalingGroupName;
 use super::super::Asked;
 use super::super::funnel::Say;
 use super::super::wants::{Thing, Want, Wants};
-use super::{activities, around, configurations, groups, members, notifications, policies, refreshes, schedules};
+use super::{
+    activities, around, configurations, groups, members, notifications, policies, refreshes, schedules, warm_pools,
+};
 
 /// The answer to a call.
 pub(in super::super) async fn answer(asked: &Asked<'_>, call: wire::Call, say: &Say<'_>) -> Response {
@@ -25,6 +27,9 @@ pub(in super::super) async fn answer(asked: &Asked<'_>, call: wire::Call, say: &
         C::DescribeAutoScalingNotificationTypes(_) => {
             say.out::<wire::DescribeAutoScalingNotificationTypes>(Ok(notifications::types()))
         }
+        C::PutWarmPool(i) => say.out::<wire::PutWarmPool>(warm_pools::put(asked, &i).await),
+        C::DeleteWarmPool(i) => say.out::<wire::DeleteWarmPool>(warm_pools::delete(asked, &i).await),
+        C::DescribeWarmPool(i) => say.out::<wire::DescribeWarmPool>(warm_pools::describe(asked, &i)),
         C::DeletePolicy(i) => say.out::<wire::DeletePolicy>(policies::delete(asked, &i).await),
         C::DescribePolicies(i) => say.out::<wire::DescribePolicies>(policies::describe(asked, &i)),
         C::ExecutePolicy(i) => say.out::<wire::ExecutePolicy>(policies::execute(asked, &i).await),
@@ -119,6 +124,8 @@ impl Wants<'_> {
             C::PutScalingPolicy(i) => group(&i.auto_scaling_group_name),
             C::PutNotificationConfiguration(i) => group(&i.auto_scaling_group_name),
             C::DeleteNotificationConfiguration(i) => group(&i.auto_scaling_group_name),
+            C::PutWarmPool(i) => group(&i.auto_scaling_group_name),
+            C::DeleteWarmPool(i) => group(&i.auto_scaling_group_name),
             C::DeletePolicy(i) => self.by_policy(name, i.auto_scaling_group_name.as_deref(), &i.policy_name),
             C::ExecutePolicy(i) => self.by_policy(name, i.auto_scaling_group_name.as_deref(), &i.policy_name),
             C::PutScheduledUpdateGroupAction(i) => group(&i.auto_scaling_group_name),
@@ -183,7 +190,8 @@ impl Wants<'_> {
             | C::DescribePolicies(_)
             | C::DescribeScheduledActions(_)
             | C::DescribeTags(_)
-            | C::DescribeTerminationPolicyTypes(_) => on(Thing::any()),
+            | C::DescribeTerminationPolicyTypes(_)
+            | C::DescribeWarmPool(_) => on(Thing::any()),
         };
         vec![want]
     }

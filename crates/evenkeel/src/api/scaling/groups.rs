@@ -26,7 +26,7 @@ const USUAL_HEARTBEAT: i64 = 3_600;
 const USUAL_COOLDOWN: i64 = 300;
 
 /// Metrics that a group can be asked for.
-pub(in super::super) const METRICS: [&str; 8] = [
+pub(in super::super) const METRICS: [&str; 16] = [
     "GroupMinSize",
     "GroupMaxSize",
     "GroupDesiredCapacity",
@@ -35,6 +35,14 @@ pub(in super::super) const METRICS: [&str; 8] = [
     "GroupStandbyInstances",
     "GroupTerminatingInstances",
     "GroupTotalInstances",
+    "WarmPoolMinSize",
+    "WarmPoolDesiredCapacity",
+    "WarmPoolPendingCapacity",
+    "WarmPoolWarmedCapacity",
+    "WarmPoolTerminatingCapacity",
+    "WarmPoolTotalCapacity",
+    "GroupAndWarmPoolDesiredCapacity",
+    "GroupAndWarmPoolTotalCapacity",
 ];
 
 pub(in super::super) async fn create(

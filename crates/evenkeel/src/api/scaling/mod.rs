@@ -1,7 +1,7 @@
 //! Auto Scaling's calls: launch configurations, groups, members, activities (AWS, Auto Scaling API 2011-01-01).
 //!
 //! Owns how names, numbers and ids of these calls are read, in AWS's words where they are no good. What may be is the World's to
-//! say. Next: [`groups`], [`members`], [`notifications`], [`configurations`], [`policies`], [`schedules`], [`refreshes`], [`activities`], [`shown`]; [`explain`], why a group is as it is; [`around`] has what stands around a group:
+//! say. Next: [`groups`], [`members`], [`notifications`], [`configurations`], [`policies`], [`schedules`], [`refreshes`], [`warm_pools`], [`activities`], [`shown`]; [`explain`], why a group is as it is; [`around`] has what stands around a group:
 //! balancers, processes, hooks, tags. Which call is whose: [`calls`].
 
 pub(super) mod activities;
@@ -17,6 +17,7 @@ pub(super) mod refreshes;
 pub(super) mod schedules;
 mod shown;
 mod targets;
+pub(super) mod warm_pools;
 
 use evenkeel_aws::Error;
 use evenkeel_core::change::{Change, Reply, ScalingChange};

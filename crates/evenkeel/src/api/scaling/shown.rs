@@ -5,6 +5,7 @@
 use evenkeel_aws::autoscaling as wire;
 use evenkeel_core::name::InstanceId;
 use evenkeel_core::noun::launch_template::{TemplateRef, VersionRef};
+use evenkeel_core::noun::warm_pool::WarmPool;
 use evenkeel_core::noun::{Activity, ActivityStatus, AutoScalingGroup, LaunchSource, Member};
 use evenkeel_core::world::World;
 use serde_json::json;
@@ -19,7 +20,7 @@ pub(super) fn given(text: Option<String>) -> Option<String> {
 pub(super) fn group(world: &World, group: &AutoScalingGroup, with_members: bool) -> wire::AutoScalingGroup {
     let settings = world.settings();
     let (configuration, template) = launched(world, Some(&group.launch));
-    let members = group.members.iter().filter(|_| with_members);
+    let members = group.active().filter(|_| with_members);
     let suspended = group.suspended.iter().map(|(process, why)| wire::SuspendedProcess {
         process_name: Some(process.as_str().to_owned()),
         suspension_reason: Some(why.clone()),
@@ -58,6 +59,18 @@ pub(super) fn group(world: &World, group: &AutoScalingGroup, with_members: bool)
         max_instance_lifetime: group.max_lifetime.map(Into::into),
         capacity_rebalance: Some(false),
         default_instance_warmup: group.warmup.map(Into::into),
+        warm_pool_configuration: group.pool.as_ref().map(warm_pool),
+        warm_pool_size: group.pool.map(|_| group.pooled().into()),
+    }
+}
+
+pub(super) fn warm_pool(pool: &WarmPool) -> wire::WarmPoolConfiguration {
+    wire::WarmPoolConfiguration {
+        max_group_prepared_capacity: pool.prepared.map(Into::into),
+        min_size: Some(pool.min.into()),
+        pool_state: Some(pool.state.as_str().to_owned()),
+        status: pool.is_going.then(|| "PendingDelete".to_owned()),
+        instance_reuse_policy: pool.reuses.then_some(wire::InstanceReusePolicy { reuse_on_scale_in: Some(true) }),
     }
 }
 
@@ -103,7 +116,7 @@ pub(super) fn launched(
     (None, Some(template))
 }
 
-fn instance(world: &World, id: &InstanceId, member: &Member) -> wire::Instance {
+pub(super) fn instance(world: &World, id: &InstanceId, member: &Member) -> wire::Instance {
     let held = world.instance(id);
     let (configuration, template) = launched(world, member.source.as_ref());
     wire::Instance {

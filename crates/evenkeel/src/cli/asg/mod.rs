@@ -1,9 +1,10 @@
 //! `evenkeel asg`: auto scaling groups, made, shown, sized, changed, deleted.
 //!
 //! Owns the words for people. What a group does by itself is the daemon's to say: `log` prints its activities with their causes.
-//! Next: [`shown`], [`targets`], [`explain`], [`simulate`], [`refresh`], [`super::launch`].
+//! Next: [`shown`], [`targets`], [`explain`], [`simulate`], [`refresh`], [`pool`], [`super::launch`].
 
 mod explain;
+mod pool;
 mod refresh;
 mod shown;
 pub mod simulate;
@@ -24,6 +25,7 @@ use super::launch::{parse_tag, user_data};
 use super::settings::Reach;
 use super::streams::{Progress, Streams};
 use super::wait;
+pub use pool::Pool;
 pub use refresh::Refresh;
 
 /// Arguments of `evenkeel asg`.
@@ -49,6 +51,8 @@ pub enum Action {
     List(List),
     /// Replace a group's members, one after the other, with others from another image or template
     Refresh(Box<Refresh>),
+    /// Keep members ready beside those that work: show the warm pool, make it, size it, take it off
+    Pool(Pool),
     /// Show a group and its members
     Show(Show),
     /// Make a group, with a launch configuration of its own unless one is named
@@ -295,6 +299,7 @@ impl Asg {
         match &self.action {
             Action::List(args) => &args.reach,
             Action::Refresh(args) => &args.reach,
+            Action::Pool(args) => &args.reach,
             Action::Show(args) => &args.reach,
             Action::Create(args) => &args.reach,
             Action::Scale(args) => &args.reach,
@@ -325,6 +330,7 @@ pub fn run(args: &Asg, client: &Client, streams: &mut Streams<'_>) -> anyhow::Re
         }
         Action::Create(args) => return create(args, client, streams),
         Action::Refresh(args) => return refresh::run(args, client, streams),
+        Action::Pool(args) => return pool::run(args, client, streams),
         Action::Scale(args) => {
             let input = wire::SetDesiredCapacity {
                 auto_scaling_group_name: args.name.clone(),

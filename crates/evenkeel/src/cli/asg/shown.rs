@@ -41,6 +41,10 @@ pub(super) fn group(group: &wire::AutoScalingGroup, as_json: bool, streams: &mut
     }
     let (min, max) = (group.min_size, group.max_size);
     line("members", &format!("{} in service, {} desired, {min} to {max}", serving(group), group.desired_capacity))?;
+    if let Some(pool) = &group.warm_pool_configuration {
+        let state = pool.pool_state.as_deref().unwrap_or("Stopped");
+        line("warm pool", &format!("{}, {state}", group.warm_pool_size.unwrap_or_default()))?;
+    }
     line("launches with", group.launch_configuration_name.as_deref().unwrap_or("-"))?;
     line("zones", &group.availability_zones.join(" "))?;
     for balancer in &group.load_balancer_names {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use evenkeel_core::noun::group_notice::PoolPassage;
 use evenkeel_core::noun::scaling_group::Transition;
 use evenkeel_core::noun::{AutoScalingGroup, GroupNotice, GroupTold, NotificationType};
 use evenkeel_core::world::World;
@@ -61,11 +62,15 @@ pub fn notice(world: &World, group: &AutoScalingGroup, notice: &GroupNotice, bas
             };
             (format!("Auto Scaling: {what} for group \"{}\"", group.name), text)
         }
-        GroupTold::Wait { instance, hook, transition, token, metadata } => {
+        GroupTold::Wait { instance, hook, transition, token, metadata, pool } => {
             let mut text = about(world, group, notice, &id);
-            let (from, to) = match transition {
-                Transition::Launching => ("EC2", "AutoScalingGroup"),
-                Transition::Terminating => ("AutoScalingGroup", "EC2"),
+            let (from, to) = match (transition, pool) {
+                (Transition::Launching, None) => ("EC2", "AutoScalingGroup"),
+                (Transition::Launching, Some(PoolPassage::In)) => ("EC2", "WarmPool"),
+                (Transition::Launching, Some(PoolPassage::Out)) => ("WarmPool", "AutoScalingGroup"),
+                (Transition::Terminating, None) => ("AutoScalingGroup", "EC2"),
+                (Transition::Terminating, Some(PoolPassage::In)) => ("AutoScalingGroup", "WarmPool"),
+                (Transition::Terminating, Some(PoolPassage::Out)) => ("WarmPool", "EC2"),
             };
             text["LifecycleHookName"] = json!(hook.as_str());
             text["LifecycleTransition"] = json!(transition.as_str());

@@ -37,8 +37,18 @@ fn value(group: &AutoScalingGroup, metric: &str) -> Option<f64> {
         "GroupInServiceInstances" => count(&|state| state == L::InService),
         "GroupPendingInstances" => count(&|state| matches!(state, L::Pending | L::PendingWait)),
         "GroupStandbyInstances" => count(&|state| matches!(state, L::Standby | L::EnteringStandby)),
-        "GroupTerminatingInstances" => count(&|state| state.is_ending() || state == L::Detaching),
-        "GroupTotalInstances" => count(&|_| true),
+        "GroupTerminatingInstances" => {
+            count(&|state| (state.is_ending() && !state.is_warmed()) || state == L::Detaching)
+        }
+        "GroupTotalInstances" => count(&|state| !state.is_warmed()),
+        "WarmPoolMinSize" => group.pool.map_or(0.0, |pool| f64::from(pool.min)),
+        "WarmPoolDesiredCapacity" => f64::from(group.pool_size()),
+        "WarmPoolPendingCapacity" => count(&|state| state.is_pooled() && !state.rests()),
+        "WarmPoolWarmedCapacity" => count(&|state| state.rests()),
+        "WarmPoolTerminatingCapacity" => count(&|state| state.is_ending() && state.is_warmed()),
+        "WarmPoolTotalCapacity" => count(&|state| state.is_warmed()),
+        "GroupAndWarmPoolDesiredCapacity" => f64::from(group.desired) + f64::from(group.pool_size()),
+        "GroupAndWarmPoolTotalCapacity" => count(&|_| true),
         _ => return None,
     })
 }

@@ -1,0 +1,77 @@
+//! The warm pool's plan: who goes into it, who comes out of it to work, who is of no use to it.
+//!
+//! Owns the order in which members are drawn. Nobody is launched into a pool while the group itself lacks members, or is refreshed:
+//! what serves goes first. Must never judge who may be drawn or is spare: the World does.
+
+use std::collections::BTreeMap;
+
+use super::{Planner, Step};
+use crate::change::{Retirement, ScalingChange};
+use crate::name::{InstanceId, ZoneName};
+use crate::noun::scaling_group::{LifecycleState, Member, Process};
+use crate::scaling::zones::{Distribution, next};
+
+impl Planner<'_> {
+    /// So many of those in the pool, for the work: each where there are the fewest members, and of those there whoever is the
+    /// nearest to being ready.
+    pub(super) fn drawn(&self, count: u32) -> Vec<(&InstanceId, &Member)> {
+        let ready = |state: LifecycleState| match state {
+            LifecycleState::WarmedRunning => 0,
+            LifecycleState::WarmedStopped => 1,
+            _ => 2,
+        };
+        let may_be_drawn = |(id, member): &(&InstanceId, &Member)| self.world.may_be_drawn(self.group, id, member);
+        let mut left: Vec<(&InstanceId, &Member)> =
+            self.group.members.iter().filter(|(_, member)| member.state.is_pooled()).filter(may_be_drawn).collect();
+        let mut there: BTreeMap<&ZoneName, u32> = BTreeMap::new();
+        for member in self.group.members.values().filter(|member| member.state.counts()) {
+            *there.entry(&member.zone).or_default() += 1;
+        }
+        let mut drawn = Vec::new();
+        for _ in 0..count {
+            let nearest = left.iter().enumerate().min_by_key(|(_, (id, member))| {
+                let is_booting = ready(member.state) == 2;
+                let have = there.get(&member.zone).copied().unwrap_or_default();
+                (is_booting, have, ready(member.state), member.since, *id)
+            });
+            let Some(at) = nearest.map(|(at, _)| at) else { break };
+            let (id, member) = left.swap_remove(at);
+            *there.entry(&member.zone).or_default() += 1;
+            drawn.push((id, member));
+        }
+        drawn
+    }
+
+    /// Who is to leave the pool, and who is to come into it.
+    pub(super) fn keep_pool(&self, steps: &mut Vec<Step>, dice: &mut impl FnMut() -> u64) {
+        let group = self.group;
+        if group.does(Process::Terminate) {
+            let spare = self.world.spare_in_pool(group, self.now);
+            steps.extend(spare.iter().map(|id| self.retired(id, Retirement::Pool)));
+        }
+        let Some(pool) = group.pool else { return };
+        if pool.is_going && !group.members.values().any(|member| member.state.is_warmed()) {
+            steps.push(Step::Make(ScalingChange::EndPool { group: group.name.clone() }));
+        }
+        let is_refreshed = group.refresh().is_some_and(|refresh| refresh.status.replaces());
+        let lacks = group.pool_size().saturating_sub(group.pooled());
+        let waits = group.setback.as_ref().is_some_and(|setback| self.now < setback.retry);
+        if lacks == 0 || waits || is_refreshed || group.capacity() < group.desired || !group.does(Process::Launch) {
+            return;
+        }
+        // After a failure one at a time, to see whether it still fails.
+        let most = if group.setback.is_some() { 1 } else { u32::MAX };
+        // Those who are to be drawn one day are to be evened out with those who work.
+        let mut counts = self.counts_where(|member| member.state.counts() || member.state.is_pooled());
+        for _ in 0..lacks.min(most) {
+            let Some(zone) = next(&counts, Distribution::BalancedBestEffort, dice()).map(|best| best.zone.clone())
+            else {
+                return;
+            };
+            counts.iter_mut().filter(|count| count.zone == zone).for_each(|count| count.members += 1);
+            let others = counts.iter().filter(|count| count.enabled && count.zone != zone);
+            let zones = std::iter::once(zone.clone()).chain(others.map(|count| count.zone.clone())).collect();
+            steps.push(Step::Launch { group: group.name.clone(), zones, balances: false, pooled: true });
+        }
+    }
+}

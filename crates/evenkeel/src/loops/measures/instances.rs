@@ -26,15 +26,6 @@ const LOADS: [(&str, &str, f64); 3] = [
     ("LoadAverage5", "LoadAverage5PerCPU", 5.0),
     ("LoadAverage15", "LoadAverage15PerCPU", 15.0),
 ];
-/// What is counted up from an instance's start.
-const COUNTS: [(&str, Unit, fn(&Usage) -> Option<u64>); 6] = [
-    ("DiskReadBytes", Unit::Bytes, |usage| usage.read),
-    ("DiskWriteBytes", Unit::Bytes, |usage| usage.written),
-    ("NetworkIn", Unit::Bytes, |usage| Some(usage.traffic?.bytes_in)),
-    ("NetworkOut", Unit::Bytes, |usage| Some(usage.traffic?.bytes_out)),
-    ("NetworkPacketsIn", Unit::Count, |usage| Some(usage.traffic?.packets_in)),
-    ("NetworkPacketsOut", Unit::Count, |usage| Some(usage.traffic?.packets_out)),
-];
 /// How old a load average may be that an instance's goes on from, in seconds.
 const FRESH: i64 = 60;
 
@@ -184,11 +175,24 @@ pub(super) fn of_instance(
     let Some(Before { usage: before, span, seconds }) = before.filter(|before| !before.span.is_zero()) else { return };
     let used = usage.cpu.saturating_sub(before.cpu).as_secs_f64() / span.as_secs_f64();
     one("CPUUtilization", Unit::Percent, (100.0 * used / cpus).min(100.0));
-    for (name, unit, count) in COUNTS {
-        if let Some((before, now)) = count(before).zip(count(usage)) {
+    for ((name, unit, before), (.., now)) in counts(before).into_iter().zip(counts(usage)) {
+        if let Some((before, now)) = before.zip(now) {
             one(name, unit, now.saturating_sub(before) as f64 / seconds);
         }
     }
+}
+
+/// What is counted up from an instance's start.
+fn counts(usage: &Usage) -> [(&'static str, Unit, Option<u64>); 6] {
+    let traffic = usage.traffic;
+    [
+        ("DiskReadBytes", Unit::Bytes, usage.read),
+        ("DiskWriteBytes", Unit::Bytes, usage.written),
+        ("NetworkIn", Unit::Bytes, traffic.map(|traffic| traffic.bytes_in)),
+        ("NetworkOut", Unit::Bytes, traffic.map(|traffic| traffic.bytes_out)),
+        ("NetworkPacketsIn", Unit::Count, traffic.map(|traffic| traffic.packets_in)),
+        ("NetworkPacketsOut", Unit::Count, traffic.map(|traffic| traffic.packets_out)),
+    ]
 }
 
 /// What an instance's load averages were when this daemon's predecessor last put them; 0 of one that is new.
@@ -245,7 +249,7 @@ mod tests {
         let usage = |n: u64| Usage { cpu: Duration::from_secs(n), traffic: traffic(n), memory: 50, ..Usage::default() };
         let (before, now) = (usage(1), usage(4));
         let before = Before { usage: &before, span: Duration::from_secs(2), seconds: 2.0 };
-        let limits = Limits { cpu_millis: Some(2000), memory: Some(100), ..Limits::default() };
+        let limits = Limits { cpu_millis: Some(2000), memory: Some(100) };
         let mut samples = Vec::new();
         let look = Look { usage: &now, before: Some(before), loads: None };
         of_instance(&[Vec::new()], Size::of(limits, Some(8.0), Some(800)), look, 5, &mut samples);

@@ -91,6 +91,10 @@ pub fn instance_health(
             description: "Instance deregistration currently in progress.".into(),
         };
     }
+    if world.membership(instance).is_some_and(|(_, member)| member.state.is_warmed()) {
+        // AWS has no words for one that is registered by somebody else than its group.
+        return out("Instance", "Instance is in the warm pool of its Auto Scaling group.");
+    }
     let in_flight = || sightings.road.as_ref().is_some_and(|road| road.outstanding_on(instance) > 0);
     if balancer.leaving.contains_key(&record.zone) && in_flight() {
         return out("ELB", "Disable Availability Zone is currently in progress.");

@@ -77,7 +77,7 @@ impl Idle {
                 id: group.id.clone(),
                 desired: group.desired,
                 requests: of().map(|load| load.requests).sum(),
-                newest: group.members.values().filter_map(|member| member.in_service).max(),
+                newest: group.active().filter_map(|(_, member)| member.in_service).max(),
             };
             let since = before.get(&group.name).filter(|(_, held)| *held == asked).map_or(now, |(since, _)| *since);
             let idle = now.saturating_sub(since);

@@ -1,7 +1,10 @@
 //! Warm pools: filled, drawn from, come back to, kept whole, and gone.
 
+use evenkeel_core::change::AttributesPatch;
 use evenkeel_core::change::NewRefresh;
+use evenkeel_core::noun::group_notice::PoolPassage;
 use evenkeel_core::noun::warm_pool::{PoolState, WarmPool};
+use evenkeel_core::sightings::instance_health;
 
 use super::*;
 
@@ -102,7 +105,22 @@ fn those_who_go_come_back_where_the_pool_takes_them() {
 #[test]
 fn hooks_are_waited_for_on_the_way_in_and_out() {
     let mut house = House::new(13);
-    let hook = |transition| Hook { transition, heartbeat: 60, goes_on: true, metadata: None, target: None, role: None };
+    let arn = TopicArn::new("arn:aws:sns:us-east-1:000000000000:ops").unwrap();
+    house.make(Change::CreateTopic(noun::Topic {
+        arn: arn.clone(),
+        display_name: String::new(),
+        created: house.now,
+        tags: BTreeMap::new(),
+    }));
+    let target = Some(arn);
+    let hook = |transition| Hook {
+        transition,
+        heartbeat: 60,
+        goes_on: true,
+        metadata: None,
+        target: target.clone(),
+        role: None,
+    };
     let hooks = BTreeMap::from([
         (ScalingName::new("up").unwrap(), hook(Transition::Launching)),
         (ScalingName::new("down").unwrap(), hook(Transition::Terminating)),
@@ -145,6 +163,14 @@ fn hooks_are_waited_for_on_the_way_in_and_out() {
     watch(&mut house, &mut met);
     assert_eq!(met, ["Warmed:Terminating:Wait", "none"]);
     assert_eq!(house.group("g").pool, None);
+    let told: Vec<_> = house.group("g").notices.iter().map(|notice| notice.told.clone()).collect();
+    let waits = told.into_iter().filter_map(|told| match told {
+        GroupTold::Wait { transition, pool, .. } => Some((transition, pool)),
+        _ => None,
+    });
+    let (up, down) = (Transition::Launching, Transition::Terminating);
+    let (into, out) = (Some(PoolPassage::In), Some(PoolPassage::Out));
+    assert_eq!(waits.collect::<Vec<_>>(), [(up, into), (up, out), (down, into), (down, out)]);
     assert_eq!(
         house.refused(ScalingChange::DeletePool { group: name("g"), force: false }),
         BadScaling::NoSuchPool(name("g"))
@@ -243,6 +269,31 @@ fn a_refresh_replaces_who_is_ready_as_well_and_launches_nobody_for_the_pool_mean
     assert_eq!((house.in_service("g").len(), group.pooled()), (2, 2));
 }
 
+/// Whoever is on its way back when the pool has no room for it any more still answers its last requests.
+#[test]
+fn who_drains_is_drained_whatever_becomes_of_the_pool() {
+    let mut house = House::new(18);
+    house.balancer("web");
+    let patch = AttributesPatch { draining: Some(true), ..AttributesPatch::default() };
+    house.make(Change::ModifyAttributes { name: balancer("web"), patch });
+    let new = NewGroup { balancers: [balancer("web")].into(), ..house.wanted("g", 0, 2, 2) };
+    house.scale(ScalingChange::CreateGroup(new));
+    house.settle();
+    house.pool("g", WarmPool { prepared: Some(2), reuses: true, ..WarmPool::default() });
+    house.set("g", 1);
+    house.step(1);
+    let back = house.in_state("g", LifecycleState::WarmedPending);
+    assert_eq!(back.len(), 1);
+    house.scale(ScalingChange::DeletePool { group: name("g"), force: true });
+    house.step(1);
+    assert_eq!(house.in_state("g", LifecycleState::WarmedTerminating), back);
+    assert_eq!(house.world.instance(&back[0]).unwrap().state, InstanceState::Running);
+    house.settle();
+    house.settle();
+    assert!(!house.group("g").members.contains_key(&back[0]));
+    assert_eq!((house.in_service("g").len(), house.group("g").pooled()), (1, 0));
+}
+
 /// One that registers itself with a balancer while it is made ready gets no request until it works.
 #[test]
 fn who_is_ready_is_no_target() {
@@ -257,6 +308,9 @@ fn who_is_ready_is_no_target() {
     let targets = |world: &World| compile(world).balancers[&balancer("own")].targets.len();
     let before = house.world.clone();
     assert_eq!(targets(&before), 0);
+    let lb = before.load_balancer(&balancer("own")).unwrap();
+    let health = instance_health(&before, &house.sightings, lb, &ready[0]);
+    assert_eq!(health.description, "Instance is in the warm pool of its Auto Scaling group.");
     house.set("g", 1);
     house.settle();
     assert_eq!(house.in_service("g"), ready);

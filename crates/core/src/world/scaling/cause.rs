@@ -81,7 +81,7 @@ pub(super) fn pooled(have: u32) -> String {
 pub(super) fn unpooled(have: u32, illness: Option<Cause>) -> String {
     let why = match illness {
         Some(illness) => ill(illness).to_owned(),
-        None => "an instance of the warm pool was taken out of it, which does not need or cannot use it".to_owned(),
+        None => "an instance was taken out of the warm pool, which had no more use for it".to_owned(),
     };
     format!("{why}, shrinking the warm pool capacity from {have} to {}", have.saturating_sub(1))
 }

@@ -328,11 +328,12 @@ impl World {
         because: String,
         now: Timestamp,
     ) -> Vec<Write> {
-        let from = group.members.get(id).map(|member| member.state);
-        let (to, what) = match from {
-            Some(state) if state.rests() => (LifecycleState::WarmedTerminating, FROM_POOL),
-            // Who never was ready has nothing to say good-bye to.
-            Some(state) if state.is_pooled() => (LifecycleState::WarmedTerminatingProceed, FROM_POOL),
+        let (to, what) = match group.members.get(id) {
+            // Who never was ready, nor in service, has nothing to say good-bye to.
+            Some(member) if member.state.is_pooled() && !member.state.rests() && member.in_service.is_none() => {
+                (LifecycleState::WarmedTerminatingProceed, FROM_POOL)
+            }
+            Some(member) if member.state.is_pooled() => (LifecycleState::WarmedTerminating, FROM_POOL),
             _ => (LifecycleState::Terminating, "Terminating EC2 instance"),
         };
         self.begin_leave(group, id, to, Leave { activity, what, because }, now)
@@ -451,10 +452,13 @@ impl World {
             Next::Rest => {
                 let runs = self.instance(id).is_some_and(|instance| instance.state == InstanceState::Running);
                 let rests = if runs { LifecycleState::WarmedRunning } else { LifecycleState::WarmedStopped };
+                if member.in_service.is_none() {
+                    // One that was launched came to something.
+                    group.setback = None;
+                }
                 // It comes out of the pool as one that is new.
                 (member.state, member.since, member.in_service) = (rests, now, None);
                 member.waits.clear();
-                group.setback = None;
                 (ActivityStatus::Successful, None)
             }
             Next::Park => {

@@ -221,7 +221,10 @@ impl World {
                 (moves && wanted.is_some()).then(|| into(group, state))
             }
             (L::WarmedTerminating, _) if self.drains(id) => None,
-            (L::WarmedTerminating, _) if group.hooks_before(Transition::Terminating).next().is_some() => {
+            // With a pool that was taken off by force nothing is waited for (AWS).
+            (L::WarmedTerminating, _)
+                if group.pool.is_some() && group.hooks_before(Transition::Terminating).next().is_some() =>
+            {
                 Some(Next::Wait(Transition::Terminating))
             }
             (L::WarmedTerminating, _) => Some(Next::End),

@@ -336,9 +336,9 @@ pub trait Driver: Send + Sync {
         Vec::new()
     }
 
-    /// Of each instance that runs and whose processes are elsewhere, what it has used: an answer, or why there is none, for
-    /// each place that was asked. Waits for all of them. Errors complete "failed to …".
-    fn elsewhere(&self) -> Vec<Result<Vec<Elsewhere>, String>> {
+    /// Of each instance that runs and whose processes are elsewhere, what it has used, or why that is not known; the same of a
+    /// place that does not answer at all. Waits for all of them. Errors complete "failed to …".
+    fn elsewhere(&self) -> Vec<Result<Elsewhere, String>> {
         Vec::new()
     }
 

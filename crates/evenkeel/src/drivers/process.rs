@@ -298,7 +298,7 @@ impl Driver for ProcessDriver {
         here.map(root).collect()
     }
 
-    fn elsewhere(&self) -> Vec<Result<Vec<Elsewhere>, String>> {
+    fn elsewhere(&self) -> Vec<Result<Elsewhere, String>> {
         let mut engines: BTreeMap<String, (Engine, BTreeMap<InstanceId, i32>)> = BTreeMap::new();
         for (pid, spec) in self.running() {
             if let Some(engine) = spec.engine.filter(|_| spec.isolation == Isolation::Docker) {
@@ -306,20 +306,20 @@ impl Driver for ProcessDriver {
                 pids.insert(spec.instance, pid);
             }
         }
-        let asked = |(engine, pids): &(Engine, BTreeMap<InstanceId, i32>)| {
-            let told = docker::usage::of(engine, &pids.keys().cloned().collect::<Vec<_>>())?;
+        let asked = |(engine, pids): &(Engine, BTreeMap<InstanceId, i32>)| -> Vec<Result<Elsewhere, String>> {
+            let told = docker::usage::of(engine, &pids.keys().cloned().collect::<Vec<_>>());
             let with_pid = |(instance, used): (InstanceId, docker::usage::Used)| {
                 let pid = *pids.get(&instance)?;
                 let docker::usage::Used { at, usage, cpus, memory } = used;
                 Some(Elsewhere { instance, pid, at, usage, cpus, memory })
             };
-            Ok(told.into_iter().filter_map(with_pid).collect())
+            told.into_iter().filter_map(|one| one.map(with_pid).transpose()).collect()
         };
         // One that is away holds up none of the others.
         std::thread::scope(|scope| {
             let all: Vec<_> = engines.values().map(|one| scope.spawn(move || asked(one))).collect();
-            let lost = |_| Err("ask a Docker Engine: a thread panicked".to_owned());
-            all.into_iter().map(|one| one.join().unwrap_or_else(lost)).collect()
+            let lost = |_| vec![Err("ask a Docker Engine: a thread panicked".to_owned())];
+            all.into_iter().flat_map(|one| one.join().unwrap_or_else(lost)).collect()
         })
     }
 

@@ -1,8 +1,7 @@
 //! Why a group has as many members as it has: the answer to `GET /explain?NAME`, for `evenkeel asg explain`.
 //!
 //! Owns the document: how the group stands, its refresh, who waits for hooks, what its policies read and come to now, and what they
-//! decided before. Must never alter
-//! anything: what is said of now is what the loop would do, by the same code.
+//! decided before. Must never alter anything: what is said of now is what the loop would do, by the same code.
 
 use std::sync::Arc;
 

@@ -35,12 +35,10 @@ pub struct Used {
     pub memory: Option<u64>,
 }
 
-/// What the containers of these instances use. Those that do not run are left out.
-///
-/// # Errors
-/// Completes "failed to …": nothing of what the engine was asked is known then.
-pub fn of(engine: &Engine, instances: &[InstanceId]) -> Result<Vec<(InstanceId, Used)>, String> {
-    engine.wait(async |docker| {
+/// What the containers of these instances use, or why it is not known: completes "failed to …". Those that do not run are left out.
+#[must_use]
+pub fn of(engine: &Engine, instances: &[InstanceId]) -> Vec<Result<(InstanceId, Used), String>> {
+    let told = engine.wait(async |docker| {
         let mut all = Vec::with_capacity(instances.len());
         for some in instances.chunks(AT_ONCE) {
             let mut asked = JoinSet::new();
@@ -48,15 +46,14 @@ pub fn of(engine: &Engine, instances: &[InstanceId]) -> Result<Vec<(InstanceId, 
                 let (docker, instance) = (docker.clone(), instance.clone());
                 asked.spawn(async move {
                     let used = one(&docker, &instance).await;
-                    used.map(|used| Some((instance, used?)))
+                    used.map(|used| Some((instance, used?))).transpose()
                 });
             }
-            for answer in asked.join_all().await {
-                all.extend(answer?);
-            }
+            all.extend(asked.join_all().await.into_iter().flatten());
         }
         Ok(all)
-    })
+    });
+    told.unwrap_or_else(|why| vec![Err(why)])
 }
 
 async fn one(docker: &Docker, instance: &InstanceId) -> Result<Option<Used>, String> {
@@ -81,10 +78,10 @@ fn read(stats: &ContainerStatsResponse, at: Instant) -> Option<Used> {
     let (read, written) = stats.blkio_stats.as_ref().map_or((None, None), disk);
     let traffic = stats.networks.as_ref().map(|networks| {
         networks.values().fold(Traffic::default(), |sum, one| Traffic {
-            bytes_in: sum.bytes_in + one.rx_bytes.unwrap_or(0),
-            bytes_out: sum.bytes_out + one.tx_bytes.unwrap_or(0),
-            packets_in: sum.packets_in + one.rx_packets.unwrap_or(0),
-            packets_out: sum.packets_out + one.tx_packets.unwrap_or(0),
+            bytes_in: sum.bytes_in.saturating_add(one.rx_bytes.unwrap_or(0)),
+            bytes_out: sum.bytes_out.saturating_add(one.tx_bytes.unwrap_or(0)),
+            packets_in: sum.packets_in.saturating_add(one.rx_packets.unwrap_or(0)),
+            packets_out: sum.packets_out.saturating_add(one.tx_packets.unwrap_or(0)),
         })
     });
     let usage = Usage {
@@ -112,7 +109,7 @@ fn disk(stats: &ContainerBlkioStats) -> (Option<u64>, Option<u64>) {
     let sum = |wanted: &str| {
         let all = stats.io_service_bytes_recursive.as_ref()?;
         let of = all.iter().filter(|entry| entry.op.as_ref().is_some_and(|op| op.eq_ignore_ascii_case(wanted)));
-        Some(of.filter_map(|entry| entry.value).sum())
+        Some(of.filter_map(|entry| entry.value).fold(0, u64::saturating_add))
     };
     (sum("read"), sum("write"))
 }

@@ -39,19 +39,13 @@ struct Held {
 /// Runs the loop; never returns.
 pub async fn run(crew: Arc<Crew>, statuses: Statuses) {
     again("containers", EVERY, &statuses, move |held: &mut Containers| {
-        let mut failed = Vec::new();
-        let mut seen = Vec::new();
-        for answer in crew.driver.elsewhere() {
-            match answer {
-                Ok(some) => seen.extend(some),
-                Err(why) => failed.push(format!("failed to {why}")),
-            }
-        }
-        let samples = held.samples(&crew.keeper.world(), seen, seconds());
+        let (told, failed): (Vec<_>, Vec<_>) = crew.driver.elsewhere().into_iter().partition(Result::is_ok);
+        let samples = held.samples(&crew.keeper.world(), told.into_iter().flatten().collect(), seconds());
         if !samples.is_empty() {
             crew.metrics.put(samples);
         }
-        if failed.is_empty() { Ok(Vec::new()) } else { Err(failed.join("; ")) }
+        let why = failed.into_iter().find_map(Result::err);
+        why.map_or(Ok(Vec::new()), |why| Err(format!("failed to {why}")))
     })
     .await;
 }

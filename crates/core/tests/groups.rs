@@ -909,6 +909,33 @@ fn targets_are_followed_and_their_alarms_come_and_go_with_them() {
     assert_eq!((house.world.scaling_groups().count(), house.world.alarms().count()), (0, 0));
 }
 
+/// What a member sends is counted by the second, and its target meant for a minute.
+#[test]
+fn targets_of_bytes_are_of_a_minute() {
+    let mut house = House::new(13);
+    let new = house.wanted("g", 1, 8, 1);
+    house.scale(ScalingChange::CreateGroup(new));
+    let metric = TrackedMetric::Predefined { metric: PredefinedMetricType::AsgAverageNetworkOut, label: None };
+    house.scale(ScalingChange::PutPolicy {
+        group: name("g"),
+        name: ScalingName::new("sent").unwrap(),
+        policy: ScalingPolicy {
+            id: "sent".into(),
+            enabled: true,
+            rule: Rule::Tracking { target: 6e6, disable_scale_in: true },
+            warmup: None,
+            tracker: Some(Tracker { metric, alarms: ["1", "2"].map(str::to_owned) }),
+            predictor: None,
+        },
+    });
+    let settings = &house.world.alarms().next().unwrap().settings;
+    let noun::alarm::Watched::Math(queries) = &settings.watched else { panic!("{:?}", settings.watched) };
+    let stat = queries[0].stat.as_ref().unwrap();
+    let read = (stat.metric.name.as_str(), stat.statistic.as_str(), stat.period, settings.threshold);
+    assert_eq!(read, ("NetworkOut", "Average", 1, 6e6));
+    assert_eq!((queries[1].expression.as_deref(), queries[1].watched), (Some("second * 60"), Some(true)));
+}
+
 #[test]
 fn topics_are_told_of_what_is_over_once_and_before_the_group_goes() {
     let mut house = House::new(31);

@@ -5,6 +5,7 @@ Must never test how a group decides; the daemon's own tests do. Reader goes next
 """
 
 import datetime
+import re
 
 import judge
 from judge import expect, expect_has, expect_match, promise, refused, until
@@ -345,7 +346,8 @@ def targets(scaling):
     refused("no statistic", lambda: put(CustomizedMetricSpecification=dict(metric, Statistic="Most")), "ValidationError")
     refused("no such metric", lambda: put(PredefinedMetricSpecification={"PredefinedMetricType": "ASGMood"}), "ValidationError")
     unmeasured = {"PredefinedMetricType": "ASGAverageNetworkIn"}
-    refused("a metric that is not measured", lambda: put(PredefinedMetricSpecification=unmeasured), "ValidationError")
+    why = re.compile("ASGAverageNetworkIn is not measured in the AutoScalingGroup's Availability Zones: .*")
+    refused("a metric that is not measured", lambda: put(PredefinedMetricSpecification=unmeasured), "ValidationError", message=why)
     refused("no period", lambda: put(CustomizedMetricSpecification=dict(metric, Period=7)), "ValidationError")
     made = put(CustomizedMetricSpecification=metric, DisableScaleIn=True)
     shown = scaling.describe_policies(PolicyNames=["target"])["ScalingPolicies"][0]

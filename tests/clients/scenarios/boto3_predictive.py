@@ -76,7 +76,7 @@ def refusals(scaling):
     refused("a load alone", lambda: put(scaling, {"CustomizedLoadMetricSpecification": own("Jobs")}), "ValidationError")
     refused("no such pair", lambda: put(scaling, pair("ASGMood")), "ValidationError")
     told = refused("a pair that is not measured", lambda: put(scaling, pair("ASGNetworkIn")), "ValidationError")
-    expect_has("and why", told.message, "ASGTotalNetworkIn is not measured here")
+    expect_has("and why", told.message, "ASGTotalNetworkIn is not measured in the AutoScalingGroup's Availability Zones")
     refused("a balancer's, without one", lambda: put(scaling, pair("ALBRequestCount")), "ValidationError")
     refused("no such mode", lambda: put(scaling, cpu, Mode="Guess"), "ValidationError")
     refused("a whole hour before", lambda: put(scaling, cpu, SchedulingBufferTime=3600), "ValidationError")

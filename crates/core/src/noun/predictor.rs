@@ -175,6 +175,12 @@ impl PredefinedLoad {
         }
     }
 
+    /// Whether it counts what members receive or send.
+    #[must_use]
+    pub fn counts_bytes(self) -> bool {
+        matches!(self, Self::AsgTotalNetworkIn | Self::AsgTotalNetworkOut)
+    }
+
     /// The load of that name, as AWS writes it.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -222,6 +228,24 @@ impl Outlook {
 }
 
 impl Predictor {
+    /// The first of its metrics that counts what each member receives or sends.
+    #[must_use]
+    pub fn counts_bytes(&self) -> Option<&'static str> {
+        let of_load = |load: PredefinedLoad| load.counts_bytes().then(|| load.as_str());
+        let (load, scaling) = match &self.metrics {
+            PredictedMetrics::Pair { pair, .. } => return of_load(pair.load()),
+            PredictedMetrics::Each { load, scaling } => (load, scaling),
+        };
+        let load = match load {
+            LoadMetric::Predefined { metric, .. } => of_load(*metric),
+            LoadMetric::Math(_) => None,
+        };
+        load.or(match scaling {
+            ScalingMetric::Predefined { metric, .. } if metric.counts_bytes() => Some(metric.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether there is to be a newer outlook.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {

@@ -147,13 +147,20 @@ mod tests {
         Share { least: Some(least), most: most.into() }
     }
 
+    /// Six of which all serve and are old.
+    const WHOLE: Fleet = Fleet { desired: 6, capacity: 6, healthy: 6, old: 6, idle: 0, coming: 0, has_room: true };
+
+    /// How many are launched, ended that serve nobody, and ended that serve.
+    fn check_allowed(share: Share, fleet: Fleet, more: u32, expected: [u32; 3]) {
+        let Allowance { launch, end_idle, end } = allowance(share, fleet, more);
+        assert_eq!([launch, end_idle, end], expected, "{share:?} {fleet:?} at most {more}");
+    }
+
     #[test]
     fn shares_say_who_comes_and_goes_first() {
         let check = |share: Share, desired: u32, healthy: u32, old: u32, coming: u32, launch: u32, end: u32| {
-            let capacity = healthy + coming;
-            let fleet = Fleet { desired, capacity, healthy, old, idle: 0, coming, has_room: true };
-            let allowed = allowance(share, fleet, u32::MAX);
-            assert_eq!((allowed.launch, allowed.end), (launch, end), "{share:?} {fleet:?}");
+            let fleet = Fleet { desired, capacity: healthy + coming, healthy, old, coming, ..WHOLE };
+            check_allowed(share, fleet, u32::MAX, [launch, 0, end]);
         };
         // AWS's examples of ten: nine stay, and one at a time is ended first.
         check(share(90, 100), 10, 10, 10, 0, 0, 1);
@@ -184,35 +191,55 @@ mod tests {
 
     #[test]
     fn without_room_one_is_ended_first_unless_all_are_to_stay() {
-        let fleet = Fleet { desired: 6, capacity: 6, healthy: 6, old: 6, ..Fleet::default() };
-        assert_eq!(allowance(share(90, None), fleet, 9).end, 1);
-        assert_eq!(allowance(share(100, 200), fleet, 9), Allowance::default());
-        let ill = Fleet { healthy: 5, old: 5, ..fleet };
-        assert_eq!(allowance(share(90, None), ill, 9), Allowance::default());
+        let full = Fleet { has_room: false, ..WHOLE };
+        check_allowed(share(90, None), full, 9, [0, 0, 1]);
+        check_allowed(share(100, 200), full, 9, [0, 0, 0]);
+        check_allowed(share(90, None), Fleet { healthy: 5, old: 5, ..full }, 9, [0, 0, 0]);
     }
 
     #[test]
     fn who_serves_nobody_goes_at_once_and_checkpoints_hold() {
-        let fleet = Fleet { desired: 6, capacity: 6, healthy: 3, old: 3, idle: 3, has_room: true, ..Fleet::default() };
-        assert_eq!(allowance(share(90, None), fleet, 9), Allowance { launch: 0, end_idle: 3, end: 0 });
-        assert_eq!(allowance(share(90, None), fleet, 2), Allowance { launch: 0, end_idle: 2, end: 0 });
-        let whole = Fleet { healthy: 6, old: 6, idle: 0, ..fleet };
-        assert_eq!(allowance(share(0, 100), whole, 2).end, 2);
-        assert_eq!(allowance(share(90, None), whole, 0), Allowance::default());
+        let half = Fleet { healthy: 3, old: 3, idle: 3, ..WHOLE };
+        check_allowed(share(90, None), half, 9, [0, 3, 0]);
+        check_allowed(share(90, None), half, 2, [0, 2, 0]);
+        check_allowed(share(0, 100), WHOLE, 2, [0, 0, 2]);
+        check_allowed(share(90, None), WHOLE, 0, [0, 0, 0]);
         // Those that are over have begun already.
-        let over = Fleet { capacity: 8, healthy: 8, ..whole };
-        assert_eq!(allowance(share(100, 150), over, 0), Allowance { launch: 0, end_idle: 0, end: 2 });
+        check_allowed(share(100, 150), Fleet { capacity: 8, healthy: 8, ..WHOLE }, 0, [0, 0, 2]);
     }
 
     #[test]
     fn checkpoints_are_reached_in_order_and_may_be_passed() {
-        assert_eq!(reached(&[20, 50, 100], 10, 1), 0);
-        assert_eq!(reached(&[20, 50, 100], 10, 2), 1);
-        assert_eq!(reached(&[10, 40, 100], 2, 1), 2);
-        assert_eq!(reached(&[10, 40, 100], 2, 2), 3);
-        assert_eq!(reached(&[50], 0, 0), 1);
-        assert!(!has_failed(2, 6) && has_failed(3, 6) && !has_failed(9, 100) && has_failed(10, 100));
-        assert_eq!((percent(3, 6, 3), percent(6, 6, 1), percent(6, 6, 0), percent(0, 0, 0)), (50, 99, 100, 100));
+        let check = |checkpoints: &[u32], total: u32, updated: u32, expected: u32| {
+            assert_eq!(reached(checkpoints, total, updated), expected, "{checkpoints:?}: {updated} of {total}");
+        };
+        check(&[20, 50, 100], 10, 1, 0);
+        check(&[20, 50, 100], 10, 2, 1);
+        check(&[10, 40, 100], 2, 1, 2);
+        check(&[10, 40, 100], 2, 2, 3);
+        check(&[50], 0, 0, 1);
+    }
+
+    #[test]
+    fn three_in_a_row_are_enough_or_a_tenth_of_a_large_group() {
+        let check = |failures: u32, desired: u32, expected: bool| {
+            assert_eq!(has_failed(failures, desired), expected, "{failures} of {desired}");
+        };
+        check(2, 6, false);
+        check(3, 6, true);
+        check(9, 100, false);
+        check(10, 100, true);
+    }
+
+    #[test]
+    fn all_is_done_only_where_nobody_is_left() {
+        let check = |updated: u32, total: u32, left: u32, expected: u8| {
+            assert_eq!(percent(updated, total, left), expected, "{updated} of {total}, {left} left");
+        };
+        check(3, 6, 3, 50);
+        check(6, 6, 1, 99);
+        check(6, 6, 0, 100);
+        check(0, 0, 0, 100);
     }
 
     proptest! {

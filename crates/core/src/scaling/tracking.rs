@@ -86,6 +86,12 @@ impl PredefinedMetricType {
         }
     }
 
+    /// Whether it counts what each member receives or sends.
+    #[must_use]
+    pub fn counts_bytes(self) -> bool {
+        matches!(self, Self::AsgAverageNetworkIn | Self::AsgAverageNetworkOut)
+    }
+
     /// How long one of its datapoints is.
     #[must_use]
     pub fn period(self) -> Duration {

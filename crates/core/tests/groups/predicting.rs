@@ -196,7 +196,6 @@ fn nothing_is_met_that_is_not_to_be() {
     bad(&mut house, policy(metrics(), long), "SchedulingBufferTime must be less than 3600");
     let nought = Rule::Predictive { target: 0.0, acts: true, buffer: Duration::ZERO, raises: None };
     bad(&mut house, policy(metrics(), nought), "TargetValue");
-    bad(&mut house, policy(pair(PredefinedPair::AsgNetworkIn), rule(true, None)), "is not measured here");
     bad(&mut house, policy(pair(PredefinedPair::AlbRequestCount), rule(true, None)), "ResourceLabel");
     bad(&mut house, ScalingPolicy { predictor: None, ..policy(metrics(), rule(true, None)) }, "needs a load metric");
 }
@@ -272,7 +271,7 @@ fn a_group_that_somebody_is_expected_at_does_not_empty_itself() {
     house.scale(sleep.clone());
     assert_eq!(house.group("g").desired, 2);
     house.scale(ScalingChange::Suspend { group: name("g"), processes: [Process::ScheduledActions].into() });
-    assert_eq!(emptied(&house), [sleep.clone()]);
+    assert_eq!(emptied(&house), std::slice::from_ref(&sleep));
     house.scale(sleep);
     assert_eq!(house.group("g").desired, 0);
 }
@@ -303,6 +302,9 @@ fn metrics_are_read_in_units_that_go_together() {
         load: LoadMetric::Predefined { metric: load, label: None },
         scaling: ScalingMetric::Predefined { metric, label: None },
     };
+    let bytes = predicted(&house, pair(PredefinedPair::AsgNetworkOut));
+    assert_eq!(metric(&bytes.load.watched), ("NetworkOut".into(), "Sum".into(), 60));
+    assert_eq!((bytes.load.scale, bytes.relation), (60.0, Relating::Known(Relation::known(1.0 / 60.0))));
     let mixed = each(PredefinedLoad::AlbTargetGroupRequestCount, PredefinedMetricType::AsgAverageCpuUtilization);
     match predicted(&house, mixed).relation {
         Relating::Learned { metric: of, capacity: Some(capacity) } => {

@@ -57,12 +57,13 @@ mod vpcs;
 mod wants;
 mod words;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use evenkeel_aws::Error;
 use evenkeel_core::change::{Change, Reply};
-use evenkeel_core::name::{InstanceId, LoadBalancerName, Port};
+use evenkeel_core::name::{InstanceId, LoadBalancerName, Port, ZoneName};
 use evenkeel_core::noun::Manifest;
 use evenkeel_core::noun::image::Size;
 use evenkeel_core::refusal::Refusal;
@@ -171,6 +172,7 @@ pub struct Api {
     outbox: Option<Arc<Outbox>>,
     mails: bool,
     metrics: Option<Metrics>,
+    linked: BTreeSet<ZoneName>,
 }
 
 impl Api {
@@ -201,6 +203,7 @@ impl Api {
             outbox: None,
             mails: false,
             metrics: None,
+            linked: BTreeSet::new(),
         }
     }
 
@@ -227,6 +230,12 @@ impl Api {
     #[must_use]
     pub fn measuring(self, metrics: Metrics) -> Self {
         Self { metrics: Some(metrics), ..self }
+    }
+
+    /// The same API, which knows the zones whose instances have network links of their own: only there is what passes them counted.
+    #[must_use]
+    pub fn linking(self, linked: BTreeSet<ZoneName>) -> Self {
+        Self { linked, ..self }
     }
 
     /// The same API behind another guard than the default one.

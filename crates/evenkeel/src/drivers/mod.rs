@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evenkeel_core::name::{InstanceId, ZoneName};
 use evenkeel_core::noun::{InstanceStatus, Manifest};
@@ -28,6 +28,8 @@ use thiserror::Error;
 pub use limits::{Limits, limits_for};
 pub use memory::MemoryDriver;
 pub use process::{ProcessConfig, ProcessDriver};
+
+use crate::sys::usage::Usage;
 
 /// Called after anything that [`Driver::seen`] reports has changed. It runs on the driver's own threads and must
 /// return at once; what changed is asked for, not told, so hints may be merged or repeated freely.
@@ -146,6 +148,34 @@ pub struct Seen {
     pub boot: u32,
     /// How that start fares.
     pub state: SeenState,
+}
+
+/// What an instance on this machine is measured by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its first process: all others are below it.
+    pub pid: i32,
+    /// The node's end of its network link, where it has one of its own.
+    pub link: Option<String>,
+}
+
+/// What an instance has used whose processes are elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Elsewhere {
+    /// The instance.
+    pub instance: InstanceId,
+    /// The process on this machine that looks after this start of it.
+    pub pid: i32,
+    /// When this was so.
+    pub at: Instant,
+    /// What it has used since this start. Of its tasks there is nothing.
+    pub usage: Usage,
+    /// Processors that its machine has, where that is known.
+    pub cpus: Option<u32>,
+    /// Bytes of memory that it may use, where that is known.
+    pub memory: Option<u64>,
 }
 
 /// How a boot fares.
@@ -301,8 +331,14 @@ pub trait Driver: Send + Sync {
         Err(format!("find the files of `{instance}`"))
     }
 
-    /// The first process of each instance that runs and whose processes are all below it, on this machine.
-    fn roots(&self) -> Vec<(InstanceId, i32)> {
+    /// Of each instance that runs and whose processes are on this machine, what it is measured by.
+    fn roots(&self) -> Vec<Root> {
+        Vec::new()
+    }
+
+    /// Of each instance that runs and whose processes are elsewhere, what it has used, or why that is not known; the same of a
+    /// place that does not answer at all. Waits for all of them. Errors complete "failed to …".
+    fn elsewhere(&self) -> Vec<Result<Elsewhere, String>> {
         Vec::new()
     }
 

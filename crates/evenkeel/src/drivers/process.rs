@@ -25,9 +25,10 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::inotify;
 use rustix::process::Signal;
 
-use super::folder::{Ask, Folder, State};
+use super::folder::{Ask, Folder, Spec, State};
 use super::{
-    CONSOLE_LIMIT, Driver, DriverError, FilesOf, Hint, Isolation, Isolations, LaunchSpec, Seen, SeenState, begins,
+    CONSOLE_LIMIT, Driver, DriverError, Elsewhere, Engine, FilesOf, Hint, Isolation, Isolations, LaunchSpec, Root,
+    Seen, SeenState, begins,
 };
 use crate::agent::console;
 use crate::enclosures::{docker, namespaces, overlay};
@@ -211,6 +212,18 @@ impl Drop for ProcessDriver {
     }
 }
 
+impl ProcessDriver {
+    /// The agents that live, and what they run.
+    fn running(&self) -> Vec<(i32, Spec)> {
+        let agents: Vec<(InstanceId, i32)> = {
+            let slots = self.shared.slots();
+            slots.iter().filter_map(|(id, slot)| Some((id.clone(), slot.agent.as_ref()?.identity.pid))).collect()
+        };
+        let with_spec = |(id, pid): (InstanceId, i32)| Some((pid, self.shared.folder_of(&id).spec().ok().flatten()?));
+        agents.into_iter().filter_map(with_spec).collect()
+    }
+}
+
 impl Driver for ProcessDriver {
     fn launch(&self, spec: &LaunchSpec) -> Result<(), DriverError> {
         {
@@ -276,16 +289,38 @@ impl Driver for ProcessDriver {
         slots.iter().map(seen).collect()
     }
 
-    fn roots(&self) -> Vec<(InstanceId, i32)> {
-        let known: Vec<(InstanceId, i32)> = {
-            let slots = self.shared.slots();
-            slots.iter().filter_map(|(id, slot)| Some((id.clone(), slot.agent.as_ref()?.identity.pid))).collect()
+    fn roots(&self) -> Vec<Root> {
+        let here = self.running().into_iter().filter(|(_, spec)| spec.isolation != Isolation::Docker);
+        let root = |(pid, spec): (i32, Spec)| {
+            let has_link = spec.isolation == Isolation::Namespaces;
+            Root { link: has_link.then(|| namespaces::link_name(&spec.instance)), instance: spec.instance, pid }
         };
-        let is_here = |(id, _): &(InstanceId, i32)| {
-            let spec = self.shared.folder_of(id).spec().ok().flatten();
-            spec.is_some_and(|spec| spec.isolation != Isolation::Docker)
+        here.map(root).collect()
+    }
+
+    fn elsewhere(&self) -> Vec<Result<Elsewhere, String>> {
+        let mut engines: BTreeMap<String, (Engine, BTreeMap<InstanceId, i32>)> = BTreeMap::new();
+        for (pid, spec) in self.running() {
+            if let Some(engine) = spec.engine.filter(|_| spec.isolation == Isolation::Docker) {
+                let (_, pids) = engines.entry(engine.host.clone()).or_insert((engine, BTreeMap::new()));
+                pids.insert(spec.instance, pid);
+            }
+        }
+        let asked = |(engine, pids): &(Engine, BTreeMap<InstanceId, i32>)| -> Vec<Result<Elsewhere, String>> {
+            let told = docker::usage::of(engine, &pids.keys().cloned().collect::<Vec<_>>());
+            let with_pid = |(instance, used): (InstanceId, docker::usage::Used)| {
+                let pid = *pids.get(&instance)?;
+                let docker::usage::Used { at, usage, cpus, memory } = used;
+                Some(Elsewhere { instance, pid, at, usage, cpus, memory })
+            };
+            told.into_iter().filter_map(|one| one.map(with_pid).transpose()).collect()
         };
-        known.into_iter().filter(is_here).collect()
+        // One that is away holds up none of the others.
+        std::thread::scope(|scope| {
+            let all: Vec<_> = engines.values().map(|one| scope.spawn(move || asked(one))).collect();
+            let lost = |_| vec![Err("ask a Docker Engine: a thread panicked".to_owned())];
+            all.into_iter().flat_map(|one| one.join().unwrap_or_else(lost)).collect()
+        })
     }
 
     fn console(&self, instance: &InstanceId) -> io::Result<Vec<u8>> {

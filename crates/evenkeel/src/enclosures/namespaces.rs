@@ -266,8 +266,9 @@ fn clear(link: &str, address: Ipv4Addr) {
     }
 }
 
-/// The end of an id is what tells ids apart.
-fn link_name(instance: &InstanceId) -> String {
+/// What the node's end of an instance's wire is called. The end of an id is what tells ids apart.
+#[must_use]
+pub fn link_name(instance: &InstanceId) -> String {
     let id = instance.as_str().trim_start_matches("i-");
     let end = id.len().saturating_sub(LONGEST_NAME - LINK.len());
     format!("{LINK}{}", id.get(end..).unwrap_or_default())

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow};
 use evenkeel_aws::Time;
 use evenkeel_aws::Versions;
 use evenkeel_core::change::Change;
-use evenkeel_core::name::LoadBalancerName;
+use evenkeel_core::name::{LoadBalancerName, ZoneName};
 use evenkeel_core::noun::Image;
 use evenkeel_core::noun::image::ImageState;
 use evenkeel_core::routes::AccessLogRoute;
@@ -25,9 +25,9 @@ use crate::api::keys::Keys;
 use crate::api::{self, Api, Guard, Imported, Intake, Reports};
 use crate::buckets::{BucketError, Buckets};
 use crate::dns;
-use crate::drivers::Driver;
 use crate::drivers::folder::{COVERED, TOLD};
 use crate::drivers::process::{ProcessConfig, ProcessDriver};
+use crate::drivers::{Driver, Isolation};
 use crate::enclosures::docker;
 use crate::images::oci::Choice;
 use crate::images::{ImageError, ImageStore};
@@ -56,6 +56,8 @@ pub async fn up(
     sys::files::allow_many();
     let house = House::open(&options.data_dir)?;
     let settings = options.settings(lowest_port())?;
+    let has_links = |zone: &&ZoneName| options.isolation.of(zone) != Isolation::None;
+    let linked = settings.zones.iter().filter(has_links).cloned().collect();
     let database = house.database();
     let store = SqliteStore::open(&database)
         .with_context(|| format!("failed to open the database `{}`", database.display()))?;
@@ -125,14 +127,15 @@ pub async fn up(
         sightings: sightings.clone(),
     };
     tasks.spawn(instances::run(crew, statuses.clone()));
-    let crew = measures::Crew {
+    let crew = Arc::new(measures::Crew {
         keeper: keeper.clone(),
         sightings: sightings.clone(),
         counts: counts.clone(),
         driver: Arc::clone(&driver),
         metrics: measured.clone(),
-    };
-    tasks.spawn(measures::run(crew, statuses.clone()));
+    });
+    tasks.spawn(measures::run(Arc::clone(&crew), statuses.clone()));
+    tasks.spawn(measures::containers::run(crew, statuses.clone()));
     let names = Arc::new(dns::server::Counts::default());
     if let Some(listen) = options.dns_listen {
         let crew = dns::Crew {
@@ -220,7 +223,8 @@ pub async fn up(
     let api = Api::new(keeper, sightings, Arc::new(keys), seal, Arc::new(console), intake, reports);
     let versions = if options.sigv2 { Versions::TwoAndFour } else { Versions::Four };
     let api = api.behind(Guard::new(versions, options.api_rate.0, options.api_rate.1));
-    let api = api.requesting(options.acme.is_some()).notifying(outbox, mails).measuring(measured.clone());
+    let api =
+        api.requesting(options.acme.is_some()).notifying(outbox, mails).measuring(measured.clone()).linking(linked);
     let api = api.logging_where(Arc::new(move |route, balancer| may_log(&buckets, route, balancer)));
     house.announce(&format!("http://{address}"))?;
     ready(address);

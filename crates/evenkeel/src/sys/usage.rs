@@ -1,5 +1,5 @@
-//! What trees of processes use: processor time, memory, disk, and how long their tasks wanted to run. Owns one look at
-//! `/proc` for any number of trees; must never act on a process.
+//! What trees of processes use: processor time, memory, disk, and how long their tasks wanted to run; and what has passed this
+//! machine's network links. Owns one look at `/proc` for any number of them; must never act on a process.
 //!
 //! How many tasks run or want to is not counted at the moment of a look: looks once a second would see work that comes once a
 //! second always or never (the kernel counts every 5.004 s for that reason). The kernel tells how long each task has run and
@@ -37,6 +37,34 @@ pub struct Usage {
     pub read: Option<u64>,
     /// Bytes that were written to disks; `None` where we may not know.
     pub written: Option<u64>,
+    /// What it received and sent over a network link of its own; `None` where it has none, or it is not known.
+    pub traffic: Option<Traffic>,
+}
+
+/// What was received and sent over a network link since it is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Packets received.
+    pub packets_in: u64,
+    /// Packets sent.
+    pub packets_out: u64,
+}
+
+impl Traffic {
+    /// The same as it is seen from the link's other end.
+    #[must_use]
+    pub fn from_afar(self) -> Self {
+        Self {
+            bytes_in: self.bytes_out,
+            bytes_out: self.bytes_in,
+            packets_in: self.packets_out,
+            packets_out: self.packets_in,
+        }
+    }
 }
 
 impl Usage {
@@ -151,6 +179,21 @@ fn disk(pid: i32) -> (Option<u64>, Option<u64>) {
     (line(&io, "read_bytes:"), line(&io, "write_bytes:"))
 }
 
+/// What has passed each of this machine's network links, by their names.
+#[must_use]
+pub fn links() -> BTreeMap<String, Traffic> {
+    let text = fs::read_to_string("/proc/net/dev").unwrap_or_default();
+    text.lines().filter_map(link).collect()
+}
+
+/// A line of `/proc/net/dev` (proc(5)): a name, eight numbers of what was received, eight of what was sent.
+fn link(line: &str) -> Option<(String, Traffic)> {
+    let (name, numbers) = line.split_once(':')?;
+    let numbers: Vec<u64> = numbers.split_ascii_whitespace().map_while(|number| number.parse().ok()).collect();
+    let [bytes_in, packets_in, .., bytes_out, packets_out, _, _, _, _, _, _] = numbers[..] else { return None };
+    Some((name.trim().to_owned(), Traffic { bytes_in, bytes_out, packets_in, packets_out }))
+}
+
 /// The machine's own load averages, of 1, 5 and 15 minutes.
 #[must_use]
 pub fn machine_load() -> Option<[f64; 3]> {
@@ -260,9 +303,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_a_link_has_what_came_and_what_went() {
+        let heads = "Inter-|   Receive                                                |  Transmit\n \
+                     face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed";
+        assert!(heads.lines().all(|head| link(head).is_none()));
+        let (name, traffic) = link("  eth0: 936 12 1 2 3 4 5 6 1042 15 1 2 3 4 5 6").unwrap();
+        let expected = Traffic { bytes_in: 936, bytes_out: 1042, packets_in: 12, packets_out: 15 };
+        assert_eq!((name.as_str(), traffic), ("eth0", expected));
+        assert_eq!((traffic.from_afar().bytes_in, traffic.from_afar().packets_out), (1042, 12));
+        assert_eq!(link("veth1:936 12"), None);
+    }
+
+    #[test]
     fn the_machine_says_how_it_fares() {
         assert!(machine_load().unwrap().iter().all(|load| *load >= 0.0));
         let (total, available) = machine_memory().unwrap();
         assert!(available <= total && total > 1 << 20);
+        assert!(links().contains_key("lo"));
     }
 }

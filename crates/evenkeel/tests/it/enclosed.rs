@@ -6,9 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use evenkeel_aws::ec2;
+use evenkeel_aws::{autoscaling, ec2};
 
+use crate::measured::{points, sum};
 use crate::rig::{INSTANCE_PORT, PROGRAM, Rig, kill9, processes_of_instance};
+use crate::scaling::{ZONES, end, group, settled};
+use crate::steady::{Steady, let_flow};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -116,6 +119,65 @@ fn instances_that_bind_every_address_serve_behind_a_balancer_and_leave_nothing()
     rig.wait_state(&ids[1], "terminated");
     assert!(processes_of_instance(&ids[1]).is_empty() && !has_link(&ids[1]));
     rig.finish();
+}
+
+/// Containers are measured as their engine tells it.
+#[test]
+fn what_passes_an_instances_own_network_is_measured_and_a_group_follows_it() {
+    const REQUESTS: u64 = 300;
+    for mut rig in [Rig::enclosed(), Rig::docker()].into_iter().flatten() {
+        let image = rig.image("web", &[]);
+        rig.balancer("web", &ZONES);
+        group(&rig, &image, 1);
+        let id = settled(&mut rig, 1).remove(0);
+        rig.wait_in_service("web", std::slice::from_ref(&id));
+        let instance = [("InstanceId", id.as_str())];
+        for name in ["NetworkIn", "NetworkOut"] {
+            rig.wait(name, PATIENCE, |rig| (!points(rig, "AWS/EC2", name, &instance).is_empty()).then_some(()));
+        }
+        let steady = Steady::start(&rig, "web", 100);
+        let_flow(&mut rig, &steady, REQUESTS);
+        // Each request and each answer has some lines of head.
+        for (name, least) in [("NetworkIn", 50), ("NetworkOut", 100), ("NetworkPacketsIn", 1), ("NetworkPacketsOut", 1)]
+        {
+            rig.wait(name, PATIENCE, |rig| {
+                (sum(&points(rig, "AWS/EC2", name, &instance)) >= (REQUESTS * least) as f64).then_some(())
+            });
+        }
+        let of = |name: &str| points(&rig, "AWS/EC2", name, &instance);
+        assert!(sum(&of("CPUUtilization")) > 0.0);
+        assert!(of("MemoryUsed").iter().any(|(_, bytes)| *bytes > 1e6), "{:?}", of("MemoryUsed"));
+        assert!(of("MemoryUtilization").iter().all(|(_, percent)| (0.0..=100.0).contains(percent)));
+        assert!(!of("DiskWriteBytes").is_empty());
+        rig.call(&autoscaling::UpdateAutoScalingGroup {
+            auto_scaling_group_name: "web".into(),
+            max_size: Some(2),
+            ..Default::default()
+        })
+        .unwrap();
+        let predefined = autoscaling::PredefinedMetricSpecification {
+            predefined_metric_type: "ASGAverageNetworkOut".into(),
+            resource_label: None,
+        };
+        let put = autoscaling::PutScalingPolicy {
+            auto_scaling_group_name: "web".into(),
+            policy_name: "sent".into(),
+            policy_type: Some("TargetTrackingScaling".into()),
+            estimated_instance_warmup: Some(2),
+            target_tracking_configuration: Some(autoscaling::TargetTrackingConfiguration {
+                predefined_metric_specification: Some(predefined),
+                // A minute: a tenth of what the load takes at the least.
+                target_value: 60.0 * 100.0 * 100.0 / 10.0,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        assert_eq!(rig.call(&put).unwrap().alarms.len(), 2);
+        settled(&mut rig, 2);
+        steady.stop();
+        end(&mut rig);
+        rig.finish();
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn seconds() -> i64 {
 }
 
 /// The points of a metric over the last ten minutes, by the second: when, and its sum.
-fn points(rig: &Rig, namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> Vec<(i64, f64)> {
+pub fn points(rig: &Rig, namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> Vec<(i64, f64)> {
     let dimension =
         |(name, value): &(&str, &str)| Dimension { name: Some((*name).into()), value: Some((*value).into()) };
     let now = seconds();
@@ -30,7 +30,7 @@ fn points(rig: &Rig, namespace: &str, name: &str, dimensions: &[(&str, &str)]) -
     found.iter().map(|point| (point.timestamp.time().0 / 1000, point.sum.unwrap())).collect()
 }
 
-fn sum(points: &[(i64, f64)]) -> f64 {
+pub fn sum(points: &[(i64, f64)]) -> f64 {
     points.iter().map(|(_, value)| value).sum()
 }
 
@@ -62,6 +62,9 @@ fn requests_and_load_are_measured_and_a_killed_daemon_costs_seconds() {
     rig.wait("its processor time", LIMIT, |rig| {
         points(rig, "AWS/EC2", "CPUUtilization", &instance).iter().any(|(_, used)| *used >= 0.0).then_some(())
     });
+
+    let traffic = points(&rig, "AWS/EC2", "NetworkIn", &instance);
+    assert!(traffic.is_empty(), "a process of the node has no network of its own: {traffic:?}");
 
     by_command_line(&rig);
     let at = seconds();

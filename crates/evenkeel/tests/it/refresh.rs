@@ -188,6 +188,56 @@ fn an_image_is_brought_by_a_template_whatever_the_group_launches_with() {
 }
 
 #[test]
+fn explain_says_what_a_refresh_waits_for_and_who_for_which_hook() {
+    let mut rig = Rig::start();
+    let image = rig.image("v1", &[]);
+    let old = group(&mut rig, &image, 1).remove(0);
+    let hook = "warm".to_owned();
+    rig.call(&wire::PutLifecycleHook {
+        lifecycle_hook_name: hook.clone(),
+        auto_scaling_group_name: "web".into(),
+        lifecycle_transition: Some("autoscaling:EC2_INSTANCE_LAUNCHING".into()),
+        heartbeat_timeout: Some(7_200),
+        ..Default::default()
+    })
+    .unwrap();
+    done(&refresh(&rig, &["--checkpoint", "50", "--checkpoint", "100"]));
+    let (new, told) = rig.wait("a new one to wait for the hook", PATIENCE, |rig| {
+        let waits = members(rig).into_iter().find(|member| member.lifecycle_state == "Pending:Wait")?;
+        Some((waits.instance_id, rig.said(&["asg", "explain", "web"])))
+    });
+    let id = last(&rig).instance_refresh_id.unwrap();
+    for part in [
+        &format!("refresh {id} is InProgress: 0 % complete, 1 left"),
+        &format!("Waiting for remaining instances to be available. For example: {new} is Pending:Wait."),
+        "checkpoints: 50 %, 100 %\n",
+        "meanwhile no other refresh can be started",
+        &format!("{new} is Pending:Wait since "),
+        "waiting for hook warm until ",
+        ", then ABANDON",
+    ] {
+        assert!(told.contains(part), "`{part}` is not in {told}");
+    }
+    assert!(!told.contains(&format!("{old} is ")), "{told}");
+    done(&refresh(&rig, &["--cancel"]));
+    let told = rig.said(&["asg", "explain", "web"]);
+    assert!(told.contains("is Cancelling") && told.contains("Waiting for in-flight instances."), "{told}");
+    rig.call(&wire::CompleteLifecycleAction {
+        lifecycle_hook_name: hook,
+        auto_scaling_group_name: "web".into(),
+        lifecycle_action_result: "CONTINUE".into(),
+        instance_id: Some(new),
+        ..Default::default()
+    })
+    .unwrap();
+    assert_eq!(over(&mut rig).0.status.as_deref(), Some("Cancelled"));
+    let told = rig.said(&["asg", "explain", "web"]);
+    assert!(!told.contains("refresh") && !told.contains("hook"), "{told}");
+    end(&mut rig);
+    rig.finish();
+}
+
+#[test]
 fn a_daemon_killed_at_twenty_points_of_refreshes_goes_on_and_doubles_nothing() {
     let mut rig = Rig::start();
     let good = rig.image("v1", &[]);

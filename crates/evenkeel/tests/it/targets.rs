@@ -15,9 +15,12 @@ fn shown(rig: &Rig) -> wire::AutoScalingGroup {
     rig.call(&wire::DescribeAutoScalingGroups::default()).unwrap().auto_scaling_groups.0.remove(0)
 }
 
-/// With fewer members than zones, each zone's node sends to the others' members too.
-fn balancer(rig: &Rig) {
+/// A daemon with a group of one behind a balancer.
+fn started() -> Rig {
+    let mut rig = Rig::start();
+    let image = rig.image("web", &[]);
     rig.balancer("web", &ZONES);
+    // With fewer members than zones, each zone's node sends to the others' members too.
     rig.call(&elb::ModifyLoadBalancerAttributes {
         load_balancer_name: "web".into(),
         load_balancer_attributes: elb::LoadBalancerAttributes {
@@ -26,6 +29,10 @@ fn balancer(rig: &Rig) {
         },
     })
     .unwrap();
+    group(&rig, &image, 1);
+    let first = settled(&mut rig, 1);
+    rig.wait_in_service("web", &first);
+    rig
 }
 
 fn track(rig: &Rig, configuration: wire::TargetTrackingConfiguration) -> wire::PutScalingPolicyOutput {
@@ -47,6 +54,22 @@ fn wanted(rig: &mut Rig, count: i64) -> Duration {
     began.elapsed()
 }
 
+/// Waits until so many are in service, and lets a load go on that they take a share of: nothing of it is lost.
+fn shared(rig: &mut Rig, count: usize, more: Steady, requests: u64) {
+    rig.wait("members in service", PATIENCE, |rig| {
+        let serving = |member: &&wire::Instance| member.lifecycle_state == "InService";
+        (shown(rig).instances.iter().filter(serving).count() >= count).then_some(())
+    });
+    let_flow(rig, &more, requests);
+    kept(more);
+}
+
+/// Ends a load: nothing of it was lost.
+fn kept(load: Steady) {
+    let report = load.stop();
+    assert_eq!(report.lost, Vec::<String>::new(), "of {}", report.sent);
+}
+
 /// Waits until the fewest are there again.
 fn back(rig: &mut Rig) {
     rig.wait("the group to shrink again", Duration::from_secs(120), |rig| {
@@ -57,12 +80,7 @@ fn back(rig: &mut Rig) {
 
 #[test]
 fn a_group_follows_the_requests_of_its_balancer_up_and_down_without_losing_one() {
-    let mut rig = Rig::start();
-    let image = rig.image("web", &[]);
-    balancer(&rig);
-    group(&rig, &image, 1);
-    let first = settled(&mut rig, 1);
-    rig.wait_in_service("web", &first);
+    let mut rig = started();
     let put = track(
         &rig,
         wire::TargetTrackingConfiguration {
@@ -83,17 +101,10 @@ fn a_group_follows_the_requests_of_its_balancer_up_and_down_without_losing_one()
     let took = wanted(&mut rig, 4);
     println!("five times the load was followed after {took:?}");
     assert!(took <= FOLLOWS, "five times the load was followed after {took:?}");
-    rig.wait("members in service", PATIENCE, |rig| {
-        let serving = |member: &&wire::Instance| member.lifecycle_state == "InService";
-        (shown(rig).instances.iter().filter(serving).count() >= 4).then_some(())
-    });
-    let_flow(&mut rig, &more, 1_000);
-    let report = more.stop();
-    assert_eq!(report.lost, Vec::<String>::new(), "of {}", report.sent);
+    shared(&mut rig, 4, more, 1_000);
     back(&mut rig);
     let_flow(&mut rig, &steady, 200);
-    let report = steady.stop();
-    assert_eq!(report.lost, Vec::<String>::new(), "of {}", report.sent);
+    kept(steady);
     let causes: Vec<String> = activities(&rig).into_iter().map(|activity| activity.cause).collect();
     for side in ["AlarmHigh", "AlarmLow"] {
         let told = |cause: &&String| cause.contains(&format!("alarm TargetTracking-web-{side}-"));
@@ -112,12 +123,7 @@ fn a_group_follows_the_requests_of_its_balancer_up_and_down_without_losing_one()
 
 #[test]
 fn a_group_follows_its_load_average_up_and_down_without_losing_a_request() {
-    let mut rig = Rig::start();
-    let image = rig.image("web", &[]);
-    balancer(&rig);
-    group(&rig, &image, 1);
-    let first = settled(&mut rig, 1);
-    rig.wait_in_service("web", &first);
+    let mut rig = started();
     // Each request takes a processor for 25 ms: four a second come to a tenth.
     let busy = |rig: &Rig, rate| Steady::start_on(rig, "web", "/busy?ms=25", rate);
     let steady = busy(&rig, 4);
@@ -149,15 +155,8 @@ fn a_group_follows_its_load_average_up_and_down_without_losing_a_request() {
         early.unwrap_or_else(|| rig.wait("the load average to be followed", PATIENCE, |rig| breach.followed(rig)));
     println!("the load average was followed after {took:?}");
     assert!(took <= FOLLOWS, "the load average was followed after {took:?}");
-    rig.wait("members in service", PATIENCE, |rig| {
-        let serving = |member: &&wire::Instance| member.lifecycle_state == "InService";
-        (shown(rig).instances.iter().filter(serving).count() >= 2).then_some(())
-    });
-    let_flow(&mut rig, &more, 50);
-    let report = more.stop();
-    assert_eq!(report.lost, Vec::<String>::new(), "of {}", report.sent);
-    let report = steady.stop();
-    assert_eq!(report.lost, Vec::<String>::new(), "of {}", report.sent);
+    shared(&mut rig, 2, more, 50);
+    kept(steady);
     back(&mut rig);
     end(&mut rig);
     rig.finish();

@@ -278,37 +278,58 @@ fn predicted(predictor: &Predictor, group: &AutoScalingGroup) -> Result<Predicte
         Ok::<_, String>(Source { scale, zero_with, ..Source::of(stat("RequestCount", "Sum")) })
     };
     // What each member does is measured each second: sixty of a minute's values are one member's.
-    let of_members = |statistic: &str| {
+    let of_members = |name: &str, statistic: &str, scale: f64| {
         let on = ("AutoScalingGroupName", group.name.to_string());
-        let watched = Watched::Metric(stat("AWS/EC2", "CPUUtilization", on, statistic, MINUTE));
-        Source { fold: Fold::Minutes, scale: 1.0 / f64::from(MINUTE), ..Source::of(watched) }
+        let watched = Watched::Metric(stat("AWS/EC2", name, on, statistic, MINUTE));
+        Source { fold: Fold::Minutes, scale, ..Source::of(watched) }
     };
+    let of_each = |name: &str, scale: f64| {
+        let on = ("AutoScalingGroupName", group.name.to_string());
+        let watched = Watched::Metric(stat("AWS/EC2", name, on, "Average", HOUR));
+        Box::new(Source { scale, ..Source::of(watched) })
+    };
+    let minutes = f64::from(MINUTE);
     let (load_of, requests_of) = match load {
         LoadMetric::Predefined { metric, label } => match metric {
-            PredefinedLoad::AsgTotalCpuUtilization => (of_members("Sum"), None),
+            PredefinedLoad::AsgTotalCpuUtilization => (of_members("CPUUtilization", "Sum", 1.0 / minutes), None),
             PredefinedLoad::AlbTargetGroupRequestCount => (requests(label, 1.0)?, Some(label)),
-            PredefinedLoad::AsgTotalNetworkIn | PredefinedLoad::AsgTotalNetworkOut => {
-                return Err(format!("{} is not measured here", metric.as_str()));
-            }
+            // Sixty minutes of the mean one.
+            PredefinedLoad::AsgTotalNetworkIn => (of_members("NetworkIn", "Sum", minutes), None),
+            PredefinedLoad::AsgTotalNetworkOut => (of_members("NetworkOut", "Sum", minutes), None),
         },
         LoadMetric::Math(queries) => (Source::of(hourly(queries)), None),
     };
     let capacity = || match &predictor.capacity {
         Some(queries) => Source::of(hourly(queries)),
-        None => of_members("SampleCount"),
+        None => of_members("CPUUtilization", "SampleCount", 1.0 / minutes),
     };
-    // In an hour come sixty times the requests of a minute.
-    let per_minute = 1.0 / f64::from(MINUTE);
-    let is_cpu = matches!(load, LoadMetric::Predefined { metric: PredefinedLoad::AsgTotalCpuUtilization, .. });
+    // In an hour come sixty times the requests of a minute, and the bytes: targets are meant for minutes.
+    let per_minute = 1.0 / minutes;
+    let loads = match load {
+        LoadMetric::Predefined { metric, .. } => Some(*metric),
+        LoadMetric::Math(_) => None,
+    };
+    let is_cpu = loads == Some(PredefinedLoad::AsgTotalCpuUtilization);
     let relation = match scaling {
         None if is_cpu => Relating::Known(Relation::known(1.0)),
         None => Relating::Known(Relation::known(per_minute)),
         Some(ScalingMetric::Predefined { metric, label }) => match metric {
             PredefinedMetricType::AsgAverageCpuUtilization if is_cpu => Relating::Known(Relation::known(1.0)),
             PredefinedMetricType::AsgAverageCpuUtilization => {
-                let on = ("AutoScalingGroupName", group.name.to_string());
-                let watched = Watched::Metric(stat("AWS/EC2", "CPUUtilization", on, "Average", HOUR));
-                Relating::Learned { metric: Source::of(watched).into(), capacity: Some(capacity().into()) }
+                Relating::Learned { metric: of_each("CPUUtilization", 1.0), capacity: Some(capacity().into()) }
+            }
+            PredefinedMetricType::AsgAverageNetworkIn if loads == Some(PredefinedLoad::AsgTotalNetworkIn) => {
+                Relating::Known(Relation::known(per_minute))
+            }
+            PredefinedMetricType::AsgAverageNetworkOut if loads == Some(PredefinedLoad::AsgTotalNetworkOut) => {
+                Relating::Known(Relation::known(per_minute))
+            }
+            // Measured each second: so much more in a minute.
+            PredefinedMetricType::AsgAverageNetworkIn => {
+                Relating::Learned { metric: of_each("NetworkIn", minutes), capacity: Some(capacity().into()) }
+            }
+            PredefinedMetricType::AsgAverageNetworkOut => {
+                Relating::Learned { metric: of_each("NetworkOut", minutes), capacity: Some(capacity().into()) }
             }
             PredefinedMetricType::AlbRequestCountPerTarget if requests_of == Some(label) => {
                 Relating::Known(Relation::known(per_minute))
@@ -316,7 +337,9 @@ fn predicted(predictor: &Predictor, group: &AutoScalingGroup) -> Result<Predicte
             PredefinedMetricType::AlbRequestCountPerTarget => {
                 Relating::Learned { metric: requests(label, per_minute)?.into(), capacity: None }
             }
-            _ => return Err(format!("{} is not measured here", metric.as_str())),
+            PredefinedMetricType::AsgAverageCpuUtilizationHighResolution => {
+                return Err(format!("{} is no metric to forecast by", metric.as_str()));
+            }
         },
         Some(ScalingMetric::Math(queries)) => {
             Relating::Learned { metric: Source::of(hourly(queries)).into(), capacity: Some(capacity().into()) }

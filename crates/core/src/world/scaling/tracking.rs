@@ -214,8 +214,10 @@ fn signal_of(state: AlarmState) -> decide::AlarmState {
     }
 }
 
-/// What a policy's alarms watch. Its target is meant for AWS's minutes: of what is summed up each second, sixty are as much.
+/// What a policy's alarms watch. Its target is meant for AWS's minutes: of what is summed up each second, or counted by the second
+/// of each member, sixty are as much.
 fn watched(metric: &TrackedMetric, group: &AutoScalingGroup) -> Result<Watched, String> {
+    let counts_bytes = matches!(metric, TrackedMetric::Predefined { metric, .. } if metric.counts_bytes());
     let (metric, statistic, unit, period) = match metric {
         TrackedMetric::Math(queries) => return Ok(Watched::Math(queries.clone())),
         TrackedMetric::Series { metric, statistic, unit, period } => {
@@ -227,9 +229,6 @@ fn watched(metric: &TrackedMetric, group: &AutoScalingGroup) -> Result<Watched, 
                 PredefinedMetricType::AlbRequestCountPerTarget => {
                     ("AWS/ELB", ("LoadBalancerName", balancer(label.as_deref(), group)?))
                 }
-                PredefinedMetricType::AsgAverageNetworkIn | PredefinedMetricType::AsgAverageNetworkOut => {
-                    return Err(format!("{} is not measured here", metric.as_str()));
-                }
                 _ => (namespace, ("AutoScalingGroupName", group.name.to_string())),
             };
             let dimensions = vec![(dimension.0.to_owned(), dimension.1)];
@@ -240,7 +239,8 @@ fn watched(metric: &TrackedMetric, group: &AutoScalingGroup) -> Result<Watched, 
     let is_measured = MEASURED.contains(&metric.namespace.as_str());
     let seconds = period.unwrap_or(if is_measured { FINEST } else { MINUTE });
     let stat = MetricStat { metric, period: seconds, statistic: statistic.to_owned(), unit };
-    if period.is_some() || seconds == MINUTE || !matches!(statistic, "Sum" | "SampleCount") {
+    let adds_up = counts_bytes || matches!(statistic, "Sum" | "SampleCount");
+    if period.is_some() || seconds == MINUTE || !adds_up {
         return Ok(Watched::Metric(stat));
     }
     let query = |id: &str, stat: Option<MetricStat>, expression: Option<String>| Query {

@@ -83,15 +83,15 @@ pub(super) const REMARKS: &[(Api, &str, &str, Served)] = &[
         AutoScaling,
         "PutScalingPolicy",
         "TargetTrackingConfiguration",
-        Yes("Judged each second where the metric is measured here and states no period; network bytes are refused."),
+        Yes(
+            "Judged each second where the metric is measured here and states no period. Bytes are refused where no zone measures them.",
+        ),
     ),
     (
         AutoScaling,
         "PutScalingPolicy",
         "PredictiveScalingConfiguration",
-        Yes(
-            "Forecasts are made here, by medians of hours; network bytes are refused. Hourly values: `SEARCH` is not known.",
-        ),
+        Yes("Forecasts are made here, by medians of hours. Hourly values: `SEARCH` is not known."),
     ),
     (AutoScaling, "GetPredictiveScalingForecast", "StartTime", Yes("What was foreseen is kept for two days after.")),
     (AutoScaling, "TerminateInstanceInAutoScalingGroup", "InstanceIds", No("Ignored: name one instance a call.")),

@@ -37,11 +37,14 @@ pub(in super::super) async fn put(
     let policy =
         ScalingPolicy { id: dice::uuid()?, enabled, rule, warmup, tracker, predictor: predictor.map(Box::new) };
     if let Some(held) = asked.world.scaling_group(&group) {
+        targets::check(asked, held, policy.tracker.as_ref())?;
         for of in asked.world.tracking_alarms(held, &name, &policy).map_err(|why| refusal::autoscaling(why.into()))? {
             watched::check(&of.alarm.settings.watched).map_err(Error::validation)?;
         }
         let predicted = asked.world.predicted(held, &policy).map_err(|why| refusal::autoscaling(why.into()))?;
         predicted.as_ref().map_or(Ok(()), forecasts::check)?;
+        let counts_bytes = policy.predictor.as_ref().and_then(|predictor| predictor.counts_bytes());
+        counts_bytes.map_or(Ok(()), |metric| targets::bytes(asked, held, metric))?;
     }
     asked.scale(ScalingChange::PutPolicy { group: group.clone(), name: name.clone(), policy }).await?;
     let world = asked.api.keeper.world();

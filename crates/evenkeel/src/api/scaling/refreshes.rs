@@ -1,6 +1,6 @@
 //! Instance refreshes: started, shown, called off, rolled back.
 //!
-//! Owns how preferences are read, and the words for what is waited for. What follows what is the World's to say.
+//! Owns how preferences are read, and the words for what is waited for and what is held up. What follows what is the World's to say.
 
 use evenkeel_aws::{Error, autoscaling as wire};
 use evenkeel_core::change::{NewRefresh, ScalingChange};
@@ -12,6 +12,7 @@ use evenkeel_core::noun::{
 };
 use evenkeel_core::refusal::{BadScaling, Refusal};
 use evenkeel_core::scaling::refresh::{Share, USUAL_LEAST};
+use evenkeel_core::time::Timestamp;
 use evenkeel_core::world::scaling::{progress, tally};
 
 use super::super::page::Page;
@@ -161,7 +162,7 @@ fn described(asked: &Asked<'_>, group: &AutoScalingGroup, refresh: &InstanceRefr
     };
     let template = |source| shown::launched(&asked.world, Some(source)).1;
     let alarms = || wire::AlarmSpecification { alarms: of.alarms.iter().map(ToString::to_string).collect() };
-    let reason = if refresh.status.is_over() { refresh.reason.clone() } else { waits_for(asked, group, refresh) };
+    let reason = if refresh.status.is_over() { refresh.reason.clone() } else { waits_for(group, refresh, asked.now) };
     wire::InstanceRefresh {
         instance_refresh_id: Some(refresh.id.clone()),
         auto_scaling_group_name: Some(group.name.to_string()),
@@ -202,7 +203,7 @@ fn described(asked: &Asked<'_>, group: &AutoScalingGroup, refresh: &InstanceRefr
 }
 
 /// What a refresh that is under way waits for, in AWS's words where it has any.
-fn waits_for(asked: &Asked<'_>, group: &AutoScalingGroup, refresh: &InstanceRefresh) -> Option<String> {
+pub(super) fn waits_for(group: &AutoScalingGroup, refresh: &InstanceRefresh, now: Timestamp) -> Option<String> {
     if refresh.status == RefreshStatus::Cancelling {
         return refresh.reason.clone();
     }
@@ -210,7 +211,7 @@ fn waits_for(asked: &Asked<'_>, group: &AutoScalingGroup, refresh: &InstanceRefr
     if let Some(process) = off {
         return Some(format!("Waiting for the process {} to be resumed.", process.as_str()));
     }
-    if let Some(until) = refresh.until.filter(|until| asked.now < *until) {
+    if let Some(until) = refresh.until.filter(|until| now < *until) {
         let what = match refresh.status {
             RefreshStatus::Baking => "Baking".to_owned(),
             _ => format!("Waiting at checkpoint {}", refresh.checkpoint),
@@ -220,7 +221,7 @@ fn waits_for(asked: &Asked<'_>, group: &AutoScalingGroup, refresh: &InstanceRefr
     let warmup = group.refresh_warmup(refresh);
     let new = group.members.iter().filter(|(_, member)| member.refresh == Some(RefreshMark::New));
     let wait = new.into_iter().find_map(|(id, member)| match (member.state, member.in_service) {
-        (LifecycleState::InService, Some(since)) if asked.now < since.plus(warmup) => {
+        (LifecycleState::InService, Some(since)) if now < since.plus(warmup) => {
             Some(format!("Waiting for instances to warm up before continuing. For example: {id} is warming up."))
         }
         (LifecycleState::InService, _) => Some(format!(
@@ -244,4 +245,18 @@ fn waits_for(asked: &Asked<'_>, group: &AutoScalingGroup, refresh: &InstanceRefr
         .map(|last| format!("{} replacements in a row came to nothing; the last: {last}.", refresh.failures));
     let told: Vec<String> = wait.into_iter().chain(failed).collect();
     (!told.is_empty()).then(|| told.join(" ").chars().take(1_023).collect())
+}
+
+/// What a refresh that is under way keeps others from.
+pub(super) fn holds_up(group: &AutoScalingGroup, refresh: &InstanceRefresh) -> Vec<String> {
+    let least = refresh.preferences.share.least_of(group.desired);
+    let mut held = vec!["no other refresh can be started".to_owned()];
+    if refresh.desired.is_some() {
+        held.push("what the group launches with cannot be changed".to_owned());
+    }
+    if refresh.status.replaces() {
+        held.push("zones are not evened out, and nobody is replaced for age".to_owned());
+    }
+    held.push(format!("scaling in ends the old first, and leaves {least} in service and healthy"));
+    held
 }

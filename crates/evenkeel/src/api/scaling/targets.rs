@@ -6,11 +6,12 @@
 
 use evenkeel_aws::xml::Members;
 use evenkeel_aws::{Error, autoscaling as wire};
+use evenkeel_core::noun::AutoScalingGroup;
 use evenkeel_core::noun::alarm::{MetricName, MetricStat, Query};
 use evenkeel_core::noun::scaling_policy::{TrackedMetric, Tracker};
 use evenkeel_core::scaling::{PredefinedMetricType, Rule};
 
-use super::super::{dice, words};
+use super::super::{Asked, dice, words};
 use crate::metrics::Unit;
 
 /// Statistics of one series (AWS).
@@ -42,6 +43,23 @@ pub(super) fn read(stated: &wire::TargetTrackingConfiguration) -> Result<(Rule, 
     let disable_scale_in = stated.disable_scale_in == Some(true);
     let rule = Rule::Tracking { target: stated.target_value, disable_scale_in };
     Ok((rule, Tracker { metric, alarms: [dice::uuid()?, dice::uuid()?] }))
+}
+
+/// Refuses what none of the group's members could be measured by.
+pub(super) fn check(asked: &Asked<'_>, group: &AutoScalingGroup, tracker: Option<&Tracker>) -> Result<(), Error> {
+    match tracker.map(|tracker| &tracker.metric) {
+        Some(TrackedMetric::Predefined { metric, .. }) if metric.counts_bytes() => bytes(asked, group, metric.as_str()),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a metric of bytes where nobody could be measured by it.
+pub(super) fn bytes(asked: &Asked<'_>, group: &AutoScalingGroup, metric: &str) -> Result<(), Error> {
+    if group.zones.iter().any(|zone| asked.api.linked.contains(zone)) {
+        return Ok(());
+    }
+    let text = "is not measured in the AutoScalingGroup's Availability Zones: instances there have no network links of their own";
+    Err(Error::validation(format!("{metric} {text}")))
 }
 
 fn own(stated: &wire::CustomizedMetricSpecification) -> Result<TrackedMetric, Error> {

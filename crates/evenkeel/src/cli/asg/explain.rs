@@ -72,6 +72,15 @@ fn show(told: &Value, count: usize, streams: &mut Streams<'_>) -> io::Result<()>
     for why in list(told, "why") {
         writeln!(out, "  {}", text(why))?;
     }
+    if let Some(refresh) = told.get("refresh").filter(|refresh| refresh.is_object()) {
+        show_refresh(refresh, out)?;
+    }
+    for wait in list(told, "waits") {
+        let of = |key: &str| wait.get(key).map(text).unwrap_or_default();
+        let (instance, state, hook) = (of("instance"), of("state"), of("hook"));
+        let (since, until, default) = (of("since"), of("until"), of("default"));
+        writeln!(out, "  {instance} is {state} since {since}, waiting for hook {hook} until {until}, then {default}")?;
+    }
     for action in list(told, "schedule") {
         let of = |key: &str| action.get(key).map(text).unwrap_or_default();
         let (min, max, desired) = (of("min"), of("max"), of("desired"));
@@ -121,4 +130,56 @@ fn show(told: &Value, count: usize, streams: &mut Streams<'_>) -> io::Result<()>
         }
     }
     Ok(())
+}
+
+fn show_refresh(refresh: &Value, out: &mut dyn io::Write) -> io::Result<()> {
+    let of = |key: &str| refresh.get(key).map(text).unwrap_or_default();
+    let (id, status, since) = (of("id"), of("status"), of("since"));
+    writeln!(out, "  refresh {id} is {status}: {} % complete, {} left, begun {since}", of("percent"), of("left"))?;
+    for key in ["rollback", "waits_for"] {
+        if let Some(why) = refresh.get(key).and_then(Value::as_str) {
+            writeln!(out, "    {why}")?;
+        }
+    }
+    let checkpoints = list(refresh, "checkpoints").iter().map(|checkpoint| {
+        let reached = checkpoint.get("reached") == Some(&Value::Bool(true));
+        let percent = checkpoint.get("percent").map(text).unwrap_or_default();
+        format!("{percent} %{}", if reached { " (reached)" } else { "" })
+    });
+    let checkpoints: Vec<String> = checkpoints.collect();
+    if !checkpoints.is_empty() {
+        writeln!(out, "    checkpoints: {}", checkpoints.join(", "))?;
+    }
+    for held in list(refresh, "holds_up") {
+        writeln!(out, "    meanwhile {}", text(held))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_refresh_is_shown_with_all_that_is_known_of_it() {
+        let check = |refresh: Value, expected: &str| {
+            let mut out = Vec::new();
+            show_refresh(&refresh, &mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        };
+        let mut refresh = json!({
+            "id": "1", "status": "InProgress", "since": "then", "percent": 50, "left": 2, "rollback": null, "waits_for": null,
+            "checkpoints": [], "holds_up": [],
+        });
+        check(refresh.clone(), "  refresh 1 is InProgress: 50 % complete, 2 left, begun then\n");
+        refresh["rollback"] = "It failed.".into();
+        refresh["waits_for"] = "Waiting.".into();
+        refresh["checkpoints"] = json!([{ "percent": 50, "reached": true }, { "percent": 100, "reached": false }]);
+        refresh["holds_up"] = json!(["nobody sings", "nobody dances"]);
+        let expected = "  refresh 1 is InProgress: 50 % complete, 2 left, begun then\n    It failed.\n    Waiting.\n    \
+                        checkpoints: 50 % (reached), 100 %\n    meanwhile nobody sings\n    meanwhile nobody dances\n";
+        check(refresh, expected);
+    }
 }

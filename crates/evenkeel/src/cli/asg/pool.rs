@@ -50,7 +50,7 @@ pub struct Pool {
     #[arg(long, value_enum, value_name = "HOW")]
     pub state: Option<Rests>,
     /// Whether those who go because there are to be fewer come back into it [default: false]
-    #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub reuse: Option<bool>,
     /// Take it off, and end all in it
     #[arg(long, conflicts_with_all = ["prepared", "min", "state", "reuse", "json"])]

@@ -14,6 +14,7 @@ mod exec;
 mod files;
 mod image;
 pub mod stand_in;
+pub mod usage;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,9 +1,10 @@
 //! The loop that measures every second, without anyone asking: balancers, instances, groups, the node; into the metric store.
 //!
 //! Owns the second. Must never decide anything by what it measures: that is for those who read. Next: [`balancers`],
-//! [`instances`], [`groups`], for names, units and dimensions.
+//! [`instances`], [`groups`], for names, units and dimensions; [`containers`], a loop of its own, since engines take their time.
 
 pub mod balancers;
+pub mod containers;
 mod groups;
 mod instances;
 
@@ -41,32 +42,46 @@ struct Memory {
 }
 
 /// Runs the loop; never returns.
-pub async fn run(crew: Crew, statuses: Statuses) {
-    let crew = Arc::new(crew);
-    let mut memory = Memory::default();
-    let mut ticks = tokio::time::interval(SECOND);
+pub async fn run(crew: Arc<Crew>, statuses: Statuses) {
+    again("measures", SECOND, &statuses, move |memory| {
+        look(&crew, memory);
+        Ok(Vec::new())
+    })
+    .await;
+}
+
+/// Looks again and again, on a thread that may wait, with what is remembered from one look to the next; never returns.
+async fn again<M: Default + Send + 'static>(
+    name: &'static str,
+    every: Duration,
+    statuses: &Statuses,
+    look: impl Fn(&mut M) -> Result<Vec<String>, String> + Send + Sync + 'static,
+) {
+    let look = Arc::new(look);
+    let mut memory = M::default();
+    let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        let (looking, mut held) = (Arc::clone(&crew), std::mem::take(&mut memory));
-        // Looking at processes reads files.
+        let (look, mut held) = (Arc::clone(&look), std::mem::take(&mut memory));
         let looked = tokio::task::spawn_blocking(move || {
-            look(&looking, &mut held);
-            held
+            let outcome = look(&mut held);
+            (held, outcome)
         });
         match looked.await {
-            Ok(back) => {
+            Ok((back, outcome)) => {
                 memory = back;
-                statuses.ran("measures", Ok(Vec::new()));
+                statuses.ran(name, outcome);
             }
             // It is this process that ends.
             Err(error) if error.is_cancelled() => return,
             // What was remembered is gone: the next look is a first one.
-            Err(error) => statuses.ran("measures", Err(format!("panicked: {error}"))),
+            Err(error) => statuses.ran(name, Err(format!("panicked: {error}"))),
         }
     }
 }
 
+/// Looking at processes reads files.
 fn look(crew: &Crew, memory: &mut Memory) {
     let (at, now) = (seconds(), Instant::now());
     let (world, seen) = (crew.keeper.world(), Arc::clone(&crew.sightings.borrow()));

@@ -11,7 +11,7 @@ const FRESH: i64 = 10;
 const MOST: usize = 20_000;
 
 /// Name here, namespace and name in CloudWatch, and what it is.
-const GAUGES: [(&str, &str, &str, &str); 14] = [
+const GAUGES: [(&str, &str, &str, &str); 16] = [
     ("aws_ec2_cpu_utilization_percent", "AWS/EC2", "CPUUtilization", "Of the processors that the instance may use."),
     ("aws_ec2_load_average_1", "AWS/EC2", "LoadAverage1", "Tasks that run or wait for the disk, damped over a minute."),
     ("aws_ec2_load_average_5", "AWS/EC2", "LoadAverage5", "The same over 5 minutes."),
@@ -21,6 +21,8 @@ const GAUGES: [(&str, &str, &str, &str); 14] = [
     ("aws_ec2_process_count", "AWS/EC2", "ProcessCount", "Processes of the instance."),
     ("aws_ec2_disk_read_bytes", "AWS/EC2", "DiskReadBytes", "Bytes read from disks in the last second."),
     ("aws_ec2_disk_write_bytes", "AWS/EC2", "DiskWriteBytes", "Bytes written to disks in the last second."),
+    ("aws_ec2_network_in_bytes", "AWS/EC2", "NetworkIn", "Bytes received in the last second."),
+    ("aws_ec2_network_out_bytes", "AWS/EC2", "NetworkOut", "Bytes sent in the last second."),
     ("aws_ec2_status_check_failed", "AWS/EC2", "StatusCheckFailed", "1 while the instance is impaired."),
     ("evenkeel_node_load_average_1", "Evenkeel/Node", "LoadAverage1", "The node's own, as its kernel has it."),
     ("evenkeel_node_load_average_5", "Evenkeel/Node", "LoadAverage5", "The same over 5 minutes."),

@@ -322,6 +322,12 @@ fn predicted(stated: &Predictive) -> anyhow::Result<(Rule, Option<Measured>)> {
         Some(("ASGCPUUtilization" | "ASGTotalCPUUtilization", _)) => {
             Some(Measured { metric: ("AWS/EC2".into(), "CPUUtilization".into()), on: Vec::new(), each: 1.0 })
         }
+        Some(("ASGNetworkIn" | "ASGTotalNetworkIn", _)) => {
+            Some(Measured { metric: ("AWS/EC2".into(), "NetworkIn".into()), on: Vec::new(), each: 60.0 })
+        }
+        Some(("ASGNetworkOut" | "ASGTotalNetworkOut", _)) => {
+            Some(Measured { metric: ("AWS/EC2".into(), "NetworkOut".into()), on: Vec::new(), each: 60.0 })
+        }
         Some(("ALBRequestCount" | "ALBTargetGroupRequestCount", label)) => Some(requests(label)),
         _ => None,
     };
@@ -358,7 +364,8 @@ fn tracked(target: &Target) -> anyhow::Result<Option<Measured>> {
             return Ok(Some(requests(predefined.resource_label.as_deref())));
         }
         let (namespace, name, _) = known.metric();
-        return Ok(Some(Measured { metric: pair(namespace, name), on: Vec::new(), each: 1.0 }));
+        let each = if known.counts_bytes() { 60.0 } else { 1.0 };
+        return Ok(Some(Measured { metric: pair(namespace, name), on: Vec::new(), each }));
     }
     Ok(target.customized_metric_specification.as_ref().and_then(|stated| {
         let on = stated.dimensions.iter().map(|d| (d.name.clone(), d.value.clone())).collect();

@@ -70,6 +70,8 @@ fn a_group_grows_by_who_is_ready_and_shrinks_into_its_pool_without_losing_a_requ
     let stopped = ready(&mut rig, 3, "Warmed:Stopped");
     let shown = rig.said(&["asg", "pool", "web"]);
     assert!(shown.contains("prepared   4") && stopped.iter().all(|id| shown.contains(id.as_str())), "{shown}");
+    let told = rig.said(&["asg", "explain", "web"]);
+    assert!(told.contains("warm pool: 3 of 3 ready (Stopped), those who are too many come back\n"), "{told}");
     for id in &stopped {
         rig.wait_state(id, "stopped");
     }

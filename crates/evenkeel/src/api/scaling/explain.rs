@@ -73,6 +73,7 @@ fn document(world: &World, group: &AutoScalingGroup, values: &Values, now: Times
         "setback": group.setback.as_ref().map(|setback| {
             json!({ "failures": setback.failures, "retry": setback.retry.iso(), "since": setback.since.iso() })
         }),
+        "pool": pool(group),
         "refresh": refresh(group, now),
         "waits": waits(group),
         "policies": policies,
@@ -103,6 +104,16 @@ fn forecast(policy: &ScalingPolicy, now: Timestamp) -> Option<Value> {
         "lines": outlook.map(|outlook| explain::outlook(outlook, *target, now, HOURS)).unwrap_or_default(),
         "hours": hours,
     }))
+}
+
+/// The warm pool, or null.
+fn pool(group: &AutoScalingGroup) -> Value {
+    let Some(pool) = &group.pool else { return Value::Null };
+    let ready = group.members.values().filter(|member| member.state.rests()).count();
+    json!({
+        "ready": ready, "size": group.pool_size(), "members": group.pooled(), "state": pool.state.as_str(),
+        "reuses": pool.reuses, "goes": pool.is_going,
+    })
 }
 
 /// The refresh that is under way, or null.

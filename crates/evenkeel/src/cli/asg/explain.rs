@@ -72,6 +72,13 @@ fn show(told: &Value, count: usize, streams: &mut Streams<'_>) -> io::Result<()>
     for why in list(told, "why") {
         writeln!(out, "  {}", text(why))?;
     }
+    if let Some(pool) = told.get("pool").filter(|pool| pool.is_object()) {
+        let of = |key: &str| pool.get(key).map(text).unwrap_or_default();
+        let is = |key: &str| pool.get(key) == Some(&Value::Bool(true));
+        let more = if is("goes") { ", being taken off" } else { "" };
+        let back = if is("reuses") { ", those who are too many come back" } else { "" };
+        writeln!(out, "  warm pool: {} of {} ready ({}){back}{more}", of("ready"), of("size"), of("state"))?;
+    }
     if let Some(refresh) = told.get("refresh").filter(|refresh| refresh.is_object()) {
         show_refresh(refresh, out)?;
     }

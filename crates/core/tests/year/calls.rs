@@ -2,6 +2,7 @@
 //!
 //! The wish of the group that tracks a target is left to its policy, so that it can be judged by it.
 
+use evenkeel_core::noun::predictor::{PredefinedPair, PredictedMetrics, Predictor};
 use evenkeel_core::noun::warm_pool::{PoolState, WarmPool};
 
 use super::*;
@@ -37,7 +38,11 @@ impl Year {
         };
         self.may(ScalingChange::CreateGroup(new));
         match group {
-            "web" => self.put(group, "follow", Rule::Tracking { target: 100.0, disable_scale_in: false }, None),
+            "web" => {
+                self.put(group, "follow", Rule::Tracking { target: 100.0, disable_scale_in: false }, None);
+                let buffer = Duration::from_secs(5 * MINUTE);
+                self.put(group, "ahead", Rule::Predictive { target: 100.0, acts: true, buffer, raises: None }, None);
+            }
             "jobs" => {
                 let step = |lower, upper, amount| StepAdjustment { lower, upper, amount };
                 let steps = |steps| Rule::Step {
@@ -81,11 +86,13 @@ impl Year {
         let metric = TrackedMetric::Series { metric, statistic: "Average".into(), unit: None, period: None };
         let alarms = [self.house.dice.uuid(), self.house.dice.uuid()];
         let tracker = matches!(rule, Rule::Tracking { .. }).then(|| Tracker { metric, alarms });
-        let policy = (
-            label(policy),
-            ScalingPolicy { id: self.house.dice.uuid(), enabled: true, rule, warmup, tracker, predictor: None },
-        );
-        self.may(ScalingChange::PutPolicy { group: name(group), name: policy.0, policy: policy.1 });
+        let metrics = PredictedMetrics::Pair { pair: PredefinedPair::AsgCpuUtilization, label: None };
+        let configured = self.house.now;
+        let predictor = matches!(rule, Rule::Predictive { .. })
+            .then(|| Box::new(Predictor { metrics, capacity: None, configured, outlook: None, lack: None, met: None }));
+        let id = self.house.dice.uuid();
+        let held = ScalingPolicy { id, enabled: true, rule, warmup, tracker, predictor };
+        self.may(ScalingChange::PutPolicy { group: name(group), name: label(policy), policy: held });
     }
 
     fn hooks(&mut self) -> BTreeMap<ScalingName, Hook> {

@@ -1,7 +1,8 @@
 //! What groups have to do, and what their policies make of it.
 //!
-//! Owns the load by day and by week, and the alarms over it, judged each minute.
+//! Owns the load by day and by week, the alarms over it, judged each minute, and the hours of it that forecasts are made of.
 
+use evenkeel_core::scaling::forecast::{self, Hours, Relation};
 use evenkeel_core::world::scaling::TrackingAlarm;
 
 use super::*;
@@ -14,14 +15,47 @@ pub(super) struct Loads {
     /// What each member of the tracking group had to do, by minute; the newest last.
     each: VecDeque<f64>,
     surge: Option<Timestamp>,
+    /// What all of its members had to do, by the hour, and in the minutes of this one.
+    hours: Hours,
+    minutes: (u64, Vec<f64>),
 }
 
 impl Year {
     /// Whether anybody did anything about it.
     pub(super) fn measure(&mut self) -> bool {
-        let tracked = self.track();
+        let load = 1500.0 * self.load();
+        let foretold = self.remember(load);
+        let tracked = self.track(load);
         let stepped = self.step_by_alarm("up", Side::Above, 80.0) | self.step_by_alarm("down", Side::Below, 40.0);
-        tracked | stepped
+        foretold | tracked | stepped
+    }
+
+    /// What the forecasts' loop does: the hours that are over are read, and four times a day a forecast is made of them.
+    fn remember(&mut self, load: f64) -> bool {
+        let hour = forecast::hour(self.house.now);
+        let (current, minutes) = &mut self.loads.minutes;
+        if *current == hour {
+            minutes.push(load);
+            return false;
+        }
+        let hours = &mut self.loads.hours;
+        if minutes.is_empty() {
+            hours.first = hour;
+        } else {
+            hours.values.push(Some(minutes.iter().sum::<f64>() / minutes.len() as f64));
+            *hours = hours.cleaned();
+        }
+        (*current, *minutes) = (hour, vec![load]);
+        if !hour.is_multiple_of(6) {
+            return false;
+        }
+        let load = self.loads.hours.clone();
+        let (group, name) = (name("web"), ScalingName::new("ahead").unwrap());
+        let configured = self.house.group("web").policies[&name].predictor.as_ref().unwrap().configured;
+        let relation = Some(Relation::known(1.0));
+        self.may(ScalingChange::Foretell { group, name, configured, load, relation });
+        self.tally.forecasts += 1;
+        true
     }
 
     fn load(&mut self) -> f64 {
@@ -43,8 +77,7 @@ impl Year {
     }
 
     /// What the alarms' loop does: alarms are judged by their last minutes, and while one goes off the group looks at its targets.
-    fn track(&mut self) -> bool {
-        let load = 1500.0 * self.load();
+    fn track(&mut self, load: f64) -> bool {
         let serving = self.serving("web");
         let points = &mut self.loads.each;
         if serving == 0 {

@@ -1,4 +1,4 @@
-//! A year of groups in virtual time: load by day and by week, crashes, zones lost and full, boots that fail, calls at random.
+//! A year of groups in virtual time: load by day and by week, followed and foreseen, crashes, zones lost and full, boots that fail, calls at random.
 //!
 //! Owns what must hold all along: sizes are kept, serving never shrinks below the wish by choice, nobody flaps, every instance is
 //! accounted for, and a plan that was carried out leaves an empty one until the next deadline that it names. Time goes from event to
@@ -20,7 +20,7 @@ use super::*;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-/// The groups: one that tracks a target, one that goes by steps, one by the clock, one that comes and goes.
+/// The groups: one that tracks a target and scales by a forecast, one that goes by steps, one by the clock, one that comes and goes.
 const GROUPS: [&str; 4] = ["web", "jobs", "night", "brief"];
 
 /// What happens by itself.
@@ -61,6 +61,7 @@ struct Tally {
     reloads: u64,
     failed: BTreeMap<String, u64>,
     decisions: u64,
+    forecasts: u64,
     turns: u64,
     worst_hour: usize,
 }
@@ -549,9 +550,14 @@ fn a_year_passes_in_less_than_a_minute() {
             *year.tally.failed.entry(why.split('(').next().unwrap_or_default().to_owned()).or_default() += 1;
         }
         println!("seed {seed}: {took:?} {:#?}", year.tally);
-        let Tally { launched, crashed, zones_lost, calls, refused, decisions, .. } = year.tally;
+        let Tally { launched, crashed, zones_lost, calls, refused, decisions, forecasts, .. } = year.tally;
         assert!(launched > 3_000 && crashed > 100 && zones_lost > 10, "seed {seed}: little happened");
         assert!(calls > 5_000 && refused > 100 && decisions > 1_000, "seed {seed}: little happened");
+        let ahead = ScalingName::new("ahead").unwrap();
+        let outlook = year.house.group("web").policies[&ahead].predictor.as_ref().unwrap().outlook.clone().unwrap();
+        let off = outlook.accuracy.unwrap().error;
+        // Surges cannot be foreseen.
+        assert!(forecasts > 1_400 && off < 0.1, "seed {seed}: {forecasts} forecasts, off by {off}");
         assert!(took < Duration::from_secs(60), "seed {seed}: the year took {took:?}");
     }
 }

@@ -7,9 +7,17 @@ use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+
+use crate::sys::process::lives;
+
+/// How long a lock is waited for whose holder is dead.
+const BURIAL: Duration = Duration::from_secs(5);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A lock that is held: let go when dropped, or when its process ends.
 #[derive(Debug)]
@@ -75,6 +83,22 @@ pub fn try_exclusive(path: &Path) -> io::Result<Option<Lock>> {
     Ok(Some(Lock { file: Some(file) }))
 }
 
+/// As [`try_exclusive`], but a lock whose holder is dead is waited for, up to 5 s: what a process that was killed had just forked
+/// has the file open until its exec.
+///
+/// # Errors
+/// As [`try_exclusive`].
+pub fn exclusive(path: &Path) -> io::Result<Option<Lock>> {
+    let deadline = Instant::now() + BURIAL;
+    let is_dead = || holder(path).and_then(|pid| i32::try_from(pid).ok()).is_some_and(|pid| !lives(pid));
+    loop {
+        match try_exclusive(path)? {
+            None if is_dead() && Instant::now() < deadline => std::thread::sleep(PAUSE),
+            taken => return Ok(taken),
+        }
+    }
+}
+
 /// The process id that the holder wrote, if it wrote one.
 #[must_use]
 pub fn holder(path: &Path) -> Option<u32> {
@@ -118,6 +142,29 @@ mod tests {
         drop(held);
         assert!(!is_held(&path).unwrap());
         assert!(try_exclusive(&path).unwrap().is_some());
+    }
+
+    /// As a child that was forked before its parent was killed, and is not yet at its exec.
+    #[test]
+    fn a_lock_that_only_a_dead_process_says_it_has_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let held = try_exclusive(&path).unwrap().unwrap();
+        std::fs::write(&path, child.id().to_string()).unwrap();
+        let (path, begun) = (&path, Instant::now());
+        std::thread::scope(|scope| {
+            let heir = scope.spawn(|| exclusive(path).unwrap().map(|lock| (lock, begun.elapsed())));
+            std::thread::sleep(Duration::from_millis(100));
+            drop(held);
+            let (lock, waited) = heir.join().unwrap().unwrap();
+            assert!(waited >= Duration::from_millis(100), "{waited:?}");
+            // One that lives is not waited for.
+            let begun = Instant::now();
+            assert!(exclusive(path).unwrap().is_none() && begun.elapsed() < BURIAL);
+            drop(lock);
+        });
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl House {
             .with_context(|| format!("failed to make the data directory `{}`", dir.display()))?;
         let dir = dir.canonicalize().with_context(|| format!("failed to open `{}`", dir.display()))?;
         let path = lock_path(&dir);
-        let lock = crate::lock::try_exclusive(&path).with_context(|| format!("failed to lock `{}`", path.display()))?;
+        let lock = crate::lock::exclusive(&path).with_context(|| format!("failed to lock `{}`", path.display()))?;
         let Some(lock) = lock else {
             let pid =
                 crate::lock::holder(&path).map_or_else(|| "another process".into(), |pid| format!("process {pid}"));

@@ -47,6 +47,12 @@ impl Identity {
     }
 }
 
+/// Whether there is a process of this pid that has not ended; whichever: pids are used again.
+#[must_use]
+pub fn lives(pid: i32) -> bool {
+    stat(pid).is_ok_and(|stat| !stat.dead)
+}
+
 /// What the kernel says of a process.
 struct Stat {
     dead: bool,

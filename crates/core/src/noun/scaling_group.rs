@@ -468,6 +468,12 @@ impl AutoScalingGroup {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
+    /// Whether nobody is in its warm pool, nor on the way in or out.
+    #[must_use]
+    pub fn has_empty_pool(&self) -> bool {
+        !self.members.values().any(|member| member.state.is_warmed())
+    }
+
     /// Whether nothing is left of it: no member, and nothing to be told.
     #[must_use]
     pub fn has_ended(&self) -> bool {

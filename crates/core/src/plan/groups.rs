@@ -277,14 +277,7 @@ impl Planner<'_> {
                 counts.iter_mut().filter(|count| count.zone == member.zone).for_each(|count| count.members += 1);
             }
             for _ in 0..(group.desired - have).min(most) {
-                let Some(zone) = next(&counts, Distribution::BalancedBestEffort, dice()).map(|best| best.zone.clone())
-                else {
-                    return;
-                };
-                counts.iter_mut().filter(|count| count.zone == zone).for_each(|count| count.members += 1);
-                counts.sort_by_key(|count| count.members);
-                let others = counts.iter().filter(|count| count.enabled && count.zone != zone);
-                let zones = std::iter::once(zone.clone()).chain(others.map(|count| count.zone.clone())).collect();
+                let Some(zones) = zones_for_one_more(&mut counts, dice()) else { return };
                 steps.push(Step::Launch { group: group.name.clone(), zones, balances: false, pooled: false });
             }
             return;
@@ -425,6 +418,15 @@ impl Planner<'_> {
         };
         counts.into_iter().map(count).collect()
     }
+}
+
+/// Where one more is launched: in the zone with the fewest, or else in the others, the emptiest first. It is counted there.
+fn zones_for_one_more(counts: &mut [ZoneCount], dice: u64) -> Option<Vec<ZoneName>> {
+    let zone = next(counts, Distribution::BalancedBestEffort, dice)?.zone.clone();
+    counts.iter_mut().filter(|count| count.zone == zone).for_each(|count| count.members += 1);
+    counts.sort_by_key(|count| count.members);
+    let others = counts.iter().filter(|count| count.enabled && count.zone != zone);
+    Some(std::iter::once(zone.clone()).chain(others.map(|count| count.zone.clone())).collect())
 }
 
 /// Activities that are older than anyone asks for, or more than are kept of a group.

@@ -3,26 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use evenkeel_aws::{autoscaling as wire, elb};
+use evenkeel_aws::autoscaling as wire;
 
 use crate::crash::Dice;
 use crate::rig::Rig;
-use crate::scaling::{self, PATIENCE, ZONES, activities, group, members, settled};
+use crate::scaling::{self, PATIENCE, activities, living, members, scale, settled};
 use crate::steady::{Steady, let_flow};
 
 /// Requests a second while it grows and shrinks.
 const RATE: u32 = 300;
 /// How often the daemon is killed.
 const KILLS: usize = 20;
-
-fn scale(rig: &Rig, desired: i64) {
-    rig.call(&wire::SetDesiredCapacity {
-        auto_scaling_group_name: "web".into(),
-        desired_capacity: desired,
-        honor_cooldown: None,
-    })
-    .unwrap();
-}
 
 fn put(rig: &Rig, prepared: i64, state: &str) {
     rig.call(&wire::PutWarmPool {
@@ -51,20 +42,7 @@ fn ready(rig: &mut Rig, count: usize, state: &str) -> BTreeSet<String> {
 
 #[test]
 fn a_group_grows_by_who_is_ready_and_shrinks_into_its_pool_without_losing_a_request() {
-    let mut rig = Rig::start();
-    let image = rig.image("web", &[]);
-    rig.balancer("web", &ZONES);
-    rig.call(&elb::ModifyLoadBalancerAttributes {
-        load_balancer_name: "web".into(),
-        load_balancer_attributes: elb::LoadBalancerAttributes {
-            cross_zone_load_balancing: Some(elb::CrossZoneLoadBalancing { enabled: true }),
-            ..elb::LoadBalancerAttributes::default()
-        },
-    })
-    .unwrap();
-    group(&rig, &image, 1);
-    let first = settled(&mut rig, 1);
-    rig.wait_in_service("web", &first);
+    let mut rig = scaling::started();
     let said = rig.said(&["asg", "pool", "web", "--prepared", "4", "--reuse", "--wait"]);
     assert!(said.ends_with("3 of 3 are ready\n"), "{said}");
     let stopped = ready(&mut rig, 3, "Warmed:Stopped");
@@ -112,11 +90,7 @@ fn a_group_grows_by_who_is_ready_and_shrinks_into_its_pool_without_losing_a_requ
 /// Wherever it is: on its way into the pool, stopped, drawn, on its way back.
 #[test]
 fn a_daemon_killed_at_twenty_points_of_a_pools_course_loses_and_doubles_nobody() {
-    let mut rig = Rig::start();
-    let image = rig.image("web", &[]);
-    rig.balancer("web", &ZONES);
-    group(&rig, &image, 1);
-    settled(&mut rig, 1);
+    let mut rig = scaling::started();
     let mut dice = Dice(0x9001);
     for round in 0..KILLS {
         put(&rig, i64::try_from(dice.below(6)).unwrap(), if round % 3 == 0 { "Running" } else { "Stopped" });
@@ -130,10 +104,7 @@ fn a_daemon_killed_at_twenty_points_of_a_pools_course_loses_and_doubles_nobody()
     let serving: BTreeSet<String> = settled(&mut rig, 2).into_iter().collect();
     let ready = ready(&mut rig, 2, "Warmed:Stopped");
     let known: BTreeSet<String> = serving.union(&ready).cloned().collect();
-    let instances = rig.call(&evenkeel_aws::ec2::DescribeInstances::default()).unwrap();
-    let all = instances.reservation_set.0.into_iter().flat_map(|reservation| reservation.instances_set.0);
-    let living = all.filter(|instance| instance.instance_state.name != "terminated");
-    assert_eq!(living.map(|instance| instance.instance_id).collect::<BTreeSet<_>>(), known, "nobody is lost");
+    assert_eq!(living(&rig), known, "nobody is lost");
     for activity in activities(&rig) {
         assert_eq!(activity.progress, Some(100), "{activity:?}");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use evenkeel_aws::{Time, autoscaling as wire, cloudwatch};
+use evenkeel_aws::{Time, autoscaling as wire, cloudwatch, elb};
 
 use crate::crash::Dice;
 use crate::notices::{self, Subscriber};
@@ -45,7 +45,28 @@ pub fn group(rig: &Rig, image: &str, desired: i64) {
     .unwrap();
 }
 
-fn scale(rig: &Rig, desired: i64) {
+/// A daemon with a group of one, in service behind a balancer.
+pub fn started() -> Rig {
+    let mut rig = Rig::start();
+    let image = rig.image("web", &[]);
+    rig.balancer("web", &ZONES);
+    // With fewer members than zones, each zone's node sends to the others' members too.
+    rig.call(&elb::ModifyLoadBalancerAttributes {
+        load_balancer_name: "web".into(),
+        load_balancer_attributes: elb::LoadBalancerAttributes {
+            cross_zone_load_balancing: Some(elb::CrossZoneLoadBalancing { enabled: true }),
+            ..elb::LoadBalancerAttributes::default()
+        },
+    })
+    .unwrap();
+    group(&rig, &image, 1);
+    let first = settled(&mut rig, 1);
+    rig.wait_in_service("web", &first);
+    rig
+}
+
+/// Says how many members there are to be.
+pub fn scale(rig: &Rig, desired: i64) {
     rig.call(&wire::SetDesiredCapacity {
         auto_scaling_group_name: "web".into(),
         desired_capacity: desired,
@@ -284,15 +305,16 @@ fn subscribers_are_told_of_activities_and_hooks_once_whoever_is_killed() {
     rig.finish();
 }
 
-/// Nobody runs but those who serve, each launch and each end was told of once, and all of it is over.
-pub fn accounted(rig: &Rig, serving: &BTreeSet<String>) {
+/// Instances that have not ended.
+pub fn living(rig: &Rig) -> BTreeSet<String> {
     let instances = rig.call(&evenkeel_aws::ec2::DescribeInstances::default()).unwrap();
     let all = instances.reservation_set.0.into_iter().flat_map(|reservation| reservation.instances_set.0);
-    let running: BTreeSet<String> = all
-        .filter(|instance| instance.instance_state.name != "terminated")
-        .map(|instance| instance.instance_id)
-        .collect();
-    assert_eq!(running, *serving, "nobody runs whom the group does not know");
+    all.filter(|instance| instance.instance_state.name != "terminated").map(|instance| instance.instance_id).collect()
+}
+
+/// Nobody runs but those who serve, each launch and each end was told of once, and all of it is over.
+pub fn accounted(rig: &Rig, serving: &BTreeSet<String>) {
+    assert_eq!(living(rig), *serving, "nobody runs whom the group does not know");
     let (mut launched, mut ended) = (BTreeSet::new(), BTreeSet::new());
     for activity in activities(rig) {
         assert_eq!(activity.progress, Some(100), "{activity:?}");

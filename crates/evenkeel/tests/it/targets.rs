@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use evenkeel_aws::{Time, autoscaling as wire, cloudwatch, elb};
+use evenkeel_aws::{Time, autoscaling as wire, cloudwatch};
 
 use crate::rig::Rig;
-use crate::scaling::{PATIENCE, ZONES, activities, end, group, settled};
+use crate::scaling::{PATIENCE, activities, end, started};
 use crate::steady::{Steady, let_flow};
 
 /// From the first value above the target until there are to be more.
@@ -13,26 +13,6 @@ const FOLLOWS: Duration = Duration::from_secs(15);
 
 fn shown(rig: &Rig) -> wire::AutoScalingGroup {
     rig.call(&wire::DescribeAutoScalingGroups::default()).unwrap().auto_scaling_groups.0.remove(0)
-}
-
-/// A daemon with a group of one behind a balancer.
-fn started() -> Rig {
-    let mut rig = Rig::start();
-    let image = rig.image("web", &[]);
-    rig.balancer("web", &ZONES);
-    // With fewer members than zones, each zone's node sends to the others' members too.
-    rig.call(&elb::ModifyLoadBalancerAttributes {
-        load_balancer_name: "web".into(),
-        load_balancer_attributes: elb::LoadBalancerAttributes {
-            cross_zone_load_balancing: Some(elb::CrossZoneLoadBalancing { enabled: true }),
-            ..elb::LoadBalancerAttributes::default()
-        },
-    })
-    .unwrap();
-    group(&rig, &image, 1);
-    let first = settled(&mut rig, 1);
-    rig.wait_in_service("web", &first);
-    rig
 }
 
 fn track(rig: &Rig, configuration: wire::TargetTrackingConfiguration) -> wire::PutScalingPolicyOutput {

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Planner, Step};
+use super::{Planner, Step, zones_for_one_more};
 use crate::change::{Retirement, ScalingChange};
 use crate::name::{InstanceId, ZoneName};
 use crate::noun::scaling_group::{LifecycleState, Member, Process};
-use crate::scaling::zones::{Distribution, next};
 
 impl Planner<'_> {
     /// So many of those in the pool, for the work: each where there are the fewest members, and of those there whoever is the
@@ -20,15 +19,14 @@ impl Planner<'_> {
             LifecycleState::WarmedStopped => 1,
             _ => 2,
         };
-        let may_be_drawn = |(id, member): &(&InstanceId, &Member)| self.world.may_be_drawn(self.group, id, member);
         let mut left: Vec<(&InstanceId, &Member)> =
-            self.group.members.iter().filter(|(_, member)| member.state.is_pooled()).filter(may_be_drawn).collect();
+            self.group.members.iter().filter(|(_, member)| member.state.is_pooled()).collect();
         let mut there: BTreeMap<&ZoneName, u32> = BTreeMap::new();
         for member in self.group.members.values().filter(|member| member.state.counts()) {
             *there.entry(&member.zone).or_default() += 1;
         }
         let mut drawn = Vec::new();
-        for _ in 0..count {
+        while u32::try_from(drawn.len()).is_ok_and(|len| len < count) {
             let nearest = left.iter().enumerate().min_by_key(|(_, (id, member))| {
                 let is_booting = ready(member.state) == 2;
                 let have = there.get(&member.zone).copied().unwrap_or_default();
@@ -36,6 +34,10 @@ impl Planner<'_> {
             });
             let Some(at) = nearest.map(|(at, _)| at) else { break };
             let (id, member) = left.swap_remove(at);
+            // Whether there is room is a look at the whole zone: only those are asked about who would come.
+            if !self.world.may_be_drawn(self.group, id, member) {
+                continue;
+            }
             *there.entry(&member.zone).or_default() += 1;
             drawn.push((id, member));
         }
@@ -50,7 +52,7 @@ impl Planner<'_> {
             steps.extend(spare.iter().map(|id| self.retired(id, Retirement::Pool)));
         }
         let Some(pool) = group.pool else { return };
-        if pool.is_going && !group.members.values().any(|member| member.state.is_warmed()) {
+        if pool.is_going && group.has_empty_pool() {
             steps.push(Step::Make(ScalingChange::EndPool { group: group.name.clone() }));
         }
         let is_refreshed = group.refresh().is_some_and(|refresh| refresh.status.replaces());
@@ -64,13 +66,7 @@ impl Planner<'_> {
         // Those who are to be drawn one day are to be evened out with those who work.
         let mut counts = self.counts_where(|member| member.state.counts() || member.state.is_pooled());
         for _ in 0..lacks.min(most) {
-            let Some(zone) = next(&counts, Distribution::BalancedBestEffort, dice()).map(|best| best.zone.clone())
-            else {
-                return;
-            };
-            counts.iter_mut().filter(|count| count.zone == zone).for_each(|count| count.members += 1);
-            let others = counts.iter().filter(|count| count.enabled && count.zone != zone);
-            let zones = std::iter::once(zone.clone()).chain(others.map(|count| count.zone.clone())).collect();
+            let Some(zones) = zones_for_one_more(&mut counts, dice()) else { return };
             steps.push(Step::Launch { group: group.name.clone(), zones, balances: false, pooled: true });
         }
     }

@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use super::{Planner, Step};
+use super::{Planner, Step, zones_for_one_more};
 use crate::change::{RefreshStep, Retirement, ScalingChange};
 use crate::health::Health;
-use crate::name::{InstanceId, ZoneName};
+use crate::name::InstanceId;
 use crate::noun::AlarmState;
 use crate::noun::instance_refresh::{InstanceRefresh, RefreshMark, RefreshStatus};
 use crate::noun::scaling_group::{AutoScalingGroup, LifecycleState, Member, Process};
 use crate::scaling::refresh::{Fleet, LASTS_FOR, STALLS_FOR, allowance, at_checkpoint, has_failed, reached};
-use crate::scaling::zones::{Distribution, next};
 use crate::time::Timestamp;
 use crate::world::scaling::{Place, Tally, place, tally};
 
@@ -197,14 +196,7 @@ impl Planner<'_> {
             let most = if group.setback.is_some() { 1 } else { u32::MAX };
             let mut zones = zones;
             for _ in 0..allowed.launch.min(most) {
-                let Some(zone) = next(&zones, Distribution::BalancedBestEffort, dice()).map(|best| best.zone.clone())
-                else {
-                    break;
-                };
-                zones.iter_mut().filter(|count| count.zone == zone).for_each(|count| count.members += 1);
-                let others = zones.iter().filter(|count| count.enabled && count.zone != zone);
-                let zones: Vec<ZoneName> =
-                    std::iter::once(zone.clone()).chain(others.map(|count| count.zone.clone())).collect();
+                let Some(zones) = zones_for_one_more(&mut zones, dice()) else { break };
                 steps.push(Step::Launch { group: group.name.clone(), zones, balances: true, pooled: false });
             }
         }

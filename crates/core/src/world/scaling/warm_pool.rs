@@ -5,6 +5,7 @@
 
 use super::cause::{self, sentence, told};
 use super::course::{IMPAIRED_FOR, Next, Outset};
+use super::groups::MOST_MEMBERS;
 use super::{Decision, World, Write, done, hooks, put, refresh};
 use crate::lifecycle;
 use crate::name::{ActivityId, AutoScalingGroupName, InstanceId};
@@ -16,8 +17,6 @@ use crate::noun::{Instance, InstanceState, InstanceStatus};
 use crate::refusal::{BadScaling, Refusal};
 use crate::time::Timestamp;
 use crate::world::Row;
-
-use super::groups::MOST_MEMBERS;
 
 /// What the activity of a member is called that comes out of a pool (AWS).
 pub(super) const DRAWN: &str = "Launching a new EC2 instance from warm pool";
@@ -44,23 +43,18 @@ impl World {
         let held = self.group(name)?;
         let pool = held.pool.ok_or_else(|| BadScaling::NoSuchPool(name.clone()))?;
         let mut group = held.as_ref().clone();
-        let is_empty = !held.members.values().any(|member| member.state.is_warmed());
-        group.pool = (!force && !is_empty).then_some(WarmPool { is_going: true, ..pool });
+        group.pool = (!force && !held.has_empty_pool()).then_some(WarmPool { is_going: true, ..pool });
         if force {
-            for member in
-                group.members.values_mut().filter(|member| !member.waits.is_empty() && member.state.is_warmed())
-            {
-                // Nobody waits for those any more, whatever they say.
-                member.waits.values_mut().for_each(|wait| wait.until = now);
-            }
+            // Nobody is waited for any more, whatever is said (AWS).
+            let warmed = group.members.values_mut().filter(|member| member.state.is_warmed());
+            warmed.flat_map(|member| member.waits.values_mut()).for_each(|wait| wait.until = now);
         }
         Ok(done(put(held, group).into_iter().collect()))
     }
 
     pub(super) fn end_pool(&self, name: &AutoScalingGroupName) -> Decision {
         let goes = |group: &AutoScalingGroup| group.pool.is_some_and(|pool| pool.is_going);
-        let is_empty = |group: &AutoScalingGroup| !group.members.values().any(|member| member.state.is_warmed());
-        let Some(held) = self.scaling_group(name).filter(|group| goes(group) && is_empty(group)) else {
+        let Some(held) = self.scaling_group(name).filter(|group| goes(group) && group.has_empty_pool()) else {
             return done(Vec::new());
         };
         let group = AutoScalingGroup { pool: None, ..held.as_ref().clone() };

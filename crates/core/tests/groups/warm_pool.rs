@@ -294,6 +294,27 @@ fn who_drains_is_drained_whatever_becomes_of_the_pool() {
     assert_eq!((house.in_service("g").len(), house.group("g").pooled()), (1, 0));
 }
 
+#[test]
+fn where_there_is_no_room_to_start_nobody_is_drawn() {
+    let mut house = House::new(19);
+    let new = house.wanted("g", 0, 9, 0);
+    house.scale(ScalingChange::CreateGroup(new));
+    house.pool("g", WarmPool { prepared: Some(3), ..WarmPool::default() });
+    house.settle();
+    let ready = house.in_state("g", LifecycleState::WarmedStopped);
+    assert_eq!(house.by_zone("g"), [1, 1, 1]);
+    let full = BTreeMap::from([(zone(ZONES[0]), Capacity { cpu_millis: Some(0), memory_mib: None })]);
+    let settings = Settings { capacity: full, ..house.world.settings().clone() };
+    house.world = World::load(settings, house.world.generation(), house.world.rows().collect::<Vec<_>>());
+    house.set("g", 3);
+    house.settle();
+    let serving = house.in_service("g");
+    assert_eq!(serving.iter().filter(|id| ready.contains(id)).count(), 2, "{:?}", house.group("g").members);
+    // The third was launched elsewhere, and the pool has no use for one more.
+    assert_eq!((serving.len(), house.by_zone("g")[0], house.group("g").pooled()), (3, 0, 0));
+    assert!(house.group("g").setback.is_none());
+}
+
 /// One that registers itself with a balancer while it is made ready gets no request until it works.
 #[test]
 fn who_is_ready_is_no_target() {
